@@ -1,0 +1,43 @@
+"""What a step tells while it works; `cli` draws it, tests and library users may ignore it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+Advance = Callable[[float], None]
+
+
+class Progress(Protocol):
+    """A listener for long work. Messages are single lines without markup."""
+
+    def task(self, title: str, total: float | None, unit: str) -> AbstractContextManager[Advance]:
+        """Open a task of `total` units (None: unknown); call what it yields to advance."""
+        ...
+
+    def say(self, message: str) -> None:
+        """Tell something worth knowing."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Tell something that the user should look at."""
+        ...
+
+
+class Quiet:
+    """A listener that keeps what it is warned of and shows nothing."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.warnings: list[str] = []
+
+    @contextmanager
+    def task(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
+        yield lambda amount: None
+
+    def say(self, message: str) -> None:
+        self.messages.append(message)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)

@@ -1,0 +1,51 @@
+"""Small frozen records that cross from one stage to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+VISUAL = "visual"
+AUDIO = "audio"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSpec:
+    """Identity of a feature: whatever changes its numbers is in here, nothing else is.
+
+    `columns` names the `dim` values of a row where they have names; `units` is free text;
+    `settings` holds JSON values (options, weights' sha256).
+    """
+
+    name: str
+    version: str
+    modality: str  # VISUAL or AUDIO
+    dim: int
+    columns: tuple[str, ...] = ()
+    units: str = ""
+    licence: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def attributes(self) -> dict[str, Any]:
+        """The JSON form that is stored beside the array."""
+        return {**asdict(self), "columns": list(self.columns), "settings": dict(self.settings)}
+
+    def fingerprint(self) -> str:
+        """A short hash that is equal where two extractions must give equal numbers."""
+        return fingerprint(
+            {
+                "name": self.name,
+                "version": self.version,
+                "dim": self.dim,
+                "settings": dict(self.settings),
+            }
+        )
+
+
+def fingerprint(value: Any) -> str:
+    """Twelve hexadecimal digits of a JSON value's SHA-256, keys sorted."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
