@@ -1,0 +1,161 @@
+"""The store keeps what it is given, and never keeps half of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import os
+
+import numpy as np
+import pytest
+import xarray
+import zarr
+from PIL import Image
+
+from vacli.errors import StoreError
+from vacli.spec import AUDIO, FeatureSpec
+from vacli.store import Store
+
+TIMES = np.array([0.0, 0.04, 0.09, 0.12])
+SOURCE = {"name": "a b.mp4", "path": "a b.mp4", "size_bytes": 3, "sha256": "0f"}
+SPEC = FeatureSpec(name="mfcc39", version="1", modality=AUDIO, dim=3, columns=("a", "b", "c")).attributes()
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store.open_or_create(tmp_path / "s.zarr")
+    made.add_video("clip", TIMES, source=SOURCE, stream={"codec": "h264"})
+    return made
+
+
+def jpeg(value: int) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.full((224, 224, 3), value, np.uint8)).save(out, "jpeg")
+    return out.getvalue()
+
+
+def test_video_round_trip(store):
+    view = Store.open(store.path).video("clip")
+    np.testing.assert_array_equal(view.times_s, TIMES)
+    assert view.source["sha256"] == "0f"
+    assert view.attrs["stream"] == {"codec": "h264"}
+
+
+def test_feature_round_trip_and_replacement(store):
+    flags = np.array([0, 0, 1, 0], np.uint8)
+    for value in (1.0, 2.0):
+        values = np.full((4, 3), value, np.float32)
+        values[2] = np.nan
+        store.put_feature("clip", SPEC, values, flags)
+        got, got_flags = store.video("clip").feature("mfcc39")
+        np.testing.assert_array_equal(got, values)
+        np.testing.assert_array_equal(got_flags, flags)
+    assert store.video("clip").part_attrs("feature/mfcc39")["columns"] == ["a", "b", "c"]
+    assert store.video("clip").feature_names() == ["mfcc39"]
+
+
+def test_feature_of_the_wrong_length_is_refused(store):
+    with pytest.raises(StoreError, match=r"\(4, 3\)"):
+        store.put_feature("clip", SPEC, np.zeros((3, 3), np.float32), np.zeros(3, np.uint8))
+
+
+def test_staged_rows_cross_chunk_borders(store, monkeypatch):
+    monkeypatch.setattr("vacli.store.schema.CHUNK_BYTES", 64)
+    boxes = np.arange(400, dtype=np.float32).reshape(100, 4)
+    with store.stage("clip", "face", {"settings": 1}) as part:
+        for start in range(0, 100, 7):
+            part.append("box", boxes[start : start + 7], dims=("xyxy",), units="px")
+    np.testing.assert_array_equal(store.video("clip").read("face/box"), boxes)
+    assert store.video("clip").part_attrs("face") == {"settings": 1}
+
+
+def test_crops_keep_their_frames(store, monkeypatch):
+    monkeypatch.setattr("vacli.store.schema.CROP_CHUNK_BYTES", 1000)
+    with store.stage("clip", "face", {}) as part:
+        part.append_images("crop", [jpeg(10), None])
+        part.append_images("crop", [jpeg(200), jpeg(90)])
+    crops = list(store.video("clip").crops(range(4)))
+    assert [None if c is None else round(float(c.mean())) for c in crops] == [10, None, 200, 90]
+    assert store.video("clip").crop(2).shape == (224, 224, 3)
+
+
+def test_an_interrupted_part_leaves_nothing(store):
+    with pytest.raises(KeyboardInterrupt), store.stage("clip", "face", {}) as part:
+        part.append("box", np.zeros((2, 4), np.float32), dims=("xyxy",))
+        raise KeyboardInterrupt
+    assert not store.video("clip").has("face")
+    assert sorted(p.name for p in store.path.parent.iterdir()) == ["s.zarr"]
+
+
+def test_what_a_dead_process_left_is_swept(store):
+    work = store.path.parent / ".s.zarr.work"
+    process = multiprocessing.get_context("spawn").Process(target=os.getpid)
+    process.start()
+    process.join()
+    (work / f"{os.uname().nodename}-{process.pid}--clip--1").mkdir(parents=True)
+    Store.open(store.path)
+    assert not work.exists()
+
+
+def test_missing_parts_name_the_command(store):
+    with pytest.raises(StoreError) as caught:
+        store.video("clip").read("face/box")
+    assert "va align" in caught.value.one_line()
+
+
+def test_foreign_and_newer_stores_are_refused(store, tmp_path):
+    with pytest.raises(StoreError, match="no store at"):
+        Store.open(tmp_path / "absent.zarr")
+    zarr.create_group(str(tmp_path / "other.zarr"))
+    with pytest.raises(StoreError, match="not a feature store"):
+        Store.open(tmp_path / "other.zarr")
+    meta = json.loads((store.path / "zarr.json").read_text())
+    meta["attributes"]["va_store"] = 99
+    (store.path / "zarr.json").write_text(json.dumps(meta))
+    with pytest.raises(StoreError, match="format 99"):
+        Store.open(store.path)
+
+
+def test_ids_are_safe_and_unique(store):
+    assert store.id_for("a b.mp4", "0f") == "a_b"
+    assert store.id_for("clip.mp4", "0f") == "clip"
+    assert store.id_for("clip.avi", "other") == "clip-2"
+    assert store.id_for(".hidden.mp4", "x") == "hidden"
+    assert store.id_for("video59.mp4", "x", person="_right") == "video59_right"
+
+
+def test_other_times_under_the_same_name_are_refused(store):
+    store.add_video("clip", TIMES, source=SOURCE, stream={})
+    with pytest.raises(StoreError, match="other times"):
+        store.add_video("clip", TIMES[:3], source=SOURCE, stream={})
+
+
+def _write(path: str, name: str) -> None:
+    store = Store.open_or_create(path)
+    store.add_video(name, TIMES, source=SOURCE, stream={})
+    store.put_feature(name, SPEC, np.ones((4, 3), np.float32), np.zeros(4, np.uint8))
+
+
+def test_two_processes_write_one_store(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    names = [f"v{i}" for i in range(4)]
+    workers = [context.Process(target=_write, args=(str(tmp_path / "s.zarr"), name)) for name in names]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    store = Store.open(tmp_path / "s.zarr")
+    assert store.video_ids() == names
+    assert all(view.has("feature/mfcc39") for view in store.videos())
+
+
+def test_xarray_reads_the_store(store):
+    store.put_feature("clip", SPEC, np.ones((4, 3), np.float32), np.zeros(4, np.uint8))
+    with store.stage("clip", "face", {}) as part:
+        part.append("box", np.zeros((4, 4), np.float32), dims=("xyxy",))
+        part.append_images("crop", [jpeg(1)] * 4)
+    tree = xarray.open_datatree(store.path, engine="zarr", consolidated=False)
+    assert tree["clip/feature"]["mfcc39"].dims == ("frame", "mfcc39_dim")
+    assert tree["clip"]["time"].dims == ("frame",)

@@ -1,0 +1,279 @@
+"""Writing into a store: parts are staged beside it and renamed into place when whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from vacli.errors import StoreError
+from vacli.store import schema
+from vacli.store.reader import VideoView
+
+JsonDict = Mapping[str, Any]
+
+
+class Store:
+    """A feature store on disk. Several processes may write different videos at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._work = path.parent / f".{path.name}.work"
+
+    @classmethod
+    def open(cls, path: Path | str) -> Store:
+        """Open an existing store; raises StoreError where there is none of this version."""
+        path = Path(path)
+        schema.check_root(path)
+        store = cls(path)
+        store._sweep()
+        return store
+
+    @classmethod
+    def open_or_create(cls, path: Path | str) -> Store:
+        """Open a store, making an empty one where nothing is."""
+        path = Path(path)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            store = cls(path)
+            with store._staging("root") as stage:
+                schema.create_group(stage, schema.root_attributes())  # type: ignore[arg-type]
+                with suppress(OSError):  # another process made it first
+                    stage.rename(path)
+        return cls.open(path)
+
+    def video_ids(self) -> list[str]:
+        """Names of all videos, sorted."""
+        return sorted(p.name for p in self.path.iterdir() if (p / "zarr.json").is_file())
+
+    def __contains__(self, video_id: str) -> bool:
+        return (self.path / video_id / "zarr.json").is_file()
+
+    def video(self, video_id: str) -> VideoView:
+        """A read-only view of one video; raises StoreError where there is none."""
+        if video_id not in self:
+            raise StoreError(f"store {self.path} has no video {video_id!r}")
+        return VideoView(self.path / video_id)
+
+    def videos(self) -> list[VideoView]:
+        """Views of all videos, in order of their names."""
+        return [VideoView(self.path / video_id) for video_id in self.video_ids()]
+
+    def id_for(self, name: str, sha256: str, person: str = "") -> str:
+        """The id under which a source is or would be stored: its stem, made safe and unique.
+
+        `person` tells several entries of one source apart, as in Aff-Wild2's `_left` and `_right`.
+        """
+        stem = schema.safe_id(Path(name).stem + person)
+        candidate, count = stem, 1
+        while candidate in self and self.video(candidate).source.get("sha256") != sha256:
+            count += 1
+            candidate = f"{stem}-{count}"
+        return candidate
+
+    def add_video(
+        self, video_id: str, times_s: np.ndarray, *, source: JsonDict, stream: JsonDict
+    ) -> VideoView:
+        """Add a video with its frame times, or return the one that is there with the same times.
+
+        times_s: (N,) float64 seconds, ascending. Raises StoreError where another recording has the name.
+        """
+        target = self.path / video_id
+        with self._staging(video_id) as stage:
+            if video_id not in self:
+                group = schema.create_group(stage, {"source": dict(source), "stream": dict(stream)})
+                _write_array(group, "time", np.asarray(times_s, np.float64), ("frame",), {"units": "s"})
+                with suppress(OSError):  # another process added it first
+                    stage.rename(target)
+        view = VideoView(target)
+        if not np.array_equal(view.times_s, times_s):
+            raise StoreError(
+                f"{target} has {len(view.times_s)} frames at other times than the {len(times_s)} given",
+                hint="remove that video's folder from the store, or write to a new store",
+            )
+        return view
+
+    @contextmanager
+    def stage(self, video_id: str, part: str, attributes: JsonDict) -> Iterator[PartWriter]:
+        """Write the arrays of one part ("face", "label") row by row; whole at the end or not at all."""
+        view = self.video(video_id)
+        with self._staging(f"{video_id}--{part}") as stage:
+            writer = PartWriter(schema.create_group(stage, dict(attributes)))
+            yield writer
+            writer.close()
+            self._place(stage, view.path / part)
+
+    def put_feature(self, video_id: str, spec: JsonDict, values: np.ndarray, flags: np.ndarray) -> None:
+        """Store a feature with its per-row flags, replacing one of the same name.
+
+        spec: FeatureSpec.attributes(). values: (N, D) floats, NaN where missing. flags: (N,) uint8.
+        """
+        view, name = self.video(video_id), str(spec["name"])
+        frames = len(view.times_s)
+        if values.shape != (frames, spec["dim"]) or flags.shape != (frames,):
+            raise StoreError(
+                f"{view.path}: {name} has rows {values.shape} and flags {flags.shape}, "
+                f"the video wants ({frames}, {spec['dim']})"
+            )
+        with self._staging(f"{video_id}--{name}") as stage:
+            group = schema.create_group(stage, {})
+            _write_array(group, "flag", flags.astype(np.uint8), ("frame",), {})
+            _write_array(group, "feature", values, ("frame", f"{name}_dim"), spec)
+            for kind in ("flag", "feature"):  # the feature last: it says that both are there
+                self._ensure_group(view.path / kind)
+                self._place(stage / kind, view.path / kind / name)
+
+    def _ensure_group(self, path: Path) -> None:
+        if not (path / "zarr.json").exists():
+            with self._staging(path.name) as stage:
+                schema.create_group(stage, {})
+                path.mkdir(exist_ok=True)
+                os.replace(stage / "zarr.json", path / "zarr.json")
+
+    def _place(self, stage: Path, target: Path) -> None:
+        """Give a whole part its final name; what had that name before goes only then."""
+        if target.exists():
+            old = self._work / f"{self._owner()}--{uuid.uuid4().hex}"
+            target.rename(old)
+            stage.rename(target)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            stage.rename(target)
+
+    @contextmanager
+    def _staging(self, title: str) -> Iterator[Path]:
+        stage = self._work / f"{self._owner()}--{title.replace('/', '-')}--{uuid.uuid4().hex[:8]}"
+        self._work.mkdir(parents=True, exist_ok=True)
+        try:
+            yield stage
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+            with suppress(OSError):  # others are still at work in there
+                self._work.rmdir()
+
+    @staticmethod
+    def _owner() -> str:
+        return f"{socket.gethostname()}-{os.getpid()}"
+
+    def _sweep(self) -> None:
+        """Remove what a process of this machine left behind when it died."""
+        host = socket.gethostname()
+        for stage in self._work.glob(f"{host}-*") if self._work.is_dir() else ():
+            pid = stage.name.split("--")[0].removeprefix(f"{host}-")
+            if pid.isdigit() and not _alive(int(pid)):
+                shutil.rmtree(stage, ignore_errors=True)
+        with suppress(OSError):
+            self._work.rmdir()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@dataclass
+class _Column:
+    """An array that grows by whole chunks."""
+
+    array: zarr.Array
+    rows_a_chunk: int
+    pending: list[np.ndarray] = field(default_factory=list)
+    count: int = 0
+
+    def append(self, rows: np.ndarray) -> None:
+        self.pending.append(rows)
+        self.count += len(rows)
+        if self.count >= self.rows_a_chunk:
+            self.flush(self.count - self.count % self.rows_a_chunk)
+
+    def flush(self, count: int) -> None:
+        if not count:
+            return
+        rows = np.concatenate(self.pending)
+        start = self.array.shape[0]
+        self.array.resize((start + count, *self.array.shape[1:]))
+        self.array[start:] = rows[:count]
+        self.pending = [rows[count:]]
+        self.count -= count
+
+
+class PartWriter:
+    """Appends rows to the arrays of one part; memory stays flat."""
+
+    def __init__(self, group: zarr.Group) -> None:
+        self._group = group
+        self._columns: dict[str, _Column] = {}
+        self._bytes_written: dict[str, int] = {}
+
+    def append(self, name: str, rows: np.ndarray, *, dims: Sequence[str] = (), units: str = "") -> None:
+        """Append (k, ...) rows, one a frame, to array `name`; `dims` names the axes after the first."""
+        rows = np.asarray(rows)
+        self._column(name, rows, ("frame", *dims), units, schema.CHUNK_BYTES).append(rows)
+
+    def append_images(self, name: str, images: Sequence[bytes | None]) -> None:
+        """Append encoded images, one a frame, None where a frame has none (size 0)."""
+        sizes = np.array([len(image or b"") for image in images], np.int32)
+        written = self._bytes_written.get(name, 0)
+        starts = written + np.concatenate([[0], np.cumsum(sizes[:-1], dtype=np.int64)])
+        self._bytes_written[name] = written + int(sizes.sum())
+        self.append(f"{name}_start", starts.astype(np.int64)[: len(sizes)])
+        self.append(f"{name}_size", sizes)
+        data = np.frombuffer(b"".join(image or b"" for image in images), np.uint8)
+        self._column(name, data, (f"{name}_byte",), "", schema.CROP_CHUNK_BYTES).append(data)
+
+    def set(self, **attributes: Any) -> None:
+        """Add attributes to the part, such as what was found out while writing it."""
+        self._group.attrs.update(attributes)
+
+    def close(self) -> None:
+        """Write what is still pending."""
+        for column in self._columns.values():
+            column.flush(column.count)
+
+    def _column(self, name: str, rows: np.ndarray, dims: Sequence[str], units: str, limit: int) -> _Column:
+        if name not in self._columns:
+            count = schema.chunk_rows(rows.shape[1:], rows.dtype, limit)
+            count = min(count, 1 << 16) if len(dims) == 1 and dims[0] == "frame" else count
+            array = _create(self._group, name, (0, *rows.shape[1:]), count, rows.dtype, dims)
+            if units:
+                array.attrs["units"] = units
+            self._columns[name] = _Column(array, count)
+        return self._columns[name]
+
+
+def _create(
+    group: zarr.Group, name: str, shape: tuple[int, ...], rows: int, dtype: np.dtype, dims: Sequence[str]
+) -> zarr.Array:
+    raw = schema.is_number_noise(dtype, len(shape)) or dims[0].endswith("_byte")
+    return group.create_array(
+        name,
+        shape=shape,
+        chunks=(rows, *shape[1:]),
+        dtype=dtype,
+        dimension_names=list(dims),
+        compressors=None if raw else "auto",
+        fill_value=np.nan if dtype.kind == "f" else 0,
+    )
+
+
+def _write_array(
+    group: zarr.Group, name: str, values: np.ndarray, dims: Sequence[str], attrs: JsonDict
+) -> None:
+    rows = min(max(len(values), 1), schema.chunk_rows(values.shape[1:], values.dtype))
+    array = _create(group, name, values.shape, rows, values.dtype, dims)
+    array[...] = values
+    array.attrs.update(dict(attrs))
