@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vacli.errors import RunError
+from vacli.training import checkpoint
+
+
+def test_tensors_come_back(tmp_path: Path) -> None:
+    tensors = {"a": torch.randn(3, 4).T, "b": torch.arange(5)}
+    checkpoint.write_tensors(tmp_path / "w.safetensors", tensors, {"epoch": "3"})
+    back = load_file(tmp_path / "w.safetensors")
+    assert all(torch.equal(tensors[name], back[name]) for name in tensors)
+    assert os.listdir(tmp_path) == ["w.safetensors"]
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "card.md"
+    checkpoint.write_text(path, "old")
+
+    def half(part: Path) -> None:
+        part.write_text("ne")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.write_atomic(path, half)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["card.md"]
+
+
+def test_training_state_comes_back(tmp_path: Path) -> None:
+    net = torch.nn.Linear(3, 2)
+    optimiser = torch.optim.AdamW(net.parameters())
+    net(torch.ones(1, 3)).sum().backward()
+    optimiser.step()
+    path = tmp_path / "state.pt"
+    checkpoint.write_state(
+        path, {"optimiser": optimiser.state_dict(), "rng": checkpoint.rng_state(), "epoch": 2}
+    )
+    expected = torch.rand(4)
+    state = checkpoint.read_state(path)
+    checkpoint.set_rng_state(state["rng"])
+    assert torch.equal(torch.rand(4), expected)
+    assert state["epoch"] == 2
+    again = torch.optim.AdamW(net.parameters())
+    again.load_state_dict(state["optimiser"])
+    assert torch.equal(again.state[net.weight]["exp_avg"], optimiser.state[net.weight]["exp_avg"])
+
+
+class Payload:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (exec, ("raise SystemExit('executed')",))
+
+
+def test_a_pickled_program_is_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    torch.save({"epoch": Payload()}, path)
+    with pytest.raises(RunError, match="not a training state"):
+        checkpoint.read_state(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"hello"])
+def test_a_damaged_state_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "state.pt"
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=r"state\.pt"):
+        checkpoint.read_state(path)
+    with pytest.raises(RunError, match="no training state"):
+        checkpoint.read_state(tmp_path / "absent.pt")

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from vacli.recipe import Optim
+from vacli.training.optim import adamw, decays, layer_decay, parameter_groups, set_lr
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = weight_norm(nn.Conv1d(3, 4, 5))
+        self.norm = nn.LayerNorm(4)
+        self.a_log = nn.Parameter(torch.zeros(4, 2))
+        self.a_log._no_weight_decay = True
+        self.frozen = nn.Linear(4, 4).requires_grad_(False)
+        self.out = nn.Linear(4, 2)
+
+
+def test_what_is_decayed() -> None:
+    decayed = {name for name, parameter in Net().named_parameters() if decays(name, parameter)}
+    assert decayed == {"conv.parametrizations.weight.original1", "frozen.weight", "out.weight"}
+
+
+def test_groups_hold_every_trainable_parameter_once() -> None:
+    net = Net()
+    groups = parameter_groups(net.named_parameters(), 1e-3)
+    held = [id(p) for group in groups for p in group["params"]]
+    assert sorted(held) == sorted(id(p) for p in net.parameters() if p.requires_grad)
+    assert [group["weight_decay"] for group in groups] == [0.0, 1e-3]
+
+
+def test_undecayed_parameters_stay_without_gradient() -> None:
+    net = Net()
+    optimiser = adamw(net, Optim(lr=0.1, weight_decay=0.5))
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()
+    changed = {name for name, p in net.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == {"conv.parametrizations.weight.original1", "out.weight"}
+
+
+def test_layers_nearer_the_input_learn_slower() -> None:
+    net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    optimiser = adamw(net, Optim(lr=1.0), layer_decay(lambda name: int(name.split(".")[0]), 2, 0.5))
+    set_lr(optimiser, 0.1)
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    assert [rates[id(layer.weight)] for layer in net] == pytest.approx([0.025, 0.05, 0.1])

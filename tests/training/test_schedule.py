@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vacli.recipe import Schedule
+from vacli.training.schedule import lr_factor
+
+
+def test_warm_up_starts_at_start_and_ends_at_one() -> None:
+    schedule = Schedule(shape="constant", warmup_epochs=2.0, start=0.006)  # 3e-5 of 5e-3
+    factors = [lr_factor(schedule, step, 10, 100) for step in range(25)]
+    assert factors[0] == 0.006
+    assert factors[10] == pytest.approx((0.006 + 1) / 2)
+    assert factors[20:] == [1.0] * 5
+
+
+def test_cosine_ends_at_the_floor() -> None:
+    schedule = Schedule(shape="cosine", warmup_epochs=0.0, floor=0.1)
+    assert lr_factor(schedule, 0, 10, 100) == 1.0
+    assert lr_factor(schedule, 50, 10, 100) == pytest.approx(0.55)
+    assert lr_factor(schedule, 100, 10, 100) == pytest.approx(0.1)
+
+
+def test_warm_restarts_are_torchs() -> None:
+    schedule = Schedule(shape="warm-restarts", warmup_epochs=0.0, period_epochs=5.0, period_growth=2)
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimiser, T_0=15, T_mult=2)
+    for step in range(120):
+        assert lr_factor(schedule, step, 3, 120) == pytest.approx(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        theirs.step()
+
+
+def test_restarts_come_in_epochs_whatever_the_batch_size() -> None:
+    schedule = Schedule(shape="warm-restarts", warmup_epochs=1.0, period_epochs=2.0)
+    for epoch_steps in (1, 7, 100):
+        assert lr_factor(schedule, 3 * epoch_steps, epoch_steps, 50 * epoch_steps) == pytest.approx(1.0)
+
+
+@given(
+    shape=st.sampled_from(["constant", "cosine", "warm-restarts"]),
+    warmup=st.floats(0, 4),
+    period=st.none() | st.floats(0.5, 5),
+    step=st.integers(0, 200),
+    epoch_steps=st.integers(1, 20),
+)
+def test_factor_is_between_floor_and_one(
+    shape: str, warmup: float, period: float | None, step: int, epoch_steps: int
+) -> None:
+    schedule = Schedule(shape=shape, warmup_epochs=warmup, period_epochs=period, start=0.2, floor=0.1)  # type: ignore[arg-type]
+    assert 0.1 - 1e-12 <= lr_factor(schedule, step, epoch_steps, 10 * epoch_steps) <= 1 + 1e-12

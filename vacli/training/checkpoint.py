@@ -1,0 +1,89 @@
+"""Weights and training state on disk: whole or not there, and never executed when read."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vacli.errors import RunError
+
+RNG_CPU = "cpu"
+RNG_CUDA = "cuda"
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file beside `path`, then rename it: readers see the old or the new, whole."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        write(part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.chmod(0o644)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file atomically."""
+    write_atomic(path, lambda part: _write_text(part, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON value atomically, indented."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> None:
+    """Write named tensors atomically as safetensors; `about` goes into the file's metadata."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomic(path, lambda part: save_file(plain, part, dict(about or {})))
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write training state (tensors, numbers, strings in dicts and lists) atomically."""
+    write_atomic(path, lambda part: torch.save(dict(state), part))
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what `write_state` wrote; nothing but tensors and plain values is ever unpickled."""
+    hint = "start afresh without --resume"
+    if not path.is_file():
+        raise RunError(f"{path}: no training state", hint=hint)
+    if not zipfile.is_zipfile(path):
+        raise RunError(f"{path}: not a training state, or cut off", hint=hint)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise RunError(f"{path}: not a training state: {error}", hint=hint) from None
+
+
+def rng_state() -> dict[str, Any]:
+    """The states of torch's generators, on the CPU and on every CUDA device."""
+    return {
+        RNG_CPU: torch.get_rng_state(),
+        RNG_CUDA: torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_rng_state(state: Mapping[str, Any]) -> None:
+    """Put the generators back to where `rng_state` found them."""
+    torch.set_rng_state(state[RNG_CPU])
+    if torch.cuda.is_available() and len(state[RNG_CUDA]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state[RNG_CUDA])

@@ -1,0 +1,65 @@
+"""Concordance as a training loss, in the covariance form.
+
+The form with a correlation and two standard deviations has NaN gradients at constant predictions;
+this one, 2 cov / (var + var + (difference of means)^2) with 1/n throughout (Lin 1989), has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from vacli import recipe
+
+Reduce = Callable[[Tensor], Tensor]
+
+TINY = 1e-12  # smallest denominator; far below the variance of any annotation
+
+
+def alone(sums: Tensor) -> Tensor:
+    """The reduction of a single process: its sums are all there is."""
+    return sums
+
+
+def ccc_loss(
+    predicted: Tensor, target: Tensor, mask: Tensor, loss: recipe.Loss, reduce: Reduce = alone
+) -> Tensor:
+    """Weighted sum over (valence, arousal) of 1 - CCC, plus `loss.mse` times the squared error.
+
+    Moments are taken over all valid frames of the batch at once, not per window, in float64 whatever
+    autocast says. A dimension with fewer than two valid frames adds nothing, gradient included.
+
+    Args:
+        predicted: (B, T, 2).
+        target: (B, T, 2), NaN where not annotated.
+        mask: (B, T) bool, True where the frame is real and not padding.
+        reduce: adds sums over processes (`distributed.total`), so that all ranks see one loss.
+
+    Returns: () in float64 (float32 where the device has no float64).
+    """
+    with torch.autocast(predicted.device.type, enabled=False):
+        terms, count = _terms(predicted, target, mask, loss, reduce)
+        weights = terms.new_tensor([loss.valence, loss.arousal])
+        return torch.where(count >= 2, terms * weights, 0.0).sum()
+
+
+def _terms(
+    predicted: Tensor, target: Tensor, mask: Tensor, loss: recipe.Loss, reduce: Reduce
+) -> tuple[Tensor, Tensor]:
+    """Per dimension, (2,): the unweighted loss and the number of valid frames."""
+    exact = torch.float32 if predicted.device.type == "mps" else torch.float64
+    valid = (mask[..., None] & target.isfinite()).flatten(0, 1)
+    x = torch.where(valid, predicted.flatten(0, 1).to(exact), 0.0)
+    y = torch.where(valid, target.flatten(0, 1).to(exact), 0.0)
+    count, sum_x, sum_y = reduce(torch.stack([valid.to(exact).sum(0), x.sum(0), y.sum(0)]))
+    frames = count.clamp_min(1)
+    mean_x, mean_y = sum_x / frames, sum_y / frames
+    # Centred sums do not change with the centre to first order: without its gradient each rank's is exact.
+    dx = torch.where(valid, x - mean_x.detach(), 0.0)
+    dy = torch.where(valid, y - mean_y, 0.0)
+    sums = torch.stack([(dx * dy).sum(0), (dx * dx + dy * dy).sum(0), (x - y).square().sum(0)])
+    covariance, variances, error = reduce(sums) / frames
+    ccc = 2 * covariance / (variances + (mean_x - mean_y).square()).clamp_min(TINY)
+    return 1 - ccc + loss.mse * error, count

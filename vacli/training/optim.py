@@ -1,0 +1,58 @@
+"""AdamW over parameter groups: what is decayed, and which layer learns how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from vacli import recipe
+
+LayerScale = Callable[[str], float]
+
+
+def adamw(net: nn.Module, optim: recipe.Optim, scale: LayerScale = lambda name: 1.0) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019) over the trainable parameters of `net`.
+
+    `scale` maps a parameter's name to a factor on the learning rate; `set_lr` keeps it.
+    """
+    return torch.optim.AdamW(
+        parameter_groups(net.named_parameters(), optim.weight_decay, scale), lr=optim.lr, eps=optim.eps
+    )
+
+
+def parameter_groups(
+    named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, scale: LayerScale = lambda name: 1.0
+) -> list[dict[str, Any]]:
+    """Groups by (learning-rate scale, decayed or not), in a fixed order; frozen parameters are left out."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in named:
+        if parameter.requires_grad:
+            groups.setdefault((scale(name), decays(name, parameter)), []).append(parameter)
+    return [
+        {"params": groups[key], "scale": key[0], "weight_decay": weight_decay if key[1] else 0.0}
+        for key in sorted(groups)
+    ]
+
+
+def decays(name: str, parameter: nn.Parameter) -> bool:
+    """Whether weight decay makes sense: not for vectors, gains of weight norm or tagged tensors.
+
+    Modules tag what must not shrink (Mamba's A_log and D) with a `_no_weight_decay` attribute.
+    """
+    if getattr(parameter, "_no_weight_decay", False) or name.endswith("parametrizations.weight.original0"):
+        return False
+    return parameter.ndim >= 2
+
+
+def layer_decay(layer_of: Callable[[str], int], top: int, decay: float) -> LayerScale:
+    """Learning-rate factor decay^(top - layer): 1 at the top, smaller towards the input (ELECTRA, 2020)."""
+    return lambda name: decay ** (top - layer_of(name))
+
+
+def set_lr(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    """Give every group `lr` times its own scale."""
+    for group in optimiser.param_groups:
+        group["lr"] = lr * group["scale"]

@@ -1,0 +1,39 @@
+"""The learning rate as a pure function of the step."""
+
+from __future__ import annotations
+
+import math
+
+from vacli import recipe
+
+
+def lr_factor(schedule: recipe.Schedule, step: int, epoch_steps: int, total_steps: int) -> float:
+    """Factor on the base learning rate at optimiser step `step` (0-based).
+
+    Linear from `start` over the warm-up, then the shape: constant; one cosine down to `floor` at
+    `total_steps`; or cosines with warm restarts (Loshchilov and Hutter 2017), each period
+    `period_growth` times as long as the one before. Lengths are in epochs, steps are iterations,
+    so that no shape depends on how the data happens to be cut into batches.
+    """
+    warmup = schedule.warmup_epochs * epoch_steps
+    if step < warmup:
+        return schedule.start + (1 - schedule.start) * step / warmup
+    if schedule.shape == "constant":
+        return 1.0
+    rest = max(total_steps - warmup, 1.0)
+    if schedule.shape == "cosine":
+        return _cosine(min((step - warmup) / rest, 1.0), schedule.floor)
+    period = rest if schedule.period_epochs is None else schedule.period_epochs * epoch_steps
+    return _cosine(_phase(step - warmup, period, schedule.period_growth), schedule.floor)
+
+
+def _cosine(phase: float, floor: float) -> float:
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * phase))
+
+
+def _phase(since: float, period: float, growth: int) -> float:
+    """Where in its restart period a step is, in [0, 1)."""
+    while since >= period:
+        since -= period
+        period *= growth
+    return since / period
