@@ -1,0 +1,242 @@
+"""Weights by name: where each file comes from, its SHA-256 and licence, and how to read it safely.
+
+A file that the user gives is always taken; a bundled file lies in the package; everything else is
+fetched once into the cache of the hub it comes from. No file is ever unpickled: it is safetensors,
+or it is read with `weights_only`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vacli.errors import UsageError, WeightsError, nearest
+from vacli.progress import Progress, Quiet
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+PACKAGE = Path(__file__).parents[1] / "weights"
+BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """One file. `source` is `package`, `hub:OWNER/REPO` or a URL.
+
+    `sha256` is the whole digest or its first digits, as far as the publisher states it; "" where the
+    hub names the digest itself (its cache is addressed by content).
+    """
+
+    file: str
+    source: str
+    sha256: str = ""
+    licence: str = ""
+
+
+WEIGHTS: dict[str, Weights] = {
+    "compact": Weights(
+        file="compact-face.safetensors", source="package", licence="see the card beside the file"
+    ),
+    "mae-vit-l": Weights(
+        file="model.safetensors", source="hub:timm/vit_large_patch16_224.mae", licence="CC-BY-NC-4.0"
+    ),
+    "resnet50": Weights(file="model.safetensors", source="hub:timm/resnet50.a1_in1k", licence="Apache-2.0"),
+    "vggish": Weights(
+        file="vggish-10086976.pth",
+        source="https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
+        sha256="10086976",
+        licence="Apache-2.0",
+    ),
+}
+
+
+def locate(name: str, given: Path | None = None, progress: Progress | None = None) -> Path:
+    """The file with the weights `name`, fetched if need be; `given` is taken instead if it is one."""
+    if name not in WEIGHTS:
+        raise UsageError(f"no weights are known as {name!r}", hint=nearest(name, WEIGHTS))
+    return locate_record(name, WEIGHTS[name], given, progress or Quiet())
+
+
+def locate_record(name: str, record: Weights, given: Path | None, progress: Progress) -> Path:
+    """As `locate`, for a record that is not in the table (any timm model has one)."""
+    if given is not None:
+        return _given(given)
+    if record.source == "package":
+        return _bundled(name, record)
+    path = _from_hub(name, record, progress) if record.source.startswith("hub:") else None
+    return path or _from_url(name, record, progress)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def short_hash(path: Path) -> str:
+    """Twelve digits of the SHA-256: the identity of weights in a feature's settings."""
+    return sha256(path)[:12]
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file, by key, on the CPU; wrappers (`model`, `state_dict`) are taken off."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if Path(path).suffix != ".safetensors":
+        return _load_torch(path)
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: not readable as safetensors: {error}", hint="fetch it again") from None
+
+
+def load_into(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Copy tensors into a model, strictly; WeightsError names the first key that differs."""
+    check_keys({k: tuple(v.shape) for k, v in model.state_dict().items()}, tensors, path)
+    model.load_state_dict(dict(tensors))
+
+
+def check_keys(expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise WeightsError at the first key, in the model's order, that is missing, odd or too many."""
+    for key, shape in expected.items():
+        if key not in tensors:
+            raise WeightsError(f"{path}: {key} is missing", hint="these are weights of another network")
+        if tuple(tensors[key].shape) != shape:
+            found = tuple(tensors[key].shape)
+            raise WeightsError(
+                f"{path}: {key} has shape {found}, not {shape}", hint="these are weights of another network"
+            )
+    for key in tensors:
+        if key not in expected:
+            raise WeightsError(f"{path}: {key} is not expected", hint="these are weights of another network")
+
+
+def _given(path: Path) -> Path:
+    if not Path(path).is_file():
+        raise WeightsError(f"{path}: no such weights file")
+    return Path(path)
+
+
+def _bundled(name: str, record: Weights) -> Path:
+    path = PACKAGE / record.file
+    if not path.is_file():
+        raise WeightsError(
+            f"the bundled weights {record.file} are not in this installation",
+            hint=f"reinstall the package, or train them (va finetune-mae --encoder {name}) "
+            "and give the run with --weights RUN",
+        )
+    return path
+
+
+def _from_hub(name: str, record: Weights, progress: Progress) -> Path | None:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    repo = record.source.removeprefix("hub:")
+    try:
+        path = Path(hf_hub_download(repo, record.file, local_files_only=True))
+    except (LocalEntryNotFoundError, OSError):
+        progress.say(f"fetching {record.file} of {repo} for {name} (licence {record.licence or 'unstated'})")
+        path = _fetch_from_hub(name, record, repo)
+    blob = path.resolve()
+    # A hub blob is named by its SHA-256 when it is large enough to be worth one.
+    stated = record.sha256 or (blob.name if len(blob.name) == 64 else "")
+    _verify(blob, stated, also=path)
+    return path
+
+
+def _fetch_from_hub(name: str, record: Weights, repo: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repo, record.file))
+    except Exception as error:  # the hub's client raises errors of whichever HTTP library it uses
+        raise _unreachable(name, f"https://huggingface.co/{repo}", record, error) from None
+
+
+def _from_url(name: str, record: Weights, progress: Progress) -> Path:
+    from torch import hub
+
+    path = Path(hub.get_dir()) / "checkpoints" / record.file
+    if path.is_file():
+        _verify(path, record.sha256)
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    progress.say(f"fetching {record.file} for {name} (licence {record.licence or 'unstated'})")
+    try:
+        with urllib.request.urlopen(record.source, timeout=30) as answer:
+            _save(answer, part, progress, record.file)
+    except (urllib.error.URLError, OSError) as error:
+        part.unlink(missing_ok=True)
+        raise _unreachable(name, record.source, record, error) from None
+    _verify(part, record.sha256, name=path)
+    part.replace(path)
+    return path
+
+
+def _save(answer: Any, part: Path, progress: Progress, title: str) -> None:
+    total = answer.headers.get("Content-Length")
+    with (
+        progress.task(title, float(total) if total else None, "bytes") as advance,
+        open(part, "wb") as file,
+    ):
+        for block in _blocks(answer):
+            file.write(block)
+            advance(len(block))
+
+
+def _blocks(answer: Any) -> Iterator[bytes]:
+    while block := answer.read(BLOCK_BYTES):
+        yield block
+
+
+def _unreachable(name: str, where: str, record: Weights, error: Exception) -> WeightsError:
+    cause = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    return WeightsError(
+        f"the weights of {name} could not be fetched from {where}: {cause}",
+        hint=f"get {record.file} there on a machine with a connection and give it with --weights FILE",
+    )
+
+
+def _verify(path: Path, stated: str, *, also: Path | None = None, name: Path | None = None) -> None:
+    if not stated or sha256(path).startswith(stated):
+        return
+    path.unlink()
+    if also is not None:
+        also.unlink(missing_ok=True)
+    raise WeightsError(
+        f"{name or also or path}: corrupt, its SHA-256 does not begin with {stated[:16]}; it was deleted",
+        hint="run the command again to fetch it anew",
+    )
+
+
+def _load_torch(path: Path) -> dict[str, Tensor]:
+    import pickle
+
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        cause = str(error).splitlines()[0] if str(error) else "empty file"
+        raise WeightsError(
+            f"{path}: not readable as tensors alone: {cause}",
+            hint="a file that holds code is never run; convert it to safetensors where you trust it",
+        ) from None
+    for wrapper in ("model", "state_dict", "model_state"):
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path}: holds no named tensors")
+    tensors = {k: v for k, v in content.items() if isinstance(v, torch.Tensor)}
+    if not tensors:
+        raise WeightsError(f"{path}: holds no named tensors")
+    return tensors
