@@ -1,0 +1,30 @@
+"""The table of extractors: a name on the command line -> the class that computes it.
+
+Strings, so that names can be listed and completed without importing torch or openSMILE.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from vacli.errors import UsageError, nearest
+
+EXTRACTORS: dict[str, str] = {
+    "mae-vit-l": "vacli.features.mae:MaeVitL",
+    "resnet50": "vacli.features.timm_backbone:TimmBackbone",
+    "compact": "vacli.features.compact:Compact",
+    "egemaps": "vacli.features.descriptors:Egemaps",
+    "mfcc39": "vacli.features.descriptors:Mfcc39",
+}
+
+
+def create(name: str, **settings: Any) -> Any:
+    """Build the extractor `name`; `settings` are the keyword arguments of its class.
+
+    Raises: UsageError for an unknown name, PackageMissing or WeightsError from the class itself.
+    """
+    if name not in EXTRACTORS:
+        raise UsageError(f"there is no feature called {name!r}", hint=nearest(name, EXTRACTORS))
+    module, _, attribute = EXTRACTORS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)(**settings)
