@@ -1,0 +1,32 @@
+"""Categories of emotion as points of the valence-arousal plane (Russell 1980).
+
+The eight points of EMOTION_VA are a fixed convention, so a figure learned or measured through
+them is a mapped one. Calm and boredom are placed by Russell's circumplex: calm is pleasant and low,
+opposite distress; boredom is mildly unpleasant and the lowest of all. An utterance that a corpus
+marks as of normal (not strong) intensity is put at NORMAL_INTENSITY of its category's point, since
+actors read it as the weaker of two degrees and the points stand for the full expression.
+"""
+
+from __future__ import annotations
+
+EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+EMOTION_VA = (
+    (0.0, 0.0),
+    (0.85, 0.35),
+    (0.15, 0.80),
+    (-0.75, -0.35),
+    (-0.60, 0.70),
+    (-0.70, 0.30),
+    (-0.65, 0.75),
+    (-0.50, 0.10),
+)
+CALM_VA = (0.25, -0.45)
+BOREDOM_VA = (-0.30, -0.60)
+NORMAL_INTENSITY = 0.7
+
+
+def point(emotion: str, intensity: float = 1.0) -> tuple[float, float]:
+    """(valence, arousal) of one of EMOTIONS, "calm" or "boredom"; intensity 0 is neutral."""
+    named = dict(zip(EMOTIONS, EMOTION_VA, strict=True)) | {"calm": CALM_VA, "boredom": BOREDOM_VA}
+    valence, arousal = named[emotion]
+    return valence * intensity, arousal * intensity

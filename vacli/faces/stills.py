@@ -1,0 +1,62 @@
+"""Single pictures: every one for itself, detected and aligned as a frame is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from vacli.faces.align import SIDE_PX, warp
+from vacli.faces.detect import Detection, Detector
+
+# Longer sides at which a picture is searched: tight portraits are found in the small ones, where the
+# face is as large as the detector's usual input, groups and small faces in the large ones.
+SEARCH_SIDES_PX = (160, 320, 640, 1280)
+SURE = 0.9
+STILL_THRESHOLD = 0.5  # a still has no neighbours to take over from
+
+
+@dataclass(frozen=True, eq=False)
+class Still:
+    """An aligned picture. crop (224, 224, 3) uint8; face in the picture's pixels, or None where no
+    face was found and the crop is the whole picture, its middle square."""
+
+    crop: np.ndarray
+    face: Detection | None
+
+
+def align_still(rgb: np.ndarray, detector: Detector) -> Still:
+    """Align the most prominent face of a picture, (H, W, 3) uint8 RGB; `detector` at STILL_THRESHOLD."""
+    face = find_face(rgb, detector)
+    if face is None:
+        return Still(_middle(rgb), None)
+    return Still(warp(rgb, face.landmarks), face)
+
+
+def find_face(rgb: np.ndarray, detector: Detector) -> Detection | None:
+    """The largest sure face of a picture, else the best unsure one, else None."""
+    best: Detection | None = None
+    for side in SEARCH_SIDES_PX:
+        scale = side / max(rgb.shape[:2])
+        found = [d.placed(1 / scale, (0.0, 0.0)) for d in detector.detect(_scaled(rgb, scale))]
+        sure = [d for d in found if d.score > SURE]
+        if sure:
+            return max(sure, key=lambda d: d.size_px)
+        best = max([*found, *([best] if best else [])], key=lambda d: d.score, default=None)
+        if side > max(rgb.shape[:2]):
+            break  # no detail to gain beyond the first enlargement
+    return best
+
+
+def _scaled(rgb: np.ndarray, scale: float) -> np.ndarray:
+    size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC))
+
+
+def _middle(rgb: np.ndarray) -> np.ndarray:
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = Image.fromarray(rgb[top : top + side, left : left + side])
+    return np.asarray(square.resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC))
