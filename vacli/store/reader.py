@@ -13,6 +13,7 @@ import numpy as np
 import zarr
 
 from vacli.errors import StoreError
+from vacli.store.raw import RawTable
 
 
 class VideoView:
@@ -21,6 +22,7 @@ class VideoView:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
+        self._tables: dict[str, RawTable | None] = {}
 
     @cached_property
     def attrs(self) -> dict[str, Any]:
@@ -53,6 +55,16 @@ class VideoView:
     def read(self, array: str, rows: slice = slice(None)) -> np.ndarray:
         """Rows of an array such as "face/box"."""
         return np.asarray(self._array(array)[rows])
+
+    def read_into(self, array: str, start: int, out: np.ndarray) -> None:
+        """Copy rows start, start + 1, ... of a float table such as "feature/vggish" into (n, D) `out`."""
+        if array not in self._tables:
+            self._tables[array] = RawTable.open(self._existing(array))
+        table = self._tables[array]
+        if table is None:
+            out[...] = self.read(array, slice(start, start + len(out)))
+        else:
+            table.read_into(start, out)
 
     def feature(self, name: str, rows: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
         """A feature's (n, D) values and (n,) uint8 flags."""

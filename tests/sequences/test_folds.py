@@ -1,0 +1,80 @@
+"""No person on both sides, the same folds every time."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vacli.errors import UsageError
+from vacli.sequences.folds import official_fold, subject, subject_folds
+
+FRAMES = {f"v{i}": 100 + 37 * i % 400 for i in range(40)} | {
+    "video59": 500,
+    "video59_right": 500,
+    "x_left": 300,
+    "x_right": 310,
+    "10-60-1280x720": 50,
+    "10-60-1280x720_right": 60,
+}
+
+
+@pytest.mark.parametrize(
+    ("video", "who"),
+    [
+        ("video59_right", "video59"),
+        ("a_left", "a"),
+        ("a_left_b", "a_left_b"),
+        ("right", "right"),
+        ("122-60-1920x1080-3", "122-60-1920x1080-3"),
+    ],
+)
+def test_subject_strips_only_a_trailing_side(video, who):
+    assert subject(video) == who
+
+
+@given(st.integers(2, 10), st.integers(0, 50))
+def test_folds_partition_the_videos_and_share_no_subject(count, seed):
+    folds = subject_folds(FRAMES, count, seed)
+    assert [f.number for f in folds] == list(range(1, count + 1))
+    assert sorted(v for f in folds for v in f.validation) == sorted(FRAMES)
+    for fold in folds:
+        assert fold.validation
+        assert sorted(fold.train + fold.validation) == sorted(FRAMES)
+        assert not {subject(v) for v in fold.train} & {subject(v) for v in fold.validation}
+
+
+@given(st.randoms())
+def test_order_of_input_does_not_matter(rng: random.Random):
+    items = list(FRAMES.items())
+    rng.shuffle(items)
+    assert subject_folds(dict(items), 5, 42) == subject_folds(FRAMES, 5, 42)
+
+
+def test_seed_matters_and_folds_are_balanced():
+    assert subject_folds(FRAMES, 5, 1) != subject_folds(FRAMES, 5, 2)
+    sizes = [sum(FRAMES[v] for v in f.validation) for f in subject_folds(FRAMES, 5, 42)]
+    assert max(sizes) < 1.25 * min(sizes)
+
+
+def test_golden_fold():
+    # A fold that changes between versions would make published runs incomparable.
+    fold = subject_folds({f"v{i}": 10 for i in range(6)} | {"v0_left": 10}, 3, 42)[0]
+    assert fold.validation == ("v1", "v2", "v3")
+
+
+def test_too_many_folds():
+    with pytest.raises(UsageError, match="3 folds of 2 recordings"):
+        subject_folds({"a_left": 5, "a_right": 5, "b": 5}, 3, 0)
+
+
+def test_official_fold():
+    fold = official_fold({"b": "train", "a": "train", "c": "validation", "d": "test", "e": ""})
+    assert (fold.number, fold.train, fold.validation) == (0, ("a", "b"), ("c",))
+
+
+def test_official_fold_needs_both_sets():
+    with pytest.raises(UsageError, match="validation set"):
+        official_fold({"a": "train"})
