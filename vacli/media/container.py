@@ -1,0 +1,77 @@
+"""Opening a media file with PyAV: which streams count, where its clock starts, what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+from vacli.errors import InputError
+
+# These formats carry a running clock whose zero means nothing, so their first timestamp becomes zero.
+CLOCK_WITHOUT_ZERO = {"mpeg", "mpegts", "mp3", "aac"}
+# No recording starts its picture this late on purpose: a larger start is a cut from a longer stream.
+LATEST_START_S = 60.0
+
+REPAIR = "if a player shows it, `ffmpeg -i FILE -c copy fixed.mkv` repairs most containers"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[InputContainer]:
+    """The opened container.
+
+    Raises InputError if the file is missing, empty, or not a media file that FFmpeg knows.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder, not a media file" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {what}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty (0 bytes)", hint="copy or download it again")
+    try:
+        # Decoded text (titles, tags) is never used, so odd encodings of it must not matter.
+        container = av.open(str(path), metadata_errors="replace")
+    except (av.FFmpegError, OSError) as problem:
+        raise InputError(
+            f"{path}: cannot be read as audio or video ({reason(problem)})", hint=REPAIR
+        ) from None
+    with container:
+        yield container
+
+
+def reason(problem: BaseException) -> str:
+    """What FFmpeg says, without the path that PyAV adds to it."""
+    return str(getattr(problem, "strerror", None) or problem or type(problem).__name__)
+
+
+def picture_stream(container: InputContainer) -> av.VideoStream | None:
+    """The video stream that a player shows: the default one, else the first; cover art does not count."""
+    not_video = Disposition.attached_pic | Disposition.timed_thumbnails
+    streams = [stream for stream in container.streams.video if not stream.disposition & not_video]
+    return _default_or_first(streams)
+
+
+def sound_stream(container: InputContainer) -> av.AudioStream | None:
+    """The audio stream that a player plays: the default one, else the first."""
+    return _default_or_first(list(container.streams.audio))
+
+
+def _default_or_first(streams: list) -> av.stream.Stream | None:
+    chosen = [stream for stream in streams if stream.disposition & Disposition.default]
+    return (chosen or streams or [None])[0]
+
+
+def clock_zero_s(container: InputContainer) -> float:
+    """The container's own time that counts as 0 s here.
+
+    A file's zero is kept where it has a meaning, so that a picture which starts half a second after
+    the sound says so. It is the first timestamp where the format has no zero (transport and programme
+    streams), or where it is so late that the file must have been cut from a longer stream.
+    """
+    start_s = (container.start_time or 0) / av.time_base
+    relative = CLOCK_WITHOUT_ZERO & set(container.format.name.split(","))
+    return start_s if relative or start_s > LATEST_START_S else 0.0

@@ -1,0 +1,145 @@
+"""What a container says about itself, without reading it whole."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from vacli.errors import InputError
+from vacli.media.container import clock_zero_s, opened, picture_stream, reason, sound_stream
+from vacli.media.upright import Turn, turn_of
+
+BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class VideoStream:
+    """A picture stream. Sizes are those of the upright frames."""
+
+    codec: str
+    width_px: int
+    height_px: int
+    turn: Turn  # what makes a stored frame upright
+    pixel_format: str
+    start_s: float
+    nominal_hz: float  # what the header claims; true times are in VideoReader.times_s
+
+    @property
+    def rotation_deg(self) -> int:
+        """Counter-clockwise turn that makes the stored picture upright."""
+        return self.turn.rotation_deg
+
+
+@dataclass(frozen=True)
+class AudioStream:
+    """A sound stream."""
+
+    codec: str
+    rate_hz: int
+    channels: int
+    start_s: float
+    duration_s: float  # NaN where the header does not say
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """A media file. Its times are on the clock that `container.clock_zero_s` starts."""
+
+    path: Path
+    size_bytes: int
+    container: str
+    duration_s: float  # NaN where the header does not say
+    video: VideoStream | None
+    audio: AudioStream | None
+
+
+def probe(path: Path) -> MediaInfo:
+    """Read the header, and one frame for the picture's orientation.
+
+    Raises InputError if the file cannot be read, holds neither picture nor sound, or shows no frame.
+    """
+    path = Path(path)
+    with opened(path) as container:
+        info = MediaInfo(
+            path=path,
+            size_bytes=path.stat().st_size,
+            container=container.format.name,
+            duration_s=_seconds(container.duration, 1 / av.time_base),
+            video=_video(container, path),
+            audio=_audio(container),
+        )
+    if info.video is None and info.audio is None:
+        raise InputError(f"{path}: has neither a picture nor a sound stream")
+    return info
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes as hexadecimal text, read in blocks."""
+    digest = hashlib.sha256()
+    try:
+        with Path(path).open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be read ({problem.strerror})") from None
+    return digest.hexdigest()
+
+
+def _video(container: InputContainer, path: Path) -> VideoStream | None:
+    stream = picture_stream(container)
+    if stream is None:
+        return None
+    frame = _first_frame(container, stream, path)
+    turn = turn_of(frame)
+    width_px, height_px = turn.size(frame.width, frame.height)
+    return VideoStream(
+        codec=stream.codec_context.name,
+        width_px=width_px,
+        height_px=height_px,
+        turn=turn,
+        pixel_format=frame.format.name,
+        start_s=_start_s(container, stream),
+        nominal_hz=float(stream.average_rate or stream.guessed_rate or float("nan")),
+    )
+
+
+def _first_frame(container: InputContainer, stream: av.VideoStream, path: Path) -> av.VideoFrame:
+    """The first frame that decodes; errors before it are left for the reader to tell."""
+    cause = "it holds no picture data"
+    try:
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as problem:
+                cause = reason(problem)
+                continue
+            if frames:
+                return frames[0]
+    except av.FFmpegError as problem:
+        cause = reason(problem)
+    raise InputError(f"{path}: no frame of its {stream.codec_context.name} stream can be decoded ({cause})")
+
+
+def _audio(container: InputContainer) -> AudioStream | None:
+    stream = sound_stream(container)
+    if stream is None:
+        return None
+    return AudioStream(
+        codec=stream.codec_context.name,
+        rate_hz=stream.rate or 0,
+        channels=stream.channels,
+        start_s=_start_s(container, stream),
+        duration_s=_seconds(stream.duration, float(stream.time_base or 1)),
+    )
+
+
+def _start_s(container: InputContainer, stream: av.stream.Stream) -> float:
+    return _seconds(stream.start_time or 0, float(stream.time_base or 1)) - clock_zero_s(container)
+
+
+def _seconds(ticks: int | None, tick_s: float) -> float:
+    return float("nan") if ticks is None else ticks * tick_s
