@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Init = Literal["mamba", "charon"]
-Activation = Literal["relu", "prelu", "tanh"]
+Activation = Literal["relu", "prelu", "tanh", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)

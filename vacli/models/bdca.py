@@ -1,0 +1,81 @@
+"""Bidirectional dynamic cross-modal attention between two streams (BDCA, equations 1 to 6).
+
+The gate is the one of Dynamic Cross-Attention (Praveen and Alam 2024, arXiv 2403.19554), which settles
+what the equations leave open: its two logits are a linear function, with bias, of the attended
+features alone, and the softmax runs over those two units. A temperature below 1 sharpens it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from vacli import recipe
+
+
+class CrossAttention(nn.Module):
+    """One direction: frames of one stream query the frames of the other."""
+
+    def __init__(self, dim: int, config: recipe.Bdca) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(dim, dim) for _ in range(3))
+        self.gate = nn.Linear(dim, 2) if config.gate else None
+        self.temperature = config.temperature
+        self.scale = 1 / math.sqrt(dim)
+
+    def forward(self, x: Tensor, other: Tensor, keys: Tensor) -> Tensor:
+        """x, other (B, T, D); `keys` (B, T) bool: frames of `other` that can be attended to."""
+        attended = torch.relu(self.attend(x, other, keys) + x)  # equation 2
+        if self.gate is None:
+            return attended
+        weights = torch.softmax(self.gate(attended) / self.temperature, dim=-1)  # equations 3 and 4
+        return torch.relu(weights[..., :1] * x + weights[..., 1:] * attended)  # equation 5
+
+    def attend(self, x: Tensor, other: Tensor, keys: Tensor) -> Tensor:
+        """Equation 1; zeros where there is nothing to attend to."""
+        scores = self.query(x) @ self.key(other).transpose(1, 2) * self.scale
+        scores = scores.masked_fill(~keys.unsqueeze(1), torch.finfo(scores.dtype).min)
+        found = torch.softmax(scores, dim=-1) @ self.value(other)
+        return found.masked_fill(~keys.any(dim=1)[:, None, None], 0.0)
+
+
+class Bdca(nn.Module):
+    """Both directions side by side (equation 6): two streams of width D -> (B, T, 2 D).
+
+    Frames that a stream lacks are not attended to: there is nothing in them but their neighbours.
+    """
+
+    causal = False
+    receptive_field = None
+
+    def __init__(self, dims: tuple[int, ...], config: recipe.Bdca) -> None:
+        super().__init__()
+        self.out_dim = sum(dims)
+        self.first = CrossAttention(dims[0], config)
+        self.second = CrossAttention(dims[1], config)
+
+    def forward(self, streams: list[Tensor], present: list[Tensor], mask: Tensor) -> Tensor:
+        """`streams` two of (B, T, D), finite; `present` two of (B, T) bool; mask (B, T) bool."""
+        one, two = streams
+        return torch.cat(
+            [self.first(one, two, present[1] & mask), self.second(two, one, present[0] & mask)], dim=-1
+        )
+
+
+class Concat(nn.Module):
+    """Streams side by side, and where asked for a 0/1 column a stream that tells where it is there."""
+
+    causal = True
+    receptive_field = 1
+
+    def __init__(self, dims: tuple[int, ...], config: recipe.Concat) -> None:
+        super().__init__()
+        self.presence = config.presence
+        self.out_dim = sum(dims) + len(dims) * config.presence
+
+    def forward(self, streams: list[Tensor], present: list[Tensor], mask: Tensor) -> Tensor:
+        """`streams` each (..., D_i), `present` each (...) bool -> (..., out_dim)."""
+        columns = [p.unsqueeze(-1).to(streams[0].dtype) for p in present] if self.presence else []
+        return torch.cat([*streams, *columns], dim=-1)

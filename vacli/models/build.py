@@ -1,0 +1,47 @@
+"""From the model part of a recipe to a network; combinations that make no sense are refused here.
+
+A new temporal module or fusion is a record in recipe.py, a file, and a line in a table below.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from vacli import recipe
+from vacli.models.bdca import Bdca, Concat
+from vacli.models.checks import check
+from vacli.models.heads import Head
+from vacli.models.mamba import MambaEncoder
+from vacli.models.network import VaNet
+from vacli.models.parts import Passthrough
+from vacli.models.tcn import Tcn
+from vacli.models.transformer import TransformerEncoder
+
+TEMPORAL: dict[str, type[nn.Module]] = {
+    "mamba": MambaEncoder,
+    "transformer": TransformerEncoder,
+    "tcn": Tcn,
+}
+FUSION: dict[str, type[nn.Module]] = {"concat": Concat, "bdca": Bdca}
+
+
+def build(model: recipe.Model) -> VaNet:
+    """The network of a recipe, freshly initialised; UsageError where the recipe makes no sense."""
+    check(model)
+    encoders = {s.name: _temporal(s.dim, s.tcn or recipe.NoTemporal()) for s in model.streams}
+    fusion = FUSION[model.fusion.kind](tuple(e.out_dim for e in encoders.values()), model.fusion)
+    tcn = _temporal(fusion.out_dim, model.tcn or recipe.NoTemporal())
+    temporal = _temporal(tcn.out_dim, model.temporal)
+    return VaNet(encoders, fusion, tcn, temporal, Head(temporal.out_dim, model.head))
+
+
+def _temporal(in_dim: int, config: recipe.Temporal) -> nn.Module:
+    return Passthrough(in_dim) if config.kind == "none" else TEMPORAL[config.kind](in_dim, config)
+
+
+def count_parameters(model: recipe.Model) -> int:
+    """How many numbers training would change, found without memory for them."""
+    with torch.device("meta"):
+        net = build(model)
+    return sum(p.numel() for p in net.parameters())

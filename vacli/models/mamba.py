@@ -1,0 +1,145 @@
+"""Mamba (Gu and Dao 2023, arXiv 2312.00752) and the post-norm encoder that both papers build of it.
+
+`Mamba` has mamba_ssm's parameter names, shapes and initial values, so that state dicts pass both ways.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vacli import recipe
+from vacli.models.parts import zero_padding
+from vacli.models.scan import selective_scan
+
+DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4  # range of the first step sizes, section 3.6
+
+
+@dataclass(frozen=True)
+class MambaState:
+    """All that a Mamba layer knows of the past."""
+
+    conv: Tensor  # (B, E, d_conv): the last inputs of the convolution, newest last
+    ssm: Tensor  # (B, E, N) float32
+
+
+class Mamba(nn.Module):
+    """One selective state-space layer: (B, T, D) -> (B, T, D). E = expand x D, N = d_state."""
+
+    causal = True
+    receptive_field = None
+
+    def __init__(self, d_model: int, config: recipe.Mamba) -> None:
+        super().__init__()
+        self.in_dim = self.out_dim = d_model
+        self.inner = config.expand * d_model
+        self.d_state, self.d_conv = config.state, config.conv
+        self.dt_rank = math.ceil(d_model / 16)
+        inner, kernel = self.inner, config.conv
+        self.in_proj = nn.Linear(d_model, 2 * inner, bias=False)
+        self.conv1d = nn.Conv1d(inner, inner, kernel, groups=inner, padding=kernel - 1)
+        self.x_proj = nn.Linear(inner, self.dt_rank + 2 * config.state, bias=False)
+        self.dt_proj = nn.Linear(self.dt_rank, inner)
+        self.A_log = nn.Parameter(torch.arange(1.0, config.state + 1).log().repeat(inner, 1))
+        self.D = nn.Parameter(torch.ones(inner))
+        self.out_proj = nn.Linear(inner, d_model, bias=False)
+        self.A_log._no_weight_decay = self.D._no_weight_decay = True
+        (init_charon if config.init == "charon" else init_dt)(self)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        u, z = self.in_proj(zero_padding(x, mask)).chunk(2, dim=-1)
+        u = self.conv1d(u.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2)
+        u = zero_padding(F.silu(u), mask)  # the convolution's bias would feed the state on padding
+        y, _ = selective_scan(u, *self._selection(u))
+        return self.out_proj((y + self.D * u) * F.silu(z))
+
+    def _selection(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """dt (..., E) float32, A (E, N), B and C (..., N) from the convolved input (..., E)."""
+        dt, b, c = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
+        # In float32 whatever autocast makes of the rest: the recurrence is exp of a sum of these.
+        dt = F.softplus(F.linear(dt, self.dt_proj.weight).float() + self.dt_proj.bias.float())
+        return dt, -torch.exp(self.A_log.float()), b, c
+
+    def initial_state(self, batch: int) -> MambaState:
+        """The state before the first frame."""
+        like = self.A_log
+        return MambaState(
+            like.new_zeros(batch, self.inner, self.d_conv),
+            like.new_zeros(batch, self.inner, self.d_state, dtype=torch.float32),
+        )
+
+    def step(self, x: Tensor, state: MambaState) -> tuple[Tensor, MambaState]:
+        """One frame (B, D) after `state`."""
+        u, z = self.in_proj(x).chunk(2, dim=-1)
+        window = torch.cat([state.conv[..., 1:], u.unsqueeze(-1)], dim=-1)
+        u = F.silu((window * self.conv1d.weight.squeeze(1)).sum(-1) + self.conv1d.bias)
+        dt, a, b, c = self._selection(u)
+        ssm = torch.exp(dt.unsqueeze(-1) * a) * state.ssm
+        ssm = ssm + (dt * u.float()).unsqueeze(-1) * b.float().unsqueeze(1)
+        y = (ssm @ c.float().unsqueeze(-1)).squeeze(-1).to(u.dtype)
+        return self.out_proj((y + self.D * u) * F.silu(z)), MambaState(window, ssm)
+
+
+@torch.no_grad()
+def init_dt(layer: Mamba) -> None:
+    """mamba_ssm's start of dt: log-uniform step sizes once the bias has gone through softplus."""
+    nn.init.uniform_(layer.dt_proj.weight, -(layer.dt_rank**-0.5), layer.dt_rank**-0.5)
+    low, high = math.log(DT_MIN), math.log(DT_MAX)
+    dt = torch.exp(torch.rand(layer.inner) * (high - low) + low).clamp(min=DT_FLOOR)
+    layer.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
+
+
+@torch.no_grad()
+def init_charon(layer: Mamba) -> None:
+    """Charon's start, for comparison: all decay rates near -1 and dt near 0.69, a memory of few frames."""
+    nn.init.kaiming_normal_(layer.conv1d.weight, mode="fan_out", nonlinearity="linear")
+    nn.init.zeros_(layer.conv1d.bias)
+    nn.init.normal_(layer.A_log, std=0.01)
+    nn.init.xavier_uniform_(layer.out_proj.weight)
+    nn.init.normal_(layer.dt_proj.weight, std=0.02)
+    nn.init.normal_(layer.dt_proj.bias, std=0.02)
+
+
+class MambaEncoder(nn.Module):
+    """x <- LayerNorm(Mamba(x) + x), `depth` times, between linear maps (the first if widths differ)."""
+
+    causal = True
+    receptive_field = None
+
+    def __init__(self, in_dim: int, config: recipe.Mamba) -> None:
+        super().__init__()
+        width = config.width
+        self.in_dim, self.out_dim = in_dim, width
+        self.input_norm = config.input_norm
+        self.adapt = nn.Linear(in_dim, width) if in_dim != width else nn.Identity()
+        self.layers = nn.ModuleList(Mamba(width, config) for _ in range(config.depth))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.depth))
+        self.dropout = nn.Dropout(config.dropout)
+        self.project = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = self._enter(x)
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = norm(self.dropout(layer(x, mask)) + x)
+        return self.project(x)
+
+    def _enter(self, x: Tensor) -> Tensor:
+        x = self.adapt(x)
+        return F.layer_norm(x, x.shape[-1:]) if self.input_norm else x
+
+    def initial_state(self, batch: int) -> tuple[MambaState, ...]:
+        """One state a layer."""
+        return tuple(layer.initial_state(batch) for layer in self.layers)
+
+    def step(self, x: Tensor, state: tuple[MambaState, ...]) -> tuple[Tensor, tuple[MambaState, ...]]:
+        """One frame (B, in_dim) after `state`."""
+        x, after = self._enter(x), []
+        for layer, norm, past in zip(self.layers, self.norms, state, strict=True):
+            y, past = layer.step(x, past)
+            x = norm(self.dropout(y) + x)
+            after.append(past)
+        return self.project(x), tuple(after)

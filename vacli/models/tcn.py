@@ -1,0 +1,97 @@
+"""Temporal convolutional network (Bai, Kolter and Koltun 2018, arXiv 1803.01271, section 3)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from vacli import recipe
+from vacli.models.parts import ACTIVATIONS, zero_padding
+
+BlockState = tuple[Tensor, Tensor]
+
+
+class DilatedConv(nn.Module):
+    """Weight-normalised convolution that keeps the length; causal, or centred on its frame."""
+
+    def __init__(self, channels: tuple[int, int], kernel: int, dilation: int, *, causal: bool) -> None:
+        super().__init__()
+        self.conv = weight_norm(nn.Conv1d(*channels, kernel, dilation=dilation))
+        self.dilation = dilation
+        self.reach = (kernel - 1) * dilation  # frames beside its own that an output frame sees
+        self.padding = (self.reach, 0) if causal else (self.reach // 2, self.reach // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T) -> (B, C', T)."""
+        return self.conv(F.pad(x, self.padding))
+
+    def initial_state(self, batch: int) -> Tensor:
+        """The zeros before the first frame: (B, C, reach)."""
+        return self.conv.bias.new_zeros(batch, self.conv.in_channels, self.reach)
+
+    def step(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """One frame (B, C) after the last `reach` frames."""
+        window = torch.cat([past, x.unsqueeze(-1)], dim=-1)
+        return self.conv(window).squeeze(-1), window[..., 1:]
+
+
+class Block(nn.Module):
+    """Two dilated convolutions, each with activation and dropout, beside a residual path."""
+
+    def __init__(self, channels: tuple[int, int], dilation: int, config: recipe.Tcn) -> None:
+        super().__init__()
+        before, after = channels
+        self.conv1 = DilatedConv((before, after), config.kernel, dilation, causal=config.causal)
+        self.conv2 = DilatedConv((after, after), config.kernel, dilation, causal=config.causal)
+        self.act1, self.act2, self.act = (ACTIVATIONS[config.activation]() for _ in range(3))
+        self.dropout = nn.Dropout(config.dropout)
+        self.residual = nn.Conv1d(before, after, 1) if before != after else nn.Identity()
+
+    def forward(self, x: Tensor, padded: Tensor) -> Tensor:
+        """(B, C, T), `padded` (B, 1, T) -> (B, C', T); both convolutions see zeros on padding."""
+        y = self.dropout(self.act1(self.conv1(x)))
+        y = self.dropout(self.act2(self.conv2(y.masked_fill(padded, 0.0))))
+        return self.act(y + self.residual(x)).masked_fill(padded, 0.0)
+
+    def initial_state(self, batch: int) -> BlockState:
+        return self.conv1.initial_state(batch), self.conv2.initial_state(batch)
+
+    def step(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
+        y, past1 = self.conv1.step(x, state[0])
+        y, past2 = self.conv2.step(self.dropout(self.act1(y)), state[1])
+        y = self.dropout(self.act2(y))
+        return self.act(y + self.residual(x.unsqueeze(-1)).squeeze(-1)), (past1, past2)
+
+
+class Tcn(nn.Module):
+    """A stack of blocks, block i with dilation 2^i and `channels[i]` channels."""
+
+    def __init__(self, in_dim: int, config: recipe.Tcn) -> None:
+        super().__init__()
+        widths = (in_dim, *config.channels)
+        pairs = list(pairwise(widths))
+        self.blocks = nn.ModuleList(Block(pair, 2**i, config) for i, pair in enumerate(pairs))
+        self.in_dim, self.out_dim = in_dim, widths[-1]
+        self.causal = config.causal
+        self.receptive_field = 1 + 2 * (config.kernel - 1) * (2 ** len(pairs) - 1)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        padded = ~mask.unsqueeze(1)
+        y = zero_padding(x, mask).transpose(1, 2)
+        for block in self.blocks:
+            y = block(y, padded)
+        return y.transpose(1, 2)
+
+    def initial_state(self, batch: int) -> tuple[BlockState, ...]:
+        return tuple(block.initial_state(batch) for block in self.blocks)
+
+    def step(self, x: Tensor, state: tuple[BlockState, ...]) -> tuple[Tensor, tuple[BlockState, ...]]:
+        after = []
+        for block, past in zip(self.blocks, state, strict=True):
+            x, past = block.step(x, past)
+            after.append(past)
+        return x, tuple(after)
