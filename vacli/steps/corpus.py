@@ -1,0 +1,137 @@
+"""Corpora of categories into a store: what the bundled default model is trained on.
+
+A picture corpus becomes one entry a split whose frames are stills, aligned as `va predict --stills`
+aligns them; a speech corpus one entry an utterance on the sound clock, ready for `va extract-audio`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vacli.clock import SOUND_CLOCK_HZ, regular_times
+from vacli.errors import InputError, UsageError, nearest
+from vacli.faces.align import SIDE_PX
+from vacli.faces.detect import Detector
+from vacli.faces.jpeg import encode
+from vacli.faces.quality import sharpness
+from vacli.faces.stills import STILL_THRESHOLD, Still, align_still
+from vacli.media.audio import read_sound
+from vacli.media.probe import file_sha256
+from vacli.progress import Progress, Quiet
+from vacli.sequences import corpora
+from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
+from vacli.store import Store
+
+SPEECH = {"ravdess": corpora.read_ravdess, "emodb": corpora.read_emodb}
+KINDS = ("ferplus", *SPEECH)
+BLOCK = 256  # pictures between two writes
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """Which corpus (one of KINDS), where it is, and the store that it goes into."""
+
+    kind: str
+    path: Path
+    store: Path
+
+
+def run(settings: CorpusSettings, progress: Progress = Quiet()) -> Batch:
+    """Bring a corpus into a store with its mapped labels; what is there already is skipped."""
+    if settings.kind not in KINDS:
+        raise UsageError(f"no corpus is known as {settings.kind!r}", hint=nearest(settings.kind, KINDS))
+    if not settings.path.exists():
+        raise InputError(f"no such file or folder: {settings.path}")
+    store = Store.open_or_create(settings.store)
+    batch = Batch(settings.store)
+    if settings.kind == "ferplus":
+        return _pictures(store, settings.path, batch, progress)
+    return _speech(store, SPEECH[settings.kind](settings.path), batch, progress)
+
+
+def _pictures(store: Store, path: Path, batch: Batch, progress: Progress) -> Batch:
+    parts = list(corpora.read_ferplus(path))
+    with progress.task("FER+", sum(len(p.images) for p in parts), "faces") as advance:
+
+        def work(part: corpora.FacePictures) -> str:
+            video = f"ferplus-{part.split}"
+            source = _source(path)
+            if video in store and store.video(video).has("label"):
+                advance(len(part.images))
+                return SKIPPED
+            times = regular_times(len(part.images), 1)  # stills: a row a second, no motion between them
+            store.add_video(video, times, source=source, stream={"kind": "stills"})
+            with store.stage(video, "face", {"made_by": "va corpus", "stills": True}) as writer:
+                detector = Detector(score_threshold=STILL_THRESHOLD)
+                for start in range(0, len(part.images), BLOCK):
+                    pictures = part.images[start : start + BLOCK]
+                    _write_stills(writer, [align_still(enlarged(p), detector) for p in pictures])
+                    advance(len(pictures))
+            with store.stage(video, "label", {"split": part.split, "mapped": True}) as writer:
+                _write_labels(writer, part.labels)
+                writer.append("votes", part.votes, dims=("emotion",))
+            return DONE
+
+        return run_each(batch, parts, lambda p: f"ferplus-{p.split}", work, progress)
+
+
+def enlarged(grey: np.ndarray) -> np.ndarray:
+    """A small grey face (48, 48) as a picture (224, 224, 3) uint8, as a user would show it."""
+    from PIL import Image
+
+    picture = Image.fromarray(grey).convert("RGB")
+    return np.asarray(picture.resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC))
+
+
+def _write_stills(writer, stills: list[Still]) -> None:
+    found = [s.face is not None for s in stills]
+    nobody = np.full((5, 2), np.nan, np.float32)
+    writer.append("found", np.array(found))
+    writer.append("score", np.array([s.face.score if s.face else np.nan for s in stills], np.float32))
+    landmarks = np.stack([s.face.landmarks if s.face else nobody for s in stills])
+    writer.append("landmarks", landmarks, dims=("point", "xy"), units="px")
+    writer.append("blur", np.array([sharpness(s.crop) for s in stills], np.float32))
+    writer.append_images("crop", [encode(s.crop) for s in stills])
+
+
+def _write_labels(writer, labels: np.ndarray) -> None:
+    writer.append("valence", labels[:, 0])
+    writer.append("arousal", labels[:, 1])
+
+
+def _speech(store: Store, utterances: list[corpora.Utterance], batch: Batch, progress: Progress) -> Batch:
+    with progress.task("speech", len(utterances), "files") as advance:
+
+        def work(utterance: corpora.Utterance) -> str:
+            advance(1)
+            return _add_utterance(store, utterance)
+
+        return run_each(batch, utterances, lambda u: u.path.name, work, progress)
+
+
+def _add_utterance(store: Store, utterance: corpora.Utterance) -> str:
+    source = _source(utterance.path)
+    video = store.id_for(f"{utterance.speaker}-{utterance.path.stem}", source["sha256"])
+    if video in store and store.video(video).has("label"):
+        return SKIPPED
+    sound = read_sound(utterance.path)
+    if sound is None:
+        raise InputError(f"{utterance.path} has no sound")
+    times = regular_times(max(1, int(sound.duration_s * SOUND_CLOCK_HZ)), SOUND_CLOCK_HZ)
+    store.add_video(video, times, source=source, stream={"kind": "sound"})
+    attributes = {"split": "", "subject": utterance.speaker, "mapped": True}
+    with store.stage(video, "label", attributes) as writer:
+        _write_labels(writer, np.tile(np.float32([utterance.valence, utterance.arousal]), (len(times), 1)))
+    return DONE
+
+
+def _source(path: Path) -> dict[str, object]:
+    return {
+        "name": path.name,
+        "path": str(path.resolve()),
+        "size_bytes": path.stat().st_size,
+        "sha256": file_sha256(path),
+    }
