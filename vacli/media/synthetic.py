@@ -1,0 +1,73 @@
+"""A short clip made on the spot: a photographed face that the camera follows, and speech-like sound.
+
+The photograph is NASA's portrait of Eileen Collins (public domain), which scikit-image carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+SIZE_PX = (640, 360)
+RATE = Fraction(25)
+SOUND_HZ = 16_000
+SECONDS = 6.0
+FACE_PX = (222.0, 128.0)  # where the face is in the photograph
+LOOKS_AWAY_S = (4.4, 5.2)  # the camera leaves the face, so that rows without one can be seen
+SPEAKS_UNTIL_S = 5.0
+FORMANTS_HZ = ((700, 90), (1220, 110), (2600, 160))  # centre and bandwidth, an open vowel
+
+
+def write_demo_clip(path: Path) -> None:
+    """Write an H.264 + AAC clip of SECONDS at RATE."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=RATE, options={"crf": "20", "preset": "veryfast"})
+        video.width, video.height = SIZE_PX
+        video.pix_fmt = "yuv420p"
+        audio = container.add_stream("aac", rate=SOUND_HZ, layout="mono")
+        for picture in _pictures():
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(video.encode(None))
+        sound = av.AudioFrame.from_ndarray(_speech()[np.newaxis], "fltp", "mono")
+        sound.sample_rate, sound.pts = SOUND_HZ, 0
+        container.mux(audio.encode(sound))
+        container.mux(audio.encode(None))
+
+
+def _pictures() -> Iterator[np.ndarray]:
+    """The photograph through a camera that sways, zooms and once looks away; (360, 640, 3) uint8."""
+    from PIL import Image
+    from skimage.data import astronaut
+
+    photograph = Image.fromarray(astronaut())
+    width, height = SIZE_PX
+    for index in range(int(SECONDS * RATE)):
+        time_s = float(index / RATE)
+        zoom = 1.85 + 0.25 * np.sin(2 * np.pi * time_s / SECONDS)
+        sway = 8 * np.sin(2 * np.pi * 0.4 * time_s)
+        away = 200.0 if LOOKS_AWAY_S[0] <= time_s < LOOKS_AWAY_S[1] else 0.0
+        left = FACE_PX[0] + sway - width / zoom / 2
+        top = FACE_PX[1] + away - height / zoom / 2
+        view = (1 / zoom, 0, left, 0, 1 / zoom, top)
+        yield np.asarray(
+            photograph.transform(SIZE_PX, Image.Transform.AFFINE, view, Image.Resampling.BILINEAR)
+        )
+
+
+def _speech() -> np.ndarray:
+    """Pulses of a rising and falling voice through three formants, in syllables; (S,) float32."""
+    from scipy.signal import iirpeak, lfilter
+
+    time_s = np.arange(int(SECONDS * SOUND_HZ)) / SOUND_HZ
+    pitch_hz = 160 + 40 * np.sin(2 * np.pi * 0.5 * time_s) + 15 * np.sin(2 * np.pi * 3.1 * time_s)
+    phase = np.cumsum(pitch_hz) / SOUND_HZ
+    pulses = np.diff(np.floor(phase), prepend=0.0)
+    voice = sum(lfilter(*iirpeak(centre, centre / band, fs=SOUND_HZ), pulses) for centre, band in FORMANTS_HZ)
+    syllables = np.clip(np.sin(2 * np.pi * 2.2 * time_s) + 0.4, 0, None) * (time_s < SPEAKS_UNTIL_S)
+    sound = voice * syllables
+    return (0.4 * sound / np.abs(sound).max()).astype(np.float32)
