@@ -1,0 +1,89 @@
+"""The rooms of the house: imports point down, and the command line stays light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vacli
+
+PACKAGE = Path(vacli.__file__).parent
+# Top to bottom; rooms of one line do not know each other.
+LAYERS = (
+    ("cli",),
+    ("steps",),
+    ("output", "evaluation"),
+    ("training",),
+    ("inference",),
+    ("models", "sequences"),
+    ("store",),
+    ("features",),
+    ("faces",),
+    ("media",),
+    ("presets", "recipe_io", "metrics", "circumplex"),
+    ("recipe",),
+    ("errors", "clock", "spec", "progress"),
+)
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+TORCH_AT_TOP = ("models", "inference", "training", "features")
+TORCH_FILES = ("sequences/dataset.py",)
+HEAVY = ("torch", "zarr", "numpy", "av", "decord", "rich", "timm", "onnxruntime", "PIL", "scipy", "matplotlib")
+
+
+def modules() -> list[Path]:
+    return sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.stem in LEVEL)
+
+
+def room(path: Path) -> str:
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_down(path):
+    own = room(path)
+    for name in imported(ast.parse(path.read_text())):
+        parts = name.split(".")
+        if parts[0] != "vacli" or len(parts) < 2 or parts[1] not in LEVEL:
+            continue
+        other = parts[1]
+        assert other == own or LEVEL[own] < LEVEL[other], f"{path.name} ({own}) imports {name} ({other})"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_every_room_keeps_to_its_libraries(path):
+    tree = ast.parse(path.read_text())
+    everywhere = {name.split(".")[0] for name in imported(tree)}
+    top = ast.Module([n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)], [])
+    at_top = {name.split(".")[0] for name in imported(top)}
+    own = room(path)
+    assert "zarr" not in everywhere or own == "store"
+    assert not {"rich", "click"} & everywhere or own == "cli"
+    assert "cv2" not in everywhere
+    if own not in TORCH_AT_TOP and str(path.relative_to(PACKAGE)) not in TORCH_FILES:
+        assert "torch" not in at_top
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_modules_stay_short(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def test_the_command_line_loads_nothing_heavy():
+    code = "import sys, vacli.cli.main; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(HEAVY) & set(loaded.stdout.split())

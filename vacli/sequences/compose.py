@@ -1,0 +1,128 @@
+"""Sequences put together from labelled stills and utterances, where no annotated video can be had.
+
+A sequence follows one speaker through utterances and pauses on the sound clock. Over each piece a
+face is shown whose labels are near the utterance's; now and then it disagrees, is missing, or the
+voice is. What a frame is labelled with is the mean over the modalities that it shows. The labels of
+both sources are mapped ones (see `circumplex`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+FADE_FRAMES = 6
+HOLD_FRAMES = (15, 50)  # how long one still stands for the face, shortest and longest
+PAUSE_FRAMES = (5, 40)
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """Stills. rows (N, D) float32 of the face feature; labels (N, 2)."""
+
+    rows: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """One utterance. features: name -> (T, D) float32 on the sound clock; label (2,)."""
+
+    features: Mapping[str, np.ndarray]
+    label: np.ndarray
+
+    def __len__(self) -> int:
+        return len(next(iter(self.features.values())))
+
+
+@dataclass(frozen=True, eq=False)
+class Composed:
+    """One sequence. face (T, D) and voice name -> (T, D) float32, NaN rows where missing; labels (T, 2)."""
+
+    face: np.ndarray
+    voice: Mapping[str, np.ndarray]
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How often, of all pieces, each thing happens, and how near matching labels are."""
+
+    frames: int = 400
+    disagree: float = 0.1
+    no_face: float = 0.15
+    no_voice: float = 0.15
+    pause: float = 0.5
+    near: float = 0.25
+    noise: float = 0.1  # of a face column's spread, per frame
+
+
+def compose(faces: Faces, voices: list[Voice], mixture: Mixture, rng: np.random.Generator) -> Composed:
+    """One sequence of about `mixture.frames` frames; equal generators give equal sequences."""
+    pieces = []
+    count = 0
+    while count < mixture.frames:
+        piece = _piece(faces, voices[rng.integers(len(voices))], mixture, rng)
+        pieces.append(piece)
+        count += len(piece.labels)
+    names = pieces[0].voice
+    return Composed(
+        face=np.concatenate([p.face for p in pieces]),
+        voice={name: np.concatenate([p.voice[name] for p in pieces]) for name in names},
+        labels=np.concatenate([p.labels for p in pieces]),
+    )
+
+
+def _piece(faces: Faces, voice: Voice, mixture: Mixture, rng: np.random.Generator) -> Composed:
+    """An utterance, perhaps a pause after it, under a face."""
+    pause = int(rng.integers(*PAUSE_FRAMES)) if rng.random() < mixture.pause else 0
+    length = len(voice) + pause
+    sound = {
+        name: np.pad(x, ((0, pause), (0, 0)), constant_values=np.nan) for name, x in voice.features.items()
+    }
+    said = np.repeat(voice.label[np.newaxis], length, axis=0).astype(np.float32)
+    said[len(voice) :] = np.nan
+    target = rng.uniform([-1, -1], [1, 1]) if rng.random() < mixture.disagree else voice.label
+    face, shown = _face_track(faces, target, length, mixture, rng)
+    dropped = rng.random()
+    if dropped < mixture.no_face:
+        face[:], shown[:] = np.nan, np.nan
+    elif dropped < mixture.no_face + mixture.no_voice:
+        said[:] = np.nan
+        sound = {name: np.full_like(x, np.nan) for name, x in sound.items()}
+    return Composed(face, sound, _mean_of_known(said, shown))
+
+
+def _face_track(
+    faces: Faces, target: np.ndarray, length: int, mixture: Mixture, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Stills near `target`, held and cross-faded. Returns rows (T, D) and labels (T, 2)."""
+    near = _nearby(faces.labels, target, mixture.near)
+    weight = np.zeros((length, 0), np.float32)
+    chosen, start = [], 0
+    while start < length:
+        hold = int(rng.integers(*HOLD_FRAMES))
+        ramp = np.clip((np.arange(length) - start) / FADE_FRAMES, 0, 1).astype(np.float32)
+        weight = np.column_stack([weight * (1 - ramp)[:, np.newaxis], ramp if chosen else np.ones(length)])
+        chosen.append(int(rng.choice(near)))
+        start += hold
+    spread = faces.rows.std(axis=0) * mixture.noise
+    rows = weight @ faces.rows[chosen] + rng.normal(size=(length, faces.rows.shape[1])) * spread
+    return rows.astype(np.float32), (weight @ faces.labels[chosen]).astype(np.float32)
+
+
+def _nearby(labels: np.ndarray, target: np.ndarray, radius: float) -> np.ndarray:
+    """Indices of labels within `radius` of the target, at least the 20 nearest."""
+    distance = np.linalg.norm(labels - target, axis=1)
+    within = np.flatnonzero(distance < radius)
+    return within if len(within) >= 20 else np.argsort(distance)[:20]
+
+
+def _mean_of_known(*labels: np.ndarray) -> np.ndarray:
+    """Mean over the modalities that say something; NaN where none does."""
+    stacked = np.stack(labels)
+    known = ~np.isnan(stacked)
+    total = np.where(known, stacked, 0).sum(axis=0)
+    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan).astype(np.float32)
