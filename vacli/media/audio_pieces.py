@@ -9,7 +9,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from vacli.media.container import clock_zero_s, reason
+from vacli.media.container import clock_zero_s, decoded, packets_of
 from vacli.media.downmix import to_mono
 
 RATE_HZ = 16_000
@@ -45,10 +45,15 @@ class Pieces:
     def __init__(
         self, container: InputContainer, stream: av.AudioStream, picture: av.VideoStream | None
     ) -> None:
-        self.broken: str | None = None
+        self._lost: list[str] = []
         self.picture_end_s = 0.0
         self._container, self._stream, self._picture = container, stream, picture
         self._zero_s = clock_zero_s(container)
+
+    @property
+    def broken(self) -> str | None:
+        """What went wrong first."""
+        return self._lost[0] if self._lost else None
 
     def __iter__(self) -> Iterator[Piece]:
         end = 0
@@ -73,28 +78,17 @@ class Pieces:
 
     def _decoded(self) -> Iterator[av.AudioFrame]:
         streams = [self._stream] + ([self._picture] if self._picture else [])
-        try:
-            for packet in self._container.demux(streams):
-                if packet.stream is not self._stream:
-                    self._note_picture(packet)
-                    continue
-                try:
-                    yield from packet.decode()
-                except av.FFmpegError as problem:
-                    self._break(problem, packet)
-        except av.FFmpegError as problem:
-            self._break(problem, None)
+        for packet in packets_of(self._container, streams, self._lost):
+            if packet.stream is self._stream:
+                yield from decoded(packet, self._lost)
+            else:
+                self._note_picture(packet)
 
     def _note_picture(self, packet: av.Packet) -> None:
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is not None and not packet.is_discard:
             end_s = float((ticks + (packet.duration or 0)) * packet.time_base) - self._zero_s
             self.picture_end_s = max(self.picture_end_s, end_s)
-
-    def _break(self, problem: av.FFmpegError, packet: av.Packet | None) -> None:
-        known = packet is not None and packet.pts is not None
-        where = f" near {float(packet.pts * packet.time_base) - self._zero_s:.3f} s" if known else ""
-        self.broken = self.broken or f"its sound does not decode{where} ({reason(problem)})"
 
 
 class _Run:
@@ -122,7 +116,7 @@ class _Run:
             yield piece
 
     def _mono(self, frame: av.AudioFrame) -> av.AudioFrame:
-        """A mono frame without a timestamp: places are counted here, the resampler must not fill or stretch."""
+        """A mono frame without a timestamp: places are counted here, not by the resampler."""
         self._taken += frame.samples
         mono = av.AudioFrame.from_ndarray(to_mono(frame)[None], format="flt", layout="mono")
         mono.sample_rate = self._rate_hz

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 
@@ -75,3 +77,47 @@ def clock_zero_s(container: InputContainer) -> float:
     start_s = (container.start_time or 0) / av.time_base
     relative = CLOCK_WITHOUT_ZERO & set(container.format.name.split(","))
     return start_s if relative or start_s > LATEST_START_S else 0.0
+
+
+def shown_at_s(ticks: np.ndarray | int, tick_s: Fraction, zero_s: float) -> np.ndarray | float:
+    """Container ticks as seconds after the clock's zero."""
+    return ticks * tick_s.numerator / tick_s.denominator - zero_s
+
+
+def packets_of(
+    container: InputContainer, streams: list[av.stream.Stream], lost: list[str]
+) -> Iterator[av.Packet]:
+    """The packets of some streams, or of all for an empty list; why they stop early is appended to `lost`.
+
+    The last ones are empty and make the decoders give what they still hold.
+    """
+    try:
+        yield from container.demux(*streams)
+    except (av.FFmpegError, IndexError) as problem:
+        # IndexError is what PyAV raises for a stream that turns up without the header naming it.
+        lost.append(f"the file cannot be read further ({reason(problem)})")
+
+
+def decoded(packet: av.Packet, lost: list[str]) -> list[av.VideoFrame | av.AudioFrame]:
+    """What a packet makes its decoder give; why it gives nothing is appended to `lost`."""
+    try:
+        return packet.decode()
+    except av.FFmpegError as problem:
+        near = "" if packet.pts is None else f" near {float(packet.pts * packet.time_base):.3f} s"
+        lost.append(f"a packet{near} does not decode ({reason(problem)})")
+        return []
+
+
+def frames_of(container: InputContainer, stream: av.VideoStream, lost: list[str]) -> Iterator[av.VideoFrame]:
+    """Decoded pictures in display order, in as many threads as help.
+
+    Reading goes on behind what does not decode. A picture that the decoder had to make up in part is
+    withheld: a row without a picture is honest, a smeared face is not. Both are told in `lost`.
+    """
+    stream.thread_type = "AUTO"
+    for packet in packets_of(container, [stream], lost):
+        for frame in decoded(packet, lost):
+            if frame.is_corrupt:
+                lost.append(f"a frame near {frame.time or 0.0:.3f} s is damaged")
+            else:
+                yield frame

@@ -10,7 +10,15 @@ import av
 from av.container import InputContainer
 
 from vacli.errors import InputError
-from vacli.media.container import clock_zero_s, opened, picture_stream, reason, sound_stream
+from vacli.media.container import (
+    clock_zero_s,
+    decoded,
+    opened,
+    packets_of,
+    picture_stream,
+    shown_at_s,
+    sound_stream,
+)
 from vacli.media.upright import Turn, turn_of
 
 BLOCK_BYTES = 1 << 20
@@ -25,7 +33,7 @@ class VideoStream:
     height_px: int
     turn: Turn  # what makes a stored frame upright
     pixel_format: str
-    start_s: float
+    start_s: float  # when the first frame that decodes is shown
     nominal_hz: float  # what the header claims; true times are in VideoReader.times_s
 
     @property
@@ -95,6 +103,7 @@ def _video(container: InputContainer, path: Path) -> VideoStream | None:
         return None
     frame = _first_frame(container, stream, path)
     turn = turn_of(frame)
+    zero_s = clock_zero_s(container)
     width_px, height_px = turn.size(frame.width, frame.height)
     return VideoStream(
         codec=stream.codec_context.name,
@@ -102,25 +111,18 @@ def _video(container: InputContainer, path: Path) -> VideoStream | None:
         height_px=height_px,
         turn=turn,
         pixel_format=frame.format.name,
-        start_s=_start_s(container, stream),
+        start_s=0.0 if frame.pts is None else shown_at_s(frame.pts, stream.time_base, zero_s),
         nominal_hz=float(stream.average_rate or stream.guessed_rate or float("nan")),
     )
 
 
 def _first_frame(container: InputContainer, stream: av.VideoStream, path: Path) -> av.VideoFrame:
-    """The first frame that decodes; errors before it are left for the reader to tell."""
-    cause = "it holds no picture data"
-    try:
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.FFmpegError as problem:
-                cause = reason(problem)
-                continue
-            if frames:
-                return frames[0]
-    except av.FFmpegError as problem:
-        cause = reason(problem)
+    """The first frame that decodes; what was lost before it is left for the reader to tell."""
+    lost: list[str] = []
+    for packet in packets_of(container, [stream], lost):
+        for frame in decoded(packet, lost):
+            return frame
+    cause = lost[0] if lost else "it holds no picture"
     raise InputError(f"{path}: no frame of its {stream.codec_context.name} stream can be decoded ({cause})")
 
 

@@ -1,20 +1,26 @@
-"""When each frame is shown, from the container's packets, before anything is decoded."""
+"""When each frame is shown, known before the frames are decoded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 from av.container import InputContainer
 
+from vacli.clock import regular_times
 from vacli.errors import InputError
-from vacli.media.container import clock_zero_s, opened, picture_stream, reason
+from vacli.media.container import clock_zero_s, frames_of, opened, packets_of, picture_stream, shown_at_s
+from vacli.media.probe import MediaInfo
 
-# A clock that jumps back further than this starts anew (two recordings in one stream).
+# A clock that jumps back further than this starts anew: two recordings in one stream.
 CLOCK_JUMP_S = 1.0
+# AVI numbers its chunks in the order of decoding, so a packet does not tell when its picture is shown.
+DECODING_ORDER_ONLY = {"avi"}
+# Only these write a duration down; of the others it is guessed.
+DURATION_IN_HEADER = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "avi"}
+EARLY_S = 0.5
 VP8_SHOWN = 0x10  # show_frame bit of the frame tag, RFC 6386 section 9.1
 
 
@@ -22,78 +28,79 @@ VP8_SHOWN = 0x10  # show_frame bit of the frame tag, RFC 6386 section 9.1
 class Timeline:
     """Frames in display order.
 
-    ticks: (N,) int64 presentation times in the stream's own unit, ascending.
-    times_s: (N,) float64 seconds on the clock of `container.clock_zero_s`.
+    times_s: (N,) float64 seconds on the clock of `container.clock_zero_s`, ascending.
+    ticks: (N,) int64 the same in the stream's own unit; None where the packets do not tell and frames
+    can only be counted as they come out of the decoder.
     hidden: frames that the container holds but does not show (edit list).
-    end_s: when the last frame stops being shown.
-    broken: where and why reading the packets stopped early, or None.
+    broken: where and why the list stops early, or None.
     """
 
-    ticks: np.ndarray
     times_s: np.ndarray
+    ticks: np.ndarray | None
     hidden: int
-    end_s: float
     broken: str | None
 
 
-def read_timeline(path: Path) -> Timeline:
+def read_timeline(info: MediaInfo) -> Timeline:
     """List the shown frames of a file's picture stream.
 
-    Raises InputError if there is no picture stream or it lists no frame.
+    Packets tell, and nothing is decoded, unless their times are incomplete or disagree with the first
+    frame that was decoded (a stream cut in mid-air); then one pass of decoding lists the frames.
+    Raises InputError if the stream shows no frame.
     """
-    with opened(path) as container:
-        stream = picture_stream(container)
-        if stream is None:
-            raise InputError(f"{path}: has no picture stream")
-        timeline = _from_packets(container, stream)
-    if len(timeline.ticks) == 0:
-        raise InputError(f"{path}: its picture stream shows no frame")
-    return timeline
+    with opened(info.path) as container:
+        listed = _from_packets(container, picture_stream(container))
+    if listed.ticks is None or len(listed.times_s) == 0 or listed.times_s[0] != info.video.start_s:
+        with opened(info.path) as container:
+            listed = _from_decoder(container, picture_stream(container), listed)
+    if len(listed.times_s) == 0:
+        raise InputError(f"{info.path}: its picture stream shows no frame")
+    return listed
 
 
 def _from_packets(container: InputContainer, stream: av.VideoStream) -> Timeline:
-    ticks, hidden, last_ticks, broken, newest = [], 0, 0, None, None
+    lost: list[str] = []
+    ticks: list[int | None] = []
+    hidden, newest, end_s = 0, None, 0.0
     jump = CLOCK_JUMP_S / stream.time_base
-    try:
-        for packet in container.demux(stream):
-            if packet.pts is None and packet.dts is None:
-                continue  # the flush at the end
-            if newest is not None and packet.dts is not None and packet.dts < newest - jump:
-                broken = f"its clock jumps back after {seconds(newest, stream.time_base):.3f} s"
-                break
-            newest = packet.dts if packet.dts is not None else newest
-            if packet.is_discard:
-                hidden += 1
-            elif is_shown(packet, stream):
-                ticks.append(packet.pts)
-                last_ticks = packet.duration or 0
-    except av.FFmpegError as problem:
-        broken = f"{reason(problem)} after {len(ticks)} frames"
+    for packet in packets_of(container, [], lost):
+        end_s = max(end_s, float(((packet.pts or 0) + (packet.duration or 0)) * packet.time_base))
+        if packet.stream is not stream or packet.size == 0:
+            continue
+        if newest is not None and packet.dts is not None and packet.dts < newest - jump:
+            lost.append(f"its clock jumps back after {len(ticks)} frames")
+            break
+        newest = packet.dts if packet.dts is not None else newest
+        if packet.is_discard:
+            hidden += 1
+        elif _is_shown(packet, stream):
+            ticks.append(packet.pts)
+    if not lost and _ends_early(container, end_s):
+        lost.append(f"the file ends at {end_s:.1f} s of {container.duration / av.time_base:.1f} s")
+    broken = lost[0] if lost else None
+    if None in ticks or container.format.name in DECODING_ORDER_ONLY:
+        return Timeline(np.empty(0), None, hidden, broken)
     order = np.sort(np.array(ticks, dtype=np.int64))
-    return _timeline(order, last_ticks, hidden, broken, container, stream)
+    return Timeline(shown_at_s(order, stream.time_base, clock_zero_s(container)), order, hidden, broken)
 
 
-def is_shown(packet: av.Packet, stream: av.VideoStream) -> bool:
+def _ends_early(container: InputContainer, end_s: float) -> bool:
+    """Whether the packets stop well before the duration that the header promises."""
+    promised_s = (container.duration or 0) / av.time_base
+    return container.format.name in DURATION_IN_HEADER and end_s < 0.98 * promised_s - EARLY_S
+
+
+def _is_shown(packet: av.Packet, stream: av.VideoStream) -> bool:
     """Whether a packet gives a picture: VP8 stores reference frames that are never shown."""
-    if stream.codec_context.name not in ("vp8", "libvpx"):
-        return True
-    return packet.size > 0 and bool(memoryview(packet)[0] & VP8_SHOWN)
+    return stream.codec_context.name != "vp8" or bool(memoryview(packet)[0] & VP8_SHOWN)
 
 
-def seconds(ticks: np.ndarray | int, tick_s: Fraction) -> np.ndarray | float:
-    """Container ticks as seconds, rounded once."""
-    return ticks * tick_s.numerator / tick_s.denominator
-
-
-def _timeline(
-    ticks: np.ndarray,
-    last_ticks: int,
-    hidden: int,
-    broken: str | None,
-    container: InputContainer,
-    stream: av.VideoStream,
-) -> Timeline:
-    times_s = seconds(ticks, stream.time_base) - clock_zero_s(container)
-    step_s = float(np.median(np.diff(times_s))) if len(ticks) > 1 else 0.0
-    end_s = float(times_s[-1]) + (seconds(last_ticks, stream.time_base) or step_s) if len(ticks) else 0.0
-    return Timeline(ticks=ticks, times_s=times_s, hidden=hidden, end_s=end_s, broken=broken)
+def _from_decoder(container: InputContainer, stream: av.VideoStream, listed: Timeline) -> Timeline:
+    """The same list from the frames themselves, at the price of decoding them once more."""
+    ticks = [frame.pts for frame in frames_of(container, stream, [])]
+    if None in ticks:  # a bare stream without a clock: its nominal rate is all that there is
+        rate_hz = stream.guessed_rate or stream.average_rate or Fraction(25)
+        return Timeline(regular_times(len(ticks), rate_hz), None, listed.hidden, listed.broken)
+    order = np.sort(np.array(ticks, dtype=np.int64))
+    times_s = shown_at_s(order, stream.time_base, clock_zero_s(container))
+    return Timeline(times_s, None, listed.hidden, listed.broken)

@@ -25,4 +25,4 @@ def open_video(path: Path, backend: str = "auto") -> VideoReader:
     info = probe(path)
     if info.video is None:
         raise InputError(f"{path}: has no picture stream")
-    return PyavReader(info, read_timeline(path))
+    return PyavReader(info, read_timeline(info))

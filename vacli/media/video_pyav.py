@@ -8,7 +8,7 @@ from typing import Self
 import av
 import numpy as np
 
-from vacli.media.container import opened, picture_stream, reason
+from vacli.media.container import frames_of, opened, picture_stream
 from vacli.media.frame import Frame
 from vacli.media.probe import MediaInfo
 from vacli.media.timeline import Timeline
@@ -35,45 +35,39 @@ class PyavReader:
         return len(self.times_s)
 
     def __iter__(self) -> Iterator[Frame]:
-        self.broken = self._timeline.broken
         self._frames = self._read()
         return self._frames
 
     def _read(self) -> Iterator[Frame]:
-        row, seen = -1, 0
-        for picture in self._pictures():
-            row = self._row_of(picture.pts, row + 1)
-            if row == len(self):
-                break
-            seen += 1
-            yield Frame(row, float(self.times_s[row]), self._rgb(picture))
-        if self.broken is None and seen < len(self):
-            self.broken = f"{len(self) - seen} of {len(self)} frames do not decode"
+        lost = [self._timeline.broken] if self._timeline.broken else []
+        given = np.zeros(len(self), dtype=bool)
+        row = -1
+        with opened(self.info.path) as container:
+            for picture in frames_of(container, picture_stream(container), lost):
+                found = self._row_of(picture.pts, row + 1)
+                if found is None:
+                    lost.append("the decoder gives a frame that the container does not list")
+                    continue
+                row = found
+                given[row] = True
+                yield Frame(row, float(self.times_s[row]), self._rgb(picture))
+        self.broken = self._summary(given, lost)
 
-    def _row_of(self, tick: int, first: int) -> int:
-        """The row that a decoded picture belongs to, at or after `first`; rows between stay without one."""
-        return first + int(np.searchsorted(self._timeline.ticks[first:], tick))
+    def _row_of(self, tick: int | None, first: int) -> int | None:
+        """The row at or after `first` that a decoded picture belongs to, None if there is none."""
+        ticks = self._timeline.ticks
+        row = first if ticks is None else first + int(np.searchsorted(ticks[first:], tick))
+        known = row < len(self) and (ticks is None or ticks[row] == tick)
+        return row if known else None
+
+    def _summary(self, given: np.ndarray, lost: list[str]) -> str | None:
+        if not given.all():
+            first_s = self.times_s[np.argmin(given)]
+            missing = f"{np.sum(~given)} of {len(self)} frames do not decode, the first at {first_s:.3f} s"
+            return f"{missing} ({lost[0]})" if lost else missing
+        return lost[0] if lost else None
 
     def _rgb(self, picture: av.VideoFrame) -> np.ndarray:
         # One thread: handing slices to others costs more than it saves at these sizes.
         rgb = picture.reformat(format="rgb24", threads=1).to_ndarray()
         return self.info.video.turn.apply(rgb)
-
-    def _pictures(self) -> Iterator[av.VideoFrame]:
-        with opened(self.info.path) as container:
-            stream = picture_stream(container)
-            stream.thread_type = "AUTO"
-            try:
-                for packet in container.demux(stream):
-                    try:
-                        yield from packet.decode()
-                    except av.FFmpegError as problem:
-                        self._break(f"a packet does not decode ({reason(problem)})", packet)
-            except av.FFmpegError as problem:
-                self._break(f"the file cannot be read further ({reason(problem)})")
-
-    def _break(self, what: str, packet: av.Packet | None = None) -> None:
-        where = (
-            f" near {float(packet.pts * packet.time_base):.3f} s" if packet is not None and packet.pts else ""
-        )
-        self.broken = self.broken or what + where
