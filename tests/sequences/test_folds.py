@@ -65,8 +65,14 @@ def test_golden_fold():
     assert fold.validation == ("v1", "v2", "v3")
 
 
+def test_named_subjects_stay_together():
+    subjects = {v: v[0] for v in ("a1", "a2", "b1", "b2", "c1")}
+    folds = subject_folds(dict.fromkeys(subjects, 10), 3, 0, subjects)
+    assert sorted(f.validation for f in folds) == [("a1", "a2"), ("b1", "b2"), ("c1",)]
+
+
 def test_too_many_folds():
-    with pytest.raises(UsageError, match="3 folds of 2 recordings"):
+    with pytest.raises(UsageError, match="3 folds of 2 subjects"):
         subject_folds({"a_left": 5, "a_right": 5, "b": 5}, 3, 0)
 
 

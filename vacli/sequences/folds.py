@@ -24,18 +24,21 @@ def subject(video: str) -> str:
     return re.sub(r"_(left|right)$", "", video)
 
 
-def subject_folds(frames: Mapping[str, int], count: int, seed: int) -> tuple[Fold, ...]:
-    """Split videos into `count` folds of similar frame counts, all trials of one recording together.
+def subject_folds(
+    frames: Mapping[str, int], count: int, seed: int, subjects: Mapping[str, str] | None = None
+) -> tuple[Fold, ...]:
+    """Split videos into `count` folds of similar frame counts, all of one subject together.
 
-    frames: video -> its number of frames. The same names, counts and seed give the same folds, in
-    whatever order they come and on any machine. Returns folds 1 to `count`.
+    frames: video -> its number of frames. subjects: video -> who is in it; None: as the names tell.
+    The same names, counts and seed give the same folds, in whatever order they come and on any machine.
+    Returns folds 1 to `count`.
     """
     groups: dict[str, list[str]] = {}
     for video in sorted(frames):
-        groups.setdefault(subject(video), []).append(video)
+        groups.setdefault(subjects[video] if subjects else subject(video), []).append(video)
     if not 2 <= count <= len(groups):
         raise UsageError(
-            f"{count} folds of {len(groups)} recordings", hint="give from 2 folds to one a recording"
+            f"{count} folds of {len(groups)} subjects", hint="give from 2 folds to one a subject"
         )
     held: list[list[str]] = [[] for _ in range(count)]
     for group in sorted(groups, key=lambda name: _shuffled(name, seed)):

@@ -10,6 +10,7 @@ import numpy as np
 from vacli.errors import StoreError
 from vacli.features.flags import MISSING
 from vacli.recipe import Model, Stream
+from vacli.sequences.folds import subject
 from vacli.sequences.records import Sequence as VideoSequence
 from vacli.store.reader import VideoView
 
@@ -51,6 +52,12 @@ class StoredSequence:
     def split(self) -> str:
         """The annotation's own split ("train", "validation", "test"), or "" where nobody said."""
         return str(self._view.part_attrs("label").get("split", "")) if self._view.has("label") else ""
+
+    @cached_property
+    def subject(self) -> str:
+        """Who is in it, so that folds can keep people apart: from the labels, else from the name."""
+        attributes = self._view.part_attrs("label") if self._view.has("label") else {}
+        return str(attributes.get("subject") or subject(self.video))
 
     def fill(self, start: int, out: Mapping[str, np.ndarray]) -> None:
         """Write rows start, start + 1, ... into `out`, as `Rows` has it."""

@@ -1,0 +1,208 @@
+"""`va labels`: annotations into the store, on the frames of its videos."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from vacli.errors import LabelError, UsageError, nearest
+from vacli.progress import Progress, Quiet
+from vacli.sequences import affwild2, refine
+from vacli.sequences.affwild2 import ACTION_UNITS, EXPRESSION, EXPRESSIONS, Discrete
+from vacli.sequences.folds import subject
+from vacli.sequences.labels import SOURCES, Annotation, FrameLabels, on_frames
+from vacli.spec import fingerprint
+from vacli.steps.batch import DONE, SKIPPED, Batch, Failure, run_each
+from vacli.store import Store, VideoView
+from vacli.store.schema import safe_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsSettings:
+    """annotations: a folder or one file. refine: what may be done to training labels (refine.MODES)."""
+
+    annotations: Path
+    store: Path
+    refine: refine.Mode = "fill"
+    force: bool = False
+
+
+@dataclass
+class LabelsResult(Batch):
+    """Beside what was done: annotations without a video and why, videos without an annotation.
+
+    surplus_rows: trial -> rows minus frames where they differ. rows: source name -> rows in the store.
+    hidden: files that were left out because their names are hidden.
+    """
+
+    unmatched: list[Failure] = field(default_factory=list)
+    unlabelled: list[str] = field(default_factory=list)
+    surplus_rows: dict[str, int] = field(default_factory=dict)
+    rows: Counter[str] = field(default_factory=Counter)
+    hidden: int = 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Trial:
+    """A video with its annotation and, where there are any, its discrete labels by kind."""
+
+    view: VideoView
+    annotation: Annotation
+    labels: FrameLabels
+    discrete: Mapping[str, Discrete]
+
+    @property
+    def trains(self) -> bool:
+        return self.annotation.split not in ("validation", "test")
+
+    def expression(self) -> np.ndarray | None:
+        """(N,) class of each frame, -1 where not annotated."""
+        if EXPRESSION not in self.discrete:
+            return None
+        return _on_rows(self.discrete[EXPRESSION].values, len(self.labels.source))[:, 0]
+
+
+def run(settings: LabelsSettings, progress: Progress = Quiet()) -> LabelsResult:
+    """Read annotations, match them to the store's videos by name, refine and store them."""
+    if settings.refine not in refine.MODES:
+        raise UsageError(f"--refine {settings.refine}", hint=nearest(settings.refine, refine.MODES))
+    store = Store.open(settings.store)
+    result = LabelsResult(settings.store)
+    annotations, discrete = _read_all(settings.annotations, result, progress)
+    trials = _match(store, annotations, discrete, result)
+    statistics = refine.fit(
+        ((t.labels.values, e) for t in trials if t.trains and (e := t.expression()) is not None), EXPRESSIONS
+    )
+
+    def work(trial: _Trial) -> str:
+        mode = settings.refine if trial.trains else "off"
+        labels = refine.refine(trial.labels, trial.expression(), statistics, mode)
+        for name, code in SOURCES.items():
+            result.rows[name] += int((labels.source == code).sum())
+        return _write(store, trial, labels, mode, settings.force)
+
+    run_each(result, trials, lambda t: t.view.id, work, progress)
+    _tell(result, progress)
+    return result
+
+
+def _read_all(
+    root: Path, result: LabelsResult, progress: Progress
+) -> tuple[dict[str, Annotation], dict[tuple[str, str], Discrete]]:
+    files, hidden = affwild2.find(root)
+    result.hidden = len(hidden)
+    annotations: dict[str, Annotation] = {}
+    discrete: dict[tuple[str, str], Discrete] = {}
+    with progress.task("annotations", len(files), "files") as advance:
+        for file in files:
+            advance(1)
+            try:
+                made = affwild2.read(file)
+                if isinstance(made, Annotation):
+                    _add(annotations, made.trial, made)
+                else:
+                    _add(discrete, (made.trial, made.kind), made)
+            except LabelError as error:
+                result.fail(file.path.stem, error, progress)
+    return annotations, discrete
+
+
+def _add(found: dict, key: object, made: Annotation | Discrete) -> None:
+    if key in found:
+        raise LabelError(
+            f"{made.path} and {found[key].path} annotate the same trial", hint="give one edition at a time"
+        )
+    found[key] = made
+
+
+def _match(
+    store: Store,
+    annotations: Mapping[str, Annotation],
+    discrete: Mapping[tuple[str, str], Discrete],
+    result: LabelsResult,
+) -> list[_Trial]:
+    trials = []
+    for trial, annotation in sorted(annotations.items()):
+        video = safe_id(trial)
+        if video not in store:
+            result.unmatched.append(Failure(trial, _why_unmatched(store, trial)))
+            continue
+        view = store.video(video)
+        beside = {k: discrete[trial, k] for k in (EXPRESSION, ACTION_UNITS) if (trial, k) in discrete}
+        labels = on_frames(annotation, view.times_s)
+        trials.append(_Trial(view=view, annotation=annotation, labels=labels, discrete=beside))
+        surplus = len(annotation.values) - len(view.times_s)
+        if annotation.times_s is None and surplus:
+            result.surplus_rows[trial] = surplus
+    result.unlabelled = sorted(set(store.video_ids()) - {t.view.id for t in trials})
+    return trials
+
+
+def _why_unmatched(store: Store, trial: str) -> str:
+    base, side = subject(trial), trial[len(subject(trial)) :]
+    if side and safe_id(base) in store:
+        return f"the store has {base} only; `va align --face {side[1:]}` adds that person"
+    return "no video of that name in the store"
+
+
+def _write(store: Store, trial: _Trial, labels: FrameLabels, mode: str, force: bool) -> str:
+    identity = _identity(trial, labels)
+    if trial.view.has("label"):
+        if trial.view.part_attrs("label").get("fingerprint") == identity:
+            return SKIPPED
+        if not force:
+            raise LabelError(f"{trial.view.path} has other labels", hint="--force replaces them")
+    attributes = {
+        "split": trial.annotation.split,
+        "annotation": trial.annotation.path.name,
+        "refine": mode,
+        "fingerprint": identity,
+        "source_codes": SOURCES,
+    }
+    with store.stage(trial.view.id, "label", attributes) as writer:
+        writer.append("valence", labels.values[:, 0])
+        writer.append("arousal", labels.values[:, 1])
+        writer.append("source", labels.source)
+        for discrete in trial.discrete.values():
+            rows = _on_rows(discrete.values, len(labels.source))
+            writer.append(discrete.kind, rows, dims=(f"{discrete.kind}_column",))
+            writer.set(**{f"{discrete.kind}_names": list(discrete.names)})
+    return DONE
+
+
+def _identity(trial: _Trial, labels: FrameLabels) -> str:
+    """Equal where the same labels would be written."""
+    arrays = [labels.values, labels.source, *(d.values for d in trial.discrete.values())]
+    return fingerprint([trial.annotation.split, *(sha256(x.tobytes()).hexdigest() for x in arrays)])
+
+
+def _on_rows(values: np.ndarray, frames: int) -> np.ndarray:
+    """(R, C) discrete labels on (frames, C) rows: surplus dropped, the rest not annotated."""
+    rows = np.full((frames, values.shape[1]), affwild2.IGNORE, np.int8)
+    rows[: len(values)] = values[:frames]
+    return rows
+
+
+def _tell(result: LabelsResult, progress: Progress) -> None:
+    rows = ", ".join(f"{count} {name}" for name, count in result.rows.items() if count)
+    matched = len(result.done) + len(result.skipped)
+    progress.say(f"{matched} videos labelled ({len(result.skipped)} as before); rows: {rows or 'none'}")
+    if result.hidden:
+        progress.say(f"{result.hidden} hidden files left out")
+    off_by_one = [t for t, n in result.surplus_rows.items() if abs(n) == 1]
+    if off_by_one:
+        progress.say(f"{len(off_by_one)} annotations differ by one row from their videos' frames")
+    for trial, surplus in sorted(result.surplus_rows.items()):
+        if abs(surplus) > 1:
+            more = "more rows than" if surplus > 0 else "rows fewer than"
+            progress.warn(f"{trial}: {abs(surplus)} {more} the video has frames; matched from the first on")
+    for failure in result.unmatched:
+        progress.warn(f"{failure.name}: {failure.reason}")
+    if result.unlabelled:
+        first = ", ".join(result.unlabelled[:3])
+        progress.warn(f"{len(result.unlabelled)} videos without an annotation ({first} ...)")
