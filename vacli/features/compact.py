@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from vacli.circumplex import EMOTION_VA, EMOTIONS
 from vacli.features.running import in_batches, pick_device
 from vacli.features.weights import load_into, load_tensors, locate, short_hash
 from vacli.progress import Progress, Quiet
@@ -23,18 +24,6 @@ from vacli.spec import VISUAL, FeatureSpec
 
 CROP_PX = 224
 INPUT_PX = 48
-EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
-# (valence, arousal) of each emotion; a fixed map, so a VA figure learned through it is a mapped one.
-EMOTION_VA = (
-    (0.0, 0.0),
-    (0.85, 0.35),
-    (0.15, 0.80),
-    (-0.75, -0.35),
-    (-0.60, 0.70),
-    (-0.70, 0.30),
-    (-0.65, 0.75),
-    (-0.50, 0.10),
-)
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 WIDTHS = (32, 64, 128, 256)
 DEPTHS = (1, 1, 2, 2)
@@ -52,11 +41,11 @@ def reduction(source_px: int = CROP_PX, target_px: int = INPUT_PX) -> Tensor:
     return (weight / weight.sum(1, keepdim=True)).float()
 
 
-def small_grey(crops: np.ndarray | Tensor) -> Tensor:
+def small_grey(crops: np.ndarray | Tensor, side_px: int = INPUT_PX) -> Tensor:
     """Crops (N, 224, 224, 3) uint8 RGB -> (N, 48, 48) uint8 grey, all that the network looks at."""
     if isinstance(crops, np.ndarray):
         crops = torch.from_numpy(np.require(crops, requirements=["C", "W"]))
-    axis = reduction(crops.shape[1]).to(crops.device)
+    axis = reduction(crops.shape[1], side_px).to(crops.device)
     grey = crops.to(torch.float32) @ torch.tensor(LUMA, device=crops.device)
     return (axis @ grey @ axis.T).round_().clamp_(0, 255).to(torch.uint8)
 

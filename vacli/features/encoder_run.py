@@ -1,0 +1,39 @@
+"""What a run of `va finetune-mae` leaves behind: which network it is and how images reach it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vacli.errors import RunError
+
+RECORD, BEST = "encoder.json", "weights.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderRun:
+    """A fine-tuned encoder. `mean` and `std` are per channel, on pixels in [0, 1]."""
+
+    encoder: str
+    objective: str
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def write(self, folder: Path) -> None:
+        """Write the record into a run directory."""
+        (folder / RECORD).write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+def read_encoder_run(folder: Path) -> tuple[EncoderRun, Path]:
+    """The record of a run directory and its best weights; RunError where it is none."""
+    try:
+        values = json.loads((folder / RECORD).read_text())
+        run = EncoderRun(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        raise RunError(
+            f"{folder} is not a run of finetune-mae", hint="name the folder that `va finetune-mae` wrote"
+        ) from None
+    if not (folder / BEST).is_file():
+        raise RunError(f"{folder} has no {BEST} yet", hint="let one epoch of `va finetune-mae` end")
+    return run, folder / BEST

@@ -1,0 +1,87 @@
+"""Disturbances of face images for training on single frames; drawn from torch's own generator."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BLUR = (1.0, 4.0, 6.0, 4.0, 1.0)  # binomial, a Gaussian of one pixel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distort:
+    """How far images are disturbed; the first four are those of LightMamba and BDCA.
+
+    `scale` is the side of the random crop over the image's side; a value above 1 shows more than the image,
+    black around it. `blur`, `gamma`, `noise_levels` (grey levels of 255) and `erase` are
+    upper ends or chances; 0 leaves them out.
+    """
+
+    rotation_deg: float = 10.0
+    flip: bool = True
+    scale: tuple[float, float] = (0.8, 1.0)
+    shift: float = 1.0  # 1: the crop may lie anywhere in the image
+    blur: float = 0.0
+    gamma: float = 0.0
+    noise_levels: float = 0.0
+    erase: float = 0.0
+
+
+def distort(images: Tensor, how: Distort) -> Tensor:
+    """Every image by its own draw. images: (N, C, H, W) float in [0, 255]; same shape back."""
+    images = F.grid_sample(
+        images, _grid(images, how), mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+    if how.blur:
+        images = images + how.blur * _uniform(images, 0, 1) * (_blurred(images) - images)
+    if how.gamma:
+        exponent = torch.exp(how.gamma * _uniform(images, -1, 1))
+        images = 255 * (images.clamp(0, 255) / 255).pow(exponent)
+    if how.noise_levels:
+        images = images + torch.randn_like(images) * how.noise_levels * _uniform(images, 0, 1)
+    return _erased(images, how.erase) if how.erase else images
+
+
+def _uniform(images: Tensor, low: float, high: float) -> Tensor:
+    """One value an image, (N, 1, 1, 1)."""
+    return torch.empty(len(images), 1, 1, 1, device=images.device).uniform_(low, high)
+
+
+def _grid(images: Tensor, how: Distort) -> Tensor:
+    """Where each output pixel looks: a rotation, a mirror, a crop of random size and place."""
+    draw = torch.rand(5, len(images), device=images.device) * 2 - 1
+    angle = draw[0] * math.radians(how.rotation_deg)
+    low, high = how.scale
+    scale = low + (high - low) * (draw[1] + 1) / 2
+    room = how.shift * (1 - scale).abs()
+    mirror = torch.where(draw[4] < 0, -1.0, 1.0) if how.flip else torch.ones_like(angle)
+    cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
+    rows = [
+        torch.stack([mirror * cos, -sin, room * draw[2]], -1),
+        torch.stack([mirror * sin, cos, room * draw[3]], -1),
+    ]
+    return F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+
+
+def _blurred(images: Tensor) -> Tensor:
+    taps = torch.tensor(BLUR, device=images.device) / sum(BLUR)
+    channels = images.shape[1]
+    kernel = taps.expand(channels, 1, 1, -1)
+    padded = F.pad(images, (2, 2, 2, 2), mode="replicate")
+    wide = F.conv2d(padded, kernel, groups=channels)
+    return F.conv2d(wide, kernel.transpose(2, 3), groups=channels)
+
+
+def _erased(images: Tensor, chance: float) -> Tensor:
+    """A rectangle of up to a third of each side replaced by the image's mean (Zhong et al. 2020)."""
+    side = images.shape[-1]
+    place = torch.linspace(0, 1, side, device=images.device)
+    centre, half = torch.rand(2, len(images), 2, 1, device=images.device)
+    inside = (place - centre).abs() < half / 6
+    box = inside[:, 0, :, None] & inside[:, 1, None, :]
+    hit = torch.rand(len(images), 1, 1, device=images.device) < chance
+    return torch.where((box & hit)[:, None], images.mean(dim=(1, 2, 3), keepdim=True), images)
