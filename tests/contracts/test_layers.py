@@ -31,7 +31,19 @@ LAYERS = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 TORCH_AT_TOP = ("models", "inference", "training", "features")
 TORCH_FILES = ("sequences/dataset.py",)
-HEAVY = ("torch", "zarr", "numpy", "av", "decord", "rich", "timm", "onnxruntime", "PIL", "scipy", "matplotlib")
+HEAVY = (
+    "torch",
+    "zarr",
+    "numpy",
+    "av",
+    "decord",
+    "rich",
+    "timm",
+    "onnxruntime",
+    "PIL",
+    "scipy",
+    "matplotlib",
+)
 
 
 def modules() -> list[Path]:

@@ -1,0 +1,61 @@
+"""The table of a prediction: one row a frame, what is unknown empty, equal as CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from vacli.output.tables import CsvWriter, JsonWriter, write_summaries
+from vacli.output.trajectory import COLUMNS, Trajectory, modality
+
+
+@pytest.fixture
+def trajectory():
+    face, sound = np.array([True, False]), np.array([True, True])
+    nan = np.array([1.0, np.nan])
+    columns = {name: np.array([0.25, -0.5]) for name in COLUMNS if name != "input"}
+    columns |= dict.fromkeys(("face_score", "face_x", "face_y", "face_w", "face_h", "valence_sd"), nan)
+    columns |= {"frame": np.arange(2), "time_s": np.array([0.0, 1 / 30]), "person": np.array([0, -1])}
+    columns |= {"face_ok": face, "audio_ok": sound, "modality": modality(face, sound)}
+    return Trajectory("a, b.mp4", columns)
+
+
+def test_csv(trajectory):
+    out = io.StringIO()
+    CsvWriter(out).write(trajectory)
+    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    assert list(rows[0]) == list(COLUMNS)
+    assert [r["time_s"] for r in rows] == ["0.000000", "0.033333"]
+    assert [r["face_ok"] for r in rows] == ["1", "0"]
+    assert [r["modality"] for r in rows] == ["av", "a"]
+    assert [r["person"] for r in rows] == ["0", ""]
+    assert [r["face_x"] for r in rows] == ["1.0", ""]
+    assert {r["input"] for r in rows} == {"a, b.mp4"}
+
+
+def test_json_says_the_same(trajectory):
+    out = io.StringIO()
+    JsonWriter(out).write(trajectory)
+    rows = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert rows[1]["valence"] == -0.5
+    assert rows[1]["person"] is None
+    assert rows[0]["face_ok"] == 1
+
+
+def test_summary(trajectory):
+    out = io.StringIO()
+    write_summaries([trajectory], out)
+    (row,) = csv.DictReader(io.StringIO(out.getvalue()))
+    assert row["frames"] == "2"
+    assert row["valence_mean"] == "-0.1250"
+    assert (row["face_share"], row["audio_share"]) == ("0.5000", "1.0000")
+
+
+def test_modality_names_what_a_row_rests_on():
+    face = np.array([True, True, False, False])
+    sound = np.array([True, False, True, False])
+    assert modality(face, sound).tolist() == ["av", "v", "a", "none"]
