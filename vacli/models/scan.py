@@ -2,20 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+
 import torch
 from torch import Tensor
 
-from vacli.models import scan_reference
+from vacli.errors import UsageError, nearest
+
+Scan = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+BACKENDS = {
+    "reference": "vacli.models.scan_reference",
+    "numba": "vacli.models.scan_numba",
+    "triton": "vacli.models.scan_triton",
+    "mamba_ssm": "vacli.models.scan_mamba_ssm",
+}
 
 
 def selective_scan(
-    x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor | None = None
+    x: Tensor,
+    dt: Tensor,
+    a: Tensor,
+    b: Tensor,
+    c: Tensor,
+    state: Tensor | None = None,
+    backend: str | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """x, dt (B, L, E); a (E, N) <= 0; b, c (B, L, N); state (B, E, N) -> y (B, L, E), last state."""
+    """h_t = exp(dt_t a) h_(t-1) + dt_t x_t b_t, y_t = c_t . h_t (scan_reference has the source).
+
+    x, dt (B, L, E); a (E, N) <= 0; b, c (B, L, N); state before the first step (B, E, N), None: zeros
+    -> y (B, L, E) in the type of x, and the last state (B, E, N). All is computed in float32 (float64 if
+    x is), inside autocast too. `backend` names one of BACKENDS; None: the fastest that can be had.
+    """
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+    scan = _load(backend) if backend else fastest(x.device.type, dtype, fresh=state is None)
+    if scan is None:
+        raise UsageError(f"no scan {backend!r} here", hint=nearest(str(backend), BACKENDS))
     if state is None:
-        state = a.new_zeros(x.shape[0], *a.shape, dtype=dtype)
-    given = [t.to(dtype) for t in (x, dt, a, b, c, state)]
+        state = a.new_zeros(x.shape[0], *a.shape)
     with torch.autocast(x.device.type, enabled=False):
-        y, last = scan_reference.scan(*given)
+        y, last = scan(*(t.to(dtype) for t in (x, dt, a, b, c, state)))
     return y.to(x.dtype), last
+
+
+def fastest(device: str, dtype: torch.dtype, *, fresh: bool) -> Scan:
+    """The best scan for a device; `fresh`: the state before the first step is zero."""
+    names = []
+    if dtype == torch.float32 and device == "cuda":
+        names = ["mamba_ssm", "triton"] if fresh else ["triton"]
+    elif dtype == torch.float32 and device == "cpu":
+        names = ["numba"]
+    found = (_load(name) for name in [*names, "reference"])
+    return next(scan for scan in found if scan is not None)
+
+
+@cache
+def _load(name: str) -> Scan | None:
+    """A backend's scan, imported at its first use; None if it does not exist or cannot be imported.
+
+    Any exception counts: mamba_ssm raises whatever its compiled parts raise when they were built for
+    another torch. The reference is always there, so nothing is lost but time.
+    """
+    try:
+        return import_module(BACKENDS[name]).scan
+    except Exception:
+        return None
