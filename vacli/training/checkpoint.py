@@ -17,8 +17,9 @@ from torch import Tensor
 
 from vacli.errors import RunError
 
-RNG_CPU = "cpu"
-RNG_CUDA = "cuda"
+LAST = "last.safetensors"
+STATE = "training_state.pt"
+METRICS = "metrics.jsonl"
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
@@ -72,18 +73,3 @@ def read_state(path: Path) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError) as error:
         raise RunError(f"{path}: not a training state: {error}", hint=hint) from None
-
-
-def rng_state() -> dict[str, Any]:
-    """The states of torch's generators, on the CPU and on every CUDA device."""
-    return {
-        RNG_CPU: torch.get_rng_state(),
-        RNG_CUDA: torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def set_rng_state(state: Mapping[str, Any]) -> None:
-    """Put the generators back to where `rng_state` found them."""
-    torch.set_rng_state(state[RNG_CPU])
-    if torch.cuda.is_available() and len(state[RNG_CUDA]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state[RNG_CUDA])

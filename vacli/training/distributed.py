@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, distributed
 
@@ -18,22 +19,45 @@ class World:
 
     rank: int = 0
     size: int = 1
+    device: torch.device = torch.device("cpu")
 
     @property
     def first(self) -> bool:
         """Whether this process is the one that writes and talks."""
         return self.rank == 0
 
+    def seed(self, *parts: int) -> int:
+        """A seed of this rank's own for the numbers given, such as the run's seed and the epoch."""
+        return int(np.random.SeedSequence([*parts, self.rank]).generate_state(1)[0])
+
+    def wait(self) -> None:
+        """Go on when every rank is here."""
+        if self.size > 1:
+            distributed.barrier()
+
+    def gather(self, row: Tensor) -> list[Tensor]:
+        """The same-shaped tensor of every rank, in order of ranks, on the CPU."""
+        mine = row.to(self.device)
+        rows = [torch.empty_like(mine) for _ in range(self.size)]
+        distributed.all_gather(rows, mine)
+        return [other.cpu() for other in rows]
+
 
 @contextmanager
-def world(device_type: str) -> Iterator[World]:
-    """Join the processes that torchrun started (it sets WORLD_SIZE), leave them at the end."""
+def world(device: torch.device) -> Iterator[World]:
+    """Join the processes that torchrun started (it sets WORLD_SIZE), leave them at the end.
+
+    With several GPUs each process takes the one of its LOCAL_RANK.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield World()
+        yield World(device=device)
         return
-    distributed.init_process_group("nccl" if device_type == "cuda" else "gloo")
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield World(distributed.get_rank(), distributed.get_world_size())
+        yield World(distributed.get_rank(), distributed.get_world_size(), device)
     finally:
         distributed.destroy_process_group()
 

@@ -32,9 +32,9 @@ def ccc_loss(
     autocast says. A dimension with fewer than two valid frames adds nothing, gradient included.
 
     Args:
-        predicted: (B, T, 2).
-        target: (B, T, 2), NaN where not annotated.
-        mask: (B, T) bool, True where the frame is real and not padding.
+        predicted: (..., 2).
+        target: (..., 2); a NaN is a value that nobody annotated.
+        mask: (...) bool, True where a frame counts: real, not padding, and annotated.
         reduce: adds sums over processes (`distributed.total`), so that all ranks see one loss.
 
     Returns: () in float64 (float32 where the device has no float64).
@@ -50,9 +50,9 @@ def _terms(
 ) -> tuple[Tensor, Tensor]:
     """Per dimension, (2,): the unweighted loss and the number of valid frames."""
     exact = torch.float32 if predicted.device.type == "mps" else torch.float64
-    valid = (mask[..., None] & target.isfinite()).flatten(0, 1)
-    x = torch.where(valid, predicted.flatten(0, 1).to(exact), 0.0)
-    y = torch.where(valid, target.flatten(0, 1).to(exact), 0.0)
+    valid = (mask[..., None] & target.isfinite()).reshape(-1, 2)
+    x = torch.where(valid, predicted.reshape(-1, 2).to(exact), 0.0)
+    y = torch.where(valid, target.reshape(-1, 2).to(exact), 0.0)
     count, sum_x, sum_y = reduce(torch.stack([valid.to(exact).sum(0), x.sum(0), y.sum(0)]))
     frames = count.clamp_min(1)
     mean_x, mean_y = sum_x / frames, sum_y / frames

@@ -1,0 +1,276 @@
+"""From a store to a run directory, interrupted or not, in one process or two."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from synth import planted, stores
+
+import vacli
+from vacli.errors import RunError, StoreError, UsageError
+from vacli.inference import load_run, predict_sequence
+from vacli.metrics import ccc
+from vacli.progress import Quiet
+from vacli.sequences.join import open_sequences
+from vacli.steps import train
+from vacli.steps.train import TrainSettings, resolve
+from vacli.store import Store
+
+TINY = (
+    *planted.SMALL,
+    "model.tcn={channels=[12], kernel=3, dropout=0.2}",
+    "model.temporal={kind='mamba', depth=1, width=12, state=4, dropout=0.2}",
+    "training.epochs=3",
+    "training.batch_windows=3",
+)
+
+
+class Cut(Quiet):
+    """A listener that loses patience after so many batches of so many epochs."""
+
+    def __init__(self, epoch: int, batches: int) -> None:
+        super().__init__()
+        self.title, self.batches = f"epoch {epoch}", batches
+
+    @contextmanager
+    def task(self, title, total, unit):
+        left = self.batches if title == self.title else None
+
+        def advance(amount):
+            nonlocal left
+            if left is not None:
+                left -= 1
+                if left <= 0:
+                    raise KeyboardInterrupt
+
+        yield advance
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    return planted.make(tmp_path_factory.mktemp("planted") / "s.zarr", planted.Plan(people=5, frames=170))
+
+
+@pytest.fixture(scope="module")
+def whole(store, tmp_path_factory) -> Path:
+    """A run that nothing interrupted."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    train.run(settings(store, out))
+    return out
+
+
+def settings(store: Store, out: Path, *more: str, **changes) -> TrainSettings:
+    return TrainSettings(
+        store=store.path, out=out, preset="compact", assignments=(*TINY, *more), device="cpu", **changes
+    )
+
+
+def test_the_run_directory_holds_what_was_promised(whole):
+    assert sorted(os.listdir(whole)) == [
+        "card.md",
+        "data.json",
+        "features.json",
+        "last.safetensors",
+        "metrics.jsonl",
+        "normalisation.safetensors",
+        "recipe.json",
+        "tensorboard",
+        "training_state.pt",
+        "weights.safetensors",
+    ]
+    rows = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    features = json.loads((whole / "features.json").read_text())
+    assert features["face"]["fingerprint"] in (whole / "card.md").read_text()
+    assert list((whole / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_the_score_told_is_that_of_whole_videos_through_predict(store, whole):
+    rows = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    best = max(rows, key=lambda row: row["mean"])
+    run = load_run(whole)
+    held_out = [store.video(name) for name in run.members[0].validation]
+    predicted, annotated = [], []
+    for sequence in open_sequences(held_out, run.recipe.model):
+        predicted.append(predict_sequence(run, sequence, sequence.times_s).values)
+        annotated.append(sequence.labels)
+    for column, name in enumerate(("valence", "arousal")):
+        again = ccc(np.concatenate(predicted)[:, column], np.concatenate(annotated)[:, column])
+        assert again == pytest.approx(best[name], abs=1e-9)
+
+
+@pytest.mark.parametrize(("epoch", "batches"), [(1, 1), (2, 1), (3, 2)])
+def test_a_resumed_run_ends_with_the_same_bits(store, whole, tmp_path, epoch, batches):
+    with pytest.raises(KeyboardInterrupt):
+        train.run(settings(store, tmp_path), Cut(epoch, batches))
+    train.run(settings(store, tmp_path, resume=True))
+    for name in ("weights.safetensors", "last.safetensors"):
+        expected, got = load_file(whole / name), load_file(tmp_path / name)
+        assert expected.keys() == got.keys()
+        assert all(torch.equal(expected[key], got[key]) for key in expected)
+    told = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    meant = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    for row, other in zip(told, meant, strict=True):
+        assert {k: v for k, v in row.items() if not k.endswith("_s")} == {
+            k: v for k, v in other.items() if not k.endswith("_s")
+        }
+
+
+def test_a_finished_run_is_left_as_it_is(whole, store):
+    before = (whole / "last.safetensors").read_bytes()
+    result = train.run(TrainSettings(store=store.path, out=whole, resume=True, device="cpu"))
+    assert (whole / "last.safetensors").read_bytes() == before
+    assert result.folds[0].outcome.epochs == 3
+
+
+def test_resume_refuses_another_recipe_and_other_data(store, whole, tmp_path):
+    with pytest.raises(RunError, match="another recipe"):
+        train.run(settings(store, whole, "training.optim.lr=1e-5", resume=True))
+    other = planted.make(tmp_path / "o.zarr", planted.Plan(people=4, frames=150))
+    with pytest.raises(RunError, match="other videos or features"):
+        train.run(settings(other, whole, resume=True))
+
+
+def test_a_run_is_not_overwritten(store, whole):
+    with pytest.raises(RunError, match="holds a run"):
+        train.run(settings(store, whole))
+
+
+def test_folds_hold_every_video_out_once_and_vote(store, tmp_path):
+    listener = Quiet()
+    result = train.run(settings(store, tmp_path, "training.epochs=1", folds=2), listener)
+    assert [fold.path.name for fold in result.folds] == ["fold_1", "fold_2"]
+    held = [name for fold in result.folds for name in fold.side.fold.validation]
+    assert sorted(held) == store.video_ids()
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["mean"]["mean"] == pytest.approx(result.mean)
+    assert any("mean of 2 folds" in message for message in listener.messages)
+    run = load_run(tmp_path)
+    sequence = open_sequences([store.video("p00")], run.recipe.model)[0]
+    trajectory = predict_sequence(run, sequence, sequence.times_s)
+    both = np.stack([member.predictor(sequence) for member in run.members])
+    np.testing.assert_allclose(trajectory.values, both.mean(axis=0), atol=1e-7)
+    np.testing.assert_allclose(trajectory.sd, both.std(axis=0, ddof=1), atol=1e-7)
+
+
+def test_one_fold_is_the_same_alone(store, tmp_path):
+    train.run(settings(store, tmp_path / "all", "training.epochs=1", folds=2))
+    train.run(settings(store, tmp_path / "one", "training.epochs=1", folds=2, fold=2))
+    assert os.listdir(tmp_path / "one" / "fold_2")
+    expected, got = (load_file(tmp_path / d / "fold_2" / "last.safetensors") for d in ("all", "one"))
+    assert all(torch.equal(expected[key], got[key]) for key in expected)
+
+
+def test_the_official_split_is_kept_and_a_missing_one_said_aloud(store, tmp_path):
+    split = planted.make(tmp_path / "s.zarr", planted.Plan(people=5, frames=120, splits=True))
+    result = train.run(settings(split, tmp_path / "a", "training.epochs=1"))
+    assert result.folds[0].side.fold.validation == ("p04",)
+    assert result.folds[0].side.fold.number == 0
+    listener = Quiet()
+    train.run(settings(store, tmp_path / "b", "training.epochs=1"), listener)
+    assert "held out by seed 42, as the labels name no split" in listener.messages[0]
+    with pytest.raises(UsageError, match="train set"):
+        train.run(settings(store, tmp_path / "c", fold=0))
+
+
+def test_training_stops_when_nothing_gets_better(store, tmp_path):
+    more = ("training.epochs=9", "training.patience_epochs=2", "training.optim.lr=0.0")
+    listener = Quiet()
+    result = train.run(settings(store, tmp_path, *more), listener)
+    assert result.folds[0].outcome.epochs == 3
+    assert any("stopped early" in message for message in listener.messages)
+
+
+def test_divergence_is_named_and_leaves_the_last_good_epoch(store, tmp_path):
+    with pytest.raises(RunError, match="diverged"):
+        train.run(settings(store, tmp_path, "training.optim.lr=1e30", "training.schedule.warmup_epochs=0"))
+
+
+def test_every_video_must_have_the_features(tmp_path):
+    store = planted.make(tmp_path / "s.zarr", planted.Plan(people=4, frames=120))
+    stores.add_video(store, "bare", 120)
+    stores.put_labels(store, "bare", np.zeros((120, 2)))
+    with pytest.raises(StoreError, match=r"no feature 'face'.*bare"):
+        train.run(settings(store, tmp_path / "run"))
+
+
+def test_a_store_without_labels_is_refused(tmp_path):
+    store = stores.empty(tmp_path / "s.zarr")
+    stores.add_video(store, "a", 10)
+    with pytest.raises(StoreError, match="no video has labels"):
+        train.run(settings(store, tmp_path / "run"))
+
+
+def test_mixed_features_are_refused(store, tmp_path):
+    store = planted.make(tmp_path / "s.zarr", planted.Plan(people=4, frames=120))
+    spec = replace(stores.spec("face", planted.FACE), version="2").attributes()
+    store.put_feature("p02", spec, np.zeros((120, planted.FACE), np.float32), np.zeros(120, np.uint8))
+    with pytest.raises(StoreError, match=r"p02 was made in another way than that of p00"):
+        train.run(settings(store, tmp_path / "run"))
+
+
+def test_shorthands_keep_what_fits_and_change_what_does_not(store, tmp_path):
+    base = TrainSettings(store=store.path, out=tmp_path, preset="compact")
+    assert resolve(replace(base, temporal="mamba")) == resolve(base)
+    assert resolve(replace(base, temporal="transformer")).model.temporal.kind == "transformer"
+    assert resolve(replace(base, preset="bdca", fusion="concat")).model.fusion.kind == "concat"
+    with pytest.raises(UsageError, match="no temporal module 'mambo'"):
+        resolve(replace(base, temporal="mambo"))
+
+
+WORKER = """
+    import sys
+    from pathlib import Path
+    from vacli.steps.train import TrainSettings, run
+    store, out, *assignments = sys.argv[1:]
+    run(TrainSettings(
+        store=Path(store), out=Path(out), preset="compact", assignments=tuple(assignments), device="cpu"
+    ))
+"""
+
+
+def test_two_processes_train_the_same_model_as_one(store, tmp_path):
+    chance = (
+        "model.tcn.dropout=0.0",
+        "model.temporal.dropout=0.0",
+        "training.augment={drop_stream=0.0, drop_span=0.0}",
+    )
+    wanted = settings(store, tmp_path / "1", *chance, "training.epochs=2", "training.batch_windows=7")
+    train.run(wanted)
+    script = tmp_path / "worker.py"
+    script.write_text(textwrap.dedent(WORKER))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    paths = os.pathsep.join([str(Path(vacli.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    common = {
+        **os.environ,
+        "PYTHONPATH": paths,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": "2",
+    }
+    command = [sys.executable, str(script), str(store.path), str(tmp_path / "2"), *wanted.assignments]
+    ranks = [
+        subprocess.Popen(command, env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(2)
+    ]
+    assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
+    one, two = (
+        [json.loads(line) for line in (tmp_path / n / "metrics.jsonl").read_text().splitlines()] for n in "12"
+    )
+    for row, other in zip(one, two, strict=True):
+        for name in ("loss", "grad_norm", "valence", "arousal"):
+            assert row[name] == pytest.approx(other[name], abs=1e-5)

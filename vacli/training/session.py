@@ -1,0 +1,127 @@
+"""One run directory from beginning to end: statistics, network, fit, and what is written about it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vacli import inference, recipe_io
+from vacli.models.build import build
+from vacli.progress import Advance, Progress
+from vacli.recipe import Recipe
+from vacli.sequences import scaling
+from vacli.sequences.dataset import Standardiser, WindowDataset
+from vacli.sequences.records import Rows
+from vacli.training import checkpoint, memory
+from vacli.training.batches import WindowBatches
+from vacli.training.board import Board
+from vacli.training.distributed import World
+from vacli.training.history import HEADER, History, Row
+from vacli.training.loop import Around, Trainer
+from vacli.training.provenance import Features
+from vacli.training.splits import Side
+from vacli.training.validation import validate
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Job:
+    """What is to be trained, on which side of which store, and where it goes."""
+
+    recipe: Recipe
+    folder: Path
+    train: Sequence[Rows]
+    validation: Sequence[Rows]
+    features: Features
+    store: Path
+    side: Side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The best epoch of a run and what the run cost; `peak_bytes` None where nobody can tell."""
+
+    best: Row
+    epochs: int
+    parameters: int
+    train_s: float  # median of the epochs, without validation
+    peak_bytes: int | None
+
+
+def train(job: Job, world: World, progress: Progress) -> Outcome:
+    """Fit one model into `job.folder`, going on where a state is in there already."""
+    if world.first:
+        _describe(job, progress)
+    world.wait()
+    torch.manual_seed(job.recipe.training.seed)
+    net = build(job.recipe.model).to(world.device)
+    normalisation = inference.read_normalisation(job.folder)
+    standardiser = Standardiser(normalisation, job.recipe.training.clip_z).to(world.device)
+    predictor = inference.Predictor(net, standardiser, job.recipe.window, world.device)
+    windows = WindowDataset(job.train, job.recipe.window)
+    with closing(Board(job.folder)) as board:
+        around = Around(
+            folder=job.folder,
+            world=world,
+            validate=lambda: validate(predictor, job.validation, world),
+            tell=lambda history: _tell(history, board, progress),
+            data=_videos(job) | {"features": job.features},
+        )
+        batches = WindowBatches(windows, standardiser, job.recipe.training, world)
+        return _fit(Trainer(net, job.recipe.training, batches, around), around, progress)
+
+
+def _fit(trainer: Trainer, around: Around, progress: Progress) -> Outcome:
+    memory.reset_peak(around.world.device)
+    if (around.folder / checkpoint.STATE).is_file():
+        trainer.resume()
+        progress.say(f"{around.folder}: {len(trainer.history.rows)} epochs are done, going on from there")
+    progress.say(HEADER)
+    history = trainer.run(progress)
+    return Outcome(
+        best=history.best,
+        epochs=len(history.rows),
+        parameters=trainer.parameters,
+        train_s=statistics.median(row.train_s for row in history.rows),
+        peak_bytes=memory.peak_bytes(around.world.device),
+    )
+
+
+def _tell(history: History, board: Board, progress: Progress) -> None:
+    row = history.rows[-1]
+    progress.say(history.line(row))
+    board.add(row)
+
+
+def _describe(job: Job, progress: Progress) -> None:
+    """Write what is known before training: the recipe, the inputs, their statistics."""
+    if (job.folder / checkpoint.STATE).is_file():
+        return
+    job.folder.mkdir(parents=True, exist_ok=True)
+    checkpoint.write_text(job.folder / inference.RECIPE, recipe_io.to_json(job.recipe))
+    checkpoint.write_json(job.folder / inference.FEATURES, job.features)
+    about = {"store": str(job.store), "split": job.side.words, "fold": job.side.fold.number}
+    checkpoint.write_json(job.folder / inference.DATA, about | _videos(job))
+    with progress.task("statistics", len(job.train), "videos") as advance:
+        fitted = scaling.fit(_counted(job.train, advance))
+    tensors = {name: torch.from_numpy(values) for name, values in fitted.tensors().items()}
+    checkpoint.write_tensors(job.folder / inference.NORMALISATION, tensors)
+
+
+def _counted(videos: Sequence[Rows], advance: Advance) -> Iterator[Rows]:
+    for rows in videos:
+        yield rows
+        advance(1)
+
+
+def _videos(job: Job) -> dict[str, Any]:
+    """Names and frame counts of the videos on either side."""
+    return {
+        "train": {rows.video: len(rows) for rows in job.train},
+        "validation": {rows.video: len(rows) for rows in job.validation},
+    }
