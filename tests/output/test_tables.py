@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 
 from vacli.output.tables import CsvWriter, JsonWriter, write_summaries
-from vacli.output.trajectory import COLUMNS, Trajectory, modality
+from vacli.output.frame_table import COLUMNS, FrameTable, modality
 
 
 @pytest.fixture
-def trajectory():
+def table():
     face, sound = np.array([True, False]), np.array([True, True])
     nan = np.array([1.0, np.nan])
     columns = {name: np.array([0.25, -0.5]) for name in COLUMNS if name != "input"}
     columns |= dict.fromkeys(("face_score", "face_x", "face_y", "face_w", "face_h", "valence_sd"), nan)
     columns |= {"frame": np.arange(2), "time_s": np.array([0.0, 1 / 30]), "person": np.array([0, -1])}
     columns |= {"face_ok": face, "audio_ok": sound, "modality": modality(face, sound)}
-    return Trajectory("a, b.mp4", columns)
+    return FrameTable("a, b.mp4", columns)
 
 
-def test_csv(trajectory):
+def test_csv(table):
     out = io.StringIO()
-    CsvWriter(out).write(trajectory)
+    CsvWriter(out).write(table)
     rows = list(csv.DictReader(io.StringIO(out.getvalue())))
     assert list(rows[0]) == list(COLUMNS)
     assert [r["time_s"] for r in rows] == ["0.000000", "0.033333"]
@@ -37,18 +37,18 @@ def test_csv(trajectory):
     assert {r["input"] for r in rows} == {"a, b.mp4"}
 
 
-def test_json_says_the_same(trajectory):
+def test_json_says_the_same(table):
     out = io.StringIO()
-    JsonWriter(out).write(trajectory)
+    JsonWriter(out).write(table)
     rows = [json.loads(line) for line in out.getvalue().splitlines()]
     assert rows[1]["valence"] == -0.5
     assert rows[1]["person"] is None
     assert rows[0]["face_ok"] == 1
 
 
-def test_summary(trajectory):
+def test_summary(table):
     out = io.StringIO()
-    write_summaries([trajectory], out)
+    write_summaries([table], out)
     (row,) = csv.DictReader(io.StringIO(out.getvalue()))
     assert row["frames"] == "2"
     assert row["valence_mean"] == "-0.1250"

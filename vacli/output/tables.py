@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import TextIO
 
-from vacli.output.trajectory import COLUMNS, Trajectory
+from vacli.output.frame_table import COLUMNS, FrameTable
 
 
 class CsvWriter:
@@ -17,9 +17,9 @@ class CsvWriter:
         self._writer = csv.writer(out, lineterminator="\n")
         self._writer.writerow(COLUMNS)
 
-    def write(self, trajectory: Trajectory) -> None:
-        """Append the rows of one trajectory."""
-        self._writer.writerows(trajectory.rows())
+    def write(self, table: FrameTable) -> None:
+        """Append the rows of one table."""
+        self._writer.writerows(table.rows())
 
 
 class JsonWriter:
@@ -28,18 +28,18 @@ class JsonWriter:
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    def write(self, trajectory: Trajectory) -> None:
-        """Append the rows of one trajectory."""
-        for cells in trajectory.rows():
+    def write(self, table: FrameTable) -> None:
+        """Append the rows of one table."""
+        for cells in table.rows():
             values = {name: _value(name, cell) for name, cell in zip(COLUMNS, cells, strict=True)}
             self._out.write(json.dumps(values) + "\n")
 
 
-def write_summaries(trajectories: Iterable[Trajectory], out: TextIO) -> None:
+def write_summaries(tables: Iterable[FrameTable], out: TextIO) -> None:
     """One CSV row an input."""
     writer = None
-    for trajectory in trajectories:
-        row = trajectory.summary()
+    for table in tables:
+        row = table.summary()
         if writer is None:
             writer = csv.DictWriter(out, list(row), lineterminator="\n")
             writer.writeheader()

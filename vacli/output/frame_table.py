@@ -29,7 +29,7 @@ DECIMALS = {"time_s": 6, "face_x": 1, "face_y": 1, "face_w": 1, "face_h": 1}
 
 
 @dataclass(frozen=True, eq=False)
-class Trajectory:
+class FrameTable:
     """Valence and arousal of one person in one input.
 
     columns: name -> (N,) array; floats may be NaN where there is nothing to tell.
