@@ -56,7 +56,7 @@ class CompactTask(nn.Module):
 
     def __init__(self, face: CompactFace, loss: recipe.Loss, how: Distort = COMPACT_DISTORT) -> None:
         super().__init__()
-        self.face = face
+        self.face = face.to(memory_format=torch.channels_last)
         self.weights = loss
         self.how = how
 
