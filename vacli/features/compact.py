@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vacli.circumplex import EMOTION_VA, EMOTIONS
-from vacli.features.running import in_batches, pick_device
+from vacli.errors import WeightsError
+from vacli.features.encoder_run import read_encoder_run
+from vacli.features.running import AS_IT_FITS, Running, in_batches, pick_device
 from vacli.features.weights import load_into, load_tensors, locate, short_hash
 from vacli.progress import Progress, Quiet
 from vacli.spec import VISUAL, FeatureSpec
@@ -134,16 +136,15 @@ class Compact:
     def __init__(
         self,
         weights: Path | None = None,
-        device: str = "auto",
-        batch_size: int | None = None,
+        running: Running = AS_IT_FITS,
         progress: Progress | None = None,
     ) -> None:
-        path = locate("compact", weights, progress or Quiet())
-        self.device = pick_device(device)
+        path = _weights_file(weights, progress or Quiet())
+        self.device = pick_device(running.device)
         model = CompactFace()
         load_into(model, load_tensors(path), path)
         self.model = for_inference(model).to(self.device)
-        self.batch_size = batch_size or BATCH
+        self.batch_size = running.batch_size or BATCH
         self.spec = FeatureSpec(
             name="compact",
             version="1",
@@ -160,3 +161,15 @@ class Compact:
 
     def _rows(self, crops: np.ndarray) -> Tensor:
         return self.model.rows(small_grey(torch.from_numpy(crops).to(self.device)))
+
+
+def _weights_file(given: Path | None, progress: Progress) -> Path:
+    """The bundled weights, a file, or the best weights of a fine-tuned run's folder."""
+    if given is None or not Path(given).is_dir():
+        return locate("compact", given, progress)
+    run, path = read_encoder_run(Path(given))
+    if run.encoder != "compact":
+        raise WeightsError(
+            f"{given} holds a fine-tuned {run.encoder}, not compact", hint=f"give --feature {run.encoder}"
+        )
+    return path

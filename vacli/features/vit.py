@@ -1,0 +1,160 @@
+"""Vision transformers as frame encoders: built by timm, loaded from either layout, partly frozen.
+
+The feature of a frame is its class token after the final norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vacli.errors import UsageError
+from vacli.features.weights import check_keys
+
+SIDE_PX = 224
+ALIASES = {"mae-vit-l": "vit_large_patch16_224.mae"}
+ELSEWHERE = ("decoder", "mask_token", "head.", "head_dist.")  # parts of a checkpoint that an encoder lacks
+
+
+def timm_name(encoder: str) -> str:
+    """timm's name of an encoder that `va` knows by its own; others are taken as they are."""
+    return ALIASES.get(encoder, encoder.removeprefix("timm:"))
+
+
+def build_vit(encoder: str, drop_path: float = 0.0, *, empty: bool = False) -> nn.Module:
+    """timm's vision transformer for 224 x 224 without a head; its position embedding is sin-cos.
+
+    With `empty` its tensors have shapes but no memory, for weights that are loaded right after.
+    Raises UsageError where the name is no vision transformer with a class token.
+    """
+    import timm
+    from timm.models.vision_transformer import VisionTransformer
+
+    name = timm_name(encoder)
+    if not timm.is_model(name):
+        raise UsageError(f"timm has no model {name!r}", hint="see timm.list_models()")
+    options = {"num_classes": 0, "global_pool": "token", "img_size": SIDE_PX, "drop_path_rate": drop_path}
+    try:
+        with torch.device("meta" if empty else "cpu"):
+            vit = timm.create_model(name, pretrained=False, **options)
+    except (TypeError, RuntimeError, AssertionError):
+        vit = None
+    if not isinstance(vit, VisionTransformer) or vit.cls_token is None or vit.pos_embed is None:
+        raise UsageError(f"{encoder!r} is no vision transformer with a class token and learned positions")
+    vit.pos_embed.requires_grad_(False)
+    if not empty:
+        vit.pos_embed.copy_(fixed_positions(vit))
+    return vit
+
+
+def has_class_token(name: str) -> bool:
+    """Whether timm's model `name` is a vision transformer for 224 x 224 that answers by its class token."""
+    import timm
+    from timm.models.vision_transformer import VisionTransformer
+
+    with torch.device("meta"):
+        model = timm.create_model(name, pretrained=False, num_classes=0)
+    if not isinstance(model, VisionTransformer) or model.cls_token is None or model.pos_embed is None:
+        return False
+    return model.global_pool == "token" and model.patch_embed.img_size == (SIDE_PX, SIDE_PX)
+
+
+def sincos_positions(width: int, side: int) -> Tensor:
+    """Fixed 2-D sine-cosine positions of `side` x `side` patches, row by row: (side^2, width).
+
+    The first half of the channels encodes the column, the second the row; in each, sines precede
+    cosines (He et al. 2022, arXiv 2111.06377; layout of the official util/pos_embed.py).
+    """
+    quarter = width // 4
+    omega = 1.0 / 10000 ** (torch.arange(quarter, dtype=torch.float64) / quarter)
+    angle = torch.arange(side, dtype=torch.float64)[:, None] * omega
+    axis = torch.cat([angle.sin(), angle.cos()], dim=1)
+    column = axis[None].expand(side, side, -1)
+    row = axis[:, None].expand(side, side, -1)
+    return torch.cat([column, row], dim=-1).reshape(side * side, -1).float()
+
+
+def fixed_positions(vit: nn.Module) -> Tensor:
+    """The position embedding of a vision transformer, (1, T, D), zeros for its prefix tokens."""
+    _, tokens, width = vit.pos_embed.shape
+    side = vit.patch_embed.grid_size[0]
+    positions = torch.zeros(1, tokens, width)
+    positions[0, tokens - side * side :] = sincos_positions(width, side)
+    return positions
+
+
+def load_encoder(vit: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Load a checkpoint of MAE's official layout, of timm's, or of a fine-tuned run.
+
+    Decoder and heads are left aside; a missing position embedding stays the fixed one. Raises
+    WeightsError with the first key that differs.
+    """
+    own = encoder_tensors(tensors)
+    own.setdefault("pos_embed", fixed_positions(vit))
+    check_keys({k: tuple(v.shape) for k, v in vit.state_dict().items()}, own, path)
+    vit.load_state_dict({k: v.float() for k, v in own.items()}, assign=True)
+
+
+def encoder_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The encoder's part of a checkpoint under the encoder's own keys."""
+    plain = {key.removeprefix("module."): value for key, value in tensors.items()}
+    inner = {k.removeprefix("encoder."): v for k, v in plain.items() if k.startswith("encoder.")}
+    return {k: v for k, v in (inner or plain).items() if not k.startswith(ELSEWHERE)}
+
+
+def embed_patches(vit: nn.Module, images: Tensor) -> Tensor:
+    """Normalised images (N, 3, 224, 224) -> tokens (N, T, D) before the first block."""
+    return vit.norm_pre(vit.patch_drop(vit._pos_embed(vit.patch_embed(images))))
+
+
+def class_token(vit: nn.Module, images: Tensor) -> Tensor:
+    """Normalised images (N, 3, 224, 224) -> (N, D): the whole encoder, one block after the other."""
+    return vit.norm(vit.blocks(embed_patches(vit, images)))[:, 0]
+
+
+class PartlyFrozen(nn.Module):
+    """A vision transformer whose first blocks stay as they are (BDCA II-B, LightMamba III-B).
+
+    With `frozen_blocks` > 0 the patch embedding, the class token and those blocks run in evaluation
+    mode and keep no activations; the positions are fixed in any case.
+    """
+
+    def __init__(self, vit: nn.Module, frozen_blocks: int) -> None:
+        super().__init__()
+        if not 0 <= frozen_blocks <= len(vit.blocks):
+            raise UsageError(
+                f"cannot freeze {frozen_blocks} blocks: the encoder has {len(vit.blocks)}",
+                hint=f"--freeze-blocks takes 0 to {len(vit.blocks)}",
+            )
+        self.encoder = vit
+        self.frozen_blocks = frozen_blocks
+        if frozen_blocks:
+            for module in self._front():
+                module.requires_grad_(False)
+            vit.cls_token.requires_grad_(False)
+            if vit.reg_token is not None:
+                vit.reg_token.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> PartlyFrozen:
+        super().train(mode)
+        if self.frozen_blocks:
+            for module in self._front():
+                module.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images (N, 3, 224, 224) -> class token after the final norm (N, D)."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_blocks):
+            tokens = embed_patches(self.encoder, images)
+            for block in self.encoder.blocks[: self.frozen_blocks]:
+                tokens = block(tokens)
+        for block in self.encoder.blocks[self.frozen_blocks :]:
+            tokens = block(tokens)
+        return self.encoder.norm(tokens)[:, 0]
+
+    def _front(self) -> list[nn.Module]:
+        vit = self.encoder
+        return [vit.patch_embed, vit.norm_pre, *vit.blocks[: self.frozen_blocks]]
