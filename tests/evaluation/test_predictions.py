@@ -1,0 +1,53 @@
+"""Prediction files by video and time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vacli.errors import LabelError
+from vacli.evaluation.predictions import Predicted, read_predictions
+
+
+def write(tmp_path, *lines):
+    path = tmp_path / "clip.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_one_video_is_named_after_the_file(tmp_path):
+    (made,) = read_predictions(write(tmp_path, "frame,time_s,valence,arousal", "0,0,0.5,-0.5", "1,0.04,,"))
+    assert made.video == "clip"
+    np.testing.assert_array_equal(made.values, np.float32([[0.5, -0.5], [np.nan, np.nan]]))
+
+
+def test_several_videos_by_the_input_column(tmp_path):
+    rows = ["time_s,valence,arousal,input", "0,0.1,0,x/a.mp4", "0.04,0.2,0,x/a.mp4", "0,0.3,0,b.b.mp4"]
+    made = read_predictions(write(tmp_path, *rows))
+    assert [(p.video, len(p.times_s)) for p in made] == [("a", 2), ("b.b", 1)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["frame,valence,arousal", "0,0,0"], r"clip\.csv:1: no column time_s"),
+        (["time_s,valence,arousal"], "no rows"),
+        (["time_s,valence,arousal", "0,1.5,0"], r":2: 1\.5 is outside"),
+        (["time_s,valence,arousal", "0,0,0", "0,0,0"], r":3: time 0 of clip does not come after"),
+    ],
+)
+def test_errors(tmp_path, lines, message):
+    with pytest.raises(LabelError, match=message):
+        read_predictions(write(tmp_path, *lines))
+
+
+def test_nearest_row_within_half_a_step():
+    values = np.float32([[0.1, 0], [0.2, 0], [0.3, 0]])
+    predicted = Predicted(video="v", times_s=np.array([0.0, 0.1, 0.2]), values=values)
+    at = predicted.at(np.array([0.0, 0.04, 0.06, 0.25, 0.26]))
+    np.testing.assert_array_equal(at[:, 0], np.float32([0.1, 0.1, 0.2, 0.3, np.nan]))
+
+
+def test_no_rows_no_values():
+    nothing = Predicted(video="v", times_s=np.empty(0), values=np.empty((0, 2), np.float32))
+    assert np.isnan(nothing.at(np.arange(3.0))).all()

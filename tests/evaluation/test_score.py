@@ -1,0 +1,85 @@
+"""Scores against direct formulas; intervals against a plain loop."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from vacli.evaluation.score import DRAWS, Score, fold_mean, score_video
+from vacli.metrics import ccc, pcc, rmse
+
+
+def made(video: str, seed: int, frames: int = 200, bias: float = 0.1) -> tuple[str, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = rng.normal(0.1 * seed, 0.3, (frames, 2)).clip(-1, 1).astype(np.float32)
+    predicted = (0.7 * labels + bias + rng.normal(0, 0.1, labels.shape)).astype(np.float32)
+    labels[::11] = np.nan
+    return video, predicted, labels
+
+
+@pytest.fixture
+def parts():
+    return [made(f"v{i}", i, 100 + 50 * i) for i in range(5)]
+
+
+@pytest.fixture
+def score(parts) -> Score:
+    return Score(name="run", videos=tuple(score_video(*p) for p in parts))
+
+
+def test_pooled_is_over_the_joined_frames_not_the_mean_of_videos(parts, score):
+    predicted, labels = (np.concatenate([p[i] for p in parts]) for i in (1, 2))
+    for side, name in enumerate(("valence", "arousal")):
+        for metric, formula in (("ccc", ccc), ("pcc", pcc), ("rmse", rmse)):
+            wanted = formula(predicted[:, side], labels[:, side])
+            assert score.pooled[f"{metric}_{name}"] == pytest.approx(wanted, abs=1e-12)
+        of_videos = np.mean([ccc(p[1][:, side], p[2][:, side]) for p in parts])
+        assert score.pooled[f"video_ccc_{name}"] == pytest.approx(of_videos, abs=1e-12)
+        assert abs(of_videos - score.pooled[f"ccc_{name}"]) > 0.01  # this data can tell them apart
+    mean = (score.pooled["ccc_valence"] + score.pooled["ccc_arousal"]) / 2
+    assert score.pooled["ccc_mean"] == pytest.approx(mean)
+    assert score.frames == np.sum(~np.isnan(labels[:, 0]))
+
+
+def test_intervals_are_those_of_a_plain_loop(parts, score):
+    draws = np.random.default_rng(0).multinomial(5, np.full(5, 0.2), DRAWS)[:300]
+    loop = []
+    for draw in draws:
+        chosen = np.repeat(np.arange(5), draw)
+        predicted, labels = (np.concatenate([parts[i][k] for i in chosen]) for k in (1, 2))
+        loop.append(ccc(predicted[:, 0], labels[:, 0]))
+    from vacli.evaluation import score as module
+
+    ours = module._drawn_ccc([v.moments[0] for v in score.videos], draws)
+    np.testing.assert_allclose(ours, loop, atol=1e-12)
+    low, high = score.intervals["ccc_valence"]
+    assert low < score.pooled["ccc_valence"] < high
+
+
+def test_intervals_need_two_videos(score):
+    assert Score(name="x", videos=score.videos[:1]).intervals == {}
+
+
+def test_missing_predictions_are_counted():
+    video, predicted, labels = made("v", 1)
+    predicted[:20] = np.nan
+    made_score = score_video(video, predicted, labels)
+    assert made_score.missing == 18  # of the first 20 frames 0 and 11 are not annotated
+    assert made_score.moments[0].ccc == pytest.approx(ccc(predicted[20:, 0], labels[20:, 0]))
+
+
+def test_video_without_annotation_does_not_count(score):
+    empty = score_video("none", np.zeros((5, 2)), np.full((5, 2), np.nan))
+    more = Score(name="x", videos=(*score.videos, empty))
+    assert more.pooled == score.pooled
+    assert math.isnan(Score(name="y", videos=(empty,)).pooled["ccc_mean"])
+
+
+def test_fold_mean(score):
+    other = Score(name="b", videos=score.videos[:3])
+    both = fold_mean([score, other])
+    values = [s.pooled["ccc_valence"] for s in (score, other)]
+    assert both.mean["ccc_valence"] == pytest.approx(np.mean(values))
+    assert both.sd["ccc_valence"] == pytest.approx(np.std(values, ddof=1))

@@ -1,0 +1,63 @@
+"""Predicted trajectories from CSV files, brought to the times that they are judged at."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vacli.clock import nearest_rows
+from vacli.errors import LabelError
+from vacli.sequences.labels import TIMED, Table
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Predicted:
+    """One video's predictions: times_s (R,) float64 ascending, values (R, 2) float32, NaN where none."""
+
+    video: str
+    times_s: np.ndarray
+    values: np.ndarray
+
+    def at(self, times_s: np.ndarray) -> np.ndarray:
+        """(T, 2) values of the nearest row, NaN where that is more than half a step away."""
+        if not len(self.times_s):
+            return np.full((len(times_s), 2), np.nan, np.float32)
+        rows = nearest_rows(times_s, self.times_s)
+        step = float(np.median(np.diff(self.times_s))) if len(self.times_s) > 1 else 1.0
+        near = np.abs(self.times_s[rows] - times_s) <= 0.5 * step * (1 + 1e-6)
+        return np.where(near[:, None], self.values[rows], np.float32(np.nan))
+
+
+def read_predictions(path: Path) -> list[Predicted]:
+    """The trajectories of a CSV with time_s, valence and arousal, as `va predict --csv` writes it.
+
+    With a column `input` the table may hold several videos, named by that column's stems; without, the
+    video has the file's stem. Raises LabelError with file and line.
+    """
+    table = Table(path)
+    absent = [name for name in TIMED if name not in table.header]
+    if absent:
+        raise table.error(1, f"no column {', '.join(absent)} in the header {','.join(table.header)!r}")
+    columns = [table.header.index(name) for name in (*TIMED, *(["input"] if "input" in table.header else []))]
+    rows: dict[str, list[list[float]]] = {}
+    for line, (time, valence, arousal, *name) in table.rows(columns):
+        video = Path(name[0]).stem if name else path.stem
+        row = [table.number(line, time), *(_value(table, line, text) for text in (valence, arousal))]
+        seen = rows.setdefault(video, [])
+        if seen and not row[0] > seen[-1][0]:
+            raise table.error(line, f"time {time} of {video} does not come after the one before")
+        seen.append(row)
+    if not rows:
+        raise LabelError(f"{path} has a header and no rows")
+    return [_predicted(video, np.array(values)) for video, values in rows.items()]
+
+
+def _value(table: Table, line: int, text: str) -> float:
+    return math.nan if text.lower() in ("", "nan") else table.rating(line, text)
+
+
+def _predicted(video: str, rows: np.ndarray) -> Predicted:
+    return Predicted(video=video, times_s=rows[:, 0], values=rows[:, 1:].astype(np.float32))

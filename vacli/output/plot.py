@@ -1,0 +1,144 @@
+"""Figures as files: how labels are spread, trajectories over time, density in the VA plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NAMES = ("Valence", "Arousal")
+COLOURS = ("#0072b2", "#d55e00")  # Okabe and Ito: told apart by colour-blind readers and in grey
+LABEL_COLOUR = "#b4b4b4"
+TICKS = (-1, -0.5, 0, 0.5, 1)
+BINS = 40
+PLANE_BINS = 50
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "savefig.dpi": 150,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """A trajectory to draw: times_s (T,); predicted, labels and sd (T, 2), NaN where there is none."""
+
+    times_s: np.ndarray
+    predicted: np.ndarray
+    labels: np.ndarray | None = None
+    sd: np.ndarray | None = None
+
+
+def trajectory(path: Path, title: str, curves: Curves) -> None:
+    """Valence above arousal over time, labels in grey behind, a band of one standard deviation."""
+    with _figure(path, (9.0, 4.2), rows=2, sharex=True) as (figure, axes):
+        for side, axis in enumerate(axes):
+            _curve(axis, curves, side)
+        axes[0].set_title(title, loc="left")
+        axes[1].set_xlabel("Time (s)")
+        if curves.labels is not None:
+            axes[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False)
+        figure.align_ylabels(axes)
+
+
+def label_histogram(path: Path, labels: np.ndarray) -> None:
+    """How often each valence and arousal was annotated. labels: (N, 2), NaN where not annotated."""
+    with _figure(path, (8.0, 3.2), columns=2, sharey=True) as (_, axes):
+        for side, axis in enumerate(axes):
+            values = labels[~np.isnan(labels[:, side]), side]
+            weights = np.full(len(values), 100 / max(len(values), 1))
+            axis.hist(values, BINS, range=(-1, 1), weights=weights, color=COLOURS[side])
+            axis.set_xlim(-1, 1)
+            axis.set_xticks(TICKS)
+            axis.set_xlabel(NAMES[side])
+            axis.set_title(_summary(values), loc="left")
+            axis.grid(axis="x", visible=False)
+        axes[0].set_ylabel("Frames (%)")
+
+
+def plane(path: Path, labels: np.ndarray, predicted: np.ndarray) -> None:
+    """Where frames lie in the valence-arousal plane: annotated beside predicted, one colour scale."""
+    from matplotlib.colors import LogNorm
+
+    sides = [values[~np.isnan(values).any(axis=1)] for values in (labels, predicted)]
+    shares = [_shares(values) for values in sides]
+    filled = np.concatenate([share[share > 0] for share in shares])
+    span = (filled.min(), filled.max()) if len(filled) else (1.0, 1.0)
+    with _figure(path, (8.4, 3.9), columns=2, sharey=True) as (figure, axes):
+        for axis, share, title in zip(axes, shares, ("Annotated", "Predicted"), strict=True):
+            image = axis.imshow(
+                np.ma.masked_equal(share.T, 0),
+                origin="lower",
+                extent=(-1, 1, -1, 1),
+                cmap="viridis",
+                norm=LogNorm(*span),
+                interpolation="nearest",
+            )
+            _cross(axis, title)
+        axes[0].set_ylabel(NAMES[1])
+        figure.colorbar(image, ax=axes, label="Frames in a cell (%)", shrink=0.9)
+
+
+def _curve(axis: Axes, curves: Curves, side: int) -> None:
+    if curves.labels is not None:
+        axis.plot(curves.times_s, curves.labels[:, side], color=LABEL_COLOUR, lw=2.6, label="Annotated")
+    predicted = curves.predicted[:, side]
+    if curves.sd is not None:
+        low, high = predicted - curves.sd[:, side], predicted + curves.sd[:, side]
+        axis.fill_between(curves.times_s, low, high, color=COLOURS[0], alpha=0.25, lw=0)
+    axis.plot(curves.times_s, predicted, color=COLOURS[0], lw=1.1, label="Predicted")
+    axis.axhline(0, color="#b0b0b0", lw=0.8, zorder=0)
+    axis.set_ylim(-1.05, 1.05)
+    axis.set_yticks(TICKS)
+    axis.set_ylabel(NAMES[side])
+    axis.margins(x=0)
+
+
+def _cross(axis: Axes, title: str) -> None:
+    axis.axhline(0, color="#b0b0b0", lw=0.8)
+    axis.axvline(0, color="#b0b0b0", lw=0.8)
+    axis.set_xlabel(NAMES[0])
+    axis.set_title(title, loc="left")
+    axis.set_xticks(TICKS)
+    axis.set_yticks(TICKS)
+    axis.grid(visible=False)
+
+
+def _shares(values: np.ndarray) -> np.ndarray:
+    """Per cent of the frames in each cell of the plane: (PLANE_BINS, PLANE_BINS), valence first."""
+    counts, _, _ = np.histogram2d(values[:, 0], values[:, 1], PLANE_BINS, range=((-1, 1), (-1, 1)))
+    return 100 * counts / max(len(values), 1)
+
+
+def _summary(values: np.ndarray) -> str:
+    if not len(values):
+        return "no annotated frames"
+    return f"{len(values):,} frames, mean {values.mean():.2f}, sd {values.std():.2f}"
+
+
+@contextmanager
+def _figure(path: Path, size_in: tuple[float, float], rows: int = 1, columns: int = 1, **shared) -> Iterator:
+    """A figure with its axes, written to `path` at the end; no display is needed or touched."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure: Figure = Figure(figsize=size_in, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(rows, columns, **shared)
+        yield figure, axes
+        figure.savefig(path)

@@ -1,0 +1,163 @@
+"""`va evaluate`: scores of runs and predictions as tables, beside the papers' if wanted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vacli.errors import InputError, UsageError, nearest
+from vacli.evaluation import formats, judge
+from vacli.evaluation.predictions import read_predictions
+from vacli.evaluation.published import PAPERS
+from vacli.evaluation.score import Score
+from vacli.evaluation.tables import Result, published_grids, score_grids
+from vacli.inference import FOLD, RECIPE, load_run
+from vacli.progress import Progress, Quiet
+from vacli.store import Store
+
+FORMATS = ("json", *formats.FORMATS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """What to judge, against what, and how to print it.
+
+    what: run directories, prediction CSVs or folders of them. store: features and labels (for a run:
+    None is the store that it was trained on). labels: annotation files instead of the store's labels, for
+    predictions only. on: what each model was held back from, or a split of the store (judge.ON). paper:
+    a key of PAPERS. figures: a folder for trajectories, label histogram and density.
+    """
+
+    what: tuple[Path, ...]
+    store: Path | None = None
+    labels: Path | None = None
+    on: str = judge.HELD_OUT
+    paper: str | None = None
+    format: str = "table"
+    figures: Path | None = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateResult:
+    """All scores, and their text in the format that was asked for."""
+
+    results: tuple[Result, ...]
+    text: str
+
+
+def run(settings: EvaluateSettings, progress: Progress = Quiet()) -> EvaluateResult:
+    """Score everything; raises UsageError, RunError, StoreError, LabelError or InputError."""
+    _check(settings)
+    judged = [_judge(path, settings, progress) for path in settings.what]
+    results = tuple(result for result, _ in judged)
+    for score in (s for r in results for s in r.scores):
+        _warn(score, progress)
+    if settings.figures is not None:
+        _draw(judged, settings.figures, progress)
+    return EvaluateResult(results=results, text=_text(settings, results))
+
+
+def _check(settings: EvaluateSettings) -> None:
+    for value, known, name in (
+        (settings.format, FORMATS, "--format"),
+        (settings.on, judge.ON, "--on"),
+        (settings.paper, PAPERS, "--paper"),
+    ):
+        if value is not None and value not in known:
+            raise UsageError(f"{name} {value}", hint=nearest(value, known))
+
+
+def _judge(path: Path, settings: EvaluateSettings, progress: Progress) -> judge.Judged:
+    if not path.exists():
+        raise InputError(f"no such run or file: {path}")
+    if (path / RECIPE).is_file() or any(path.glob(f"{FOLD}*")):
+        run = load_run(path, settings.device)
+        store = Store.open(settings.store or judge.store_of(run))
+        with progress.task(path.name, None, "frames") as advance:
+            return judge.judge_run(run, store, settings.on, advance)
+    files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    if not files:
+        raise InputError(f"{path} is neither a run nor a folder of CSV files")
+    predictions = [predicted for file in files for predicted in read_predictions(file)]
+    return judge.judge_predictions(path.stem, predictions, _truth(settings))
+
+
+def _truth(settings: EvaluateSettings) -> judge.Truth:
+    if settings.labels is not None:
+        return judge.annotation_truth(settings.labels)
+    if settings.store is not None:
+        return judge.store_truth(Store.open(settings.store))
+    raise UsageError("predictions without labels", hint="give --store with labels, or --labels with files")
+
+
+def _warn(score: Score, progress: Progress) -> None:
+    if not score.frames:
+        progress.warn(f"{score.name}: no annotated frames")
+    if score.missing:
+        progress.warn(f"{score.name}: {score.missing} annotated frames have no prediction")
+
+
+def _text(settings: EvaluateSettings, results: tuple[Result, ...]) -> str:
+    if settings.format == "json":
+        return json.dumps(_plain(results), indent=2) + "\n"
+    grids = score_grids(results)
+    if settings.paper is not None:
+        grids += published_grids(settings.paper, PAPERS[settings.paper], results)
+    return "\n".join(formats.FORMATS[settings.format](grid) for grid in grids)
+
+
+def _plain(results: tuple[Result, ...]) -> list[dict[str, Any]]:
+    """Every figure by name, videos included; what is not known is null."""
+    return [
+        {
+            "name": result.name,
+            "preset": result.preset or None,
+            "parameters": result.parameters,
+            "epoch_s": result.epoch_s,
+            "scores": [_plain_score(score) for score in result.scores],
+            "folds": None if result.folds is None else vars(result.folds),
+        }
+        for result in results
+    ]
+
+
+def _plain_score(score: Score) -> dict[str, Any]:
+    videos = [
+        {
+            "video": video.video,
+            "frames": video.frames,
+            "missing": video.missing,
+            "ccc_valence": video.moments[0].ccc if video.frames else None,
+            "ccc_arousal": video.moments[1].ccc if video.frames else None,
+        }
+        for video in score.videos
+    ]
+    figures = {key: value if value == value else None for key, value in score.pooled.items()}
+    return {
+        "name": score.name,
+        "fold": score.fold,
+        "frames": score.frames,
+        "missing": score.missing,
+        **figures,
+        "intervals": score.intervals,
+        "videos": videos,
+    }
+
+
+def _draw(judged: list[judge.Judged], folder: Path, progress: Progress) -> None:
+    from vacli.output import plot
+
+    for result, traces in judged:
+        here = folder / result.name if len(judged) > 1 else folder
+        here.mkdir(parents=True, exist_ok=True)
+        for t in traces:
+            plot.trajectory(here / f"{t.video}.png", t.video, plot.Curves(t.times_s, t.predicted, t.labels))
+        labels = np.concatenate([t.labels for t in traces])
+        plot.label_histogram(here / "labels.png", labels)
+        plot.plane(here / "plane.png", labels, np.concatenate([t.predicted for t in traces]))
+        progress.say(f"{len(traces) + 2} figures in {here}")
