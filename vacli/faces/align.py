@@ -43,8 +43,8 @@ def umeyama(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 def warp(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """The aligned face. rgb: (H, W, 3) uint8; landmarks: (5, 2) pixels. Returns (224, 224, 3) uint8.
 
-    Bilinear, as is usual for these crops; a face larger than the crop is first reduced with an antialiasing filter. What lies outside
-    the picture is black.
+    Bilinear, as is usual for these crops; a face larger than the crop is first reduced with an
+    antialiasing filter. What lies outside the picture is black.
     """
     matrix = umeyama(landmarks, TEMPLATE_224)
     linear, shift = matrix[:, :2], matrix[:, 2]
@@ -75,3 +75,10 @@ def _warped(rgb: np.ndarray, seen: np.ndarray, inverse: np.ndarray, origin: np.n
         (SIDE_PX, SIDE_PX), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
     )
     return np.asarray(out)
+
+
+def enlarged(crop: np.ndarray) -> np.ndarray:
+    """A crop that was aligned elsewhere, (H, W, 3) uint8 of any size, brought to (224, 224, 3)."""
+    if crop.shape[:2] == (SIDE_PX, SIDE_PX):
+        return crop
+    return np.asarray(Image.fromarray(crop).resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC))

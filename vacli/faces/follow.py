@@ -1,21 +1,39 @@
-"""The faces of a video, frame by frame."""
+"""The faces of a video, frame by frame: who is where, aligned.
+
+A picture is searched as a whole when a shot begins, once a second, and while somebody is missing or
+nobody is there; in between each person is looked for around the place before (`region`). All landmarks come
+from there, so that a crop does not depend on how its face was found.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from vacli.faces.align import warp
+from vacli.faces.appearance import look
+from vacli.faces.cuts import CutFinder
 from vacli.faces.detect import Detection, Detector
+from vacli.faces.pipeline import ahead, mapped
 from vacli.faces.quality import sharpness
+from vacli.faces.region import RegionDetector
+from vacli.faces.track import People, Person, without_repeats
+from vacli.media.frame import Frame
+
+SEARCH_EVERY_S = 1.0
+FINE_SEARCH_PX = 1280  # longer side of the picture that is searched once a second
+COARSE_SEARCH_PX = 640  # ... and while somebody is missing
+LOOK_AHEAD_FRAMES = 4
+WORKERS = 2
 
 
 @dataclass(frozen=True, eq=False)
 class Face:
     """One face in one frame. box (4,) and landmarks (5, 2) float32 in the frame's pixels; crop
-    (224, 224, 3) uint8; blur: variance of the Laplacian; size_px: the longer side of the box."""
+    (224, 224, 3) uint8; blur: `quality.sharpness` of the crop; size_px: the longer side of the box."""
 
     track: int
     box: np.ndarray
@@ -28,7 +46,7 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class FaceFrame:
-    """The faces of one frame; none where nobody is seen."""
+    """The faces of one frame, by track; none where nobody is seen."""
 
     index: int
     time_s: float
@@ -42,15 +60,81 @@ class FaceSettings:
     score_threshold: float = 0.9
 
 
-def follow(reader, settings: FaceSettings = FaceSettings()) -> Iterator[FaceFrame]:
-    """The faces of each frame that `reader` gives, in its order."""
-    detector = Detector(score_threshold=settings.score_threshold)
-    for frame in reader:
-        found = detector.detect(frame.rgb)
-        yield FaceFrame(frame.index, frame.time_s, tuple(_face(0, frame.rgb, d) for d in found[:1]))
+def follow(frames: Iterable[Frame], settings: FaceSettings = FaceSettings()) -> Iterator[FaceFrame]:
+    """The faces of each frame, in order. Frames are decoded ahead, crops made behind, in threads."""
+    follower = Follower(settings)
+    found = ((frame, follower.faces(frame)) for frame in ahead(frames, LOOK_AHEAD_FRAMES))
+    return mapped(_aligned, found, WORKERS, LOOK_AHEAD_FRAMES)
 
 
-def _face(track: int, rgb: np.ndarray, found: Detection) -> Face:
+class Follower:
+    """Finds everybody in one frame after another."""
+
+    def __init__(self, settings: FaceSettings) -> None:
+        self._detector = Detector(score_threshold=settings.score_threshold)
+        self._region = RegionDetector(score_threshold=settings.score_threshold)
+        self._cuts = CutFinder()
+        self._people = People()
+        self._searched_s = -np.inf
+
+    def faces(self, frame: Frame) -> list[tuple[int, Detection]]:
+        """Track and face of everybody in the frame, by track."""
+        if self._cuts.is_cut(frame.rgb):
+            self._people.forget_places()
+            self._searched_s = -np.inf
+        around = self._people.around(frame.time_s)
+        seen = self._followed(frame, around)
+        due = frame.time_s - self._searched_s >= SEARCH_EVERY_S
+        if due or len(seen) < max(len(around), 1):
+            self._search(frame, seen, FINE_SEARCH_PX if due else COARSE_SEARCH_PX)
+        if due:
+            self._searched_s = frame.time_s
+        return sorted((person.track, person.face) for person in seen)
+
+    def _followed(self, frame: Frame, around: list[Person]) -> list[Person]:
+        """Those of `around` who are near where they were; two never share one face."""
+        found = {person: self._region.near(frame.rgb, person.face.box) for person in around}
+        order = sorted((p for p in around if found[p]), key=lambda p: -_kept_place(p, found[p]))
+        own = without_repeats(found[person] for person in order)
+        seen = [person for person in order if any(found[person] is face for face in own)]
+        for person in seen:
+            self._people.see(person, found[person], frame.time_s)
+        return seen
+
+    def _search(self, frame: Frame, seen: list[Person], side_px: int) -> None:
+        """Look at the whole picture; whoever is found besides those `seen` joins them."""
+        rgb = frame.rgb
+        for person in seen:
+            person.looks.keep(look(warp(rgb, person.face.landmarks)))
+        known = [person.face for person in seen]
+        strangers = without_repeats(searched(self._detector, rgb, side_px), known)
+        exact = (self._region.near(rgb, face.box) for face in strangers)
+        fresh = without_repeats((face for face in exact if face), known)
+        looks = [look(warp(rgb, face.landmarks)) for face in fresh]
+        absent = [person for person in self._people.known if person not in seen]
+        seen += self._people.recognise(list(zip(fresh, looks, strict=True)), absent, frame.time_s)
+
+
+def searched(detector: Detector, rgb: np.ndarray, side_px: int) -> list[Detection]:
+    """Faces of a whole picture, (H, W, 3) uint8, that is first reduced to `side_px` at the longer side."""
+    scale = side_px / max(rgb.shape[:2])
+    if scale >= 1:
+        return detector.detect(rgb)
+    size = (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))
+    small = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR))
+    return [face.placed(1 / scale, (0.0, 0.0)) for face in detector.detect(small)]
+
+
+def _kept_place(person: Person, found: Detection) -> float:
+    """How little a person moved, as a share of the face's size, negative."""
+    return -float(np.hypot(*(found.centre - person.face.centre))) / found.size_px
+
+
+def _aligned(found: tuple[Frame, list[tuple[int, Detection]]]) -> FaceFrame:
+    frame, faces = found
+    return FaceFrame(frame.index, frame.time_s, tuple(_face(frame.rgb, *face) for face in faces))
+
+
+def _face(rgb: np.ndarray, track: int, found: Detection) -> Face:
     crop = warp(rgb, found.landmarks)
-    blur = sharpness(crop)
-    return Face(track, found.box, found.landmarks, found.score, crop, blur, found.size_px)
+    return Face(track, found.box, found.landmarks, found.score, crop, sharpness(crop), found.size_px)

@@ -1,0 +1,69 @@
+"""Work on several frames at once, results in order: decoding, networks and encoders release the GIL."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_END = object()
+
+
+def ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
+    """The same items, up to `depth` of them made before they are asked for, in a thread of their own.
+
+    An error of `items` is raised here. Closing this generator stops the thread and closes `items`.
+    """
+    made: queue.Queue = queue.Queue(depth)
+    stop = threading.Event()
+
+    def give(item: object) -> None:
+        while not stop.is_set():
+            with suppress(queue.Full):
+                made.put(item, timeout=0.1)
+                return
+
+    def produce() -> None:
+        source = iter(items)
+        try:
+            for item in source:
+                give(item)
+                if stop.is_set():
+                    break
+        except BaseException as error:
+            give(error)
+        finally:
+            getattr(source, "close", lambda: None)()
+        give(_END)
+
+    thread = threading.Thread(target=produce, name="ahead", daemon=True)
+    thread.start()
+    try:
+        while (item := made.get()) is not _END:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+def mapped(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, depth: int
+) -> Iterator[Result]:
+    """function(item) for each item, in order, computed by `workers` threads up to `depth` items ahead."""
+    pending: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > depth:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

@@ -1,0 +1,98 @@
+"""Detection around a face that is known already, always at the same size of face.
+
+The detector's points depend on how large the face is in its input: by 4 to 7 % of the distance between
+the eyes between one scale and another. So the neighbourhood of the face is brought to one size, and what
+comes out is the same whatever the resolution of the video. The points are the mean over all anchors that
+agree on the face, weighted by their scores, as in box voting (Gidaris & Komodakis, ICCV 2015): they
+tremble less than those of the single best anchor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+from vacli.faces.detect import (
+    Detection,
+    anchor_table,
+    boxes_from_offsets,
+    landmarks_from_offsets,
+    network_input,
+    overlap,
+    suppress,
+)
+from vacli.faces.network import coarse_session
+
+FACE_PX = 224  # longer side of the face's box in the detector's input
+INPUT_PX = 288
+MEAN_RGB = (127, 117, 104)  # becomes zero in the network's input, like its own padding
+VOTER_OVERLAP = 0.5
+LOWEST_OVERLAP = 0.2  # with the box before, for it to be the same face
+
+
+@dataclass(frozen=True)
+class RegionDetector:
+    """Finds a known face again; thread-safe."""
+
+    threads: int = 1
+    score_threshold: float = 0.9
+    session: onnxruntime.InferenceSession = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "session", coarse_session(self.threads))
+
+    def near(self, rgb: np.ndarray, box: np.ndarray) -> Detection | None:
+        """The face in (H, W, 3) uint8 `rgb` that overlaps `box` (4,) most; None where there is none."""
+        side = float(max(box[2] - box[0], box[3] - box[1])) * INPUT_PX / FACE_PX
+        corner = (box[:2] + box[2:] - side) / 2
+        scale = side / INPUT_PX
+        faces = self._faces(cut_square(rgb, corner, side))
+        placed = [face.placed(scale, (float(corner[0]), float(corner[1]))) for face in faces]
+        if not placed:
+            return None
+        shared = overlap(box, np.stack([face.box for face in placed]))
+        best = int(shared.argmax())
+        return placed[best] if shared[best] > LOWEST_OVERLAP else None
+
+    def _faces(self, picture: np.ndarray) -> list[Detection]:
+        out = self.session.run(None, {"input": network_input(picture[np.newaxis])})
+        offsets, logits, points = (np.concatenate([out[k][0], out[k + 3][0]]) for k in range(3))
+        margin = logits[:, 1] - logits[:, 0]
+        likely = np.flatnonzero(margin > np.log(self.score_threshold / (1 - self.score_threshold)))
+        if not len(likely):
+            return []
+        anchors = anchor_table(*picture.shape[:2], first_stride=1)[likely]
+        scores = 1 / (1 + np.exp(-margin[likely]))
+        boxes = boxes_from_offsets(offsets[likely], anchors)
+        return _voted(boxes, scores, landmarks_from_offsets(points[likely], anchors))
+
+
+def _voted(boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray) -> list[Detection]:
+    faces = []
+    for best in suppress(boxes, scores, VOTER_OVERLAP):
+        voters = overlap(boxes[best], boxes) > VOTER_OVERLAP
+        weights = scores[voters] / scores[voters].sum()
+        box = (weights @ boxes[voters]).astype(np.float32)
+        points = np.tensordot(weights, landmarks[voters], 1).astype(np.float32)
+        faces.append(Detection(box, float(scores[best]), points))
+    return faces
+
+
+def cut_square(rgb: np.ndarray, corner: np.ndarray, side: float) -> np.ndarray:
+    """A square of `side` px at `corner` (x, y), both to fractions of a pixel, as INPUT_PX x INPUT_PX."""
+    low = np.floor(corner).astype(int) - 1
+    high = np.ceil(corner + side).astype(int) + 1
+    height, width = rgb.shape[:2]
+    inside_low, inside_high = np.clip(low, 0, (width, height)), np.clip(high, 0, (width, height))
+    part = rgb[inside_low[1] : inside_high[1], inside_low[0] : inside_high[0]]
+    if (inside_low == low).all() and (inside_high == high).all():
+        window = Image.fromarray(np.ascontiguousarray(part))
+    else:
+        window = Image.new("RGB", tuple((high - low).tolist()), MEAN_RGB)
+        window.paste(Image.fromarray(np.ascontiguousarray(part)), tuple((inside_low - low).tolist()))
+    left, top = corner - low
+    box = (left, top, left + side, top + side)
+    return np.asarray(window.resize((INPUT_PX, INPUT_PX), Image.Resampling.BILINEAR, box=box))
