@@ -32,10 +32,12 @@ class _Set:
     centres_s: tuple[float, ...]
 
 
-def nearest_row(times_s: np.ndarray, centre_s: float, count: int) -> np.ndarray:
-    """The row centred nearest to each time, held inside [0, count)."""
-    rows = np.rint((times_s - centre_s) / smile.HOP_S)
-    return rows.clip(0, count - 1).astype(np.int64)
+def nearest_row(times_s: np.ndarray, centre_s: float) -> np.ndarray:
+    """Index of the row whose analysis frame is centred nearest to each time; may be out of range.
+
+    Ties go to the earlier row, also where rounding in `times_s` puts them a hair to either side.
+    """
+    return np.ceil((times_s - centre_s) / smile.HOP_S - 0.5 - 1e-6).astype(np.int64)
 
 
 class _Descriptors:
@@ -51,15 +53,19 @@ class _Descriptors:
         sound: media.audio.Sound. times_s: (N,) seconds. Returns: (N, dim) float32, NaN where the
         recording has no sound, or where all of it is shorter than one analysis frame.
         """
-        rows = smile.run_long(self._set.wanted, sound.samples)
         values = np.full((len(times_s), self.spec.dim), np.nan, np.float32)
-        if len(rows) == 0:
+        there = sound.ok_at(times_s)
+        if not there.any():
+            return values
+        first, samples = smile.heard(sound)
+        rows = smile.run_long(self._set.wanted, samples)
+        if len(rows) <= first:
             return values
         centres = np.array(self._set.centres_s)
         for centre in np.unique(centres):
             columns = np.flatnonzero(centres == centre)
-            values[:, columns] = rows[nearest_row(times_s, centre, len(rows))][:, columns]
-        values[~sound.ok_at(times_s)] = np.nan
+            nearest = nearest_row(times_s[there], centre).clip(first, len(rows) - 1)
+            values[np.ix_(there, columns)] = rows[np.ix_(nearest, columns)]
         return values
 
 

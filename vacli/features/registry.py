@@ -11,11 +11,15 @@ from typing import Any
 from vacli.errors import UsageError, nearest
 
 EXTRACTORS: dict[str, str] = {
-    "mae-vit-l": "vacli.features.mae:MaeVitL",
-    "resnet50": "vacli.features.timm_backbone:TimmBackbone",
+    "mae-vit-l": "vacli.features.timm_backbone:MaeVitL",
+    "resnet50": "vacli.features.timm_backbone:Resnet50",
     "compact": "vacli.features.compact:Compact",
     "egemaps": "vacli.features.descriptors:Egemaps",
+    "egemaps-functionals": "vacli.features.functionals:EgemapsFunctionals",
+    "egemaps-v02": "vacli.features.descriptors:EgemapsV02",
+    "gemaps-functionals": "vacli.features.functionals:GemapsFunctionals",
     "mfcc39": "vacli.features.descriptors:Mfcc39",
+    "vggish": "vacli.features.vggish:Vggish",
 }
 
 

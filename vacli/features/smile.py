@@ -11,10 +11,14 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
-from collections.abc import Iterator, Mapping
+import math
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +28,8 @@ RATE_HZ = 16000
 HOP_S = 0.01
 LICENCE = "audEERING openSMILE licence: research and private use"
 _SOURCE, _SINK = "extsource", "extsink"  # the components' names in openSMILE's include files
-_BLOCK_S, _CONTEXT_S = 120, 2  # rows depend on well under half a second to each side
-_HOP = round(RATE_HZ * HOP_S)
+_BLOCK_S, _CONTEXT_S = 30, 1  # a row depends on under half a second to each side, by the pitch path
+HOP = round(RATE_HZ * HOP_S)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +92,15 @@ def column_names(wanted: SmileSet) -> tuple[str, ...]:
     return _names(wanted.config, wanted.level)
 
 
+def heard(sound) -> tuple[int, np.ndarray]:
+    """The first row that begins inside the recording, and the samples up to its end.
+
+    sound: media.audio.Sound, whose samples are padded to the length of the picture.
+    """
+    start_s, end_s = sound.present[0][0], sound.present[-1][1]
+    return math.ceil(start_s / HOP_S - 1e-6), sound.samples[: round(end_s * RATE_HZ)]
+
+
 def to_int16(samples: np.ndarray) -> np.ndarray:
     """16-bit samples as openSMILE reads them; +1.0 is clipped, since 32768 would wrap."""
     return np.clip(samples * np.float32(32768), -32768, 32767).astype(np.int16)
@@ -118,22 +131,51 @@ def run(wanted: SmileSet, samples: np.ndarray) -> np.ndarray:
     return np.frombuffer(b"".join(rows), np.float32).reshape(-1, width)
 
 
-def _blocks(size: int) -> Iterator[tuple[int, int, int, int | None]]:
-    """(first sample, last sample, first row, rows) of blocks that overlap by their context."""
-    block, context = _BLOCK_S * RATE_HZ, _CONTEXT_S * RATE_HZ
-    for start in range(0, size, block):
-        before = min(start, context)
-        last = start + block >= size - context
-        end = size if last else start + block + context
-        yield start - before, end, before // _HOP, None if last else block // _HOP
-        if last:
-            return
+class _Block(NamedTuple):
+    start: int  # samples
+    end: int
+    skip: int  # rows that only give context
+    count: int | None  # rows that are wanted; None: all that are left
 
 
-def run_long(wanted: SmileSet, samples: np.ndarray) -> np.ndarray:
-    """The rows of `run`, made in blocks of two minutes so that an hour needs no more memory."""
-    parts = []
-    for start, end, skip, count in _blocks(len(samples)):
-        rows = run(wanted, samples[start:end])
-        parts.append(rows[skip:] if count is None else rows[skip : skip + count])
-    return np.concatenate(parts) if parts else np.empty((0, len(column_names(wanted))), np.float32)
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """What a row needs of the sound: rows start `hop_rows` x 10 ms apart and look this far."""
+
+    hop_rows: int = 1
+    window_s: float = 0.0  # beyond the context that every row needs
+
+
+def _blocks(size: int, span: Span) -> list[_Block]:
+    """Overlapping blocks whose inner rows are those of one pass over all samples."""
+    hop = span.hop_rows * HOP
+    length = _BLOCK_S * RATE_HZ // hop * hop
+    before = -(-_CONTEXT_S * RATE_HZ // hop) * hop
+    after = round((_CONTEXT_S + span.window_s) * RATE_HZ)
+    blocks = []
+    for start in range(0, size, length):
+        first = max(0, start - before)
+        if start + length + after >= size:
+            blocks.append(_Block(first, size, (start - first) // hop, None))
+            break
+        blocks.append(_Block(first, start + length + after, (start - first) // hop, length // hop))
+    return blocks
+
+
+def run_long(wanted: SmileSet, samples: np.ndarray, span: Span = Span()) -> np.ndarray:
+    """The rows of `run`, made block by block on all cores, so that an hour needs no more memory.
+
+    samples: (S,) float32 at 16 kHz. Returns: (R, D) float32.
+    """
+
+    def rows_of(block: _Block) -> np.ndarray:
+        rows = run(wanted, samples[block.start : block.end])[block.skip :]
+        return rows if block.count is None else rows[: block.count]
+
+    blocks = _blocks(len(samples), span)
+    if not blocks:
+        return np.empty((0, len(column_names(wanted))), np.float32)
+    if len(blocks) == 1:
+        return rows_of(blocks[0])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # openSMILE runs without Python's lock
+        return np.concatenate(list(pool.map(rows_of, blocks)))

@@ -53,6 +53,13 @@ WEIGHTS: dict[str, Weights] = {
         sha256="10086976",
         licence="Apache-2.0",
     ),
+    "vggish-pca": Weights(
+        file="vggish_pca_params-970ea276.pth",
+        source="https://github.com/harritaylor/torchvggish/releases/download/v0.1/"
+        "vggish_pca_params-970ea276.pth",
+        sha256="970ea276",
+        licence="Apache-2.0",
+    ),
 }
 
 
