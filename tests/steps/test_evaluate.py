@@ -1,0 +1,175 @@
+"""`va evaluate` on runs and prediction files of the look-alike, against formulas written out here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from synth import affwild2, recipes
+
+from vacli.errors import InputError, LabelError, RunError, UsageError
+from vacli.inference import load_run
+from vacli.metrics import ccc
+from vacli.progress import Quiet
+from vacli.sequences.join import open_sequences
+from vacli.steps import train
+from vacli.steps.evaluate import EvaluateSettings, run
+from vacli.store import Store
+
+TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_windows=4")
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return affwild2.make(affwild2.World(videos=8, frames=150))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, trials) -> Store:
+    return affwild2.write_store(tmp_path_factory.mktemp("evaluate") / "s.zarr", trials)
+
+
+def trained(store, out, **changes):
+    train.run(
+        train.TrainSettings(
+            store=store.path, out=out, preset="compact", assignments=TINY, device="cpu", **changes
+        )
+    )
+    return out
+
+
+@pytest.fixture(scope="module")
+def official(store, tmp_path_factory):
+    return trained(store, tmp_path_factory.mktemp("evaluate") / "official")
+
+
+@pytest.fixture(scope="module")
+def folds(store, tmp_path_factory):
+    return trained(store, tmp_path_factory.mktemp("evaluate") / "crossed", folds=2)
+
+
+def csv_of(path, trial, values, times_s=None, rate_hz=affwild2.RATE_HZ):
+    times_s = np.arange(len(values)) / rate_hz if times_s is None else times_s
+    rows = [f"{t:.6f},{v:.6f},{a:.6f}" for t, (v, a) in zip(times_s, values, strict=True)]
+    file = path / f"{trial.name}.csv"
+    file.write_text("\n".join(["time_s,valence,arousal", *rows]) + "\n")
+    return file
+
+
+def test_run_is_judged_on_what_it_was_held_back_from(store, official, trials):
+    result = run(EvaluateSettings(what=(official,)))
+    (score,) = result.results[0].scores
+    held = [t for t in trials if t.split == "validation"]
+    assert [v.video for v in score.videos] == sorted(t.name for t in held)
+    assert score.fold == 0
+    (member,) = load_run(official).members
+    rows = open_sequences([store.video(t.name) for t in held], load_run(official).recipe.model)
+    predicted = np.concatenate([member.predictor(r) for r in rows])
+    labels = np.concatenate([t.labels for t in held])
+    for side, name in enumerate(("valence", "arousal")):
+        assert score.pooled[f"ccc_{name}"] == pytest.approx(
+            ccc(predicted[:, side], labels[:, side]), abs=1e-6
+        )
+
+
+def test_score_is_the_one_that_training_printed(official):
+    score = run(EvaluateSettings(what=(official,))).results[0].scores[0]
+    rows = [json.loads(line) for line in (official / "metrics.jsonl").read_text().splitlines()]
+    best = max(rows, key=lambda row: row["mean"])
+    assert score.pooled["ccc_mean"] == pytest.approx(best["mean"], abs=1e-5)
+
+
+def test_folds_are_judged_each_on_its_own_and_then_together(folds):
+    (result,) = run(EvaluateSettings(what=(folds,))).results
+    assert [s.fold for s in result.scores] == [1, 2]
+    videos = [{v.video for v in s.videos} for s in result.scores]
+    assert not videos[0] & videos[1]
+    mean = np.mean([s.pooled["ccc_mean"] for s in result.scores])
+    assert result.folds.mean["ccc_mean"] == pytest.approx(mean)
+    assert result.parameters > 0
+    assert result.epoch_s > 0
+
+
+def test_models_of_all_folds_together_on_a_split(store, folds, trials):
+    (result,) = run(EvaluateSettings(what=(folds,), on="validation")).results
+    (score,) = result.scores
+    assert {v.video for v in score.videos} == {t.name for t in trials if t.split == "validation"}
+    assert score.fold is None
+
+
+def test_json_has_every_figure_and_only_json(folds):
+    made = json.loads(run(EvaluateSettings(what=(folds,), format="json")).text)
+    assert made[0]["name"] == "crossed"
+    assert made[0]["scores"][0]["fold"] == 1
+    assert made[0]["folds"]["folds"] == 2
+    assert set(made[0]["scores"][0]["intervals"]) == {"ccc_valence", "ccc_arousal", "ccc_mean"}
+
+
+@pytest.mark.parametrize(
+    ("form", "wanted"), [("table", "---"), ("markdown", "| --: |"), ("latex", r"\toprule")]
+)
+def test_paper_tables_stand_beside_the_run(folds, form, wanted):
+    text = run(EvaluateSettings(what=(folds,), paper="lightmamba", format=form)).text
+    assert wanted in text
+    assert "best of five folds, not a test score" in text
+    assert "table III" in text
+
+
+def test_predictions_against_the_store(tmp_path, store, trials):
+    trial = trials[0]
+    predicted = np.nan_to_num(0.5 * trial.labels)
+    csv_of(tmp_path, trial, predicted)
+    (result,) = run(EvaluateSettings(what=(tmp_path / f"{trial.name}.csv",), store=store.path)).results
+    assert result.ccc["valence"] == pytest.approx(ccc(predicted[:, 0], trial.labels[:, 0]), abs=1e-5)
+
+
+def test_predictions_against_annotation_files(tmp_path, trials):
+    affwild2.write_annotations(tmp_path / "a", trials)
+    (tmp_path / "p").mkdir()
+    for trial in trials:
+        csv_of(tmp_path / "p", trial, np.nan_to_num(0.5 * trial.labels))
+    (result,) = run(EvaluateSettings(what=(tmp_path / "p",), labels=tmp_path / "a")).results
+    labels = np.concatenate([t.labels for t in trials])
+    assert result.scores[0].frames == np.sum(~np.isnan(labels[:, 0]))
+    assert result.ccc["arousal"] == pytest.approx(ccc(0.5 * labels[:, 1], labels[:, 1]), abs=1e-3)
+
+
+def test_missing_rows_are_warned_of(tmp_path, store, trials):
+    trial = trials[0]
+    kept = np.arange(40, len(trial.labels))
+    csv_of(tmp_path, trial, np.nan_to_num(trial.labels)[kept], kept / affwild2.RATE_HZ)
+    quiet = Quiet()
+    (result,) = run(EvaluateSettings(what=(tmp_path / f"{trial.name}.csv",), store=store.path), quiet).results
+    wanted = int(np.sum(~np.isnan(trial.labels[:40, 0])))
+    assert result.scores[0].missing == wanted
+    assert any(f"{wanted} annotated frames have no prediction" in w for w in quiet.warnings)
+
+
+def test_figures(tmp_path, official, trials):
+    run(EvaluateSettings(what=(official,), figures=tmp_path / "f"))
+    held = {f"{t.name}.png" for t in trials if t.split == "validation"}
+    assert {p.name for p in (tmp_path / "f").iterdir()} == {*held, "labels.png", "plane.png"}
+
+
+def test_requests_that_make_no_sense(tmp_path, store, official, trials):
+    with pytest.raises(UsageError, match="--paper lightmanba"):
+        run(EvaluateSettings(what=(official,), paper="lightmanba"))
+    with pytest.raises(UsageError, match="--format xml"):
+        run(EvaluateSettings(what=(official,), format="xml"))
+    with pytest.raises(InputError, match="no such run or file"):
+        run(EvaluateSettings(what=(tmp_path / "absent",)))
+    with pytest.raises(InputError, match="neither a run nor"):
+        run(EvaluateSettings(what=(tmp_path,), store=store.path))
+    file = csv_of(tmp_path, replace(trials[0], name="stranger"), np.zeros((3, 2)))
+    with pytest.raises(UsageError, match="predictions without labels"):
+        run(EvaluateSettings(what=(file,)))
+    with pytest.raises(LabelError, match="no labels for any"):
+        run(EvaluateSettings(what=(file,), store=store.path))
+
+
+def test_another_store_is_noticed(tmp_path, official, trials):
+    other = affwild2.write_store(tmp_path / "o.zarr", trials[:2])
+    with pytest.raises(RunError, match=r"not in .*o\.zarr"):
+        run(EvaluateSettings(what=(official,), store=other.path))
