@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from vacli.errors import InputError
-from vacli.media.audio_pieces import RATE_HZ, Pieces
+from vacli.media.audio_pieces import RATE_HZ, Piece, Pieces
 from vacli.media.container import opened, picture_stream, sound_stream
 
 # Shorter holes are bridged with zeros and still count as sound.
@@ -44,31 +45,70 @@ class Sound:
         return times_s < np.append(spans[:, 1], -np.inf)[last]
 
 
-def read_sound(path: Path) -> Sound | None:
-    """A file's sound, as long as its picture or itself, whichever ends later; None without a sound stream.
+class SoundBlocks:
+    """A file's sound in blocks of equal length, for what must not hold an hour of it at once.
 
-    What lies before time 0 (encoder priming) is dropped. A hole in the timestamps stays a hole: zeros,
-    and a gap in `present`.
-    Raises InputError if the file cannot be read, or if it is sound alone and none of it decodes.
+    Iterating gives (samples,) float32 arrays that follow each other from time 0 on, zeros where the stream
+    has nothing; the last one may be shorter. Afterwards `present` and `broken` are as in `Sound`. The whole
+    is as long as the picture or the sound, whichever ends later; what lies before time 0 (encoder priming)
+    is dropped.
+    Raises InputError if the file has no sound stream, or if it is sound alone and none of it decodes.
+    """
+
+    def __init__(self, path: Path, block_s: float = 60.0) -> None:
+        self.path = path
+        self.present: Spans = ()
+        self.broken: str | None = None
+        self._block = round(block_s * RATE_HZ)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        spans: list[tuple[int, int]] = []
+        first, block = 0, np.zeros(self._block, dtype=np.float32)
+        with opened(self.path) as container:
+            stream = sound_stream(container)
+            if stream is None:
+                raise InputError(f"{self.path}: has no sound stream")
+            pieces = Pieces(container, stream, picture_stream(container))
+            for piece in pieces:
+                _extend(spans, piece.first, piece.end)
+                while piece.end > first + self._block:
+                    _lay(piece, block, first)
+                    yield block
+                    first, block = first + self._block, np.zeros(self._block, dtype=np.float32)
+                _lay(piece, block, first)
+        heard = spans[-1][1] if spans else 0
+        self.broken = pieces.broken
+        self.present = tuple((begin / RATE_HZ, end / RATE_HZ) for begin, end in spans)
+        if not heard and pieces.picture_end_s == 0:
+            raise InputError(f"{self.path}: none of its sound decodes ({self.broken or 'it holds none'})")
+        left = max(heard, math.ceil(pieces.picture_end_s * RATE_HZ)) - first
+        while left > 0:
+            yield block[:left]
+            left, block = left - self._block, np.zeros(self._block, dtype=np.float32)
+
+
+def read_sound(path: Path) -> Sound | None:
+    """A file's sound in one piece; None without a sound stream.
+
+    A hole in the timestamps stays a hole: zeros, and a gap in `present`. Raises InputError as `SoundBlocks`.
     """
     with opened(path) as container:
-        stream = sound_stream(container)
-        if stream is None:
+        if sound_stream(container) is None:
             return None
-        pieces = Pieces(container, stream, picture_stream(container))
-        samples = np.zeros(round((container.duration or 0) / 1e6 * RATE_HZ) + RATE_HZ, dtype=np.float32)
-        spans: list[tuple[int, int]] = []
-        for piece in pieces:
-            if piece.end > len(samples):
-                samples = np.concatenate([samples, np.zeros(max(piece.end, RATE_HZ * 60), dtype=np.float32)])
-            samples[piece.first : piece.end] = piece.samples
-            _extend(spans, piece.first, piece.end)
-    heard = spans[-1][1] if spans else 0
-    if not heard and pieces.picture_end_s == 0:
-        raise InputError(f"{path}: none of its sound can be decoded ({pieces.broken or 'it holds none'})")
-    length = max(heard, math.ceil(pieces.picture_end_s * RATE_HZ))
-    present = tuple((first / RATE_HZ, end / RATE_HZ) for first, end in spans)
-    return Sound(_cut_or_pad(samples, length), RATE_HZ, present, pieces.broken)
+    blocks = SoundBlocks(path)
+    samples = np.zeros(0, dtype=np.float32)
+    for block in blocks:
+        start = len(samples)
+        samples.resize(start + len(block), refcheck=False)  # in place: no second copy of an hour of sound
+        samples[start:] = block
+    return Sound(samples, RATE_HZ, blocks.present, blocks.broken)
+
+
+def _lay(piece: Piece, block: np.ndarray, first: int) -> None:
+    """Write what a piece has for a block that starts at sample `first`."""
+    start, end = max(piece.first, first), min(piece.end, first + len(block))
+    if start < end:
+        block[start - first : end - first] = piece.samples[start - piece.first : end - piece.first]
 
 
 def _extend(spans: list[tuple[int, int]], first: int, end: int) -> None:
@@ -77,7 +117,3 @@ def _extend(spans: list[tuple[int, int]], first: int, end: int) -> None:
         spans[-1] = (spans[-1][0], end)
     else:
         spans.append((first, end))
-
-
-def _cut_or_pad(samples: np.ndarray, length: int) -> np.ndarray:
-    return samples[:length] if len(samples) >= length else np.pad(samples, (0, length - len(samples)))

@@ -10,11 +10,12 @@ import numpy as np
 from av.container import InputContainer
 
 from vacli.media.container import clock_zero_s, decoded, packets_of
-from vacli.media.downmix import to_mono
+from vacli.media.downmix import Downmix
 
 RATE_HZ = 16_000
 # Containers that count milliseconds round each timestamp; what differs by more than this is a real jump.
 JITTER_S = 0.005
+BATCH_S = 0.5  # sound that is mixed and resampled in one go
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,11 @@ class Pieces:
             start_s = None if frame.time is None else frame.time - self._zero_s
             if run is None or not run.continued_by(frame, start_s):
                 if run is not None:
-                    yield from run.push(None)
+                    yield from run.finish()
                 run = _Run(frame, start_s if start_s is not None else 0.0)
             yield from run.push(frame)
         if run is not None:
-            yield from run.push(None)
+            yield from run.finish()
 
     def _decoded(self) -> Iterator[av.AudioFrame]:
         streams = [self._stream] + ([self._picture] if self._picture else [])
@@ -92,14 +93,17 @@ class Pieces:
 
 
 class _Run:
-    """Sound without a break: one resampler, one start time."""
+    """Sound without a break: one form, one resampler, one start time."""
 
     def __init__(self, frame: av.AudioFrame, start_s: float) -> None:
         self._form = _form(frame)
+        self._mix = Downmix(frame)
         self._start_s = start_s
         self._rate_hz = frame.sample_rate
-        self._taken = 0  # input samples
+        self._taken = 0  # input samples so far
         self._next = round(start_s * RATE_HZ)  # output sample
+        self._waiting: list[np.ndarray] = []
+        self._waiting_samples = 0
         self._resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
 
     def continued_by(self, frame: av.AudioFrame, start_s: float | None) -> bool:
@@ -107,20 +111,32 @@ class _Run:
         steady = start_s is None or abs(start_s - expected_s) <= JITTER_S
         return steady and _form(frame) == self._form
 
-    def push(self, frame: av.AudioFrame | None) -> Iterator[Piece]:
-        """Resample a frame, or what the resampler still holds."""
-        for output in self._resampler.resample(None if frame is None else self._mono(frame)):
-            samples = output.to_ndarray().reshape(-1)
-            piece = Piece(self._next, samples).after(0)
-            self._next += len(samples)
-            yield piece
-
-    def _mono(self, frame: av.AudioFrame) -> av.AudioFrame:
-        """A mono frame without a timestamp: places are counted here, not by the resampler."""
+    def push(self, frame: av.AudioFrame) -> Iterator[Piece]:
+        """Take a frame; gives pieces when enough has come together to be worth mixing and resampling."""
+        self._waiting.append(frame.to_ndarray())
+        self._waiting_samples += frame.samples
         self._taken += frame.samples
-        mono = av.AudioFrame.from_ndarray(to_mono(frame)[None], format="flt", layout="mono")
+        if self._waiting_samples >= BATCH_S * self._rate_hz:
+            yield from self._resample(self._mixed())
+
+    def finish(self) -> Iterator[Piece]:
+        """Give what is left, in the resampler too."""
+        if self._waiting:
+            yield from self._resample(self._mixed())
+        yield from self._resample(None)
+
+    def _mixed(self) -> av.AudioFrame:
+        """A mono frame without a timestamp: places are counted here, not by the resampler."""
+        mono = av.AudioFrame.from_ndarray(self._mix(self._waiting)[None], format="flt", layout="mono")
         mono.sample_rate = self._rate_hz
+        self._waiting, self._waiting_samples = [], 0
         return mono
+
+    def _resample(self, mono: av.AudioFrame | None) -> Iterator[Piece]:
+        for output in self._resampler.resample(mono):
+            samples = output.to_ndarray().reshape(-1)
+            yield Piece(self._next, samples).after(0)
+            self._next += len(samples)
 
 
 def _form(frame: av.AudioFrame) -> tuple:
