@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from synth.face_stores import face_store
+
+from vacli.errors import UsageError
+from vacli.features.compact import CompactFace
+from vacli.features.flags import INTERPOLATED, MISSING
+from vacli.steps.extract_visual import ExtractVisualSettings, interpolate, plan_rows, run
+from vacli.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return face_store(tmp_path / "s.zarr", videos=2, frames=11, missing=(3, 4)).path
+
+
+@pytest.fixture
+def settings(tmp_path, store):
+    torch.manual_seed(0)
+    path = tmp_path / "face.safetensors"
+    save_file({k: v.contiguous() for k, v in CompactFace().state_dict().items()}, path)
+    return lambda **more: ExtractVisualSettings(
+        inputs=(store,), feature="compact", weights=path, device="cpu", **more
+    )
+
+
+def test_rows_without_a_face_are_nan_and_flagged(store, settings):
+    result = run(settings())
+    assert result.done == ["clip0", "clip1"]
+    values, flags = Store.open(store).video("clip1").feature("compact")
+    assert values.shape == (11, 128)
+    assert np.flatnonzero(np.isnan(values).all(1)).tolist() == [3, 4] == np.flatnonzero(flags).tolist()
+    assert (flags[3:5] == MISSING).all()
+
+
+def test_every_third_is_computed_and_the_rest_lies_on_lines(store, settings):
+    run(settings())
+    whole, _ = Store.open(store).video("clip0").feature("compact")
+    run(settings(every=3, force=True))
+    view = Store.open(store).video("clip0")
+    values, flags = view.feature("compact")
+    computed = [0, 2, 5, 8, 10]
+    assert np.flatnonzero(flags == INTERPOLATED).tolist() == [1, 6, 7, 9]
+    assert np.allclose(values[computed], whole[computed], atol=1e-5)
+    assert np.allclose(values[6], (2 * whole[5] + whole[8]) / 3, atol=1e-5)
+    assert view.part_attrs("feature/compact")["settings"]["every"] == 3
+
+
+def test_complete_ones_are_skipped_and_other_settings_need_force(settings):
+    run(settings())
+    assert run(settings()).skipped == ["clip0", "clip1"]
+    failed = run(settings(every=2)).failed
+    assert len(failed) == 2
+    assert "--force" in failed[0].reason
+    assert run(settings(every=2, force=True)).done == ["clip0", "clip1"]
+
+
+def test_a_store_without_crops_says_which_command_makes_them(tmp_path, settings):
+    bare = Store.open_or_create(tmp_path / "bare.zarr")
+    bare.add_video("clip", np.arange(3.0), source={}, stream={})
+    asked = ExtractVisualSettings(inputs=(bare.path,), feature="compact", weights=settings().weights)
+    assert "va align" in run(asked).failed[0].reason
+
+
+def test_sound_features_and_bad_steps_are_usage_errors(store):
+    with pytest.raises(UsageError, match="describes sound"):
+        run(ExtractVisualSettings(inputs=(store,), feature="mfcc39"))
+    with pytest.raises(UsageError, match="every"):
+        run(ExtractVisualSettings(inputs=(store,), every=0))
+
+
+def test_runs_end_where_the_face_changes():
+    usable, track = np.ones(8, bool), np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    rows = plan_rows(usable, track, 10)
+    assert rows.tolist() == [0, 3, 4, 7]
+    values = np.full((8, 1), np.nan, np.float32)
+    values[rows, 0] = [0, 3, 100, 103]
+    interpolate(values, rows, usable, np.arange(8.0))
+    assert values[:, 0].tolist() == [0, 1, 2, 3, 100, 101, 102, 103]

@@ -1,0 +1,177 @@
+"""`va extract-visual`: describe every aligned face of a store by a network's features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vacli.errors import StoreError, UsageError
+from vacli.features.flags import INTERPOLATED, MISSING
+from vacli.features.registry import EXTRACTORS, create
+from vacli.progress import Progress, Quiet
+from vacli.spec import FeatureSpec
+from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
+from vacli.store import Store, VideoView
+
+VISUAL = ("mae-vit-l", "resnet50", "compact")
+BLOCK_BATCHES = 4  # batches that are decoded together, while the block before is computed
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractVisualSettings:
+    """Which faces, which network, how fast.
+
+    `inputs` are stores, or clips, which are aligned into `store` first. `feature` is one of VISUAL or
+    any timm model; `weights` a checkpoint or the folder of a fine-tuned run. Every `every`th frame is
+    computed, those between are interpolated and flagged. `normalise` is "own", "paper" or "channels".
+    """
+
+    inputs: tuple[Path, ...]
+    store: Path | None = None
+    feature: str = "mae-vit-l"
+    weights: Path | None = None
+    normalise: str | None = None
+    every: int = 1
+    dtype: str = "auto"
+    batch_size: int | None = None
+    device: str = "auto"
+    force: bool = False
+
+
+def run(settings: ExtractVisualSettings, progress: Progress = Quiet()) -> Batch:
+    """Add a visual feature to every video of a store; frames without a face get NaN and a flag."""
+    if settings.every < 1:
+        raise UsageError(f"--every {settings.every}: must be 1 or more")
+    store = Store.open(_store_path(settings, progress))
+    extractor = _extractor(settings, progress)
+    spec = replace(extractor.spec, settings={**extractor.spec.settings, "every": settings.every})
+    batch = Batch(store.path)
+
+    def work(view: VideoView) -> str:
+        if _complete(view, spec, settings.force):
+            return SKIPPED
+        values, flags = _features(view, extractor, settings.every, progress)
+        store.put_feature(view.id, spec.attributes(), values, flags)
+        return DONE
+
+    return run_each(batch, store.videos(), lambda view: view.id, work, progress)
+
+
+def plan_rows(usable: np.ndarray, track: np.ndarray, every: int) -> np.ndarray:
+    """Rows to compute so that every usable row lies between two computed ones of the same face.
+
+    usable: (N,) bool, there is a face. track: (N,) int, whose it is. Returns ascending rows: in each
+    unbroken run of one face the first, every `every`th after it, and the last.
+    """
+    rows = np.flatnonzero(usable)
+    if every == 1 or not len(rows):
+        return rows
+    runs = np.split(rows, _run_starts(rows, track))
+    return np.concatenate([np.union1d(run[::every], run[-1:]) for run in runs])
+
+
+def interpolate(
+    values: np.ndarray, computed: np.ndarray, usable: np.ndarray, times_s: np.ndarray
+) -> np.ndarray:
+    """Fill usable rows of `values` (N, D) linearly in time between computed rows; returns (N,) flags."""
+    flags = np.where(usable, 0, MISSING).astype(np.uint8)
+    rows = np.setdiff1d(np.flatnonzero(usable), computed)
+    if not len(rows):
+        return flags
+    after = np.searchsorted(computed, rows)
+    left, right = computed[after - 1], computed[after]
+    share = (times_s[rows] - times_s[left]) / (times_s[right] - times_s[left])
+    values[rows] = values[left] + (values[right] - values[left]) * share[:, None].astype(values.dtype)
+    flags[rows] = INTERPOLATED
+    return flags
+
+
+def _run_starts(rows: np.ndarray, track: np.ndarray) -> np.ndarray:
+    """Where in `rows` a new run begins: a gap between frames, or another face."""
+    return np.flatnonzero((np.diff(rows) != 1) | (np.diff(track[rows]) != 0)) + 1
+
+
+def _features(
+    view: VideoView, extractor: Any, every: int, progress: Progress
+) -> tuple[np.ndarray, np.ndarray]:
+    usable = view.read("face/crop_size") > 0
+    track = view.read("face/track") if view.has("face/track") else np.zeros(len(usable), np.int32)
+    computed = plan_rows(usable, track, every)
+    values = np.full((len(usable), extractor.spec.dim), np.nan, np.float32)
+    with progress.task(view.id, len(computed), "frames") as advance:
+        for rows, crops in _crop_blocks(view, computed, extractor.batch_size * BLOCK_BATCHES):
+            values[rows] = extractor.extract(crops)
+            advance(len(rows))
+    return values, interpolate(values, computed, usable, view.times_s)
+
+
+def _crop_blocks(view: VideoView, rows: np.ndarray, block: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Blocks of rows with their crops; the next block is decoded while one is computed."""
+    parts = [rows[start : start + block] for start in range(0, len(rows), block)]
+
+    def read(part: np.ndarray) -> np.ndarray:
+        return np.stack([crop for crop in view.crops(part.tolist()) if crop is not None])
+
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(read, parts[0]) if parts else None
+        for number, part in enumerate(parts, 1):
+            crops = following.result()
+            following = pool.submit(read, parts[number]) if number < len(parts) else None
+            yield part, crops
+
+
+def _complete(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
+    part = f"feature/{spec.name}"
+    if not view.has_crops():
+        raise StoreError(f"{view.path} has no face crops", hint="run `va align` on its video first")
+    if force or not view.has(part):
+        return False
+    stored = view.part_attrs(part)
+    same = all(stored.get(key) == spec.attributes()[key] for key in ("version", "dim", "settings"))
+    if not same:
+        raise StoreError(
+            f"{view.path} has {spec.name} made with other settings", hint="give --force to redo it"
+        )
+    return True
+
+
+def _extractor(settings: ExtractVisualSettings, progress: Progress) -> Any:
+    from vacli.features.running import Running
+
+    running = Running(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
+    options: dict[str, Any] = {"weights": settings.weights, "running": running, "progress": progress}
+    if settings.normalise is not None:
+        options["normalise"] = settings.normalise
+    if settings.feature in EXTRACTORS and settings.feature not in VISUAL:
+        raise UsageError(f"{settings.feature} describes sound", hint="use `va extract-audio`")
+    if settings.feature == "compact" and settings.normalise is not None:
+        raise UsageError("compact normalises each face by itself", hint="leave out --normalise")
+    if settings.feature in VISUAL:
+        return create(settings.feature, **options)
+    from vacli.features.timm_backbone import TimmBackbone
+
+    return TimmBackbone(settings.feature, **options)
+
+
+def _store_path(settings: ExtractVisualSettings, progress: Progress) -> Path:
+    """The store to work in; clips are aligned into it first."""
+    stores = [path for path in settings.inputs if (path / "zarr.json").is_file()]
+    clips = tuple(path for path in settings.inputs if path not in stores)
+    target = settings.store or (stores[0] if stores else None)
+    if target is None:
+        raise UsageError("no store to write to", hint="name one with -o")
+    if any(path.resolve() != target.resolve() for path in stores):
+        raise UsageError(
+            f"{stores[0]}: visual features are stored beside their faces",
+            hint="leave out -o, or give one store",
+        )
+    if clips:
+        from vacli.steps import align
+
+        align.run(align.AlignSettings(inputs=clips, store=target), progress)
+    return target
