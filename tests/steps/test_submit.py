@@ -1,0 +1,78 @@
+"""A submission from a run and from tables, for the frames of an official list."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synth import affwild2, recipes
+
+from vacli.errors import LabelError, StoreError, UsageError
+from vacli.evaluation.submission import check
+from vacli.inference import load_run, predict_sequence
+from vacli.progress import Quiet
+from vacli.sequences.join import open_sequences
+from vacli.steps import train
+from vacli.steps.submit import SubmitSettings, run
+
+TINY = (*recipes.COMPACT, "training.epochs=1")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    trials = affwild2.make(affwild2.World(videos=6, frames=110))
+    return affwild2.write_store(tmp_path_factory.mktemp("submit") / "s.zarr", trials)
+
+
+@pytest.fixture(scope="module")
+def trained(store, tmp_path_factory):
+    out = tmp_path_factory.mktemp("submit") / "run"
+    train.run(
+        train.TrainSettings(store=store.path, out=out, preset="compact", assignments=TINY, device="cpu")
+    )
+    return out
+
+
+def listed(tmp_path, frames: dict[str, int]):
+    rows = [f"{trial}/{i + 1:05d}.jpg,," for trial, count in frames.items() for i in range(count)]
+    sample = tmp_path / "sample.txt"
+    sample.write_text("\n".join(["image_location,valence,arousal", *rows]) + "\n")
+    return sample
+
+
+def test_from_a_run_with_one_frame_more_than_the_video(tmp_path, store, trained):
+    name = "duo_left"
+    count = len(store.video(name).times_s)
+    sample, out = listed(tmp_path, {name: count + 1}), tmp_path / "p.txt"
+    quiet = Quiet()
+    written = run(SubmitSettings(what=(trained,), store=store.path, sample=sample, out=out), quiet)
+    assert written.repeated == {name: 1}
+    assert any("its last value is repeated" in w for w in quiet.warnings)
+    assert check(out, sample) == count + 1
+    net = load_run(trained)
+    (rows,) = open_sequences([store.video(name)], net.recipe.model)
+    wanted = predict_sequence(net, rows, rows.times_s).values
+    table = np.loadtxt(out, delimiter=",", skiprows=1, usecols=(1, 2))
+    np.testing.assert_allclose(table[:-1], wanted, atol=1e-6)
+    np.testing.assert_array_equal(table[-1], table[-2])
+
+
+def test_from_tables(tmp_path):
+    (tmp_path / "a.csv").write_text("time_s,valence,arousal\n0,0.5,0.25\n0.04,-0.5,1\n")
+    out = tmp_path / "p.txt"
+    run(SubmitSettings(what=(tmp_path / "a.csv",), sample=listed(tmp_path, {"a": 2}), out=out))
+    assert out.read_text().splitlines()[1:] == [
+        "a/00001.jpg,0.500000,0.250000",
+        "a/00002.jpg,-0.500000,1.000000",
+    ]
+
+
+def test_trials_that_are_not_there(tmp_path, store, trained):
+    sample = listed(tmp_path, {"nobody_left": 3})
+    with pytest.raises(StoreError, match=r"no features of 1 trials of the list \(nobody_left"):
+        run(SubmitSettings(what=(trained,), store=store.path, sample=sample, out=tmp_path / "p.txt"))
+    with pytest.raises(UsageError, match="a submission from a run"):
+        run(SubmitSettings(what=(trained,), sample=sample, out=tmp_path / "p.txt"))
+    (tmp_path / "a.csv").write_text("time_s,valence,arousal\n0,0.5,0.25\n")
+    with pytest.raises(LabelError, match="no prediction for 1 trials"):
+        run(SubmitSettings(what=(tmp_path / "a.csv",), sample=sample, out=tmp_path / "p.txt"))
+    assert not (tmp_path / "p.txt").exists()

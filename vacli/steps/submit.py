@@ -1,0 +1,70 @@
+"""The challenge's submission file from a run or from predictions, checked against the official list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vacli.errors import StoreError, UsageError
+from vacli.evaluation import submission
+from vacli.evaluation.predictions import read_predictions
+from vacli.features.running import pick_device
+from vacli.inference import load_run, predict_sequence
+from vacli.progress import Progress, Quiet
+from vacli.sequences.join import open_sequences
+from vacli.store import Store
+from vacli.store.schema import safe_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitSettings:
+    """what: a run, or CSV files of `va predict`. store: the features for a run. sample: the official list."""
+
+    what: tuple[Path, ...]
+    sample: Path
+    out: Path
+    store: Path | None = None
+    device: str = "auto"
+
+
+def run(settings: SubmitSettings, progress: Progress = Quiet()) -> submission.Written:
+    """Write the file for the frames of the list and check it; raises as its parts do."""
+    trials = list(dict.fromkeys(trial for _, trial, _ in submission.locations(settings.sample)))
+    if settings.what[0].is_dir():
+        trajectories = _predict(settings, trials, progress)
+    else:
+        found = [predicted for path in settings.what for predicted in read_predictions(path)]
+        trajectories = {predicted.video: predicted.values for predicted in found}
+    written = submission.write(settings.out, trajectories, settings.sample)
+    submission.check(settings.out, settings.sample)
+    for trial, count in written.repeated.items():
+        progress.warn(
+            f"{trial}: the list has {count} frames more than the prediction; its last value is repeated"
+        )
+    progress.say(
+        f"{settings.out}: {written.lines} frames of {len(trials)} trials, as {settings.sample} lists them"
+    )
+    return written
+
+
+def _predict(settings: SubmitSettings, trials: Iterable[str], progress: Progress) -> Mapping[str, np.ndarray]:
+    if settings.store is None or len(settings.what) > 1:
+        raise UsageError("a submission from a run", hint="give one run, and its features with --store")
+    trained = load_run(settings.what[0], pick_device(settings.device))
+    store = Store.open(settings.store)
+    absent = [trial for trial in trials if safe_id(trial) not in store]
+    if absent:
+        raise StoreError(
+            f"{store.path} has no features of {len(absent)} trials of the list ({absent[0]}, ...)",
+            hint="extract them first; two-person trials need `va align --face left` and `--face right`",
+        )
+    rows = open_sequences([store.video(safe_id(trial)) for trial in trials], trained.recipe.model)
+    made = {}
+    with progress.task("predict", sum(map(len, rows)), "frames") as advance:
+        for trial, sequence in zip(trials, rows, strict=True):
+            made[trial] = predict_sequence(trained, sequence, sequence.times_s).values
+            advance(len(sequence))
+    return made
