@@ -6,6 +6,7 @@ network has no activation at its end and no whitening; torchvggish adds both, an
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -84,6 +85,7 @@ class Vggish:
             self.post = Postprocessor(load_tensors(pca_path))
             settings["pca"] = short_hash(pca_path)
         self._place(net)
+        self._turn = threading.Lock()  # its products fill all cores; several files at once would only crowd
         self.spec = FeatureSpec(
             name="vggish",
             version="1",
@@ -111,7 +113,7 @@ class Vggish:
         starts = first_frames(times_s[heard], self.align)
         for begin in range(0, len(heard), BLOCK):
             block = slice(begin, begin + BLOCK)
-            with torch.inference_mode():
+            with self._turn, torch.inference_mode():
                 values[heard[block]] = self._block(sound.samples, starts[block]).cpu().numpy()
         return values
 

@@ -1,0 +1,204 @@
+"""`va extract-audio`: describe the sound of recordings on the frames of their pictures."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from vacli.clock import SOUND_CLOCK_HZ, regular_times
+from vacli.errors import InputError, UsageError, nearest
+from vacli.features.registry import create
+from vacli.features.sound_rows import rows_and_flags
+from vacli.media.audio import Sound, read_sound
+from vacli.media.inputs import find_media
+from vacli.media.probe import MediaInfo, probe
+from vacli.media.timeline import read_timeline
+from vacli.progress import Progress, Quiet
+from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps.recordings import has_feature, source_of, stream_of
+from vacli.store import Store, VideoView
+
+AUDIO = ("egemaps", "mfcc39", "vggish", "egemaps-v02", "gemaps-functionals", "egemaps-functionals")
+WITH_SOUND = ("video", "sound")  # kinds of input that can hold any
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractAudioSettings:
+    """Which recordings, which of the AUDIO features, and how.
+
+    `inputs` are clips, sound files, folders of them, or one store, whose videos are then read again.
+    `weights`, `align`, `final_relu` and `pca` are for vggish, `window_s` for the functionals. Several
+    recordings are worked on at once, `workers` of them (None: as many as there are cores).
+    """
+
+    inputs: tuple[Path, ...]
+    store: Path | None = None
+    features: tuple[str, ...] = ("egemaps", "mfcc39")
+    align: Literal["centre", "start", "past"] = "centre"
+    weights: Path | None = None
+    final_relu: bool = False
+    pca: bool = False
+    pca_weights: Path | None = None
+    window_s: float = 1.0
+    device: str = "auto"
+    dtype: str = "auto"
+    workers: int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """A file to listen to, and the videos of the store that were made from it, as far as is known."""
+
+    path: Path
+    videos: tuple[str, ...] = ()
+
+
+def run(settings: ExtractAudioSettings, progress: Progress = Quiet()) -> Batch:
+    """Add audio features to a store; frames without sound get NaN and a flag."""
+    extractors = [_extractor(name, settings, progress) for name in dict.fromkeys(settings.features)]
+    stores = [path for path in settings.inputs if (path / "zarr.json").is_file()]
+    store = _target(settings, stores)
+    recordings = _behind(store) if stores else []
+    recordings += _named([path for path in settings.inputs if path not in stores])
+    listening = _Listening(store, extractors, settings.force, progress)
+    return _all_at_once(listening, recordings, settings.workers or os.cpu_count() or 1)
+
+
+def _all_at_once(listening: _Listening, recordings: Sequence[_Recording], workers: int) -> Batch:
+    """Work on several recordings at a time; results are told in the order of the inputs."""
+    batch, progress = Batch(listening.store.path), listening.progress
+    pool = ThreadPoolExecutor(workers)
+    try:
+        results = {r: pool.submit(listening.work, r) for r in recordings}
+        with progress.task("sound", len(recordings), "files") as advance:
+
+            def wait(recording: _Recording) -> str:
+                advance(1)
+                return results[recording].result()
+
+            return run_each(batch, recordings, lambda r: r.path.name, wait, progress)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Listening:
+    """From one recording to its rows in the store; called from several threads."""
+
+    def __init__(self, store: Store, extractors: Sequence[Any], force: bool, progress: Progress) -> None:
+        self.store, self.extractors, self.force, self.progress = store, extractors, force, progress
+        self._naming = threading.Lock()
+        self._known: dict[str, list[str]] = defaultdict(list)
+        for view in store.videos():
+            self._known[str(view.source.get("sha256"))].append(view.id)
+
+    def work(self, recording: _Recording) -> str:
+        """DONE, or SKIPPED where all was there."""
+        path, videos = recording.path, recording.videos
+        source = None if videos else source_of(path)
+        if source is not None:  # named by the user: the store knows a recording by its content
+            videos = tuple(self._known.get(source["sha256"], ()))
+        pending = {video: self._pending(video) for video in videos}
+        if pending and not any(pending.values()):
+            return SKIPPED
+        if not path.is_file():
+            raise InputError(
+                f"{path}: the recording behind {', '.join(videos)} is not there",
+                hint="name the recordings themselves, with the store as -o; they are known by their content",
+            )
+        sound = self._sound(path)
+        if not pending:
+            pending = {self._add(path, source, sound): self.extractors}
+        for video, extractors in pending.items():
+            self._describe(self.store.video(video), extractors, sound)
+        return DONE
+
+    def _describe(self, view: VideoView, extractors: Sequence[Any], sound: Sound | None) -> None:
+        for extractor in extractors:
+            values, flags = rows_and_flags(extractor, sound, view.times_s)
+            self.store.put_feature(view.id, extractor.spec.attributes(), values, flags)
+
+    def _pending(self, video: str) -> list[Any]:
+        view = self.store.video(video)
+        return [e for e in self.extractors if not has_feature(view, e.spec, self.force)]
+
+    def _sound(self, path: Path) -> Sound | None:
+        sound = read_sound(path)
+        if sound is None:
+            self.progress.warn(f"{path}: has no sound; its rows are flagged as missing")
+        elif sound.broken:
+            self.progress.warn(f"{path}: {sound.broken}; the sound before it is used")
+        return sound
+
+    def _add(self, path: Path, source: dict[str, Any], sound: Sound | None) -> str:
+        info = probe(path)
+        times_s = self._times(info, sound)
+        with self._naming:  # two files of one name must not take the same id
+            video = self.store.id_for(path.name, source["sha256"])
+            self.store.add_video(video, times_s, source=source, stream=stream_of(info))
+        return video
+
+    def _times(self, info: MediaInfo, sound: Sound | None) -> np.ndarray:
+        if info.video is None:
+            rows = round(sound.duration_s * SOUND_CLOCK_HZ) if sound else 0
+            return regular_times(max(1, rows), SOUND_CLOCK_HZ)
+        timeline = read_timeline(info)
+        if timeline.broken:
+            self.progress.warn(f"{info.path}: {timeline.broken}; the frames before it are used")
+        return timeline.times_s
+
+
+def _target(settings: ExtractAudioSettings, stores: Sequence[Path]) -> Store:
+    path = settings.store or (stores[0] if stores else None)
+    if path is None:
+        raise UsageError("no store to write to", hint="name one with -o")
+    if any(other.resolve() != path.resolve() for other in stores):
+        raise UsageError(
+            f"{stores[0]}: features are stored with their video", hint="leave out -o, or give one store"
+        )
+    return Store.open(path) if stores else Store.open_or_create(path)
+
+
+def _behind(store: Store) -> list[_Recording]:
+    """The recordings that a store was made from; several people of one recording share it."""
+    videos: dict[str, list[str]] = defaultdict(list)
+    for view in store.videos():
+        videos[str(view.source.get("path") or view.source.get("name") or view.id)].append(view.id)
+    return [_Recording(Path(path), tuple(ids)) for path, ids in sorted(videos.items())]
+
+
+def _named(paths: Sequence[Path]) -> list[_Recording]:
+    """The recordings that the user named."""
+    media = find_media(paths) if paths else []
+    recordings = [_Recording(found.path) for found in media if found.kind in WITH_SOUND]
+    if paths and not recordings:
+        raise InputError(f"{paths[0]}: holds no recording with sound")
+    return recordings
+
+
+def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) -> Any:
+    if name not in AUDIO:
+        raise UsageError(f"there is no audio feature called {name!r}", hint=nearest(name, AUDIO))
+    if name.endswith("functionals"):
+        return create(name, window_s=settings.window_s)
+    if name != "vggish":
+        return create(name)
+    from vacli.features.running import Running
+    from vacli.features.vggish import Ending
+
+    return create(
+        name,
+        weights=settings.weights,
+        align=settings.align,
+        ending=Ending(final_relu=settings.final_relu, pca=settings.pca, pca_weights=settings.pca_weights),
+        running=Running(device=settings.device, dtype=settings.dtype),
+        progress=progress,
+    )

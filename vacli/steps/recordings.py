@@ -1,0 +1,49 @@
+"""What a store keeps of a recording: the file behind it and what its container said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vacli.errors import StoreError
+from vacli.media.probe import MediaInfo, file_sha256
+from vacli.spec import FeatureSpec
+from vacli.store import VideoView
+
+
+def source_of(path: Path) -> dict[str, Any]:
+    """The identity of a file: name, absolute path, size and SHA-256."""
+    return {
+        "name": path.name,
+        "path": str(path.resolve()),
+        "size_bytes": path.stat().st_size,
+        "sha256": file_sha256(path),
+    }
+
+
+def stream_of(info: MediaInfo) -> dict[str, Any]:
+    """The facts of a file's streams in JSON form."""
+    facts: dict[str, Any] = {"container": info.container}
+    if info.video is not None:
+        names = ("codec", "width_px", "height_px", "rotation_deg", "pixel_format", "start_s", "nominal_hz")
+        facts["video"] = {name: getattr(info.video, name) for name in names}
+    if info.audio is not None:
+        names = ("codec", "rate_hz", "channels", "start_s")
+        facts["audio"] = {name: getattr(info.audio, name) for name in names}
+    return facts
+
+
+def has_feature(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
+    """Whether a video's feature is there as `spec` says.
+
+    Raises StoreError where it was made with other settings and is not to be redone by `force`.
+    """
+    part = f"feature/{spec.name}"
+    if force or not view.has(part):
+        return False
+    stored, wanted = view.part_attrs(part), spec.attributes()
+    if any(stored.get(key) != wanted[key] for key in ("version", "dim", "settings")):
+        raise StoreError(
+            f"{view.path} has {spec.name} made with other settings", hint="give --force to redo it"
+        )
+    return True
