@@ -26,12 +26,13 @@ BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class VideoStream:
-    """A picture stream. Sizes are those of the upright frames."""
+    """A picture stream. Sizes are those of the frames as they are shown: upright, with square pixels."""
 
     codec: str
     width_px: int
     height_px: int
     turn: Turn  # what makes a stored frame upright
+    pixel_aspect: float  # width over height of a stored pixel
     pixel_format: str
     start_s: float  # when the first frame that decodes is shown
     nominal_hz: float  # what the header claims; true times are in VideoReader.times_s
@@ -104,16 +105,24 @@ def _video(container: InputContainer, path: Path) -> VideoStream | None:
     frame = _first_frame(container, stream, path)
     turn = turn_of(frame)
     zero_s = clock_zero_s(container)
-    width_px, height_px = turn.size(frame.width, frame.height)
+    pixel_aspect = _pixel_aspect(stream)
+    width_px, height_px = turn.size(round(frame.width * pixel_aspect), frame.height)
     return VideoStream(
         codec=stream.codec_context.name,
         width_px=width_px,
         height_px=height_px,
         turn=turn,
+        pixel_aspect=pixel_aspect,
         pixel_format=frame.format.name,
         start_s=0.0 if frame.pts is None else shown_at_s(frame.pts, stream.time_base, zero_s),
         nominal_hz=float(stream.average_rate or stream.guessed_rate or float("nan")),
     )
+
+
+def _pixel_aspect(stream: av.VideoStream) -> float:
+    """The sample aspect ratio; 1 where it is not given or cannot be meant."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    return aspect if 0.25 <= aspect <= 4 else 1.0
 
 
 def _first_frame(container: InputContainer, stream: av.VideoStream, path: Path) -> av.VideoFrame:

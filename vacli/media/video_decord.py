@@ -36,6 +36,8 @@ def objection(info: MediaInfo, timeline: Timeline) -> str | None:
         return f"decord does not find the first frames of a {info.container} file"
     if info.video.turn.mirrored:
         return "decord does not mirror"
+    if info.video.pixel_aspect != 1:
+        return "decord does not make pixels square"
     if info.video.pixel_format not in EIGHT_BIT_420:
         return f"decord was not compared on {info.video.pixel_format} pictures"
     return None

@@ -68,6 +68,7 @@ class PyavReader:
         return lost[0] if lost else None
 
     def _rgb(self, picture: av.VideoFrame) -> np.ndarray:
+        video = self.info.video
         # One thread: handing slices to others costs more than it saves at these sizes.
-        rgb = picture.reformat(format="rgb24", threads=1).to_ndarray()
-        return self.info.video.turn.apply(rgb)
+        shown = picture.reformat(round(picture.width * video.pixel_aspect), format="rgb24", threads=1)
+        return video.turn.apply(shown.to_ndarray())
