@@ -11,7 +11,10 @@ HEADER = "epoch     loss  valence  arousal  CCC mean        lr    train  validat
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One epoch: mean loss and gradient norm of its batches, CCC over all validation frames, seconds."""
+    """One epoch: mean loss and gradient norm of its batches, CCC over all validation frames, its cost.
+
+    peak_bytes: most memory held since training began or went on; None where nobody can tell.
+    """
 
     epoch: int
     step: int
@@ -22,6 +25,7 @@ class Row:
     arousal: float
     train_s: float
     validate_s: float
+    peak_bytes: int | None = None
 
     @property
     def mean(self) -> float:

@@ -17,7 +17,7 @@ from vacli import inference, recipe
 from vacli.errors import RunError
 from vacli.progress import Progress
 from vacli.sequences.dataset import Batch
-from vacli.training import checkpoint
+from vacli.training import checkpoint, memory
 from vacli.training.distributed import World, total
 from vacli.training.history import History, Row
 from vacli.training.losses import ccc_loss
@@ -84,6 +84,7 @@ class Trainer:
 
     def run(self, progress: Progress) -> History:
         """Train up to the last epoch or until validation has not improved for `patience_epochs`."""
+        memory.reset_peak(self._around.world.device)
         for epoch in range(len(self.history.rows) + 1, self._training.epochs + 1):
             if self.history.stalled(self._training.patience_epochs):
                 progress.say(f"no better epoch since {self.history.best.epoch}: stopped early")
@@ -117,6 +118,7 @@ class Trainer:
             arousal=arousal,
             train_s=trained - began,
             validate_s=time.perf_counter() - trained,
+            peak_bytes=memory.peak_bytes(self._around.world.device),
         )
 
     def _step(self, step: int, batch: Batch) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from vacli.recipe import Recipe
 from vacli.sequences import scaling
 from vacli.sequences.dataset import Standardiser, WindowDataset
 from vacli.sequences.records import Rows
-from vacli.training import checkpoint, memory
+from vacli.training import checkpoint
 from vacli.training.batches import WindowBatches
 from vacli.training.board import Board
 from vacli.training.distributed import World
@@ -77,7 +77,6 @@ def train(job: Job, world: World, progress: Progress) -> Outcome:
 
 
 def _fit(trainer: Trainer, around: Around, progress: Progress) -> Outcome:
-    memory.reset_peak(around.world.device)
     if (around.folder / checkpoint.STATE).is_file():
         trainer.resume()
         progress.say(f"{around.folder}: {len(trainer.history.rows)} epochs are done, going on from there")
@@ -88,7 +87,7 @@ def _fit(trainer: Trainer, around: Around, progress: Progress) -> Outcome:
         epochs=len(history.rows),
         parameters=trainer.parameters,
         train_s=statistics.median(row.train_s for row in history.rows),
-        peak_bytes=memory.peak_bytes(around.world.device),
+        peak_bytes=max((row.peak_bytes for row in history.rows if row.peak_bytes), default=None),
     )
 
 

@@ -1,0 +1,29 @@
+"""Assignments that make small models of the presets, for the features of `synth.affwild2`."""
+
+from __future__ import annotations
+
+from synth import affwild2
+
+STREAMS = (
+    f"model.streams.visual.features=['{affwild2.VISUAL}']",
+    f"model.streams.visual.dim={affwild2.VISUAL_DIM}",
+    f"model.streams.audio.features=['{affwild2.AUDIO}']",
+    f"model.streams.audio.dim={affwild2.AUDIO_DIM}",
+)
+TRAINING = (
+    "window={length_frames=100, stride_frames=60}",
+    "training.batch_windows=8",
+    "training.schedule.warmup_epochs=1",
+    "training.optim.lr=3e-3",
+)
+COMPACT = (
+    *STREAMS,
+    *TRAINING,
+    "model.tcn={channels=[16, 16], kernel=7, dropout=0.1}",
+    "model.temporal={depth=1, width=16, state=4, dropout=0.1}",
+)
+TRANSFORMER = "model.temporal={depth=1, width=32, heads=2, feedforward=32, dropout=0.1}"
+OWN_TCN = (  # of the presets that have a TCN a stream
+    "model.streams.visual.tcn={channels=[16, 16], kernel=7, dropout=0.1}",
+    "model.streams.audio.tcn={channels=[16, 16], kernel=7, dropout=0.1}",
+)

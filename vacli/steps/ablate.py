@@ -1,0 +1,162 @@
+"""`va ablate`: trains the rows of LightMamba's Table III and BDCA's Table IV and fills the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vacli.errors import UsageError, VaError, nearest
+from vacli.evaluation import judge
+from vacli.evaluation.formats import FORMATS, Grid
+from vacli.evaluation.published import PAPERS
+from vacli.evaluation.tables import NOTHING, Result, number, published_grids
+from vacli.inference import load_run
+from vacli.presets import preset
+from vacli.progress import Progress, Quiet
+from vacli.steps import train
+from vacli.steps.batch import Failure
+from vacli.store import Store
+from vacli.training import checkpoint
+
+JSON, MARKDOWN = "ablation.json", "ablation.md"
+TABLES = (("lightmamba", "III"), ("bdca", "IV"))
+HEADER = ("", "preset", "parameters", "peak memory", "time an epoch", "CCC V", "CCC A", "mean")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """A row: what the paper calls it, the preset that is it, and changes for this row alone."""
+
+    label: str
+    preset: str
+    assignments: tuple[str, ...] = ()
+
+
+ROWS = (
+    Ablation(label="Transformer", preset="lightmamba-transformer"),
+    Ablation(label="LightMamba", preset="lightmamba"),
+    Ablation(label="Baseline", preset="baseline"),
+    Ablation(label="Only Audio", preset="audio-only"),
+    Ablation(label="Only Visual", preset="visual-only"),
+    Ablation(label="Concat w/o BDCA", preset="concat"),
+    Ablation(label="BDCA w/o DW", preset="bdca-no-gate"),
+    Ablation(label="BDCA", preset="bdca"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateSettings:
+    """Which rows to train on which store; row `x` goes to `out`/x.
+
+    `assignments` go to every row, those of `model.streams.NAME` only to rows that have that stream.
+    """
+
+    store: Path
+    out: Path
+    rows: tuple[Ablation, ...] = ROWS
+    assignments: tuple[str, ...] = ()
+    folds: int | None = None
+    fold: int | None = None
+    resume: bool = False
+    device: str = "auto"
+    format: str = "table"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateResult:
+    """Scores and costs of the rows that were trained, and the filled tables as text."""
+
+    out: Path
+    results: tuple[Result, ...]
+    failed: tuple[Failure, ...]
+    text: str
+
+
+def run(settings: AblateSettings, progress: Progress | None = None) -> AblateResult:
+    """Train every row; one that cannot be trained is named and the others go on.
+
+    Writes ablation.md and ablation.json. Raises UsageError for an unknown format.
+    """
+    if settings.format not in FORMATS:
+        raise UsageError(f"--format {settings.format}", hint=nearest(settings.format, FORMATS))
+    progress = progress or Quiet()
+    results, failed = [], []
+    for row in settings.rows:
+        progress.say(f"{row.label} ({row.preset})")
+        try:
+            results.append(_result(row, settings, progress))
+        except VaError as error:
+            failed.append(Failure(row.preset, error.one_line()))
+            progress.warn(f"{row.preset}: {error.one_line()}")
+    grids = _grids(settings.rows, results)
+    if results:
+        _write(settings.out, grids, results)
+    text = "\n".join(FORMATS[settings.format](grid) for grid in grids)
+    return AblateResult(out=settings.out, results=tuple(results), failed=tuple(failed), text=text)
+
+
+def _result(row: Ablation, settings: AblateSettings, progress: Progress) -> Result:
+    streams = {stream.name for stream in preset(row.preset).model.streams}
+    common = tuple(text for text in settings.assignments if _concerns(text, streams))
+    trained = train.run(
+        train.TrainSettings(
+            store=settings.store,
+            out=settings.out / row.preset,
+            preset=row.preset,
+            assignments=common + row.assignments,
+            folds=settings.folds,
+            fold=settings.fold,
+            resume=settings.resume,
+            device=settings.device,
+        ),
+        progress,
+    )
+    run_ = load_run(trained.out)
+    result, _ = judge.judge_run(run_, Store.open(settings.store), judge.HELD_OUT, lambda amount: None)
+    peaks = [fold.outcome.peak_bytes for fold in trained.folds if fold.outcome.peak_bytes]
+    return replace(result, name=row.label, peak_bytes=max(peaks, default=None))
+
+
+def _concerns(assignment: str, streams: set[str]) -> bool:
+    keys = assignment.partition("=")[0].strip().split(".")
+    return keys[:2] != ["model", "streams"] or len(keys) < 3 or keys[2] in streams
+
+
+def _grids(rows: Sequence[Ablation], results: Sequence[Result]) -> list[Grid]:
+    by_preset = {result.preset: result for result in results}
+    lines = tuple(_line(row, by_preset.get(row.preset)) for row in rows)
+    note = "Peak memory: CUDA's allocator on a GPU, else the whole process, data included."
+    grids = [Grid("Ablations", HEADER, lines, (note,), frozenset({0, 1}))]
+    for paper, wanted in TABLES:
+        grids += published_grids(paper, [t for t in PAPERS[paper] if t.number == wanted], results)
+    return grids
+
+
+def _line(row: Ablation, result: Result | None) -> tuple[str, ...]:
+    if result is None:
+        return (row.label, row.preset, *[NOTHING] * (len(HEADER) - 2))
+    return (
+        row.label,
+        row.preset,
+        f"{result.parameters:,}",
+        NOTHING if result.peak_bytes is None else f"{result.peak_bytes / 1e9:.2f} GB",
+        f"{result.epoch_s:.1f} s",
+        *(number(value) for value in result.ccc.values()),
+    )
+
+
+def _write(out: Path, grids: Sequence[Grid], results: Sequence[Result]) -> None:
+    checkpoint.write_text(out / MARKDOWN, "\n".join(FORMATS["markdown"](grid) for grid in grids))
+    values = [
+        {
+            "label": result.name,
+            "preset": result.preset,
+            "parameters": result.parameters,
+            "peak_bytes": result.peak_bytes,
+            "epoch_s": result.epoch_s,
+            **{f"ccc_{side}": value for side, value in result.ccc.items()},
+        }
+        for result in results
+    ]
+    checkpoint.write_json(out / JSON, values)
