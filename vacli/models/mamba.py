@@ -52,10 +52,19 @@ class Mamba(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         u, z = self.in_proj(zero_padding(x, mask)).chunk(2, dim=-1)
-        u = self.conv1d(u.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2)
-        u = zero_padding(F.silu(u), mask)  # the convolution's bias would feed the state on padding
+        u = zero_padding(F.silu(self._convolve(u)), mask)  # the convolution's bias would feed the state
         y, _ = selective_scan(u, *self._selection(u))
         return self.out_proj((y + self.D * u) * F.silu(z))
+
+    def _convolve(self, u: Tensor) -> Tensor:
+        """The causal depthwise `conv1d` of (B, T, E).
+
+        As a 2-d one of height 1: torch then takes channels-last input as it is, which makes it 2 to 4
+        times as fast on a CPU and spares the scan a transposition.
+        """
+        u = F.pad(u, (0, 0, self.d_conv - 1, 0)).transpose(1, 2).unsqueeze(2)
+        weight = self.conv1d.weight.unsqueeze(2)
+        return F.conv2d(u, weight, self.conv1d.bias, groups=self.inner).squeeze(2).transpose(1, 2)
 
     def _selection(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """dt (..., E) float32, A (E, N), B and C (..., N) from the convolved input (..., E)."""
@@ -122,7 +131,7 @@ class MambaEncoder(nn.Module):
         self.project = nn.Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = self._enter(x)
+        x = self._enter(zero_padding(x, mask))
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = norm(self.dropout(layer(x, mask)) + x)
         return self.project(x)

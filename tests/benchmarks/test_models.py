@@ -1,0 +1,100 @@
+"""Networks: one frame at a time against the window again for each frame; Mamba against Transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+from time import perf_counter
+
+import pytest
+import torch
+from torch import Tensor
+
+from vacli import recipe
+from vacli.models.build import build
+from vacli.models.mamba import MambaEncoder
+from vacli.models.transformer import TransformerEncoder
+from vacli.presets import COMPACT
+
+WINDOW = 300
+
+
+def seconds(function: Callable[[], object]) -> float:
+    start = perf_counter()
+    function()
+    return perf_counter() - start
+
+
+@torch.no_grad()
+def test_streaming_step_of_compact(benchmark):
+    """`ratio`: running the window of 300 frames for each new one, over one step."""
+    net = build(COMPACT.model).eval()
+    streams = {name: torch.randn(1, WINDOW, width) for name, width in net.widths.items()}
+    mask = torch.ones(1, WINDOW, dtype=torch.bool)
+    whole = net(streams, mask)
+    state, frames, times = net.initial_state(1), [], []
+    for t in range(WINDOW):
+        frame = {name: x[:, t] for name, x in streams.items()}
+        start = perf_counter()
+        y, state = net.step(frame, state)
+        times.append(perf_counter() - start)
+        frames.append(y)
+    plain = median(seconds(lambda: net(streams, mask)) for _ in range(9))
+    benchmark(net.step, frame, state)
+    benchmark.extra_info.update(
+        ratio=plain / median(times),
+        bound=1.0,
+        error=(torch.stack(frames, 1) - whole).abs().max().item(),
+        step_ms=1e3 * median(times),
+        step_ms_bound=2.0,
+    )
+
+
+ENCODERS = {
+    "mamba": MambaEncoder(256, recipe.Mamba(depth=4, width=256, state=32)),
+    "transformer": TransformerEncoder(
+        256, recipe.Transformer(depth=4, width=256, feedforward=256, dropout=0)
+    ),
+}
+
+
+def train_step(encoder: torch.nn.Module, x: Tensor, mask: Tensor) -> None:
+    encoder(x, mask).square().mean().backward()
+    if x.is_cuda:
+        torch.cuda.synchronize()
+
+
+def kept_bytes(encoder: torch.nn.Module, x: Tensor, mask: Tensor) -> int:
+    """Bytes of distinct memory that autograd keeps between the forward and the backward pass."""
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+        encoder(x, mask)
+    return sum(kept.values())
+
+
+@pytest.mark.parametrize("length", [300, 1500])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_mamba_and_transformer_of_one_width_and_depth(benchmark, device, length):
+    """`ratio`: a training step of the Transformer over one of Mamba, 4 layers of 256; and what they keep."""
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    mamba, transformer = (encoder.to(device) for encoder in ENCODERS.values())
+    batch = 16 if device == "cuda" else 2
+    x, mask = torch.randn(batch, length, 256, device=device), torch.ones(batch, length, dtype=torch.bool)
+    mask = mask.to(device)
+    train_step(mamba, x, mask)
+    pairs = [
+        (seconds(lambda: train_step(transformer, x, mask)), seconds(lambda: train_step(mamba, x, mask)))
+        for _ in range(3)
+    ]
+    benchmark.pedantic(train_step, (mamba, x, mask), rounds=3)
+    benchmark.extra_info.update(
+        ratio=median(t for t, _ in pairs) / median(m for _, m in pairs),
+        kept_mib={name: kept_bytes(e, x, mask) / 2**20 for name, e in ENCODERS.items()},
+    )

@@ -1,0 +1,82 @@
+"""From recipes to networks: what makes sense is built, what does not is refused with a way out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vacli.errors import UsageError
+from vacli.models.build import FUSION, TEMPORAL, build, count_parameters
+from vacli.presets import COMPACT, with_fusion, with_temporal
+from vacli.presets import FUSION as FUSION_NAMES
+from vacli.presets import TEMPORAL as TEMPORAL_NAMES
+from vacli.recipe import Bdca, Head, Mamba, Model, Stream, Tcn, Transformer
+
+MODEL = COMPACT.model
+
+
+def test_tables_and_names_are_the_same():
+    assert set(TEMPORAL_NAMES) == {*TEMPORAL, "none"}
+    assert set(FUSION_NAMES) == set(FUSION)
+
+
+@pytest.mark.parametrize("fusion", FUSION_NAMES)
+@pytest.mark.parametrize("temporal", TEMPORAL_NAMES)
+def test_every_temporal_module_runs_with_every_fusion(temporal, fusion):
+    net = build(with_fusion(with_temporal(MODEL, temporal), fusion))
+    streams = {name: torch.randn(2, 9, width) for name, width in net.widths.items()}
+    y = net(streams, torch.ones(2, 9, dtype=torch.bool))
+    assert y.shape == (2, 9, 2)
+    y.sum().backward()
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_count_on_the_meta_device_is_the_count_of_the_network():
+    assert count_parameters(MODEL) == sum(p.numel() for p in build(MODEL).parameters())
+
+
+VISUAL = MODEL.streams[0]
+WRONG: dict[str, tuple[Model, str, str]] = {
+    "nothing": (Model(streams=()), "model.streams is empty", "at least one"),
+    "twice": (replace(MODEL, streams=(VISUAL, VISUAL)), "a name twice", "own name"),
+    "name": (replace(MODEL, streams=(replace(VISUAL, name="a.b"),)), "'a.b' is no name", "letters"),
+    "width": (replace(MODEL, streams=(replace(VISUAL, dim=0),)), "streams.visual.dim is 0", "at least 1"),
+    "one": (replace(MODEL, streams=(VISUAL,), fusion=Bdca()), "the model has 1: visual", "concat"),
+    "three": (
+        Model(streams=tuple(Stream(name=n, features=(n,), dim=4) for n in "abc"), fusion=Bdca()),
+        "the model has 3: a, b, c",
+        "concat",
+    ),
+    "widths": (replace(MODEL, fusion=Bdca()), "not visual 128, audio 62", "tcn that ends in the same width"),
+    "temperature": (
+        replace(with_fusion(MODEL, "bdca"), fusion=Bdca(temperature=0.0)),
+        "temperature is 0.0",
+        "above 0",
+    ),
+    "heads": (
+        replace(MODEL, temporal=Transformer(width=10, heads=4)),
+        "4 heads do not divide the width 10",
+        "model.temporal.heads",
+    ),
+    "channels": (replace(MODEL, tcn=Tcn(channels=())), "model.tcn.channels is empty", "one width a block"),
+    "even": (replace(MODEL, tcn=Tcn(kernel=4, causal=False)), "model.tcn.kernel is 4", "odd"),
+    "depth": (replace(MODEL, temporal=Mamba(depth=0)), "model.temporal.depth is 0", "at least 1"),
+    "dropout": (replace(MODEL, temporal=Mamba(dropout=1.0)), "dropout is 1.0", "below 1"),
+    "head": (replace(MODEL, head=Head(hidden=(8, 0))), "model.head.hidden is (8, 0)", "at least 1"),
+    "encoder": (
+        replace(MODEL, streams=(replace(VISUAL, tcn=Tcn(channels=(0,))),)),
+        "model.streams.visual.tcn.channels is (0,)",
+        "at least 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_makes_no_sense_is_refused_with_its_key_and_a_way_out(name):
+    model, message, hint = WRONG[name]
+    with pytest.raises(UsageError) as error:
+        build(model)
+    assert message in str(error.value)
+    assert hint in error.value.hint
