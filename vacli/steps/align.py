@@ -1,0 +1,190 @@
+"""`va align`: whose face is where in each frame, and the aligned faces, into a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from vacli.errors import InputError, StoreError, UsageError, VaError, nearest
+from vacli.faces.choose import check_choice, chosen
+from vacli.faces.follow import LOOK_AHEAD_FRAMES, WORKERS, FaceFrame, follow
+from vacli.faces.jpeg import encode
+from vacli.faces.pipeline import mapped
+from vacli.media.frame import VideoReader
+from vacli.media.inputs import MediaInput, find_media
+from vacli.media.probe import file_sha256
+from vacli.media.video import BACKENDS, open_video
+from vacli.progress import Progress, Quiet
+from vacli.steps import ready_crops
+from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps.people import Recording, write_person
+from vacli.store import Store
+
+METHOD = "RetinaFace MobileNet-0.25, faces at 224 px, votes of all anchors; ArcFace template x 2; JPEG 90"
+
+
+@dataclass(frozen=True)
+class AlignSettings:
+    """What to align and how.
+
+    face: largest, all, left, right or a track's number (`faces.choose`). crops: keep the aligned faces.
+    backend: a video backend (`media.video.BACKENDS`). force: redo what is there already.
+    """
+
+    inputs: tuple[Path, ...]
+    store: Path
+    face: str = "largest"
+    crops: bool = True
+    backend: str = "auto"
+    force: bool = False
+
+
+def run(settings: AlignSettings, progress: Progress = Quiet()) -> Batch:
+    """Align all inputs; one that fails is named and the rest goes on.
+
+    A video gives one row a frame that its container shows, face or not; a broken one keeps its rows, those
+    after the break without a face. A folder of aligned faces (Aff-Wild2's `cropped_aligned`) is taken as it
+    is, one row a number, on the clock of the video of its name if that is among the inputs. `all` makes an
+    entry a person: NAME, NAME_face2, ... with the most present first; left and right make NAME_left and
+    NAME_right, a number n NAME_person<n>. Raises UsageError for an unknown `face` or backend.
+    """
+    check_choice(settings.face)
+    if settings.backend not in BACKENDS:
+        raise UsageError(
+            f"no video backend is called {settings.backend!r}", hint=nearest(settings.backend, BACKENDS)
+        )
+    store, batch = Store.open_or_create(settings.store), Batch(settings.store)
+    inputs = _found(settings.inputs, batch, progress)
+    videos = {media.name: media.path for media in inputs if media.kind == "video"}
+    ready = {media.name for media in inputs if media.kind == "crops"}
+
+    def work(media: MediaInput) -> str:
+        if media.kind == "crops":
+            video = ready_crops.video_of(media.name, videos)
+            return _take_crops(_Target(settings, store, progress), media, video)
+        if media.name in ready:
+            progress.say(f"{media.path}: not searched, its aligned faces are given")
+            return SKIPPED
+        return _align_video(_Target(settings, store, progress), media.path)
+
+    return run_each(batch, inputs, lambda media: str(media.path), work, progress)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where entries go, and what is there already."""
+
+    settings: AlignSettings
+    store: Store
+    progress: Progress
+
+    def attributes(self, **more: object) -> dict[str, object]:
+        settings = {"face": self.settings.face, "crops": self.settings.crops, "method": METHOD}
+        return {"settings": settings | more}
+
+    def is_complete(self, entry: str, attributes: dict[str, object]) -> bool:
+        """Whether an entry is there as it would be made. Raises StoreError where it was made otherwise."""
+        if self.settings.force or entry not in self.store or not self.store.video(entry).has("face"):
+            return False
+        if self.store.video(entry).part_attrs("face").get("settings") != attributes["settings"]:
+            raise StoreError(f"{entry} was aligned with other settings", hint="give --force to redo it")
+        self.progress.say(f"{entry}: complete, skipped")
+        return True
+
+
+def _align_video(target: _Target, path: Path) -> str:
+    settings, attributes = target.settings, target.attributes()
+    source = file_source(path)
+    name = partial(target.store.id_for, path.name, source["sha256"])
+    if target.is_complete(name(_ending(settings.face)), attributes):
+        return SKIPPED
+    with open_video(path, settings.backend) as video, Recording() as recording:
+        _record(video, recording, settings.crops, target.progress)
+        if video.broken:
+            attributes["broken"] = video.broken
+            target.progress.warn(f"{path}: {video.broken}; what was before is kept")
+        people = chosen(recording.presences(), settings.face)
+        if not people:
+            target.progress.warn(f"{path}: no face in any frame")
+        stream = {
+            "kind": "video",
+            "codec": video.info.video.codec,
+            "rotation_deg": video.info.video.rotation_deg,
+        }
+        # The first entry comes last: it says that all of them are there.
+        for rank, track in reversed(list(enumerate(people or [-1]))):
+            entry = name(f"_face{rank + 1}" if rank else _ending(settings.face))
+            target.store.add_video(entry, video.times_s, source=source, stream=stream)
+            write_person(target.store, entry, recording, track, attributes | {"people": len(people)})
+    return DONE
+
+
+def _record(video: VideoReader, recording: Recording, crops: bool, progress: Progress) -> None:
+    """Everybody in a video. Raises InputError where no frame decodes."""
+    frames = 0
+    with progress.task(video.info.path.name, len(video), "frames") as advance:
+        for index, faces in mapped(partial(_encoded, crops=crops), follow(video), WORKERS, LOOK_AHEAD_FRAMES):
+            recording.add(index, faces)
+            frames += 1
+            advance(1)
+    if not frames:
+        raise InputError(f"{video.info.path}: no frame can be decoded ({video.broken})")
+
+
+def _encoded(frame: FaceFrame, crops: bool) -> tuple[int, list[tuple[object, bytes]]]:
+    return frame.index, [(face, encode(face.crop) if crops else b"") for face in frame.faces]
+
+
+def _take_crops(target: _Target, media: MediaInput, video: Path | None) -> str:
+    crops = ready_crops.open_crops(media.path, video)
+    source = file_source(video) if video else ready_crops.folder_source(media.path, crops.folder)
+    # A folder's name may hold dots, of which `id_for` would take the last for the start of a suffix.
+    entry = target.store.id_for(f"{media.name}.crops", str(source["sha256"]))
+    attributes = target.attributes(face="given", method="taken as given, enlarged by bicubic interpolation")
+    if target.is_complete(entry, attributes):
+        return SKIPPED
+    target.store.add_video(entry, crops.times_s, source=source, stream={"kind": "crops"})
+    with Recording() as recording:
+        with target.progress.task(media.name, len(crops.folder.rows), "faces") as advance:
+            for index, face in ready_crops.faces(crops.folder):
+                recording.add(index, [(face, encode(face.crop) if target.settings.crops else b"")])
+                advance(1)
+        if crops.folder.broken:
+            attributes["broken"] = crops.folder.broken
+            target.progress.warn(f"{media.path}: {crops.folder.broken}; the other crops are kept")
+        write_person(target.store, entry, recording, 0, attributes)
+    return DONE
+
+
+def _found(paths: Iterable[Path], batch: Batch, progress: Progress) -> list[MediaInput]:
+    """What there is to align; a path that holds nothing is noted as failed."""
+    found: set[MediaInput] = set()
+    for path in paths:
+        try:
+            usable = [media for media in find_media([path]) if media.kind in ("video", "crops")]
+            if not usable:
+                raise InputError(f"{path}: neither a video nor a folder of aligned faces")
+            found.update(usable)
+        except VaError as error:
+            batch.fail(str(path), error, progress)
+    return sorted(found)
+
+
+def _ending(face: str) -> str:
+    """What an entry's name ends in, so that several people of one recording fit into one store."""
+    if face in ("largest", "all"):
+        return ""
+    return f"_person{face}" if face.isdecimal() else f"_{face}"
+
+
+def file_source(path: Path) -> dict[str, object]:
+    """The record that a store keeps of a file."""
+    sha256 = file_sha256(path)
+    return {
+        "name": path.name,
+        "path": str(path.resolve()),
+        "size_bytes": path.stat().st_size,
+        "sha256": sha256,
+    }
