@@ -68,11 +68,17 @@ def test_cover_art_is_not_a_picture_stream(tmp_path: Path) -> None:
     assert probe(path).video is None
 
 
-def test_a_picture_stream_without_a_frame(tmp_path: Path) -> None:
-    # A header that promises a picture and nothing behind it.
-    data = write_clip(tmp_path / "whole.mkv", Clip(steady(25, 1))).read_bytes()
-    (tmp_path / "header.mkv").write_bytes(data[: data.index(b"\x1f\x43\xb6\x75")])
-    assert "no frame" in one_line(tmp_path / "header.mkv")
+def test_a_picture_stream_of_zero_length(tmp_path: Path) -> None:
+    path = tmp_path / "silent_film.mkv"
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("libx264", rate=25)
+        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.int16), "s16", "mono")
+        frame.sample_rate = 16_000
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    assert "no frame of its h264 stream" in one_line(path)
 
 
 def test_no_frame_decodes(tmp_path: Path) -> None:

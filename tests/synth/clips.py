@@ -33,7 +33,8 @@ class Clip:
     layout: str = "mono"
     rotation_deg: int = 0
     tick_s: Fraction = Fraction(1, 90_000)  # some old codecs take 1/25 and the like only
-    options: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)  # of the picture's encoder
+    muxer: dict[str, str] = field(default_factory=dict)  # of the container
 
 
 def steady(rate_hz: Fraction | float, seconds: float, start_s: float = 0.0) -> tuple[float, ...]:
@@ -50,7 +51,7 @@ def uneven(seconds: float, start_s: float = 0.0, seed: int = 0) -> tuple[float, 
 
 def write_clip(path: Path, clip: Clip) -> Path:
     """Write a clip; the file's suffix chooses the container."""
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=clip.muxer) as container:
         picture = _picture_stream(container, clip) if clip.times_s else None
         sound = _sound_stream(container, clip) if clip.sound_spans else None
         frames = [(frame.pts * frame.time_base, picture, frame) for frame in _frames(clip)] if picture else []

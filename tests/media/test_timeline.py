@@ -1,0 +1,83 @@
+"""When frames are shown, from packets alone where packets tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+from synth.clips import Clip, steady, uneven, write_clip
+
+from vacli.media.probe import probe
+from vacli.media.timeline import read_timeline
+from vacli.media.video import open_video
+
+
+def decoded_times_s(path: Path) -> list[float]:
+    """The plain way: decode everything and ask the frames."""
+    with av.open(str(path)) as container:
+        return sorted(frame.time for frame in container.decode(video=0))
+
+
+def test_packets_tell_what_decoding_tells(clips: Path) -> None:
+    for path in sorted(clips.glob("[0-9]*")):
+        timeline = read_timeline(probe(path))
+        assert timeline.broken is None
+        assert timeline.ticks is not None
+        np.testing.assert_allclose(timeline.times_s, decoded_times_s(path), atol=1e-9, err_msg=path.name)
+
+
+def test_edit_lists_of_the_real_clips(clips: Path) -> None:
+    hidden = {path.name[:2]: read_timeline(probe(path)).hidden for path in clips.glob("[0-9]*")}
+    assert {number: count for number, count in hidden.items() if count} == {"09": 3, "11": 1}
+
+
+def test_an_edit_list_hides_frames(tmp_path: Path) -> None:
+    # Frames before 0 s in an MP4 are cut off by an edit list; the fifth from the end of them is row -5.
+    clip = Clip(steady(25, 1, start_s=-0.2), (7,), muxer={"avoid_negative_ts": "disabled"})
+    path = write_clip(tmp_path / "edited.mp4", clip)
+    timeline = read_timeline(probe(path))
+    assert timeline.hidden == 5
+    np.testing.assert_allclose(timeline.times_s, np.arange(20) / 25, atol=1e-4)
+    with open_video(path) as reader:
+        assert [frame.index for frame in reader if frame.rgb.mean() > 200] == [2]
+
+
+def test_variable_rate_is_kept(tmp_path: Path) -> None:
+    times_s = uneven(2.0, seed=3)
+    timeline = read_timeline(probe(write_clip(tmp_path / "clip.mp4", Clip(times_s))))
+    np.testing.assert_allclose(timeline.times_s, times_s, atol=1e-5)
+    assert np.ptp(np.diff(timeline.times_s)) > 0.02
+
+
+def test_reference_frames_of_vp8_that_are_never_shown_are_not_rows(tmp_path: Path) -> None:
+    options = {"auto-alt-ref": "1", "lag-in-frames": "16", "arnr-maxframes": "7", "b": "150k"}
+    clip = Clip(steady(25, 3), codec="libvpx", size_px=(176, 144), options=options)
+    path = write_clip(tmp_path / "clip.webm", clip)
+    np.testing.assert_allclose(read_timeline(probe(path)).times_s, decoded_times_s(path), atol=1e-9)
+    assert len(decoded_times_s(path)) == 75
+
+
+def test_a_clock_that_starts_hours_late_starts_at_zero(tmp_path: Path) -> None:
+    # A piece cut from a long stream; nobody wants an hour of silence in front of its sound.
+    clip = Clip(steady(25, 1, start_s=3600.0))
+    path = write_clip(tmp_path / "late.mkv", clip)
+    with av.open(str(path)) as container:
+        assert container.start_time > 3_000_000_000
+    assert read_timeline(probe(path)).times_s[0] == 0.0
+
+
+def test_a_transport_stream_starts_at_zero(tmp_path: Path) -> None:
+    clip = Clip(steady(25, 1), muxer={"output_ts_offset": "7"})
+    timeline = read_timeline(probe(write_clip(tmp_path / "clip.ts", clip)))
+    np.testing.assert_allclose(timeline.times_s, np.arange(25) / 25, atol=1e-4)
+
+
+def test_two_recordings_in_one_stream_end_at_the_seam(tmp_path: Path) -> None:
+    one = write_clip(tmp_path / "one.ts", Clip(steady(25, 3))).read_bytes()
+    path = tmp_path / "two.ts"
+    path.write_bytes(one + one)
+    timeline = read_timeline(probe(path))
+    assert np.all(np.diff(timeline.times_s) > 0)
+    assert 74 <= len(timeline.times_s) <= 76
+    assert "clock jumps back" in timeline.broken
