@@ -227,11 +227,14 @@ def _verify(path: Path, stated: str, *, also: Path | None = None, name: Path | N
 
 def _load_torch(path: Path) -> dict[str, Tensor]:
     import pickle
+    import warnings
 
     import torch
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols: it reads or it fails
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         cause = str(error).splitlines()[0] if str(error) else "empty file"
         raise WeightsError(

@@ -57,7 +57,9 @@ def _grid(images: Tensor, how: Distort) -> Tensor:
     angle = draw[0] * math.radians(how.rotation_deg)
     low, high = how.scale
     scale = low + (high - low) * (draw[1] + 1) / 2
-    room = how.shift * (1 - scale).abs()
+    room = (
+        how.shift * (1 - scale).abs() * (1 - 1 / images.shape[-1])
+    )  # no sample beyond the last pixel's centre
     mirror = torch.where(draw[4] < 0, -1.0, 1.0) if how.flip else torch.ones_like(angle)
     cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
     rows = [
