@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
+import warnings
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -182,6 +183,26 @@ def test_the_official_split_is_kept_and_a_missing_one_said_aloud(store, tmp_path
     assert "held out by seed 42, as the labels name no split" in listener.messages[0]
     with pytest.raises(UsageError, match="train set"):
         train.run(settings(store, tmp_path / "c", fold=0))
+
+
+def test_curves_can_be_read_by_tensorboard(whole):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TensorBoard's own
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        events = EventAccumulator(str(whole / "tensorboard"))
+        events.Reload()
+    points = events.Scalars("ccc/mean")
+    assert [point.step for point in points] == [row["step"] for row in metrics(whole)]
+    assert [point.value for point in points] == pytest.approx([row["mean"] for row in metrics(whole)])
+
+
+def test_half_precision_trains_nearly_the_same(store, whole, tmp_path):
+    train.run(settings(store, tmp_path, "training.amp=true"))
+    assert {x.dtype for x in load_file(tmp_path / "weights.safetensors").values()} == {torch.float32}
+    for half, full in zip(metrics(tmp_path), metrics(whole), strict=True):
+        assert half["loss"] != full["loss"]
+        assert half["loss"] == pytest.approx(full["loss"], abs=0.05)
 
 
 def test_training_stops_when_nothing_gets_better(store, tmp_path):

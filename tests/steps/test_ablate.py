@@ -1,0 +1,131 @@
+"""Every row of the papers' ablations trains on the look-alike, and what was planted is what comes out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from synth import affwild2, recipes
+
+from vacli.errors import UsageError
+from vacli.models.build import count_parameters
+from vacli.presets import preset
+from vacli.progress import Quiet
+from vacli.steps import ablate
+from vacli.steps.ablate import ROWS, AblateResult, AblateSettings, Ablation
+from vacli.steps.evaluate import EvaluateSettings
+from vacli.steps.evaluate import run as evaluate
+
+MAMBA = "model.temporal={depth=1, width=24, state=4, dropout=0.1}"
+EARLY = "model.tcn={channels=[24, 24], kernel=7, dropout=0.1}"
+OWN = {
+    "lightmamba": (EARLY, MAMBA),
+    "lightmamba-transformer": (EARLY, recipes.TRANSFORMER),
+    "baseline": (),
+}
+COMMON = (*recipes.STREAMS, *recipes.TRAINING, "model.head.hidden=[16]", "training.epochs=6")
+
+
+def small(row: Ablation) -> Ablation:
+    """The row with small modules of the kinds that its preset has."""
+    names = {stream.name for stream in preset(row.preset).model.streams}
+    tcns = tuple(text for text in recipes.OWN_TCN if text.split(".")[2] in names)
+    return replace(row, assignments=OWN.get(row.preset, (*tcns, recipes.TRANSFORMER)))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    trials = affwild2.make(affwild2.World(videos=10, frames=300))
+    return affwild2.write_store(tmp_path_factory.mktemp("look-alike") / "s.zarr", trials).path
+
+
+@pytest.fixture(scope="module")
+def settings(store: Path, tmp_path_factory: pytest.TempPathFactory) -> AblateSettings:
+    return AblateSettings(
+        store=store,
+        out=tmp_path_factory.mktemp("ablation"),
+        rows=tuple(small(row) for row in ROWS),
+        assignments=COMMON,
+        device="cpu",
+    )
+
+
+@pytest.fixture(scope="module")
+def ablation(settings: AblateSettings) -> AblateResult:
+    return ablate.run(settings)
+
+
+def means(ablation: AblateResult) -> dict[str, float]:
+    return {result.preset: result.ccc["mean"] for result in ablation.results}
+
+
+def test_every_row_runs(ablation: AblateResult) -> None:
+    assert ablation.failed == ()
+    assert [result.preset for result in ablation.results] == [row.preset for row in ROWS]
+
+
+@pytest.mark.parametrize("name", ["lightmamba", "lightmamba-transformer", "concat", "bdca-no-gate", "bdca"])
+def test_models_of_both_streams_find_the_planted_signal(ablation: AblateResult, name: str) -> None:
+    assert means(ablation)[name] > 0.8
+
+
+def test_both_streams_beat_either_one(ablation: AblateResult) -> None:
+    ccc = means(ablation)
+    assert ccc["bdca"] > max(ccc["audio-only"], ccc["visual-only"]) + 0.15
+    sides = {result.preset: result.ccc for result in ablation.results}
+    assert sides["visual-only"]["valence"] > sides["audio-only"]["valence"]  # as it was planted
+    assert sides["visual-only"]["arousal"] < sides["audio-only"]["arousal"]
+
+
+def test_the_baseline_is_worse(ablation: AblateResult) -> None:
+    ccc = means(ablation)
+    assert ccc["baseline"] < min(value for name, value in ccc.items() if name != "baseline") - 0.2
+
+
+def test_scores_are_those_of_evaluate(ablation: AblateResult, settings: AblateSettings) -> None:
+    again = evaluate(EvaluateSettings(what=(settings.out / "bdca",))).results[0]
+    assert again.ccc == pytest.approx(next(r for r in ablation.results if r.preset == "bdca").ccc)
+
+
+def test_tables_are_filled_and_kept(ablation: AblateResult, settings: AblateSettings) -> None:
+    rows = json.loads((settings.out / ablate.JSON).read_text())
+    assert {row["preset"]: row["ccc_mean"] for row in rows} == means(ablation)
+    assert all(row["parameters"] > 0 and row["epoch_s"] > 0 for row in rows)
+    markdown = (settings.out / ablate.MARKDOWN).read_text()
+    for words in ("| BDCA w/o DW | bdca-no-gate |", "table III", "table IV", "116.5M"):
+        assert words in markdown
+    bdca = next(line for line in ablation.text.splitlines() if line.startswith("BDCA  "))
+    assert f"{means(ablation)['bdca']:.3f}" in bdca
+
+
+def test_a_row_that_cannot_be_trained_is_named_and_the_rest_go_on(store: Path, tmp_path: Path) -> None:
+    listener = Quiet()
+    face = (f"model.streams.visual.features=['{affwild2.VISUAL}']", "model.streams.visual.dim=6")
+    rows = (ROWS[0], Ablation(label="Baseline", preset="baseline", assignments=face))
+    common = (*recipes.TRAINING, "training.epochs=1")
+    result = ablate.run(
+        AblateSettings(store=store, out=tmp_path, rows=rows, assignments=common, device="cpu"), listener
+    )
+    assert [failure.name for failure in result.failed] == ["lightmamba-transformer"]
+    assert "no feature 'mae-vit-l'" in result.failed[0].reason
+    assert len(listener.warnings) == 1
+    assert [r.preset for r in result.results] == ["baseline"]
+
+
+def test_assignments_of_a_stream_go_to_rows_that_have_it() -> None:
+    audio = "model.streams.audio.dim=4"
+    assert ablate._concerns(audio, {"audio", "visual"})
+    assert not ablate._concerns(audio, {"visual"})
+    assert ablate._concerns("training.epochs=3", {"visual"})
+
+
+def test_an_unknown_format_is_refused_before_training(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--format wurd"):
+        ablate.run(AblateSettings(store=store, out=tmp_path, format="wurd"))
+
+
+def test_printed_counts_are_those_of_the_untouched_presets() -> None:
+    assert count_parameters(preset("lightmamba").model) == 116_534_785
+    assert count_parameters(preset("lightmamba-transformer").model) == 85_710_590
