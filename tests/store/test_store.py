@@ -6,6 +6,7 @@ import io
 import json
 import multiprocessing
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -149,6 +150,19 @@ def test_two_processes_write_one_store(tmp_path):
     store = Store.open(tmp_path / "s.zarr")
     assert store.video_ids() == names
     assert all(view.has("feature/mfcc39") for view in store.videos())
+
+
+def test_threads_stage_at_once(store):
+    names = [f"v{i}" for i in range(24)]
+
+    def write(name: str) -> None:
+        store.add_video(name, TIMES, source=SOURCE, stream={})
+        store.put_feature(name, SPEC, np.ones((4, 3), np.float32), np.zeros(4, np.uint8))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, names))
+    assert store.video_ids() == sorted([*names, "clip"])
+    assert not (store.path.parent / ".s.zarr.work").exists()
 
 
 def test_xarray_reads_the_store(store):

@@ -152,13 +152,20 @@ class Store:
     @contextmanager
     def _staging(self, title: str) -> Iterator[Path]:
         stage = self._work / f"{self._owner()}--{title.replace('/', '-')}--{uuid.uuid4().hex[:8]}"
-        self._work.mkdir(parents=True, exist_ok=True)
+        self._make_place(stage)
         try:
             yield stage
         finally:
             shutil.rmtree(stage, ignore_errors=True)
             with suppress(OSError):  # others are still at work in there
                 self._work.rmdir()
+
+    def _make_place(self, stage: Path) -> None:
+        """Make the stage's folder; whoever finishes removes the one around it, so it may take two tries."""
+        while not stage.is_dir():
+            with suppress(FileExistsError, FileNotFoundError):
+                self._work.mkdir(parents=True, exist_ok=True)
+                stage.mkdir()
 
     @staticmethod
     def _owner() -> str:
