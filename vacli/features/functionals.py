@@ -67,17 +67,20 @@ class _Functionals:
         values[there] = rows if len(rows) else np.nan
         return values
 
-    def _slide(self, samples: np.ndarray, earliest: int, wanted: np.ndarray) -> np.ndarray:
-        """Rows for the `wanted` windows, none below `earliest`; (0, dim) where not one window fits."""
-        first, step = row_grid(wanted)
+    def sliding(self, step: int) -> smile.SmileSet:
+        """The set over windows that are `step` rows of 10 ms apart."""
         options = {
             "frameModeFunctionalsConf": _SLIDING,
             "windowSize": self.window_s,
             "windowStep": step * smile.HOP_S,
         }
-        sliding = smile.SmileSet(config=self._config, level="func", options=options)
+        return smile.SmileSet(config=self._config, level="func", options=options)
+
+    def _slide(self, samples: np.ndarray, earliest: int, wanted: np.ndarray) -> np.ndarray:
+        """Rows for the `wanted` windows, none below `earliest`; (0, dim) where not one window fits."""
+        first, step = row_grid(wanted)
         span = smile.Span(hop_rows=step, window_s=self.window_s)
-        rows = smile.run_long(sliding, samples[first * smile.HOP :], span)
+        rows = smile.run_long(self.sliding(step), samples[first * smile.HOP :], span)
         lowest, highest = -((first - earliest) // step), len(rows) - 1
         if highest < lowest:
             return rows[:0]

@@ -76,8 +76,9 @@ class Vggish:
         self.device = pick_device(running.device)
         self.dtype = pick_dtype(running.dtype, self.device)
         self.batch_size = running.batch_size or PATCHES
-        net = VggishNet(ending.final_relu)
-        load_into(net, load_tensors(path), path)
+        with torch.device("meta"):  # 72 million numbers need not be drawn before they are read
+            net = VggishNet(ending.final_relu)
+        load_into(net.to_empty(device="cpu"), load_tensors(path), path)
         settings = {"weights": short_hash(path), "align": align, "final_relu": ending.final_relu}
         self.post = None
         if ending.pca:

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import shutil
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synth.clips import Clip, steady, uneven, write_clip
+from synth.sounds import RATE_HZ, noise, voice
+
+from vacli.errors import InputError, StoreError, UsageError, WeightsError
+from vacli.features.flags import MISSING, PADDED, SILENT
+from vacli.progress import Quiet
+from vacli.steps.extract_audio import ExtractAudioSettings, run
+from vacli.store import Store
+
+pytest.importorskip("opensmile", reason="openSMILE is not installed")
+
+
+def extract(*inputs: Path, **settings):
+    return run(ExtractAudioSettings(inputs=inputs, **settings))
+
+
+def write_wav(path: Path, samples: np.ndarray, rate_hz: int = RATE_HZ, channels: int = 1) -> Path:
+    pcm = (np.repeat(samples[:, None], channels, axis=1).clip(-1, 1) * 32767).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setparams((channels, 2, rate_hz, 0, "NONE", ""))
+        file.writeframes(pcm.tobytes())
+    return path
+
+
+def clip(path: Path, **content) -> Path:
+    content = {"times_s": steady(25, 2.0), "sound_spans": ((0.0, 2.0),), "events": (25,)} | content
+    return write_clip(path, Clip(**content))
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "s.zarr"
+
+
+def test_a_clip_goes_on_its_own_frame_times(tmp_path, out):
+    times_s = uneven(2.0)
+    batch = extract(clip(tmp_path / "a.mkv", times_s=times_s, events=()), store=out)
+    view = Store.open(out).video("a")
+    assert (batch.out, batch.done, batch.failed) == (out, ["a.mkv"], [])
+    np.testing.assert_allclose(view.times_s, times_s, atol=1e-3)
+    for name, dim in (("egemaps", 23), ("mfcc39", 39)):
+        values, flags = view.feature(name)
+        assert values.shape == (len(times_s), dim)
+        assert view.part_attrs(f"feature/{name}")["columns"][0] in ("Loudness_sma3", "mfcc1")
+        assert not flags[5:-5].any() or set(flags[5:-5].tolist()) <= {SILENT}
+    assert view.source["path"] == str(tmp_path / "a.mkv")
+    assert view.attrs["stream"]["audio"]["codec"] == "aac"
+
+
+def test_the_click_is_in_the_row_of_its_flash(tmp_path, out):
+    extract(clip(tmp_path / "a.mkv", events=(25,)), store=out, features=("egemaps",))
+    values, _ = Store.open(out).video("a").feature("egemaps")
+    assert values[:, 0].argmax() == 25
+
+
+def test_sound_alone_goes_on_a_clock_of_25_rows_a_second(tmp_path, out):
+    extract(write_wav(tmp_path / "a.wav", voice(1.5)), store=out, features=("mfcc39",))
+    view = Store.open(out).video("a")
+    np.testing.assert_allclose(view.times_s, np.arange(38) / 25)
+    values, flags = view.feature("mfcc39")
+    assert np.isfinite(values).all()
+    assert flags[0] == PADDED
+    assert not flags[2:-2].any()
+
+
+@pytest.mark.parametrize(("rate_hz", "channels"), [(8000, 1), (44_100, 2), (96_000, 6)])
+def test_any_rate_and_number_of_channels(tmp_path, out, rate_hz, channels):
+    tone = 0.2 * np.sin(2 * np.pi * 220 * np.arange(rate_hz) / rate_hz)
+    batch = extract(write_wav(tmp_path / "a.wav", tone, rate_hz, channels), store=out, features=("egemaps",))
+    values, _ = Store.open(out).video("a").feature("egemaps")
+    assert batch.done == ["a.wav"]
+    columns = list(Store.open(out).video("a").part_attrs("feature/egemaps")["columns"])
+    semitones = values[5:-5, columns.index("F0semitoneFrom27.5Hz_sma3nz")]
+    assert np.median(semitones) == pytest.approx(36.0, abs=0.3)  # three octaves over 27.5 Hz
+
+
+def test_a_clip_without_sound_is_flagged_and_a_file_without_any_fails(tmp_path, out):
+    silent = clip(tmp_path / "mute.mkv", sound_spans=())
+    (tmp_path / "junk.wav").write_bytes(b"no sound in here")
+    progress = Quiet()
+    batch = run(ExtractAudioSettings(inputs=(tmp_path,), store=out), progress)
+    assert batch.done == [silent.name]
+    assert [failure.name for failure in batch.failed] == ["junk.wav"]
+    assert any("has no sound" in warning for warning in progress.warnings)
+    values, flags = Store.open(out).video("mute").feature("egemaps")
+    assert np.isnan(values).all()
+    assert set(flags.tolist()) == {MISSING}
+    assert Store.open(out).video_ids() == ["mute"]
+
+
+def test_sound_shorter_than_the_picture(tmp_path, out):
+    extract(clip(tmp_path / "a.mkv", sound_spans=((0.0, 1.0),), events=(3,)), store=out)
+    values, flags = Store.open(out).video("a").feature("mfcc39")
+    np.testing.assert_array_equal(np.isnan(values).all(axis=1), flags == MISSING)
+    assert 22 <= (flags != MISSING).sum() <= 28
+
+
+def test_again_skips_other_settings_refuse_and_force_redoes(tmp_path, out):
+    source = write_wav(tmp_path / "a.wav", noise(0.5))
+    wanted = {"store": out, "features": ("gemaps-functionals", "mfcc39")}
+    assert extract(source, **wanted).done == ["a.wav"]
+    assert extract(source, **wanted).skipped == ["a.wav"]
+    refused = extract(source, **wanted, window_s=0.4)
+    assert "--force" in refused.failed[0].reason
+    assert extract(source, **wanted, window_s=0.4, force=True).done == ["a.wav"]
+    attributes = Store.open(out).video("a").part_attrs("feature/gemaps-functionals")
+    assert attributes["settings"]["window_s"] == 0.4
+    more = extract(source, store=out, features=("mfcc39", "egemaps"))
+    assert more.done == ["a.wav"]
+    assert Store.open(out).video("a").feature_names() == ["egemaps", "gemaps-functionals", "mfcc39"]
+
+
+def test_vggish_is_given_its_settings(tmp_path, out, monkeypatch):
+    given = {}
+
+    def refuse(**settings):
+        given.update(settings)
+        raise WeightsError("none here")
+
+    monkeypatch.setattr("vacli.features.vggish.Vggish", refuse)
+    weights = tmp_path / "v.pth"
+    with pytest.raises(WeightsError):
+        extract(
+            tmp_path, store=out, features=("vggish",), weights=weights, align="past", pca=True, device="cpu"
+        )
+    assert (given["weights"], given["align"]) == (weights, "past")
+    assert given["ending"].pca
+    assert not given["ending"].final_relu
+    assert given["running"].device == "cpu"
+
+
+def test_a_store_s_own_recordings_are_found_again(tmp_path, out):
+    path = clip(tmp_path / "a.mkv", times_s=steady(10, 2.0), events=())
+    extract(path, store=out, features=("mfcc39",))
+    assert extract(out, features=("egemaps",)).done == ["a.mkv"]
+    assert len(Store.open(out).video("a").feature("egemaps")[0]) == 20
+    path.rename(tmp_path / "b.mkv")
+    gone = extract(out, features=("egemaps-v02",))
+    assert "is not there" in gone.failed[0].reason
+    moved = extract(tmp_path / "b.mkv", store=out, features=("egemaps-v02",))
+    assert moved.done == ["b.mkv"]
+    assert Store.open(out).video_ids() == ["a"]
+
+
+def test_several_people_of_one_recording_share_its_sound(tmp_path, out):
+    path = clip(tmp_path / "a.mkv", events=())
+    extract(path, store=out, features=("mfcc39",))
+    store = Store.open(out)
+    one = store.video("a")
+    store.add_video("a_left", one.times_s, source=one.source, stream={})
+    assert extract(out, features=("mfcc39",)).done == ["a.mkv"]
+    np.testing.assert_array_equal(store.video("a_left").feature("mfcc39")[0], one.feature("mfcc39")[0])
+
+
+def test_files_of_one_name_stay_apart(tmp_path, out):
+    for place in ("x", "y"):
+        (tmp_path / place).mkdir()
+        write_wav(tmp_path / place / "a.wav", noise(0.3, seed=ord(place)))
+    assert len(extract(tmp_path, store=out, features=("mfcc39",), workers=2).done) == 2
+    assert Store.open(out).video_ids() == ["a", "a-2"]
+
+
+def test_requests_that_make_no_sense(tmp_path, out):
+    path = write_wav(tmp_path / "a.wav", noise(0.3))
+    with pytest.raises(UsageError, match="no audio feature called 'egemap'"):
+        extract(path, store=out, features=("egemap",))
+    with pytest.raises(UsageError, match="no store to write to"):
+        extract(path)
+    with pytest.raises(InputError, match="no such file"):
+        extract(tmp_path / "none.wav", store=out)
+    Store.open_or_create(tmp_path / "other.zarr")
+    with pytest.raises(UsageError, match="stored with their video"):
+        extract(tmp_path / "other.zarr", store=out)
+    with pytest.raises(StoreError):
+        shutil.copytree(tmp_path / "other.zarr", tmp_path / "broken.zarr")
+        (tmp_path / "broken.zarr" / "zarr.json").write_text("{}")
+        extract(tmp_path / "broken.zarr")
+
+
+def test_real_clips(clips, out):
+    names = (
+        "08_face_noface_hevc_vfr.mov",
+        "22_derived_no_audio_track.mp4",
+        "24_derived_video_starts_0.5s_late.mp4",
+    )
+    batch = extract(*(clips / name for name in names), store=out, features=("mfcc39", "egemaps"))
+    assert batch.done == list(names)
+    store = Store.open(out)
+    assert set(store.video("22_derived_no_audio_track").feature("mfcc39")[1].tolist()) == {MISSING}
+    late = store.video("08_face_noface_hevc_vfr")  # its sound begins after 2.43 s
+    heard = late.feature("egemaps")[1] != MISSING
+    assert late.times_s[heard][0] == pytest.approx(2.43, abs=0.05)
+    for view in store.videos():
+        values, flags = view.feature("egemaps")
+        assert len(values) == len(view.times_s)
+        np.testing.assert_array_equal(np.isnan(values).any(axis=1), flags == MISSING)
