@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,18 @@ def world(device: torch.device) -> Iterator[World]:
         yield World(distributed.get_rank(), distributed.get_world_size(), device)
     finally:
         distributed.destroy_process_group()
+
+
+def parallel(net: nn.Module, here: World) -> nn.Module:
+    """The network as all ranks train it: gradients averaged, batch norm over all ranks on GPUs.
+
+    On CPUs batch norm sees the rank's own frames: torch has no synchronised one there.
+    """
+    if here.size == 1:
+        return net
+    if here.device.type == "cuda":
+        net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    return DistributedDataParallel(net)
 
 
 def total(sums: Tensor) -> Tensor:

@@ -11,14 +11,13 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from vacli import inference, recipe
 from vacli.errors import RunError
 from vacli.progress import Progress
 from vacli.sequences.dataset import Batch
 from vacli.training import checkpoint, memory
-from vacli.training.distributed import World, total
+from vacli.training.distributed import World, parallel, total
 from vacli.training.history import History, Row
 from vacli.training.losses import ccc_loss
 from vacli.training.optim import adamw, set_lr
@@ -62,7 +61,7 @@ class Trainer:
         self._batches = batches
         self._around = around
         self._optimiser = adamw(net, training.optim)
-        self._parallel = DistributedDataParallel(net) if around.world.size > 1 else net
+        self._parallel = parallel(net, around.world)
 
     @property
     def parameters(self) -> int:
