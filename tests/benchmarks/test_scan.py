@@ -56,7 +56,7 @@ def test_selective_scan_forward_and_backward(benchmark):
 
 def test_time_of_a_step_is_the_same_in_a_sequence_of_100_000(benchmark):
     """`ratio`: time a step at 10,000 steps over time a step at 100,000; 1 is linear."""
-    short, long = ([t for t in scan_inputs((1, n, 64, 8))] for n in (10_000, 100_000))
+    short, long = (scan_inputs((1, n, 64, 8)) for n in (10_000, 100_000))
     weights = [torch.randn(1, n, 64) for n in (10_000, 100_000)]
     ours(short, weights[0])
     pairs = [

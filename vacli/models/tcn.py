@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -12,7 +13,16 @@ from torch.nn.utils.parametrizations import weight_norm
 from vacli import recipe
 from vacli.models.parts import ACTIVATIONS, zero_padding
 
-BlockState = tuple[Tensor, Tensor]
+
+@dataclass(frozen=True)
+class ConvState:
+    """What a convolution needs for one more frame."""
+
+    past: Tensor  # (B, C, reach): the frames that it still sees
+    weight: Tensor  # (C', C x kernel), normalised once: that costs more than a step
+
+
+BlockState = tuple[ConvState, ConvState]
 
 
 class DilatedConv(nn.Module):
@@ -29,14 +39,17 @@ class DilatedConv(nn.Module):
         """(B, C, T) -> (B, C', T)."""
         return self.conv(F.pad(x, self.padding))
 
-    def initial_state(self, batch: int) -> Tensor:
-        """The zeros before the first frame: (B, C, reach)."""
-        return self.conv.bias.new_zeros(batch, self.conv.in_channels, self.reach)
+    def initial_state(self, batch: int) -> ConvState:
+        """Zeros before the first frame."""
+        weight = self.conv.weight.flatten(1)
+        return ConvState(weight.new_zeros(batch, self.conv.in_channels, self.reach), weight)
 
-    def step(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, state: ConvState) -> tuple[Tensor, ConvState]:
         """One frame (B, C) after the last `reach` frames."""
-        window = torch.cat([past, x.unsqueeze(-1)], dim=-1)
-        return self.conv(window).squeeze(-1), window[..., 1:]
+        window = torch.cat([state.past, x.unsqueeze(-1)], dim=-1)
+        taps = window[..., :: self.dilation].flatten(1)
+        y = F.linear(taps, state.weight, self.conv.bias)
+        return y, ConvState(window[..., 1:], state.weight)
 
 
 class Block(nn.Module):
@@ -61,10 +74,12 @@ class Block(nn.Module):
         return self.conv1.initial_state(batch), self.conv2.initial_state(batch)
 
     def step(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
-        y, past1 = self.conv1.step(x, state[0])
-        y, past2 = self.conv2.step(self.dropout(self.act1(y)), state[1])
+        y, after1 = self.conv1.step(x, state[0])
+        y, after2 = self.conv2.step(self.dropout(self.act1(y)), state[1])
         y = self.dropout(self.act2(y))
-        return self.act(y + self.residual(x.unsqueeze(-1)).squeeze(-1)), (past1, past2)
+        if isinstance(self.residual, nn.Conv1d):
+            x = F.linear(x, self.residual.weight.squeeze(-1), self.residual.bias)
+        return self.act(y + x), (after1, after2)
 
 
 class Tcn(nn.Module):
