@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,9 @@ class RawTable:
             out[...] = rows
 
     def _read_chunk(self, chunk: int, offset: int, rows: np.ndarray) -> None:
-        file = self.path / "c" / str(chunk) / "0"
+        file = f"{self.path}/c/{chunk}/0"
         try:
-            with open(file, "rb", buffering=0) as stream:
+            with FileIO(file) as stream:
                 stream.seek(offset * self.columns * self.dtype.itemsize)
                 got = stream.readinto(memoryview(rows).cast("B"))
         except FileNotFoundError:  # a chunk that holds nothing but the fill value is not written
