@@ -9,8 +9,8 @@ import json
 import numpy as np
 import pytest
 
-from vacli.output.tables import CsvWriter, JsonWriter, write_summaries
 from vacli.output.frame_table import COLUMNS, FrameTable, modality
+from vacli.output.tables import CsvWriter, JsonWriter, SummaryWriter
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_json_says_the_same(table):
 
 def test_summary(table):
     out = io.StringIO()
-    write_summaries([table], out)
+    SummaryWriter(out).write(table)
     (row,) = csv.DictReader(io.StringIO(out.getvalue()))
     assert row["frames"] == "2"
     assert row["valence_mean"] == "-0.1250"

@@ -22,7 +22,7 @@ COLUMNS = {
     "face_y": "top edge",
     "face_w": "width",
     "face_h": "height",
-    "person": "identity within the file, from 0; empty where no face was seen",
+    "person": "identity within the file, from 0; empty where nobody was seen in all of it",
     "input": "the file",
 }
 DECIMALS = {"time_s": 6, "face_x": 1, "face_y": 1, "face_w": 1, "face_h": 1}

@@ -1,10 +1,9 @@
-"""Trajectories as CSV or JSON lines."""
+"""Frame tables as CSV, JSON lines or summaries."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
 from typing import TextIO
 
 from vacli.output.frame_table import COLUMNS, FrameTable
@@ -35,15 +34,20 @@ class JsonWriter:
             self._out.write(json.dumps(values) + "\n")
 
 
-def write_summaries(tables: Iterable[FrameTable], out: TextIO) -> None:
-    """One CSV row an input."""
-    writer = None
-    for table in tables:
+class SummaryWriter:
+    """One CSV row an input; see FrameTable.summary."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._writer: csv.DictWriter | None = None
+
+    def write(self, table: FrameTable) -> None:
+        """Append the row of one input."""
         row = table.summary()
-        if writer is None:
-            writer = csv.DictWriter(out, list(row), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
+        if self._writer is None:
+            self._writer = csv.DictWriter(self._out, list(row), lineterminator="\n")
+            self._writer.writeheader()
+        self._writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
 
 
 def _value(name: str, cell: str) -> str | float | int | None:

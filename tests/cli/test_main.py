@@ -1,0 +1,114 @@
+"""The shell around the steps: light, one line for an error, the right exit code, stdout for the result."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from vacli.cli import main as cli
+from vacli.cli.main import run, va
+from vacli.errors import InputError, UsageError
+
+
+@pytest.mark.parametrize("name", va.commands)
+def test_every_command_has_help(name, capsys):
+    assert run([name, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert va.commands[name].get_short_help_str()
+    assert f"va {name}" in said
+    assert len(said.splitlines()) > 5
+
+
+def test_commands_stand_in_pipeline_order():
+    order = [
+        "align",
+        "extract-visual",
+        "extract-audio",
+        "labels",
+        "finetune-mae",
+        "train",
+        "evaluate",
+        "predict",
+    ]
+    assert [name for name in va.commands if name in order] == order
+
+
+def test_help_of_a_command_loads_nothing_heavy():
+    code = (
+        "import sys; from vacli.cli.main import run; run(['predict', '--help']);"
+        "print(*sorted({m.split('.')[0] for m in sys.modules}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "zarr", "numpy", "rich", "av", "timm"} & set(done.stderr.split())
+
+
+def test_completion_answers_from_the_command_tree():
+    environment = {"_VA_COMPLETE": "bash_complete", "COMP_WORDS": "va extr", "COMP_CWORD": "1"}
+    code = "from vacli.cli.main import va; va.main(prog_name='va', complete_var='_VA_COMPLETE')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == ["plain,extract-visual", "plain,extract-audio"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["predcit"], 2, "va: No such command 'predcit'"),
+        (["train", "--epoch"], 2, "See `va train --help`."),
+        (["presets", "lightmanba"], 2, "did you mean 'lightmamba'?"),
+        (
+            ["train", "absent.zarr"],
+            1,
+            "va: no store at absent.zarr; `va align` or `va extract-audio` makes one",
+        ),
+        (
+            ["train", "x.zarr", "--preset", "bdca", "--set", "model.temporal.dept=3"],
+            2,
+            "did you mean 'depth'?",
+        ),
+        (["predict", "absent.mp4"], 1, "absent.mp4"),
+    ],
+)
+def test_a_failure_is_one_line(arguments, code, said, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err
+    assert captured.err.startswith("va: ") or arguments[0] == "predict"
+    assert "Traceback" not in captured.err
+
+
+class Failing:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __call__(self, *args: object, **kwargs: object) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (InputError("no", hint="do this"), 1, "va: no; do this\n"),
+        (UsageError("no"), 2, "va: no\n"),
+        (KeyboardInterrupt(), 130, "va: interrupted; what was complete is kept"),
+        (ZeroDivisionError("x"), 1, "va: unexpected ZeroDivisionError: x; run it again with --traceback"),
+    ],
+)
+def test_errors_become_exit_codes(error, code, said, capsys, monkeypatch):
+    monkeypatch.setattr(cli.va, "main", Failing(error))
+    assert run(["presets"]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_a_traceback_is_shown_when_asked_for(capsys, monkeypatch):
+    monkeypatch.setattr(cli.va, "main", Failing(InputError("no")))
+    assert run(["presets", "--traceback"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_presets_print_a_recipe(capsys):
+    assert run(["presets", "bdca", "--set", "training.epochs=3"]) == 0
+    assert '"epochs": 3' in capsys.readouterr().out

@@ -1,0 +1,27 @@
+"""What is generated from the command tree is fresh."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vacli.cli.main import va
+from vacli.cli.manual import pages
+
+TOP = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", pages())
+def test_generated_files_are_fresh(name):
+    assert (TOP / name).read_text() == pages()[name], "run python -m vacli.cli.manual"
+
+
+def test_nothing_stale_lies_beside_them():
+    there = {f"{folder}/{p.name}" for folder in ("man", "completions") for p in (TOP / folder).iterdir()}
+    assert there == set(pages())
+
+
+@pytest.mark.parametrize("name", va.commands)
+def test_every_command_is_in_the_readme(name):
+    assert f"va {name}" in (TOP / "README.md").read_text()

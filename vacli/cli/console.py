@@ -1,0 +1,106 @@
+"""What a person sees: progress, messages and tables. The only importer of rich."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from vacli.progress import Advance
+
+PLAIN_EVERY_S = 10.0  # how often a log file hears of progress
+
+
+class Console:
+    """Progress and messages on stderr: a live bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._rich = None
+
+    @contextmanager
+    def task(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
+        """A bar with rate and time left; see `progress.Progress`."""
+        drawn = self._bar(title, total, unit) if self._live else self._lines(title, total, unit)
+        with drawn as advance:
+            yield advance
+
+    def say(self, message: str) -> None:
+        """A line on stderr."""
+        self._print(message)
+
+    def warn(self, message: str) -> None:
+        """A line on stderr that stands out on a terminal."""
+        self._print(message, "yellow")
+
+    def _print(self, message: str, style: str = "") -> None:
+        if self._live:
+            self._stderr().print(message, style=style, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(message, file=sys.stderr, flush=True)
+
+    def _stderr(self):
+        if self._rich is None:
+            from rich.console import Console as RichConsole
+
+            self._rich = RichConsole(stderr=True)
+        return self._rich
+
+    @contextmanager
+    def _bar(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
+        from rich import progress as rp
+
+        columns = (
+            rp.TextColumn("{task.description}", markup=False),
+            rp.BarColumn(bar_width=None),
+            rp.TextColumn("{task.fields[rate]}", markup=False),
+            rp.TimeRemainingColumn(compact=True),
+        )
+        with rp.Progress(*columns, console=self._stderr(), transient=True, expand=True) as bar:
+            task = bar.add_task(_fit(title), total=total, rate="")
+
+            def advance(amount: float) -> None:
+                bar.advance(task, amount)
+                speed = bar.tasks[0].speed
+                bar.update(task, rate=f"{speed:.3g} {unit}/s" if speed else "")
+
+            yield advance
+
+    @contextmanager
+    def _lines(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
+        start = told = time.monotonic()
+        count = 0.0
+
+        def advance(amount: float) -> None:
+            nonlocal count, told
+            count += amount
+            now = time.monotonic()
+            if now - told >= PLAIN_EVERY_S:
+                told = now
+                of = f" of {total:g}" if total else ""
+                self._print(f"{title}: {count:g}{of} {unit}, {count / (now - start):.3g} {unit}/s")
+
+        yield advance
+
+
+def _fit(title: str, width: int = 30) -> str:
+    return title if len(title) <= width else title[: width - 1] + "…"
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout: ruled on a terminal, tab-separated in a pipe."""
+    if not sys.stdout.isatty():
+        for row in (header, *rows):
+            print("\t".join(row))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console as RichConsole
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    RichConsole().print(table, markup=False)

@@ -1,0 +1,174 @@
+"""`va labels`, `va finetune-mae`, `va train`: from a store to a trained run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vacli.cli import options
+from vacli.cli.console import Console
+from vacli.cli.report import finish
+
+REFINEMENTS = ("fill", "fill+repair", "off")
+CORPORA = ("ferplus", "ravdess", "emodb")
+
+
+@click.command("labels", short_help="Annotations (Aff-Wild2 or CSV) -> store.")
+@click.argument("annotations", type=click.Path(path_type=Path))
+@click.argument("store", required=False)
+@options.store_out
+@click.option(
+    "--refine",
+    type=click.Choice(REFINEMENTS),
+    default="fill",
+    show_default=True,
+    help="What may be done to training labels; validation and test labels are never touched.",
+)
+@options.force
+def labels(annotations: Path, store: str | None, out: Path | None, refine: str, force: bool) -> None:
+    """Put annotations on the frames of a store's videos.
+
+    ANNOTATIONS is a folder of any edition of Aff-Wild2 (VA, EXPR and AU files), or of CSV files with
+    the columns time_s, valence and arousal, one a video, named like it. STORE may be `-` (stdin).
+
+    \b
+    Example:
+      va labels annotations/ s.zarr
+    """
+    from vacli.steps import labels as step
+
+    console = Console()
+    named = options.read_inputs([store]) if store else ()
+    settings = step.LabelsSettings(
+        annotations=annotations, store=options.store_for(named, out), refine=refine, force=force
+    )
+    finish(step.run(settings, console), console)
+
+
+@click.command("finetune-mae", short_help="Fine-tune a face encoder on single frames of a store.")
+@options.inputs
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Run directory to write.")
+@click.option("--encoder", default="mae-vit-l", show_default=True, help="mae-vit-l, compact or a timm ViT.")
+@click.option("--objective", type=click.Choice(["va", "reconstruct"]), default="va", show_default=True)
+@click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint to start from.")
+@click.option("--from-scratch", is_flag=True, help="Start from random weights.")
+@click.option(
+    "--freeze-blocks", type=click.IntRange(0), help="Blocks kept as they are. [default: two thirds]"
+)
+@click.option(
+    "--normalise", type=click.Choice(["paper", "channels", "own"]), default="paper", show_default=True
+)
+@click.option("--every", type=click.IntRange(1), default=1, help="Take every Nth labelled frame.")
+@click.option("--most-per-video", type=click.IntRange(1), help="At most so many frames of one video.")
+@click.option("--validation", multiple=True, metavar="PATTERN", help="Videos to hold back; repeatable.")
+@click.option("--epochs", type=click.IntRange(1))
+@click.option("--batch-size", type=click.IntRange(1))
+@click.option("--accumulate", type=click.IntRange(1), help="Batches an optimiser step.")
+@click.option("--lr", type=float)
+@click.option("--weight-decay", type=float)
+@click.option("--layer-decay", type=float, help="Learning rate factor from one block to the one before.")
+@click.option("--warmup-epochs", type=float)
+@click.option("--patience-epochs", type=click.IntRange(1), help="Stop after so many epochs without gain.")
+@click.option("--seed", type=int, default=42, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on where the run stopped.")
+@options.device
+@options.force
+def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: object) -> None:
+    """Fine-tune the last blocks of a masked autoencoder for valence and arousal.
+
+    The hierarchical fine-tuning of LightMamba III-B and BDCA III-B.
+
+    INPUTS are stores with crops and labels. `--objective reconstruct` pre-trains without labels.
+    Prints the run's path; `va extract-visual --weights RUN` uses it.
+
+    \b
+    Example:
+      va finetune-mae s.zarr -o runs/mae --freeze-blocks 16
+    """
+    from vacli.steps import finetune_mae as step
+
+    console = Console()
+    settings = step.FinetuneMaeSettings(stores=options.read_inputs(inputs), out=out, **chosen)
+    result = step.run(settings, console)
+    click.echo(str(result.out))
+
+
+@click.command("train", short_help="Train a model on a store: a run directory.")
+@click.argument("store", required=False)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Run directory. [default: runs/PRESET]")
+@click.option("--preset", default="compact", show_default=True, help="See `va presets`.")
+@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML laid over the preset.")
+@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="One value; repeatable.")
+@click.option("--temporal", metavar="mamba|transformer|tcn|none", help="Temporal module.")
+@click.option("--fusion", metavar="concat|bdca", help="How streams are joined.")
+@click.option("--folds", type=click.IntRange(2), help="Cross-validate: one model a fold.")
+@click.option("--fold", type=click.IntRange(0), help="Only this fold; 0 is the official split.")
+@click.option("--resume", is_flag=True, help="Go on where the run stopped.")
+@options.device
+def train(store: str | None, out: Path | None, preset: str, **chosen: object) -> None:
+    """Train a temporal model on the features and labels of STORE.
+
+    STORE defaults to $VA_STORE, else ./feats.zarr; `-` reads it from stdin. Prints the run's path.
+
+    \b
+    Example:
+      va train s.zarr --preset bdca --folds 5 -o runs/bdca
+      va train --temporal mamba
+    """
+    from vacli.steps import train as step
+
+    named = options.read_inputs([store]) if store else (options.default_store(),)
+    settings = step.TrainSettings(store=named[0], out=out or Path("runs") / preset, preset=preset, **chosen)
+    result = step.run(settings, Console())
+    click.echo(str(result.out))
+
+
+@click.command("corpus", short_help="FER+, RAVDESS or EmoDB -> store, labels mapped.")
+@click.argument("kind", type=click.Choice(CORPORA))
+@click.argument("path", type=click.Path(path_type=Path))
+@options.store_out
+def corpus(kind: str, path: Path, out: Path | None) -> None:
+    """Bring a corpus of emotion categories into a store, as mapped valence and arousal.
+
+    FER+ faces are aligned as `va predict --stills` aligns pictures. RAVDESS is licensed
+    CC BY-NC-SA 4.0: not for commercial use, and neither are weights trained on it.
+
+    \b
+    Example:
+      va corpus ravdess data/ravdess -o voices.zarr
+    """
+    from vacli.steps import corpus as step
+
+    console = Console()
+    settings = step.CorpusSettings(kind=kind, path=path, store=options.store_for((), out))
+    finish(step.run(settings, console), console)
+
+
+@click.command("compose", short_help="Stills + utterances -> a store of sequences to train on.")
+@click.argument("faces", type=click.Path(path_type=Path))
+@click.argument("voices", type=click.Path(path_type=Path))
+@options.store_out
+@click.option("--sequences", type=click.IntRange(1), default=600, show_default=True)
+@click.option("--seed", type=int, default=42, show_default=True)
+def compose(faces: Path, voices: Path, out: Path | None, sequences: int, seed: int) -> None:
+    """Compose sequences of faces and voices of matching valence and arousal.
+
+    FACES and VOICES are stores made by `va corpus` with their features extracted. Pieces without a
+    face, without a voice, silent or in disagreement are among them.
+
+    \b
+    Example:
+      va compose faces.zarr voices.zarr -o mix.zarr
+    """
+    from vacli.steps import compose as step
+
+    console = Console()
+    settings = step.ComposeSettings(
+        faces=faces, voices=voices, store=options.store_for((), out), sequences=sequences, seed=seed
+    )
+    finish(step.run(settings, console), console)
+
+
+COMMANDS = (labels, finetune_mae, train)
+MAKING_THE_DEFAULT = (corpus, compose)

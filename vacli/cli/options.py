@@ -1,0 +1,75 @@
+"""Options and arguments that several commands share, declared once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vacli.errors import UsageError
+
+DEFAULT_STORE = "feats.zarr"
+
+inputs = click.argument("inputs", nargs=-1, required=True)
+force = click.option("--force", is_flag=True, help="Redo what was made with other settings.")
+device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+backend = click.option(
+    "--backend",
+    type=click.Choice(["auto", "decord", "pyav"]),
+    default="auto",
+    show_default=True,
+    help="Video decoder; auto takes decord only where it is exact.",
+)
+store_out = click.option(
+    "-o",
+    "--out",
+    "out",
+    type=click.Path(path_type=Path),
+    help="Store to write. [default: $VA_STORE, else ./feats.zarr]",
+)
+
+
+def read_inputs(values: Sequence[str]) -> tuple[Path, ...]:
+    """The paths named on the command line; `-` stands for the lines of stdin."""
+    paths: list[Path] = []
+    for value in values:
+        if value == "-":
+            paths += [Path(line.strip()) for line in sys.stdin if line.strip()]
+        else:
+            paths.append(Path(value))
+    if not paths:
+        raise UsageError("no input: stdin had no line", hint="the step before may have failed")
+    return tuple(paths)
+
+
+def default_store() -> Path:
+    """$VA_STORE, else ./feats.zarr."""
+    return Path(os.environ.get("VA_STORE") or DEFAULT_STORE)
+
+
+def is_store(path: Path) -> bool:
+    """Whether a path is a feature store (a folder with Zarr's own file in it)."""
+    return (path / "zarr.json").is_file()
+
+
+def store_for(paths: Sequence[Path], out: Path | None) -> Path:
+    """Where a step writes: `--out`, else the store that it reads, else the default store."""
+    if out is not None:
+        return out
+    named = [path for path in paths if is_store(path)]
+    return named[0] if named else default_store()
+
+
+def with_options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several option decorators as one, listed in the order of the help text."""
+
+    def apply(function: Any) -> Any:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply

@@ -1,0 +1,202 @@
+"""`va evaluate`, `va predict`, `va demo`, `va presets`: what comes out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from vacli.cli import options
+from vacli.cli.console import Console, print_table
+
+
+@click.command("evaluate", short_help="Scores of runs or predictions: CCC, intervals, tables.")
+@options.inputs
+@click.option(
+    "--store", type=click.Path(path_type=Path), help="Features and labels. [default: the run's own]"
+)
+@click.option("--labels", type=click.Path(path_type=Path), help="Annotation files, to judge predictions by.")
+@click.option("--on", default="held-out", show_default=True, metavar="held-out|train|validation|test|all")
+@click.option("--paper", metavar="lightmamba|bdca", help="Set that paper's tables beside.")
+@click.option("--format", default="table", show_default=True, metavar="table|json|markdown|latex")
+@click.option("--figures", type=click.Path(path_type=Path), help="Folder for trajectories and densities.")
+@options.device
+def evaluate(inputs: tuple[str, ...], **chosen: object) -> None:
+    """Score runs or prediction tables: CCC over all frames, per video and per fold, with intervals.
+
+    INPUTS are runs of `va train`, or CSV files of `va predict` (then --labels or --store says what is
+    true). A run is judged on what its models were held back from.
+
+    \b
+    Example:
+      va evaluate runs/bdca --paper bdca
+      va evaluate va.csv --labels annotations/
+    """
+    from vacli.steps import evaluate as step
+
+    paths = options.read_inputs(inputs)
+    click.echo(step.run(step.EvaluateSettings(what=paths, **chosen), Console()).text)
+
+
+@click.command("ablate", short_help="Train the rows of the papers' ablations and fill their tables.")
+@click.argument("store", required=False)
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default=Path("runs/ablation"), show_default=True
+)
+@click.option("--row", "rows", multiple=True, metavar="PRESET", help="Only this row; repeatable.")
+@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="One value in every row.")
+@click.option("--folds", type=click.IntRange(2), help="Cross-validate every row.")
+@click.option("--fold", type=click.IntRange(0), help="Only this fold; 0 is the official split.")
+@click.option("--resume", is_flag=True, help="Go on where it stopped.")
+@click.option("--format", default="table", show_default=True, metavar="table|json|markdown|latex")
+@options.device
+def ablate(store: str | None, rows: tuple[str, ...], **chosen: object) -> None:
+    """Train the rows of LightMamba's Table III and BDCA's Table IV on one store and fill the tables.
+
+    Parameters, peak memory, time an epoch and CCC of every row, beside what was published.
+
+    \b
+    Example:
+      va ablate aw2.zarr --folds 5 -o runs/ablation
+    """
+    from vacli.steps import ablate as step
+
+    named = options.read_inputs([store]) if store else (options.default_store(),)
+    wanted = step.named_rows(rows) if rows else step.ROWS
+    result = step.run(step.AblateSettings(store=named[0], rows=wanted, **chosen), Console())
+    click.echo(result.text)
+    if result.failed:
+        raise click.exceptions.Exit(1)
+
+
+@click.command("predict", short_help="Valence and arousal of every frame: recordings -> CSV.")
+@options.inputs
+@click.option("--model", type=click.Path(path_type=Path), help="A trained run. [default: the bundled model]")
+@click.option("--weights", type=click.Path(path_type=Path), help="Weights of the model's visual feature.")
+@click.option("--csv", "as_json", flag_value=False, default=False, help="Write CSV (the default).")
+@click.option("--json", "as_json", flag_value=True, help="Write one JSON object a line.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write. [default: stdout]")
+@click.option("--summary", is_flag=True, help="One row an input: means, spreads, shares with face and voice.")
+@click.option("--stills", is_flag=True, help="Pictures, every one for itself, instead of videos.")
+@click.option(
+    "--face", default="largest", show_default=True, metavar="largest|all|ID|left|right", help="Whose face."
+)
+@options.backend
+@options.device
+def predict(
+    inputs: tuple[str, ...], as_json: bool, out: Path | None, summary: bool, **chosen: object
+) -> None:
+    """Tell valence and arousal of every frame, from face and voice together.
+
+    INPUTS are videos, sound files, folders of either, folders of aligned faces, or stores. `-` reads paths
+    from stdin. The columns are explained in the README. Numbers rest on what a frame has: `modality`
+    tells, and rows without a face or sound are there too.
+
+    \b
+    Examples:
+      va predict clip.mp4 --csv
+      va predict videos/ -o va.csv
+      va predict faces/*.png --stills --summary
+    """
+    from vacli.output.tables import CsvWriter, JsonWriter, SummaryWriter
+    from vacli.steps import predict as step
+
+    console = Console()
+    settings = step.PredictSettings(inputs=options.read_inputs(inputs), **chosen)
+    with _opened(out) as stream:
+        writer = SummaryWriter(stream) if summary else (JsonWriter if as_json else CsvWriter)(stream)
+        batch = step.run(settings, writer.write, console)
+    if out is not None:
+        console.say(
+            f"{out}: {len(batch.done)} done" + (f", {len(batch.failed)} failed" if batch.failed else "")
+        )
+    if batch.failed:
+        raise click.exceptions.Exit(1)
+
+
+@click.command("demo", short_help="Make a short clip on the spot and run the whole line on it.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default=Path("va-demo"), show_default=True, help="Folder."
+)
+def demo(out: Path) -> None:
+    """Make a short clip, run the whole line on it and show what comes out.
+
+    Nothing is downloaded: the face comes with an installed package, the voice is synthesised.
+    """
+    from vacli.steps import demo as step
+
+    result = step.run(step.DemoSettings(out=out), Console())
+    print_table(result.head[0], result.head[1:])
+    for path, what in result.files:
+        click.echo(f"{path}  {what}")
+
+
+@click.command("submit", short_help="Write and check the challenge's submission file.")
+@options.inputs
+@click.option("--sample", type=click.Path(path_type=Path), required=True, help="The official list of frames.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="File to write.")
+@click.option("--store", type=click.Path(path_type=Path), help="Features, for a run.")
+@options.device
+def submit(inputs: tuple[str, ...], **chosen: object) -> None:
+    """Write valence and arousal for every frame that the challenge's list names, and check the file.
+
+    INPUTS is a run of `va train`, or CSV files of `va predict`.
+
+    \b
+    Example:
+      va submit runs/bdca --store aw2.zarr --sample official.txt -o predictions.txt
+    """
+    from vacli.steps import submit as step
+
+    settings = step.SubmitSettings(what=options.read_inputs(inputs), **chosen)
+    step.run(settings, Console())
+    click.echo(str(settings.out))
+
+
+@click.command("presets", short_help="List the presets, or print the recipe of one.")
+@click.argument("name", required=False)
+@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="One value; repeatable.")
+def presets(name: str | None, assignments: tuple[str, ...]) -> None:
+    """List all presets with parameter count and source, or print one as JSON.
+
+    \b
+    Example:
+      va presets bdca
+    """
+    from vacli import presets as known
+    from vacli import recipe_io
+
+    if name is not None:
+        recipe = recipe_io.set_values(known.preset(name), assignments)
+        click.echo(recipe_io.to_json(recipe), nl=False)
+        return
+    from vacli.models.build import count_parameters
+
+    rows = [
+        [name, f"{count_parameters(recipe.model):,}", recipe.summary, recipe.source]
+        for name, recipe in known.PRESETS.items()
+    ]
+    print_table(["preset", "parameters", "what", "source"], rows)
+
+
+@contextmanager
+def _opened(out: Path | None) -> Iterator[TextIO]:
+    """Stdout, or a file that has its name only when it is whole."""
+    if out is None:
+        yield sys.stdout
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.part")
+    try:
+        with open(partial, "w", encoding="utf-8", newline="") as stream:
+            yield stream
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+COMMANDS = (evaluate, predict, ablate, submit, presets, demo)
