@@ -18,7 +18,7 @@ from vacli.media.timeline import read_timeline
 from vacli.media.video import open_video
 from vacli.media.video_decord import installed, objection
 
-TENTH = Fraction(1, 25)
+TICK_25 = Fraction(1, 25)
 NTSC_FILM = Fraction(24_000, 1001)
 
 # Frames, first and last time, width and height: what ffprobe and a player show.
@@ -95,7 +95,7 @@ def _some(reader: video.VideoReader) -> list[video.Frame]:
     frames = []
     for frame in reader:
         frames.append(frame)
-        if len(frames) == 40:
+        if len(frames) == 25:
             break
     return frames
 
@@ -130,7 +130,7 @@ def test_rows_carry_the_pictures_that_were_written(tmp_path: Path, suffix: str, 
 def test_old_and_bare_formats_keep_order_and_step(
     tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
-    clip = Clip(steady(25, 1), (4,), (176, 144), codec, tick_s=TENTH, options=options)
+    clip = Clip(steady(25, 1), (4,), (176, 144), codec, tick_s=TICK_25, options=options)
     indices, times_s = indices_and_times(write_clip(tmp_path / name, clip))
     assert indices == list(range(25))
     np.testing.assert_allclose(np.diff(times_s), 0.04, atol=0.0011)
@@ -178,7 +178,7 @@ def test_sideways_pictures_are_turned_upright(tmp_path: Path, degrees: int) -> N
     ],
 )
 def test_odd_pixel_formats_become_rgb(tmp_path: Path, pixel_format: str, codec: str) -> None:
-    clip = Clip(steady(25, 0.2), codec=codec, pixel_format=pixel_format, tick_s=TENTH)
+    clip = Clip(steady(25, 0.2), codec=codec, pixel_format=pixel_format, tick_s=TICK_25)
     with open_video(write_clip(tmp_path / "odd.mkv", clip)) as reader:
         frames = list(reader)
     assert reader.info.video.pixel_format == pixel_format
@@ -201,9 +201,9 @@ def test_pixels_that_are_not_square_are_made_square(tmp_path: Path) -> None:
 
 
 def test_8k_frames(tmp_path: Path) -> None:
-    clip = Clip(steady(25, 0.08), size_px=(7680, 4320), options={"preset": "ultrafast"})
-    with open_video(write_clip(tmp_path / "8k.mp4", clip)) as reader:
-        assert [frame.rgb.shape for frame in reader] == [(4320, 7680, 3)] * 2
+    clip = Clip((0.0,), (), (7680, 4320), "mjpeg", "yuvj420p", tick_s=TICK_25)
+    with open_video(write_clip(tmp_path / "8k.mkv", clip)) as reader:
+        assert [frame.rgb.shape for frame in reader] == [(4320, 7680, 3)]
 
 
 def test_a_reader_can_be_read_again_and_left_early(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -60,7 +61,8 @@ def read_timeline(info: MediaInfo) -> Timeline:
 
 def _from_packets(container: InputContainer, stream: av.VideoStream) -> Timeline:
     lost: list[str] = []
-    ticks: list[int | None] = []
+    ticks = array("q")  # eight bytes a frame: hours of frames are listed
+    untold = container.format.name in DECODING_ORDER_ONLY
     hidden, newest, end_s = 0, None, 0.0
     jump = CLOCK_JUMP_S / stream.time_base
     for packet in packets_of(container, [], lost):
@@ -73,12 +75,14 @@ def _from_packets(container: InputContainer, stream: av.VideoStream) -> Timeline
         newest = packet.dts if packet.dts is not None else newest
         if packet.is_discard:
             hidden += 1
+        elif packet.pts is None:
+            untold = True
         elif _is_shown(packet, stream):
             ticks.append(packet.pts)
     if not lost and _ends_early(container, end_s):
         lost.append(f"the file ends at {end_s:.1f} s of {container.duration / av.time_base:.1f} s")
     broken = lost[0] if lost else None
-    if None in ticks or container.format.name in DECODING_ORDER_ONLY:
+    if untold:
         return Timeline(np.empty(0), None, hidden, broken)
     order = np.sort(np.array(ticks, dtype=np.int64))
     return Timeline(shown_at_s(order, stream.time_base, clock_zero_s(container)), order, hidden, broken)
