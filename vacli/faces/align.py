@@ -66,7 +66,7 @@ def _warped(rgb: np.ndarray, seen: np.ndarray, inverse: np.ndarray, origin: np.n
     window = Image.fromarray(np.ascontiguousarray(rgb[low[1] : high[1], low[0] : high[0]]))
     size = np.array(window.size)
     if shrink > 1:
-        window = window.resize(tuple(np.ceil(size / shrink).astype(int)), Image.Resampling.BICUBIC)
+        window = window.resize(tuple(np.ceil(size / shrink).astype(int)), Image.Resampling.HAMMING)
     ratio = np.array(window.size) / size
     linear = inverse * ratio[:, np.newaxis]
     offset = (origin - low) * ratio

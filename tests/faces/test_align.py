@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.transform import SimilarityTransform
+from synth.faces import portrait
+
+from vacli.faces.align import TEMPLATE_224, enlarged, umeyama, warp
+
+
+def similarity(angle: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.column_stack([scale * turn, shift])
+
+
+def applied(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+@settings(deadline=None)
+@given(st.floats(-3, 3), st.floats(0.05, 20), st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)))
+def test_umeyama_finds_the_similarity_that_was_applied(angle, scale, shift):
+    truth = similarity(angle, scale, shift)
+    np.testing.assert_allclose(
+        umeyama(TEMPLATE_224, applied(truth, TEMPLATE_224)), truth, atol=1e-6 * scale + 1e-6
+    )
+
+
+def test_umeyama_agrees_with_an_independent_fit_of_noisy_points():
+    rng = np.random.default_rng(1)
+    source = TEMPLATE_224 * 0.7 + rng.normal(0, 8, (5, 2))
+    other = SimilarityTransform.from_estimate(source, TEMPLATE_224)
+    np.testing.assert_allclose(umeyama(source, TEMPLATE_224), other.params[:2], atol=1e-9)
+
+
+def test_umeyama_never_mirrors():
+    mirrored = TEMPLATE_224 * [-1, 1] + [224, 0]
+    assert np.linalg.det(umeyama(mirrored, TEMPLATE_224)[:, :2]) > 0
+
+
+def test_a_face_that_lies_on_the_template_already_is_not_changed():
+    face = np.ascontiguousarray(portrait()[20:244, 120:344])
+    difference = warp(face, TEMPLATE_224).astype(int) - face
+    assert np.abs(difference).max() <= 1  # Pillow cuts fractions off
+
+
+def test_the_warp_puts_the_landmarks_onto_the_template():
+    picture = np.zeros((400, 500, 3), np.uint8)
+    points = applied(similarity(0.4, 0.9, (180, 60)), TEMPLATE_224)
+    for x, y in points:
+        picture[round(y) - 3 : round(y) + 3, round(x) - 3 : round(x) + 3] = 255
+    bright = warp(picture, points)[..., 0].astype(float)
+    for x, y in TEMPLATE_224:
+        window = bright[round(y) - 8 : round(y) + 8, round(x) - 8 : round(x) + 8]
+        rows, columns = np.mgrid[-8:8, -8:8] + 0.5
+        centre = np.array([(window * columns).sum(), (window * rows).sum()]) / window.sum()
+        assert np.abs(centre + [round(x), round(y)] - [x, y]).max() < 0.7
+
+
+def test_detail_finer_than_the_crop_becomes_grey_instead_of_a_pattern():
+    board = np.tile(np.uint8([[0, 255], [255, 0]]), (500, 500))[..., None].repeat(3, 2)
+    crop = warp(board, TEMPLATE_224 * 4.3 + 5)
+    assert np.ptp(crop[8:-8, 8:-8].astype(int)) < 40
+
+
+def test_outside_of_the_picture_is_black():
+    white = np.full((224, 224, 3), 255, np.uint8)
+    crop = warp(white, TEMPLATE_224 + [112, 0])
+    assert crop[:, :100].min() == 255
+    assert crop[:, 124:].max() == 0
+    assert warp(white, TEMPLATE_224 + 10_000).max() == 0
+
+
+def test_crops_made_elsewhere_are_brought_to_size():
+    small = portrait()[:112, :112]
+    assert enlarged(small).shape == (224, 224, 3)
+    assert enlarged(enlarged(small)) is not None
+    assert abs(float(enlarged(small).mean()) - float(small.mean())) < 1

