@@ -1,0 +1,27 @@
+"""Every name in the table of extractors leads to a class that keeps the contract."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import pytest
+
+from vacli.errors import UsageError
+from vacli.features.registry import EXTRACTORS, create
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_the_class_is_there(name):
+    module, _, attribute = EXTRACTORS[name].partition(":")
+    extractor = getattr(importlib.import_module(module), attribute)
+    assert callable(extractor.extract)
+    takes = list(inspect.signature(extractor.extract).parameters)
+    assert takes in (["self", "crops"], ["self", "sound", "times_s"])
+    assert extractor.__doc__
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(UsageError) as caught:
+        create("egemap")
+    assert "egemaps" in caught.value.one_line()

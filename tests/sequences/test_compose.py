@@ -1,0 +1,63 @@
+"""Composed sequences: labels are the mean of what a frame shows, and nothing depends on chance alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vacli.sequences.compose import Faces, Mixture, Voice, compose
+
+
+@pytest.fixture
+def faces():
+    rng = np.random.default_rng(0)
+    labels = rng.uniform(-1, 1, (400, 2)).astype(np.float32)
+    return Faces(np.concatenate([labels, labels**2], axis=1), labels)
+
+
+@pytest.fixture
+def voices():
+    rng = np.random.default_rng(1)
+    points = rng.uniform(-0.8, 0.8, (12, 2)).astype(np.float32)
+    return [Voice({"a": np.tile(p, (30, 1)), "b": np.ones((30, 3), np.float32)}, p) for p in points]
+
+
+def test_lengths_agree_and_seeds_repeat(faces, voices):
+    first, again, other = (compose(faces, voices, Mixture(), np.random.default_rng(s)) for s in (3, 3, 4))
+    assert len(first.labels) >= 400
+    assert first.face.shape == (len(first.labels), 4)
+    assert first.voice["b"].shape == (len(first.labels), 3)
+    np.testing.assert_array_equal(first.face, again.face)
+    assert first.face.shape != other.face.shape or not np.array_equal(first.face, other.face)
+
+
+def test_labels_follow_what_is_shown(faces, voices):
+    calm = Mixture(disagree=0, no_face=0, no_voice=0, pause=0, noise=0, frames=2000)
+    made = compose(faces, voices, calm, np.random.default_rng(0))
+    face, voice = made.face[:, :2], made.voice["a"]
+    np.testing.assert_allclose(made.labels, (face + voice) / 2, atol=1e-5)
+    assert np.abs(face - voice).max() < 2 * calm.near + 0.05
+
+
+def test_missing_modalities_leave_the_other_to_say(faces, voices):
+    made = compose(
+        faces,
+        voices,
+        Mixture(no_face=0.5, no_voice=0.5, pause=0, noise=0, frames=3000),
+        np.random.default_rng(0),
+    )
+    no_face, no_voice = np.isnan(made.face[:, 0]), np.isnan(made.voice["a"][:, 0])
+    assert no_face.any()
+    assert no_voice.any()
+    assert not (no_face & no_voice).any()
+    np.testing.assert_allclose(made.labels[no_face], made.voice["a"][no_face], atol=1e-6)
+    np.testing.assert_allclose(made.labels[no_voice], made.face[no_voice][:, :2], atol=1e-5)
+
+
+def test_where_nothing_is_known_nothing_is_claimed(faces, voices):
+    mixture = Mixture(no_face=1.0, no_voice=0.0, pause=1.0)
+    made = compose(faces, voices, mixture, np.random.default_rng(0))
+    silent = np.isnan(made.voice["a"][:, 0])
+    assert silent.any()
+    assert np.isnan(made.labels[silent]).all()
+    assert np.isfinite(made.labels[~silent]).all()
