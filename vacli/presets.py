@@ -179,6 +179,15 @@ PRESETS: dict[str, Recipe] = {
     )
 }
 
+# Names for `--temporal` (from a depth and a width) and `--fusion`.
+TEMPORAL: dict[str, Callable[[int, int], Temporal]] = {
+    "mamba": lambda depth, width: Mamba(depth=depth, width=width),
+    "transformer": lambda depth, width: Transformer(depth=depth, width=width, feedforward=width),
+    "tcn": lambda depth, width: Tcn(channels=(width,) * depth),
+    "none": lambda depth, width: NoTemporal(),
+}
+FUSION: dict[str, Fusion] = {"concat": Concat(), "bdca": Bdca()}
+
 
 def preset(name: str) -> Recipe:
     """The recipe of a name; UsageError with the nearest one for an unknown name."""
@@ -220,12 +229,3 @@ def _size(temporal: Temporal) -> tuple[int, int]:
     if isinstance(temporal, Tcn):
         return len(temporal.channels), temporal.channels[-1]
     return temporal.depth, temporal.width
-
-
-TEMPORAL: dict[str, Callable[[int, int], Temporal]] = {
-    "mamba": lambda depth, width: Mamba(depth=depth, width=width),
-    "transformer": lambda depth, width: Transformer(depth=depth, width=width, feedforward=width),
-    "tcn": lambda depth, width: Tcn(channels=(width,) * depth),
-    "none": lambda depth, width: NoTemporal(),
-}
-FUSION: dict[str, Fusion] = {"concat": Concat(), "bdca": Bdca()}

@@ -62,12 +62,13 @@ def test_streaming_step_of_compact(benchmark):
     )
 
 
-ENCODERS = {
-    "mamba": MambaEncoder(256, recipe.Mamba(depth=4, width=256, state=32)),
-    "transformer": TransformerEncoder(
-        256, recipe.Transformer(depth=4, width=256, feedforward=256, dropout=0)
-    ),
-}
+def encoders(device: str) -> dict[str, torch.nn.Module]:
+    """Table III's two temporal modules, here of one width and depth."""
+    attention = recipe.Transformer(depth=4, width=256, feedforward=256, dropout=0.0)
+    return {
+        "mamba": MambaEncoder(256, recipe.Mamba(depth=4, width=256, state=32)).to(device),
+        "transformer": TransformerEncoder(256, attention).to(device),
+    }
 
 
 def train_step(encoder: torch.nn.Module, x: Tensor, mask: Tensor) -> None:

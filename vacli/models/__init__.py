@@ -9,5 +9,6 @@ What every temporal module here promises:
     initial_state(batch) and step(x_t: (B, in_dim), state) -> (y_t, state)    where causal
 
 Rows where the mask is False may hold anything, NaN too; they never change a row where it is True.
-What a module gives on them is unspecified. A state is a value: `step` returns a new one.
+What a module gives on them is unspecified. A state is a value: `step` returns a new one. Steps are for
+prediction: they go without dropout, and a state made before the weights change is of no use after.
 """

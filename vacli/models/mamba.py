@@ -92,8 +92,8 @@ class Mamba(nn.Module):
         window = torch.cat([state.conv[..., 1:], u.unsqueeze(-1)], dim=-1)
         u = F.silu((window * self.conv1d.weight.squeeze(1)).sum(-1) + self.conv1d.bias)
         dt, a, b, c = self._selection(u)
-        ssm = torch.exp(dt.unsqueeze(-1) * a) * state.ssm
-        ssm = ssm + (dt * u.float()).unsqueeze(-1) * b.float().unsqueeze(1)
+        kept = torch.exp(dt.unsqueeze(-1) * a) * state.ssm
+        ssm = torch.addcmul(kept, (dt * u.float()).unsqueeze(-1), b.float().unsqueeze(1))
         y = (ssm @ c.float().unsqueeze(-1)).squeeze(-1).to(u.dtype)
         return self.out_proj((y + self.D * u) * F.silu(z)), MambaState(window, ssm)
 
@@ -154,6 +154,6 @@ class MambaEncoder(nn.Module):
         x, after = self._enter(x), []
         for layer, norm, past in zip(self.layers, self.norms, state, strict=True):
             y, past = layer.step(x, past)
-            x = norm(self.dropout(y) + x)
+            x = norm(y + x)
             after.append(past)
         return self.project(x), tuple(after)

@@ -75,11 +75,10 @@ class Block(nn.Module):
 
     def step(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
         y, after1 = self.conv1.step(x, state[0])
-        y, after2 = self.conv2.step(self.dropout(self.act1(y)), state[1])
-        y = self.dropout(self.act2(y))
+        y, after2 = self.conv2.step(self.act1(y), state[1])
         if isinstance(self.residual, nn.Conv1d):
             x = F.linear(x, self.residual.weight.squeeze(-1), self.residual.bias)
-        return self.act(y + x), (after1, after2)
+        return self.act(self.act2(y) + x), (after1, after2)
 
 
 class Tcn(nn.Module):
