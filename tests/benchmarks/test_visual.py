@@ -1,0 +1,165 @@
+"""Visual features: ours against the plain way, on the same images in one process, interleaved."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from vacli.features.compact import Compact, CompactFace, small_grey
+from vacli.features.fast_vit import FastVit
+from vacli.features.running import Running, multiplies_bfloat16
+from vacli.features.vit import PartlyFrozen, build_vit
+
+ROUNDS = 5
+FRAMES = 8
+FLOPS_A_FRAME = 123e9  # of ViT-L/16 on 224 x 224, products and sums of its matrix products
+CPU = torch.device("cpu")
+
+
+def interleaved(*sides: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
+    """Median seconds of each side over alternating rounds, so that both see the same machine."""
+    times: list[list[float]] = [[] for _ in sides]
+    for side in sides:
+        side()
+    for _ in range(rounds):
+        for side, own in zip(sides, times, strict=True):
+            began = time.perf_counter()
+            side()
+            own.append(time.perf_counter() - began)
+    return [median(own) for own in times]
+
+
+def product(dtype: torch.dtype) -> tuple[Callable[[], object], float]:
+    """The largest matrix product of a batch of ViT-L, and its floating-point operations."""
+    rows = FRAMES * 197
+    a, b = torch.randn(rows, 1024).to(dtype), torch.randn(4096, 1024).to(dtype)
+    return lambda: torch.nn.functional.linear(a, b), 2.0 * rows * 1024 * 4096
+
+
+@pytest.fixture(scope="module")
+def vit_l():
+    torch.manual_seed(0)
+    return timm.create_model("vit_large_patch16_224.mae", num_classes=0).eval()
+
+
+def test_vit_l_class_token(benchmark, vit_l):
+    """FastVit in the dtype that the machine multiplies best, against eager float32 of timm."""
+    dtype = torch.bfloat16 if multiplies_bfloat16(CPU) else torch.float32
+    fast, images = FastVit(vit_l, dtype, FRAMES), torch.randn(FRAMES, 3, 224, 224)
+    multiply, flops = product(dtype)
+    with torch.inference_mode():
+        expected, ours = vit_l(images), fast(images)
+        cosine = torch.cosine_similarity(expected, ours).min().item()
+        plain_s, ours_s, product_s = interleaved(lambda: vit_l(images), lambda: fast(images), multiply)
+        benchmark.pedantic(fast, (images,), rounds=1)
+    rate = flops / product_s
+    benchmark.extra_info.update(
+        ratio=plain_s / ours_s,
+        bound=4.0,
+        error=1 - cosine,
+        error_bound=1e-3,
+        dtype=str(dtype),
+        frames_per_s=FRAMES / ours_s,
+        product_gflops=rate / 1e9,
+        share_of_product_rate=FLOPS_A_FRAME * FRAMES / ours_s / rate,
+        share_bound=0.65,
+        bfloat16_units=multiplies_bfloat16(CPU),
+    )
+    assert cosine > 0.999
+
+
+def test_vit_l_class_token_in_bfloat16(benchmark, vit_l):
+    """FastVit against eager timm, both in bfloat16: what packing and fusing give by themselves."""
+    images = torch.randn(2, 3, 224, 224)
+    with torch.inference_mode():
+        expected = vit_l(images)
+    fast, eager = FastVit(vit_l, torch.bfloat16, 2), vit_l.to(torch.bfloat16)
+    half = images.to(torch.bfloat16)
+    try:
+        with torch.inference_mode():
+            cosine = torch.cosine_similarity(expected, fast(images)).min().item()
+            plain_s, ours_s = interleaved(lambda: eager(half), lambda: fast(images), rounds=3)
+            benchmark.pedantic(fast, (images,), rounds=1)
+    finally:
+        vit_l.to(torch.float32)
+    benchmark.extra_info.update(ratio=plain_s / ours_s, bound=1.0, error=1 - cosine, error_bound=1e-3)
+    assert cosine > 0.999
+
+
+def test_compact_face(benchmark, tmp_path):
+    """The bundled network with folded norms in batches, against the trained form frame by frame."""
+    torch.manual_seed(0)
+    plain = CompactFace().eval()
+    path = tmp_path / "face.safetensors"
+    save_file({k: v.contiguous() for k, v in plain.state_dict().items()}, path)
+    extractor = Compact(path, Running(device="cpu"))
+    crops = np.random.default_rng(0).integers(0, 256, (64, 224, 224, 3), dtype=np.uint8)
+
+    def one_by_one() -> np.ndarray:
+        with torch.inference_mode():
+            return np.concatenate([plain.rows(small_grey(crop[None])).numpy() for crop in crops])
+
+    error = float(np.abs(one_by_one() - extractor.extract(crops)).max())
+    plain_s, ours_s = interleaved(one_by_one, lambda: extractor.extract(crops))
+    benchmark.pedantic(extractor.extract, (crops,), rounds=3)
+    benchmark.extra_info.update(
+        ratio=plain_s / ours_s, bound=1.0, error=error, ms_a_frame=ours_s / len(crops) * 1e3
+    )
+    assert error < 1e-4
+
+
+def step(frozen_blocks: int, frames: int) -> dict[str, float]:
+    """Two optimiser steps of ViT-L: seconds of the second, peak memory of the process in bytes."""
+    torch.manual_seed(0)
+    model = PartlyFrozen(build_vit("mae-vit-l"), frozen_blocks).train()
+    head = torch.nn.Linear(1024, 2)
+    trained = [p for p in [*model.parameters(), *head.parameters()] if p.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=1e-4)
+    images, target = torch.randn(frames, 3, 224, 224), torch.rand(frames, 2)
+    for _ in range(2):
+        began = time.perf_counter()
+        loss = (head(model(images)) - target).square().mean()
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        seconds = time.perf_counter() - began
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {"seconds": seconds, "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+
+
+def step_in_a_process(frozen_blocks: int, frames: int = 4) -> dict[str, float]:
+    """As `step`, in a process of its own: only there the peak is that of this step."""
+    command = [sys.executable, __file__, str(frozen_blocks), str(frames)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def test_partly_frozen_step(benchmark):
+    """A training step with 16 of 24 blocks frozen against full fine-tuning; memory is the process's peak."""
+    full = step_in_a_process(0)
+    ours = benchmark.pedantic(step_in_a_process, (16,), rounds=1)
+    benchmark.extra_info.update(
+        ratio=full["seconds"] / ours["seconds"],
+        bound=1.0,
+        error=0.0,
+        memory_ratio=full["bytes"] / ours["bytes"],
+        memory_bound=2.0,
+        full_gb=full["bytes"] / 1e9,
+        partly_frozen_gb=ours["bytes"] / 1e9,
+        full_step_s=full["seconds"],
+        partly_frozen_step_s=ours["seconds"],
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(step(int(sys.argv[1]), int(sys.argv[2]))))
