@@ -80,6 +80,15 @@ def test_ablation_rows_find_their_presets():
     assert rows["BDCA w/o DW"][6] == "-"
 
 
+def test_a_run_that_is_no_row_of_the_paper_gets_its_own():
+    mine = Result(name="mine", scores=tuple(score(f"mine, fold {k}", k, k) for k in (1, 2)), preset="compact")
+    first, second, _ = published_grids("lightmamba", LIGHTMAMBA, [mine])
+    assert "mine" not in [row[0] for row in first.rows]
+    ours = tuple(f"{mine.ccc[s]:.3f}" for s in ("valence", "arousal", "mean"))
+    assert next(row for row in first.rows if row[0] == "Mean of folds")[4:7] == ours
+    assert second.rows[-1] == ("mine", "-", "-", "-", *ours, "ours: mean of 2 folds")
+
+
 def test_two_runs_of_one_preset_are_not_guessed_between():
     twice = [Result(name=n, scores=(score(n, i),), preset="bdca") for i, n in enumerate("xy")]
     rows = {row[0]: row for row in published_grids("bdca", BDCA, twice)[3].rows}

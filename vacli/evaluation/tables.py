@@ -81,6 +81,10 @@ def _published_grid(paper: str, table: Table, results: Sequence[Result]) -> Grid
     extra = tuple(dict.fromkeys(name for row in table.rows for name in row.extra or ()))
     header = ("", "V", "A", "mean", *extra, "ours V", "ours A", "ours mean", *(f"ours {n}" for n in extra))
     rows = tuple(_published_row(row, extra, results) for row in table.rows)
+    if not any(row.fold_mean for row in table.rows):
+        rows += tuple(
+            _own_row(r, extra) for r in results if r.preset not in {row.preset for row in table.rows}
+        )
     title = f"{paper}, table {table.number}: {table.title}"
     notes = (table.remark,) if table.remark else ()
     return Grid(title, (*header, "what the number is"), rows, notes, frozenset({0, len(header)}))
@@ -93,13 +97,25 @@ def _published_row(row: Row, extra: tuple[str, ...], results: Sequence[Result]) 
     return (row.label, *printed, *columns, *ours, *(costs.get(name, NOTHING) for name in extra), row.what)
 
 
+def _own_row(result: Result, extra: tuple[str, ...]) -> tuple[str, ...]:
+    """One of our results that is not a row of the paper."""
+    printed = [NOTHING] * (len(SIDES) + len(extra))
+    ours = [number(result.ccc[side]) for side in SIDES]
+    costs = _costs(result)
+    what = f"ours: mean of {result.folds.folds} folds" if result.folds else f"ours: {result.scores[0].name}"
+    return (result.name, *printed, *ours, *(costs.get(name, NOTHING) for name in extra), what)
+
+
 def _ours(row: Row, results: Sequence[Result]) -> tuple[list[str], dict[str, str]]:
     """Our CCCs and costs for a published row: the same fold, or the run of the same preset."""
     if row.fold is not None:
         found = [s for r in results for s in r.scores if s.fold == row.fold]
         if len(found) == 1:
             return [number(found[0].pooled[f"ccc_{side}"]) for side in SIDES], {}
-    same = [r for r in results if row.preset and r.preset == row.preset]
+    if row.fold_mean:
+        same = [r for r in results if r.folds]
+    else:
+        same = [r for r in results if row.preset and r.preset == row.preset]
     if len(same) == 1:
         return [number(same[0].ccc[side]) for side in SIDES], _costs(same[0])
     return [NOTHING] * 3, {}

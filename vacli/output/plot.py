@@ -19,7 +19,7 @@ COLOURS = ("#0072b2", "#d55e00")  # Okabe and Ito: told apart by colour-blind re
 LABEL_COLOUR = "#b4b4b4"
 TICKS = (-1, -0.5, 0, 0.5, 1)
 BINS = 40
-PLANE_BINS = 50
+CELLS = (16, 50)  # a side of the plane, by how many frames there are
 STYLE = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -72,9 +72,11 @@ def label_histogram(path: Path, labels: np.ndarray) -> None:
 def plane(path: Path, labels: np.ndarray, predicted: np.ndarray) -> None:
     """Where frames lie in the valence-arousal plane: annotated beside predicted, one colour scale."""
     from matplotlib.colors import LogNorm
+    from matplotlib.ticker import LogLocator
 
     sides = [values[~np.isnan(values).any(axis=1)] for values in (labels, predicted)]
-    shares = [_shares(values) for values in sides]
+    cells = int(np.clip(len(sides[0]) ** 0.5 / 3, *CELLS))
+    shares = [_shares(values, cells) for values in sides]
     filled = np.concatenate([share[share > 0] for share in shares])
     span = (filled.min(), filled.max()) if len(filled) else (1.0, 1.0)
     with _figure(path, (8.4, 3.9), columns=2, sharey=True) as (figure, axes):
@@ -89,7 +91,9 @@ def plane(path: Path, labels: np.ndarray, predicted: np.ndarray) -> None:
             )
             _cross(axis, title)
         axes[0].set_ylabel(NAMES[1])
-        figure.colorbar(image, ax=axes, label="Frames in a cell (%)", shrink=0.9)
+        scale = figure.colorbar(image, ax=axes, ticks=LogLocator(subs=(1, 2, 5)), format="%g", shrink=0.9)
+        scale.minorticks_off()
+        scale.set_label("Frames in a cell (%)")
 
 
 def _curve(axis: Axes, curves: Curves, side: int) -> None:
@@ -117,9 +121,9 @@ def _cross(axis: Axes, title: str) -> None:
     axis.grid(visible=False)
 
 
-def _shares(values: np.ndarray) -> np.ndarray:
-    """Per cent of the frames in each cell of the plane: (PLANE_BINS, PLANE_BINS), valence first."""
-    counts, _, _ = np.histogram2d(values[:, 0], values[:, 1], PLANE_BINS, range=((-1, 1), (-1, 1)))
+def _shares(values: np.ndarray, cells: int) -> np.ndarray:
+    """Per cent of the frames in each cell of the plane: (cells, cells), valence first."""
+    counts, _, _ = np.histogram2d(values[:, 0], values[:, 1], cells, range=((-1, 1), (-1, 1)))
     return 100 * counts / max(len(values), 1)
 
 
