@@ -8,7 +8,7 @@ difference are multiplied; the outermost column has no shared counterpart and is
 The trailing end is the leading one with time reversed.
 
 Each convolution is a sum over three time taps of convolutions along the bands, and those run as
-Winograd's F(4, 3) (Lavin and Gray 2016, arXiv 1509.09308): 6 products for 4 outputs instead of 12.
+Winograd's F(4, 3): 6 products for 4 outputs instead of 12.
 All maps are laid out (..., time, band, channel).
 """
 
@@ -21,50 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vacli.features.vggish_net import FRAMES, VggishNet
+from vacli.features.winograd import FILTER, POINTS, gather, spread
 
-_G = (
-    (1 / 4, 0, 0),
-    (-1 / 6, -1 / 6, -1 / 6),
-    (-1 / 6, 1 / 6, -1 / 6),
-    (1 / 24, 1 / 12, 1 / 6),
-    (1 / 24, -1 / 12, 1 / 6),
-    (0, 0, 1),
-)
-POINTS, TILE = 6, 4
 MARGIN = 16  # frames that the pooled maps may lose at the end of the spectrogram
-
-
-def spread(maps: Tensor) -> Tensor:
-    """Winograd's input transform along the bands.
-
-    maps: (N, T, B, C), B a multiple of 4. Returns: (6, N, B / 4, T, C): a row's time neighbours lie
-    side by side, so that taps are concatenated by a view.
-    """
-    count, time, bands, width = maps.shape
-    padded = F.pad(maps, (0, 0, 1, 1))
-    d = [padded[:, :, j : j + bands - 3 : TILE].transpose(1, 2) for j in range(POINTS)]
-    out = maps.new_empty(POINTS, count, bands // TILE, time, width)
-    even, odd = torch.sub(d[4], d[2], alpha=4), torch.sub(d[3], d[1], alpha=4)
-    torch.add(even, odd, out=out[1])
-    torch.sub(even, odd, out=out[2])
-    even, odd = d[4] - d[2], d[3] - d[1]
-    torch.add(even, odd, alpha=2, out=out[3])
-    torch.sub(even, odd, alpha=2, out=out[4])
-    torch.sub(torch.add(even, d[0], alpha=4), d[2], alpha=4, out=out[0])
-    torch.sub(torch.sub(d[5], d[3]), odd, alpha=4, out=out[5])
-    return out
-
-
-def gather_bands(products: Tensor) -> Tensor:
-    """Winograd's output transform: (6, ..., tiles, C) -> (..., 4 * tiles, C)."""
-    sum12, dif12 = products[1] + products[2], products[1] - products[2]
-    sum34, dif34 = products[3] + products[4], products[3] - products[4]
-    out = products.new_empty(*sum12.shape[:-1], TILE, sum12.shape[-1])
-    torch.add(products[0] + sum12, sum34, out=out[..., 0, :])
-    torch.add(dif12, dif34, alpha=2, out=out[..., 1, :])
-    torch.add(sum12, sum34, alpha=4, out=out[..., 2, :])
-    torch.add(dif12 + products[5], dif34, alpha=8, out=out[..., 3, :])
-    return out.flatten(-3, -2)
 
 
 class TapConv:
@@ -72,33 +31,33 @@ class TapConv:
 
     def __init__(self, conv: nn.Conv2d, mirrored: bool = False) -> None:
         weight = conv.weight.detach().flip(2) if mirrored else conv.weight.detach()
-        matrix = torch.tensor(_G, dtype=weight.dtype, device=weight.device)
-        taps = torch.einsum("pf,octf->ptco", matrix, weight)
-        self.taps = taps.flatten(1, 2).contiguous()  # (6, 3 * C, out)
-        self.width = weight.shape[1]
+        matrix = torch.tensor(FILTER, dtype=weight.dtype)
+        self.taps = torch.einsum("pf,octf->ptco", matrix, weight).flatten(1, 2).contiguous()  # (6, 3 C, out)
+        self.out_channels, self.width = weight.shape[:2]
 
     def columns(self, rows: Tensor, first: int, count: int, tap: int) -> Tensor:
-        """One output column from `count` neighbouring input columns, the first under tap `tap`.
+        """Products for one output column from `count` neighbouring input columns, the first under `tap`.
 
-        rows: as `spread` gives them. Returns: (N, B, out).
+        rows: as `spread` gives them. Returns: (6, N, tiles, 1, out).
         """
         points, items, tiles, _, width = rows.shape
         seen = rows[:, :, :, first : first + count].reshape(points, items * tiles, count * width)
         products = torch.bmm(seen, self.taps[:, tap * width : (tap + count) * width])
-        return gather_bands(products.view(points, items, tiles, -1))
+        return products.view(points, items, tiles, 1, -1)
 
     def dense(self, maps: Tensor) -> Tensor:
         """All columns of maps (P, T, B, C); the first and last column see no true neighbour."""
-        points, width = POINTS, self.width
-        rows = spread(maps)
-        flat = rows.view(points, -1, width)
-        products = flat.new_zeros(points, flat.shape[1], self.taps.shape[-1])
-        inner = torch.bmm(flat[:, :-2], self.taps[:, :width])
-        inner.baddbmm_(flat[:, 1:-1], self.taps[:, width : 2 * width])
-        inner.baddbmm_(flat[:, 2:], self.taps[:, 2 * width :])
-        products[:, 1:-1] = inner
-        shaped = products.view(points, *rows.shape[1:4], -1)  # (6, P, tiles, T, out)
-        return gather_bands(shaped.transpose(2, 3))
+        phases, times, bands, width = maps.shape
+        rows = spread(maps.view(phases * times, 1, bands, width))  # (6, P * T, tiles, 1, C)
+        flat, step = rows.view(POINTS, -1, width), rows.shape[2]
+        products = flat.new_zeros(POINTS, flat.shape[1], self.out_channels)
+        inner = products[:, step:-step]
+        torch.bmm(flat[:, : -2 * step], self.taps[:, :width], out=inner)
+        inner.baddbmm_(flat[:, step:-step], self.taps[:, width : 2 * width])
+        inner.baddbmm_(flat[:, 2 * step :], self.taps[:, 2 * width :])
+        out = maps.new_empty(phases * times, 1, bands, self.out_channels)
+        gather(products.view(*rows.shape[:4], -1), out, 0)
+        return out.view(phases, times, bands, -1)
 
 
 @dataclass(frozen=True)
@@ -179,13 +138,14 @@ def grow(conv: TapConv, level: Level, side: Side, shared: tuple[Tensor, Tensor],
     reached = edge.shape[1]
     known = level.take(inputs, side, 0, max(reached, 2))
     ends = spread(edge[:, :2] if reached > 1 else torch.cat([edge, known[:, 1:]], dim=1))
-    columns = [conv.columns(ends, 0, 2, tap=1)]
+    out = edge.new_empty(len(edge), reached + 1, edge.shape[2], conv.out_channels)
+    gather(conv.columns(ends, 0, 2, tap=1), out, 0)
     changes = spread(edge - known[:, :reached])
     base = level.take(outputs, side, 1, reached)
     for column in range(reached):
         seen = min(reached - column, 3)
-        columns.append(conv.columns(changes, column, seen, tap=0).add_(base[:, column]))
-    return torch.stack(columns, dim=1)
+        gather(conv.columns(changes, column, seen, tap=0), out, column + 1, base, column)
+    return out
 
 
 class SharedFeatures:

@@ -1,0 +1,121 @@
+"""Audio features at every video frame, each against the plain way on the same sound.
+
+`ratio` is the plain way's time over ours, the least of interleaved rounds; `bound` is what was asked.
+VA_BENCH_SOUND_S sets the length of the sound; the plain ways are timed on a few of its windows.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synth.sounds import RATE_HZ, sound, voice
+from synth.vggish_weights import random_net, write_checkpoint
+
+from vacli.features import smile
+from vacli.features.logmel import log_mel_around
+from vacli.features.registry import create
+from vacli.features.vggish import Vggish, first_frames
+from vacli.steps.extract_audio import ExtractAudioSettings, run
+
+SECONDS = float(os.environ.get("VA_BENCH_SOUND_S", "20"))
+ROUNDS = 4
+RATES_HZ = {"25": 25.0, "29.97": 30000 / 1001}
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def compare(benchmark, ours: Callable[[], object], plain: Callable[[], object], plain_share: float) -> float:
+    """Ratio of the plain way's time, of which `plain` does a share, to ours; rounds take turns."""
+    ours()
+    times = [(seconds_of(ours), seconds_of(plain)) for _ in range(ROUNDS)]
+    benchmark.pedantic(ours, rounds=1)
+    fastest, plain_s = (min(column) for column in zip(*times, strict=True))
+    return plain_s / plain_share / fastest
+
+
+@pytest.fixture(scope="module")
+def vggish(tmp_path_factory):
+    path = write_checkpoint(tmp_path_factory.mktemp("weights") / "vggish.pth", random_net())
+    yield Vggish(weights=path)
+    path.unlink()
+
+
+@pytest.mark.parametrize("rate_hz", RATES_HZ.values(), ids=RATES_HZ)
+def test_vggish_at_every_frame_against_a_patch_at_a_time(vggish, benchmark, rate_hz):
+    samples = voice(SECONDS)
+    times_s = np.arange(int(SECONDS * rate_hz)) / rate_hz
+    rows = vggish.extract(sound(samples), times_s)
+    few = np.linspace(0, len(times_s) - 1, 20).astype(int)
+    starts = first_frames(times_s[few], vggish.align)
+    patches = [torch.from_numpy(log_mel_around(samples, int(s), 96))[None, None] for s in starts]
+
+    def patch_at_a_time() -> np.ndarray:
+        with torch.inference_mode():
+            return torch.cat([vggish.net(patch) for patch in patches]).numpy()
+
+    alone = patch_at_a_time()
+    norms = np.linalg.norm(alone, axis=1) * np.linalg.norm(rows[few], axis=1)
+    cosine = float(((alone * rows[few]).sum(axis=1) / norms).min())
+    assert cosine > 0.9995
+    share = len(few) / len(times_s)
+    ratio = compare(benchmark, lambda: vggish.extract(sound(samples), times_s), patch_at_a_time, share)
+    benchmark.extra_info.update(ratio=ratio, bound=10, error=1 - cosine, error_bound=0.0005)
+
+
+def test_sliding_functionals_against_a_call_a_window(benchmark):
+    opensmile = pytest.importorskip("opensmile", reason="openSMILE is not installed")
+    extractor, samples = create("gemaps-functionals"), voice(3 * SECONDS)
+    times_s = np.arange(int(3 * SECONDS * 25)) / 25
+    public = opensmile.Smile(opensmile.FeatureSet.GeMAPSv01b, opensmile.FeatureLevel.Functionals)
+    few = np.arange(100, 120)
+    cuts = [
+        samples[round((times_s[i] - extractor.centre_s) * RATE_HZ) :][: round(1.05 * RATE_HZ)] for i in few
+    ]
+
+    def call_a_window() -> np.ndarray:
+        return np.concatenate([public.process_signal(cut, RATE_HZ).to_numpy() for cut in cuts])
+
+    rows = extractor.extract(sound(samples), times_s)[few]
+    means = [i for i, name in enumerate(extractor.spec.columns) if name.endswith("amean")]
+    alone = call_a_window()[:, means]
+    error = float(np.median(np.abs(rows[:, means] - alone) / (np.abs(alone) + 1e-3)))
+    assert error < 0.05  # a call on its own loses the context at both ends of its window
+    share = len(few) / len(times_s)
+    ratio = compare(benchmark, lambda: extractor.extract(sound(samples), times_s), call_a_window, share)
+    benchmark.extra_info.update(ratio=ratio, bound=50, error=error, error_bound=0.05)
+
+
+def write_wav(path: Path, samples: np.ndarray) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
+        file.writeframes(smile.to_int16(samples).tobytes())
+
+
+@pytest.mark.parametrize("features", [("egemaps",), ("mfcc39",), ("egemaps", "mfcc39")], ids="+".join)
+def test_many_files_against_the_clock(tmp_path, benchmark, features):
+    """How many seconds of sound a second takes, from files to the store; the plain way is listening."""
+    pytest.importorskip("opensmile", reason="openSMILE is not installed")
+    for number in range(8):
+        write_wav(tmp_path / f"{number}.wav", voice(SECONDS, seed=number))
+    rounds = iter(range(100))
+
+    def extract() -> None:
+        store = tmp_path / f"{next(rounds)}.zarr"
+        files = tuple(tmp_path.glob("*.wav"))
+        batch = run(ExtractAudioSettings(inputs=files, store=store, features=features))
+        assert len(batch.done) == 8
+
+    fastest = min(seconds_of(extract) for _ in range(ROUNDS))
+    benchmark.pedantic(extract, rounds=1)
+    benchmark.extra_info.update(ratio=8 * SECONDS / fastest, bound=100, error=0.0)
