@@ -170,5 +170,23 @@ def compose(faces: Path, voices: Path, out: Path | None, sequences: int, seed: i
     finish(step.run(settings, console), console)
 
 
+@click.command("bundle", short_help="A run -> the weights that the package ships.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder. [default: the package's own]")
+def bundle(run: Path, out: Path | None) -> None:
+    """Put a run of `va train` or `va finetune-mae --encoder compact` where `va predict` finds it by itself.
+
+    Weights are halved in precision; what is needed only to resume is left out.
+
+    \b
+    Example:
+      va bundle runs/compact
+    """
+    from vacli.steps import bundle as step
+
+    settings = step.BundleSettings(run, out) if out else step.BundleSettings(run)
+    click.echo(str(step.run(settings, Console())))
+
+
 COMMANDS = (labels, finetune_mae, train)
-MAKING_THE_DEFAULT = (corpus, compose)
+MAKING_THE_DEFAULT = (corpus, compose, bundle)

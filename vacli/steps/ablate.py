@@ -73,6 +73,15 @@ class AblateResult:
     text: str
 
 
+def named_rows(presets: Sequence[str]) -> tuple[Ablation, ...]:
+    """The rows of some presets, in the papers' order; UsageError for one that is no row."""
+    known = {row.preset for row in ROWS}
+    for name in presets:
+        if name not in known:
+            raise UsageError(f"no row of the ablations is {name!r}", hint=nearest(name, known))
+    return tuple(row for row in ROWS if row.preset in presets)
+
+
 def run(settings: AblateSettings, progress: Progress | None = None) -> AblateResult:
     """Train every row; one that cannot be trained is named and the others go on.
 

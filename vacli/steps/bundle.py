@@ -1,0 +1,55 @@
+"""`va bundle`: a run made small enough to ship, weights in half precision and nothing to resume from."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from vacli.errors import RunError
+from vacli.features.encoder_run import RECORD, read_encoder_run
+from vacli.features.weights import PACKAGE, WEIGHTS, load_tensors
+from vacli.inference import DATA, FEATURES, FOLD, NORMALISATION, RECIPE
+from vacli.inference import WEIGHTS as RUN_WEIGHTS
+from vacli.progress import Progress, Quiet
+from vacli.training.card import CARD
+from vacli.training.checkpoint import write_tensors
+
+KEPT = (RECIPE, NORMALISATION, FEATURES, DATA, CARD)
+
+
+@dataclass(frozen=True)
+class BundleSettings:
+    """A run of `va train` or of `va finetune-mae --encoder compact`, and the folder to write into."""
+
+    run: Path
+    out: Path = PACKAGE
+
+
+def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
+    """Write the run's weights as float16; returns what was written. Raises RunError where it is no run."""
+    if (settings.run / RECORD).is_file():
+        _, weights = read_encoder_run(settings.run)
+        return _shrink(weights, settings.out / WEIGHTS["compact"].file, progress)
+    single = (settings.run / RUN_WEIGHTS).is_file()
+    members = [settings.run] if single else sorted(settings.run.glob(f"{FOLD}*"))
+    if not members:
+        raise RunError(
+            f"{settings.run}: no trained run in there", hint="name the folder that `va train` wrote"
+        )
+    target = settings.out / "compact"
+    shutil.rmtree(target, ignore_errors=True)
+    for member in members:
+        place = target if single else target / member.name
+        place.mkdir(parents=True)
+        for name in KEPT:
+            shutil.copyfile(member / name, place / name)
+        _shrink(member / RUN_WEIGHTS, place / RUN_WEIGHTS, progress)
+    return target
+
+
+def _shrink(source: Path, target: Path, progress: Progress) -> Path:
+    halved = {k: t.half() if t.is_floating_point() else t for k, t in load_tensors(source).items()}
+    write_tensors(target, halved)
+    progress.say(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+    return target
