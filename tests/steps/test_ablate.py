@@ -106,12 +106,14 @@ def test_a_row_that_cannot_be_trained_is_named_and_the_rest_go_on(store: Path, t
     rows = (ROWS[0], Ablation(label="Baseline", preset="baseline", assignments=face))
     common = (*recipes.TRAINING, "training.epochs=1")
     result = ablate.run(
-        AblateSettings(store=store, out=tmp_path, rows=rows, assignments=common, device="cpu"), listener
+        AblateSettings(store=store, out=tmp_path, rows=rows, assignments=common, device="cpu", format="json"),
+        listener,
     )
     assert [failure.name for failure in result.failed] == ["lightmamba-transformer"]
     assert "no feature 'mae-vit-l'" in result.failed[0].reason
     assert len(listener.warnings) == 1
     assert [r.preset for r in result.results] == ["baseline"]
+    assert json.loads(result.text) == json.loads((tmp_path / ablate.JSON).read_text())
 
 
 def test_assignments_of_a_stream_go_to_rows_that_have_it() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from vacli.errors import UsageError, VaError, nearest
 from vacli.evaluation import judge
@@ -87,8 +89,8 @@ def run(settings: AblateSettings, progress: Progress | None = None) -> AblateRes
 
     Writes ablation.md and ablation.json. Raises UsageError for an unknown format.
     """
-    if settings.format not in FORMATS:
-        raise UsageError(f"--format {settings.format}", hint=nearest(settings.format, FORMATS))
+    if settings.format not in ("json", *FORMATS):
+        raise UsageError(f"--format {settings.format}", hint=nearest(settings.format, ("json", *FORMATS)))
     progress = progress or Quiet()
     results, failed = [], []
     for row in settings.rows:
@@ -101,8 +103,18 @@ def run(settings: AblateSettings, progress: Progress | None = None) -> AblateRes
     grids = _grids(settings.rows, results)
     if results:
         _write(settings.out, grids, results)
-    text = "\n".join(FORMATS[settings.format](grid) for grid in grids)
-    return AblateResult(out=settings.out, results=tuple(results), failed=tuple(failed), text=text)
+    return AblateResult(
+        out=settings.out,
+        results=tuple(results),
+        failed=tuple(failed),
+        text=_text(settings.format, grids, results),
+    )
+
+
+def _text(form: str, grids: Sequence[Grid], results: Sequence[Result]) -> str:
+    if form == "json":
+        return json.dumps(_plain(results), indent=2)
+    return "\n".join(FORMATS[form](grid) for grid in grids)
 
 
 def _result(row: Ablation, settings: AblateSettings, progress: Progress) -> Result:
@@ -157,7 +169,11 @@ def _line(row: Ablation, result: Result | None) -> tuple[str, ...]:
 
 def _write(out: Path, grids: Sequence[Grid], results: Sequence[Result]) -> None:
     checkpoint.write_text(out / MARKDOWN, "\n".join(FORMATS["markdown"](grid) for grid in grids))
-    values = [
+    checkpoint.write_json(out / JSON, _plain(results))
+
+
+def _plain(results: Sequence[Result]) -> list[dict[str, Any]]:
+    return [
         {
             "label": result.name,
             "preset": result.preset,
@@ -168,4 +184,3 @@ def _write(out: Path, grids: Sequence[Grid], results: Sequence[Result]) -> None:
         }
         for result in results
     ]
-    checkpoint.write_json(out / JSON, values)
