@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -97,7 +98,7 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: object) -> None:
 @click.command("train", short_help="Train a model on a store: a run directory.")
 @click.argument("store", required=False)
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Run directory. [default: runs/PRESET]")
-@click.option("--preset", default="compact", show_default=True, help="See `va presets`.")
+@click.option("--preset", help="See `va presets`. [default: compact]")
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML laid over the preset.")
 @click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="One value; repeatable.")
 @click.option("--temporal", metavar="mamba|transformer|tcn|none", help="Temporal module.")
@@ -106,7 +107,7 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: object) -> None:
 @click.option("--fold", type=click.IntRange(0), help="Only this fold; 0 is the official split.")
 @click.option("--resume", is_flag=True, help="Go on where the run stopped.")
 @options.device
-def train(store: str | None, out: Path | None, preset: str, **chosen: object) -> None:
+def train(store: str | None, out: Path | None, preset: str | None, **chosen: object) -> None:
     """Train a temporal model on the features and labels of STORE.
 
     STORE defaults to $VA_STORE, else ./feats.zarr; `-` reads it from stdin. Prints the run's path.
@@ -119,9 +120,10 @@ def train(store: str | None, out: Path | None, preset: str, **chosen: object) ->
     from vacli.steps import train as step
 
     named = options.read_inputs([store]) if store else (options.default_store(),)
-    settings = step.TrainSettings(store=named[0], out=out or Path("runs") / preset, preset=preset, **chosen)
-    result = step.run(settings, Console())
-    click.echo(str(result.out))
+    run = out or Path("runs") / (preset or step.DEFAULT_PRESET)
+    result = step.run(step.TrainSettings(store=named[0], out=run, preset=preset, **chosen), Console())
+    if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes speaks for all
+        click.echo(str(result.out))
 
 
 @click.command("corpus", short_help="FER+, RAVDESS or EmoDB -> store, labels mapped.")
