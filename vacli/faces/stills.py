@@ -9,6 +9,7 @@ from PIL import Image
 
 from vacli.faces.align import SIDE_PX, warp
 from vacli.faces.detect import Detection, Detector
+from vacli.faces.region import RegionDetector
 
 # Longer sides at which a picture is searched: tight portraits are found in the small ones, where the
 # face is as large as the detector's usual input, groups and small faces in the large ones.
@@ -26,12 +27,20 @@ class Still:
     face: Detection | None
 
 
-def align_still(rgb: np.ndarray, detector: Detector) -> Still:
-    """Align the most prominent face of a picture, (H, W, 3) uint8 RGB; `detector` at STILL_THRESHOLD."""
-    face = find_face(rgb, detector)
-    if face is None:
-        return Still(_middle(rgb), None)
-    return Still(warp(rgb, face.landmarks), face)
+class Aligner:
+    """Aligns the most prominent face of one picture after another."""
+
+    def __init__(self) -> None:
+        self._detector = Detector(score_threshold=STILL_THRESHOLD)
+        self._region = RegionDetector(score_threshold=STILL_THRESHOLD)
+
+    def align(self, rgb: np.ndarray) -> Still:
+        """The aligned face of a picture, (H, W, 3) uint8 RGB, its points found as those of a video are."""
+        found = find_face(rgb, self._detector)
+        if found is None:
+            return Still(_middle(rgb), None)
+        face = self._region.near(rgb, found.box) or found
+        return Still(warp(rgb, face.landmarks), face)
 
 
 def find_face(rgb: np.ndarray, detector: Detector) -> Detection | None:

@@ -14,12 +14,12 @@ from vacli.faces.jpeg import encode
 from vacli.faces.pipeline import mapped
 from vacli.media.frame import VideoReader
 from vacli.media.inputs import MediaInput, find_media
-from vacli.media.probe import file_sha256
 from vacli.media.video import BACKENDS, open_video
 from vacli.progress import Progress, Quiet
 from vacli.steps import ready_crops
 from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps.people import Recording, write_person
+from vacli.steps.recordings import source_of
 from vacli.store import Store
 
 METHOD = "RetinaFace MobileNet-0.25, faces at 224 px, votes of all anchors; ArcFace template x 2; JPEG 90"
@@ -96,7 +96,7 @@ class _Target:
 
 def _align_video(target: _Target, path: Path) -> str:
     settings, attributes = target.settings, target.attributes()
-    source = file_source(path)
+    source = source_of(path)
     name = partial(target.store.id_for, path.name, source["sha256"])
     if target.is_complete(name(_ending(settings.face)), attributes):
         return SKIPPED
@@ -139,7 +139,7 @@ def _encoded(frame: FaceFrame, crops: bool) -> tuple[int, list[tuple[object, byt
 
 def _take_crops(target: _Target, media: MediaInput, video: Path | None) -> str:
     crops = ready_crops.open_crops(media.path, video)
-    source = file_source(video) if video else ready_crops.folder_source(media.path, crops.folder)
+    source = source_of(video) if video else ready_crops.folder_source(media.path, crops.folder)
     # A folder's name may hold dots, of which `id_for` would take the last for the start of a suffix.
     entry = target.store.id_for(f"{media.name}.crops", str(source["sha256"]))
     attributes = target.attributes(face="given", method="taken as given, enlarged by bicubic interpolation")
@@ -177,14 +177,3 @@ def _ending(face: str) -> str:
     if face in ("largest", "all"):
         return ""
     return f"_person{face}" if face.isdecimal() else f"_{face}"
-
-
-def file_source(path: Path) -> dict[str, object]:
-    """The record that a store keeps of a file."""
-    sha256 = file_sha256(path)
-    return {
-        "name": path.name,
-        "path": str(path.resolve()),
-        "size_bytes": path.stat().st_size,
-        "sha256": sha256,
-    }

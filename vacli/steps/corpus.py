@@ -14,15 +14,14 @@ import numpy as np
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
 from vacli.errors import InputError, UsageError, nearest
 from vacli.faces.align import SIDE_PX
-from vacli.faces.detect import Detector
 from vacli.faces.jpeg import encode
 from vacli.faces.quality import sharpness
-from vacli.faces.stills import STILL_THRESHOLD, Still, align_still
+from vacli.faces.stills import Aligner, Still
 from vacli.media.audio import read_sound
-from vacli.media.probe import file_sha256
 from vacli.progress import Progress, Quiet
 from vacli.sequences import corpora
 from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps.recordings import source_of
 from vacli.store import Store
 
 SPEECH = {"ravdess": corpora.read_ravdess, "emodb": corpora.read_emodb}
@@ -58,17 +57,17 @@ def _pictures(store: Store, path: Path, batch: Batch, progress: Progress) -> Bat
 
         def work(part: corpora.FacePictures) -> str:
             video = f"ferplus-{part.split}"
-            source = _source(path)
+            source = source_of(path)
             if video in store and store.video(video).has("label"):
                 advance(len(part.images))
                 return SKIPPED
             times = regular_times(len(part.images), 1)  # stills: a row a second, no motion between them
             store.add_video(video, times, source=source, stream={"kind": "stills"})
             with store.stage(video, "face", {"made_by": "va corpus", "stills": True}) as writer:
-                detector = Detector(score_threshold=STILL_THRESHOLD)
+                aligner = Aligner()
                 for start in range(0, len(part.images), BLOCK):
                     pictures = part.images[start : start + BLOCK]
-                    _write_stills(writer, [align_still(enlarged(p), detector) for p in pictures])
+                    _write_stills(writer, [aligner.align(as_shown(p)) for p in pictures])
                     advance(len(pictures))
             with store.stage(video, "label", {"split": part.split, "mapped": True}) as writer:
                 _write_labels(writer, part.labels)
@@ -78,7 +77,7 @@ def _pictures(store: Store, path: Path, batch: Batch, progress: Progress) -> Bat
         return run_each(batch, parts, lambda p: f"ferplus-{p.split}", work, progress)
 
 
-def enlarged(grey: np.ndarray) -> np.ndarray:
+def as_shown(grey: np.ndarray) -> np.ndarray:
     """A small grey face (48, 48) as a picture (224, 224, 3) uint8, as a user would show it."""
     from PIL import Image
 
@@ -113,7 +112,7 @@ def _speech(store: Store, utterances: list[corpora.Utterance], batch: Batch, pro
 
 
 def _add_utterance(store: Store, utterance: corpora.Utterance) -> str:
-    source = _source(utterance.path)
+    source = source_of(utterance.path)
     video = store.id_for(f"{utterance.speaker}-{utterance.path.stem}", source["sha256"])
     if video in store and store.video(video).has("label"):
         return SKIPPED
@@ -126,12 +125,3 @@ def _add_utterance(store: Store, utterance: corpora.Utterance) -> str:
     with store.stage(video, "label", attributes) as writer:
         _write_labels(writer, np.tile(np.float32([utterance.valence, utterance.arousal]), (len(times), 1)))
     return DONE
-
-
-def _source(path: Path) -> dict[str, object]:
-    return {
-        "name": path.name,
-        "path": str(path.resolve()),
-        "size_bytes": path.stat().st_size,
-        "sha256": file_sha256(path),
-    }

@@ -13,9 +13,8 @@ from vacli.clock import SOUND_CLOCK_HZ, regular_times
 from vacli.errors import InputError
 from vacli.faces.align import enlarged
 from vacli.faces.choose import Presence, chosen
-from vacli.faces.detect import Detector
 from vacli.faces.follow import Face, FaceFrame, follow
-from vacli.faces.stills import STILL_THRESHOLD, align_still
+from vacli.faces.stills import Aligner
 from vacli.media.audio import Sound, read_sound
 from vacli.media.crops import CropFolder, read_image
 from vacli.media.video import open_video
@@ -188,9 +187,9 @@ def observe_crops(path: Path, senses: Senses, progress: Progress) -> Observation
     return _together(senses, times_s, reader, None, person=0)
 
 
-def observe_still(path: Path, senses: Senses) -> Observation:
+def observe_still(path: Path, senses: Senses, aligner: Aligner) -> Observation:
     """A picture for itself: one row, aligned, or the whole picture where no face is found."""
-    still = align_still(read_image(path), Detector(score_threshold=STILL_THRESHOLD))
+    still = aligner.align(read_image(path))
     reader = FaceReader(senses.visual, 1)
     reader.add_crop(0, still.crop)
     reader.rows.found[0] = still.face is not None

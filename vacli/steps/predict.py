@@ -11,6 +11,7 @@ import numpy as np
 from vacli import inference
 from vacli.errors import InputError, PackageMissing
 from vacli.faces.choose import check_choice
+from vacli.faces.stills import Aligner
 from vacli.features.flags import MISSING
 from vacli.features.registry import create
 from vacli.features.running import Running, pick_device
@@ -85,7 +86,7 @@ def _observations(media: MediaInput, look: observe.Look, progress: Progress) -> 
     if media.kind == "crops":
         return [observe.observe_crops(media.path, look.senses, progress)]
     if media.kind == "image":
-        return [observe.observe_still(media.path, look.senses)]
+        return [observe.observe_still(media.path, look.senses, Aligner())]
     return [observe.observe_sound(media.path, look.senses)]
 
 
