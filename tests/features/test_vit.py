@@ -120,7 +120,8 @@ def test_the_first_differing_key_is_named(tmp_path):
     tensors = official_layout(build_vit("test_vit"))
     tensors["blocks.1.attn.qkv.weight"] = torch.zeros(3, 3)
     tensors["blocks.4.attn.qkv.weight"] = torch.zeros(3, 3)
-    with pytest.raises(WeightsError, match=r"blocks\.1\.attn\.qkv\.weight has shape \(3, 3\), not \(192, 64\)"):
+    shape = r"blocks\.1\.attn\.qkv\.weight has shape \(3, 3\), not \(192, 64\)"
+    with pytest.raises(WeightsError, match=shape):
         load_encoder(vit, tensors, tmp_path)
     del tensors["blocks.0.norm1.bias"]
     with pytest.raises(WeightsError, match=r"blocks\.0\.norm1\.bias is missing"):
