@@ -8,6 +8,8 @@ import pytest
 
 from vacli.cli.main import va
 from vacli.cli.manual import pages
+from vacli.models.build import count_parameters
+from vacli.presets import PRESETS
 
 TOP = Path(__file__).parents[2]
 
@@ -25,3 +27,9 @@ def test_nothing_stale_lies_beside_them():
 @pytest.mark.parametrize("name", va.commands)
 def test_every_command_is_in_the_readme(name):
     assert f"va {name}" in (TOP / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_in_the_readme_with_its_size(name):
+    count = count_parameters(PRESETS[name].model)
+    assert f"| `{name}` | {PRESETS[name].summary} | {count:,} |" in (TOP / "README.md").read_text()
