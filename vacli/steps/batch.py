@@ -34,8 +34,9 @@ class Batch:
 
     def fail(self, name: str, error: VaError, progress: Progress) -> None:
         """Note a failure and tell it at once."""
-        self.failed.append(Failure(name, error.one_line()))
-        progress.warn(f"{name}: {error.one_line()}")
+        reason = error.one_line()
+        self.failed.append(Failure(name, reason))
+        progress.warn(reason if reason.startswith(name) else f"{name}: {reason}")
 
 
 def run_each(
