@@ -65,8 +65,8 @@ def score_grids(results: Sequence[Result]) -> list[Grid]:
     return [
         Grid("CCC over all annotated frames", ("", "videos", "frames", *heads, *spans), tuple(ccc), notes),
         Grid(
-            "Other metrics",
-            ("", *(f"{n} {s}" for n in ("CCC per video", "PCC", "RMSE", "sign agreement") for s in "VA")),
+            "Other metrics: mean CCC per video, Pearson, root mean square error, sign agreement",
+            ("", *(f"{n} {s}" for n in ("per video", "PCC", "RMSE", "sign") for s in "VA")),
             tuple(others),
         ),
     ]
