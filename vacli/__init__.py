@@ -11,7 +11,7 @@ The package reads downwards, and imports only ever point down:
     features     crops or sound -> numbers faces        detect, track, align
     media        what a container says; frames and sound with true times
     recipe presets metrics                 typed configuration; CCC once
-    errors clock spec progress             foundations
+    errors clock spec progress threads     foundations
 """
 
 __version__ = "0.1.0"

@@ -20,7 +20,7 @@ from vacli.sequences.dataset import WindowDataset
 from vacli.sequences.join import open_sequences
 from vacli.sequences.windows import plan
 from vacli.store import Store
-from vacli.training.ahead import ahead
+from vacli.training.batches import AHEAD
 
 FRAMES = int(os.environ.get("VA_BENCH_FRAMES", "170000"))
 COLUMNS = 1214
@@ -68,7 +68,7 @@ def test_loader_against_one_memory_mapped_file(files, benchmark):
 
     def ours(chosen: list[np.ndarray]) -> Iterator[np.ndarray]:
         """As training reads: two batches ahead of the one in use."""
-        batches = ahead(dataset.__getitems__, [indices.tolist() for indices in chosen])
+        batches = mapped(dataset.__getitems__, [indices.tolist() for indices in chosen], AHEAD, AHEAD)
         return (batch.streams["x"].numpy() for batch in batches)
 
     for got, wanted in zip(ours(batches[:3]), plain(batches[:3]), strict=True):

@@ -11,8 +11,8 @@ from vacli.recipe import Augment, Training, Window
 from vacli.sequences.dataset import Standardiser, WindowDataset
 from vacli.sequences.records import Sequence
 from vacli.sequences.scaling import fit
-from vacli.training.ahead import ahead
-from vacli.training.batches import WindowBatches
+from vacli.threads import mapped
+from vacli.training.batches import AHEAD, WindowBatches
 from vacli.training.distributed import World
 
 FRAMES = 90
@@ -90,11 +90,11 @@ def test_reading_ahead_keeps_order_and_errors() -> None:
             raise OSError("gone")
         return 10 * item
 
-    coming = ahead(read, range(6))
+    coming = mapped(read, range(6), AHEAD, AHEAD)
     assert [next(coming) for _ in range(4)] == [0, 10, 20, 30]
     with pytest.raises(OSError, match="gone"):
         next(coming)
-    assert list(ahead(read, [])) == []
+    assert list(mapped(read, [], AHEAD, AHEAD)) == []
 
 
 def test_reading_runs_in_front_of_use_but_not_far() -> None:
@@ -106,7 +106,7 @@ def test_reading_runs_in_front_of_use_but_not_far() -> None:
             third.set()
         return item
 
-    coming = ahead(read, range(100))
+    coming = mapped(read, range(100), AHEAD, AHEAD)
     next(coming)
     assert third.wait(5)
     assert len(seen) <= 3

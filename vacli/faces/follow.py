@@ -17,11 +17,11 @@ from vacli.faces.align import warp
 from vacli.faces.appearance import look
 from vacli.faces.cuts import CutFinder
 from vacli.faces.detect import Detection, Detector
-from vacli.faces.pipeline import ahead, mapped
 from vacli.faces.quality import sharpness
 from vacli.faces.region import RegionDetector
 from vacli.faces.track import People, Person, without_repeats
 from vacli.media.frame import Frame
+from vacli.threads import ahead, mapped
 
 SEARCH_EVERY_S = 1.0
 FINE_SEARCH_PX = 1280  # longer side of the picture that is searched once a second

@@ -11,7 +11,6 @@ from vacli.errors import InputError, StoreError, UsageError, VaError, nearest
 from vacli.faces.choose import check_choice, chosen
 from vacli.faces.follow import LOOK_AHEAD_FRAMES, WORKERS, FaceFrame, follow
 from vacli.faces.jpeg import encode
-from vacli.faces.pipeline import mapped
 from vacli.media.frame import VideoReader
 from vacli.media.inputs import MediaInput, find_media
 from vacli.media.video import BACKENDS, open_video
@@ -21,6 +20,7 @@ from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps.people import Recording, write_person
 from vacli.steps.recordings import source_of
 from vacli.store import Store
+from vacli.threads import mapped
 
 METHOD = "RetinaFace MobileNet-0.25, faces at 224 px, votes of all anchors; ArcFace template x 2; JPEG 90"
 

@@ -90,7 +90,7 @@ def run(settings: FinetuneMaeSettings, progress: Progress = Quiet()) -> Finetune
 
 
 def _learner_request(settings: FinetuneMaeSettings) -> Any:
-    from vacli.training.learners import Request
+    from vacli.training.learner import Request
 
     return Request(
         encoder=settings.encoder,

@@ -10,9 +10,11 @@ import torch
 
 from vacli.recipe import Training
 from vacli.sequences.dataset import Batch, Standardiser, WindowDataset
-from vacli.training.ahead import ahead
+from vacli.threads import mapped
 from vacli.training.distributed import World
 from vacli.training.disturb import disturb
+
+AHEAD = 2  # batches that are read while one is used
 
 
 class WindowBatches:
@@ -38,7 +40,7 @@ class WindowBatches:
         order = np.random.default_rng([self._training.seed, number]).permutation(len(self._dataset))
         size = self._training.batch_windows
         chosen = [order[start : start + size] for start in range(0, len(order), size)]
-        for index, batch in enumerate(ahead(self._read, chosen)):
+        for index, batch in enumerate(mapped(self._read, chosen, AHEAD, AHEAD)):
             yield self._prepare(batch.to(self._world.device), number, index)
 
     def _read(self, chosen: np.ndarray) -> Batch:

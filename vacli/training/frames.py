@@ -12,6 +12,7 @@ import numpy as np
 from vacli.errors import LabelError, StoreError, UsageError
 from vacli.progress import Progress
 from vacli.store import VideoView
+from vacli.threads import mapped
 
 AHEAD = 2  # batches decoded while one is trained on
 CACHE_BLOCK = 256
@@ -128,13 +129,7 @@ def in_memory(
 
 def ahead(images: Images, batches: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(items, images) of each batch, in order, the next ones decoded meanwhile."""
-    with ThreadPoolExecutor(AHEAD) as pool:
-        waiting = [pool.submit(images, batch) for batch in batches[:AHEAD]]
-        for number, batch in enumerate(batches):
-            ready = waiting.pop(0).result()
-            if number + AHEAD < len(batches):
-                waiting.append(pool.submit(images, batches[number + AHEAD]))
-            yield batch, ready
+    return mapped(lambda batch: (batch, images(batch)), batches, AHEAD, AHEAD)
 
 
 def _share_of_sources(views: Sequence[VideoView], share: float, seed: int) -> list[VideoView]:

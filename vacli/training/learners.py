@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 from vacli import recipe
 from vacli.errors import UsageError
 from vacli.features.compact import CompactFace
@@ -13,7 +9,9 @@ from vacli.features.encoder_run import EncoderRun
 from vacli.features.weights import load_into, load_tensors
 from vacli.progress import Progress
 from vacli.training.finetune import Plan
+from vacli.training.learner import Learner, Request
 from vacli.training.tasks import CompactTask
+from vacli.training.vit_tasks import vit_learner
 
 COMPACT_PLAN = Plan(
     epochs=30,
@@ -25,33 +23,10 @@ COMPACT_PLAN = Plan(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """Which encoder, what for, and from where it starts."""
-
-    encoder: str
-    objective: str
-    weights: Path | None
-    from_scratch: bool
-    freeze_blocks: int | None
-    normalise: str
-
-
-@dataclass(frozen=True)
-class Learner:
-    """A task (an nn.Module), the plan that suits it and the record of the run."""
-
-    task: Any
-    plan: Plan
-    record: EncoderRun
-
-
 def learner(request: Request, progress: Progress) -> Learner:
     """Build what `request` asks for; loads weights, or fetches them, unless it starts from scratch."""
     if request.encoder == "compact":
         return _compact(request)
-    from vacli.training.vit_tasks import vit_learner
-
     return vit_learner(request, progress)
 
 

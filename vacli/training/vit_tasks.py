@@ -16,7 +16,7 @@ from vacli.features.weights import load_tensors
 from vacli.progress import Progress
 from vacli.training.augment import Distort, distort
 from vacli.training.finetune import Plan
-from vacli.training.learners import Learner, Request
+from vacli.training.learner import Learner, Request
 from vacli.training.masked import MaskedAutoencoder
 from vacli.training.tasks import single_frame_ccc
 

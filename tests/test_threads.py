@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from vacli.faces.pipeline import ahead, mapped
+from vacli.threads import ahead, mapped
 
 
 def test_items_come_in_order_and_all():

@@ -1,4 +1,4 @@
-"""Work on several frames at once, results in order: decoding, networks and encoders release the GIL."""
+"""Several things at once, results in order: decoding, networks, encoders and disks release the GIL."""
 
 from __future__ import annotations
 
