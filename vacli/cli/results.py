@@ -6,12 +6,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from vacli.cli import options
 from vacli.cli.console import Console, print_table
+from vacli.errors import InputError
+
+if TYPE_CHECKING:
+    from vacli.output.frame_table import FrameTable
 
 
 @click.command("evaluate", short_help="Scores of runs or predictions: CCC, intervals, tables.")
@@ -109,7 +113,12 @@ def predict(
     settings = step.PredictSettings(inputs=options.read_inputs(inputs), **chosen)
     with _opened(out) as stream:
         writer = SummaryWriter(stream) if summary else (JsonWriter if as_json else CsvWriter)(stream)
-        batch = step.run(settings, writer.write, console)
+
+        def write(table: FrameTable) -> None:
+            writer.write(table)
+            stream.flush()
+
+        batch = step.run(settings, write, console)
     if out is not None:
         console.say(
             f"{out}: {len(batch.done)} done" + (f", {len(batch.failed)} failed" if batch.failed else "")
@@ -185,18 +194,18 @@ def presets(name: str | None, assignments: tuple[str, ...]) -> None:
 
 @contextmanager
 def _opened(out: Path | None) -> Iterator[TextIO]:
-    """Stdout, or a file that has its name only when it is whole."""
+    """Stdout, or a file; what was written stays if the rest is interrupted."""
     if out is None:
         yield sys.stdout
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.part")
     try:
-        with open(partial, "w", encoding="utf-8", newline="") as stream:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with open(out, "w", encoding="utf-8", newline="") as stream:
             yield stream
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{out} cannot be written: {error.strerror}", hint="name another file with -o"
+        ) from None
 
 
 COMMANDS = (evaluate, predict, ablate, submit, presets, demo)
