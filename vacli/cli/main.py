@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -67,6 +68,8 @@ def run(arguments: list[str] | None = None) -> int:
     show = "--traceback" in arguments
     # Wherever it is written, `va align x --traceback` included, it belongs to the whole command.
     arguments = ["--traceback", *(a for a in arguments if a != "--traceback")] if show else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
     try:
         return va.main(arguments, prog_name="va", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
@@ -83,6 +86,8 @@ def run(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader had enough, as `head` has
         return 0
+    except OSError as error:
+        return _fail(_system_line(error), 1, show)
     except Exception as error:
         line = f"unexpected {type(error).__name__}: {error}; run it again with --traceback and report it"
         return _fail(" ".join(line.split()), 1, show)
@@ -92,6 +97,13 @@ def _usage_line(error: click.ClickException) -> str:
     text = " ".join(error.format_message().split())
     context: Any = getattr(error, "ctx", None)
     return f"{text} See `{context.command_path} --help`." if context else text
+
+
+def _system_line(error: OSError) -> str:
+    """What the system refused, and for which file, as far as it says."""
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    why = error.strerror or str(error) or type(error).__name__
+    return f"{where}{why}; see that the place exists, is writable and has room (--traceback tells more)"
 
 
 def _fail(line: str, code: int, show_traceback: bool = False) -> int:

@@ -38,7 +38,8 @@ def read_inputs(values: Sequence[str]) -> tuple[Path, ...]:
     paths: list[Path] = []
     for value in values:
         if value == "-":
-            paths += [Path(line.strip()) for line in sys.stdin if line.strip()]
+            lines = sys.stdin.buffer.read().splitlines()  # bytes: names need not be UTF-8
+            paths += [Path(os.fsdecode(line)) for line in lines if line.strip()]
         else:
             paths.append(Path(value))
     if not paths:

@@ -194,18 +194,28 @@ def presets(name: str | None, assignments: tuple[str, ...]) -> None:
 
 @contextmanager
 def _opened(out: Path | None) -> Iterator[TextIO]:
-    """Stdout, or a file; what was written stays if the rest is interrupted."""
+    """Stdout, or a file that takes its name at the end, with what was done if the rest is interrupted.
+
+    A file of that name stays as it was until then, and for good where there is nothing to replace it.
+    """
     if out is None:
         yield sys.stdout
         return
+    special = out.exists() and not out.is_file()  # a pipe or a device is written to, not replaced
+    partial = out if special else out.with_name(f"{out.name}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with open(out, "w", encoding="utf-8", newline="") as stream:
-            yield stream
+        stream = open(partial, "w", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115
     except OSError as error:
         raise InputError(
             f"{out} cannot be written: {error.strerror}", hint="name another file with -o"
         ) from None
+    try:
+        with stream:
+            yield stream
+    finally:
+        if not special:
+            partial.replace(out) if partial.stat().st_size else partial.unlink()
 
 
 COMMANDS = (evaluate, predict, ablate, submit, presets, demo)

@@ -14,10 +14,12 @@ class CsvWriter:
 
     def __init__(self, out: TextIO) -> None:
         self._writer = csv.writer(out, lineterminator="\n")
-        self._writer.writerow(COLUMNS)
+        self._header = [COLUMNS]
 
     def write(self, table: FrameTable) -> None:
-        """Append the rows of one table."""
+        """Append the rows of one table, the first one below the header."""
+        self._writer.writerows(self._header)
+        self._header = []
         self._writer.writerows(table.rows())
 
 
