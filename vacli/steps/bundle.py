@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from vacli.errors import RunError
+from vacli.errors import RunError, UsageError
 from vacli.features.encoder_run import RECORD, read_encoder_run
 from vacli.features.weights import PACKAGE, WEIGHTS, load_tensors
 from vacli.inference import DATA, FEATURES, FOLD, NORMALISATION, RECIPE
@@ -38,14 +39,25 @@ def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
             f"{settings.run}: no trained run in there", hint="name the folder that `va train` wrote"
         )
     target = settings.out / "compact"
-    shutil.rmtree(target, ignore_errors=True)
-    for member in members:
-        place = target if single else target / member.name
-        place.mkdir(parents=True)
-        for name in KEPT:
-            shutil.copyfile(member / name, place / name)
-        _shrink(member / RUN_WEIGHTS, place / RUN_WEIGHTS, progress)
+    if target.resolve() == settings.run.resolve():
+        raise UsageError(f"{target} is the run itself, which must stay", hint="name another folder with -o")
+    settings.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=settings.out) as scratch:
+        made = Path(scratch) / "compact"
+        for member in members:
+            _bundle(member, made if single else made / member.name, progress)
+        shutil.rmtree(target, ignore_errors=True)
+        made.rename(target)
     return target
+
+
+def _bundle(member: Path, place: Path, progress: Progress) -> None:
+    place.mkdir(parents=True)
+    for name in KEPT:
+        if not (member / name).is_file():
+            raise RunError(f"{member} has no {name}", hint="let `va train` finish it, with --resume")
+        shutil.copyfile(member / name, place / name)
+    _shrink(member / RUN_WEIGHTS, place / RUN_WEIGHTS, progress)
 
 
 def _shrink(source: Path, target: Path, progress: Progress) -> Path:

@@ -1,0 +1,48 @@
+"""A bundle is a smaller copy: the run that it is made from stays, whatever happens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from vacli.errors import RunError, UsageError
+from vacli.steps.bundle import KEPT, BundleSettings, run
+
+WEIGHTS = {"net": np.float32([1, 0.5]), "steps": np.int64([7])}
+
+
+@pytest.fixture
+def trained(tmp_path):
+    folder = tmp_path / "runs" / "compact"
+    for member in ("fold_1", "fold_2"):
+        (folder / member).mkdir(parents=True)
+        for name in KEPT:
+            (folder / member / name).write_text(name)
+        save_file(WEIGHTS, folder / member / "weights.safetensors")
+        (folder / member / "last.safetensors").write_text("to resume from")
+    return folder
+
+
+def test_folds_in_half_precision(tmp_path, trained):
+    made = run(BundleSettings(trained, tmp_path / "package"))
+    assert made == tmp_path / "package" / "compact"
+    for member in ("fold_1", "fold_2"):
+        assert sorted(p.name for p in (made / member).iterdir()) == sorted([*KEPT, "weights.safetensors"])
+        kept = load_file(made / member / "weights.safetensors")
+        assert (kept["net"].dtype, kept["steps"].dtype) == (np.float16, np.int64)
+    assert [p.name for p in made.parent.iterdir()] == ["compact"]
+
+
+def test_a_run_is_never_replaced_by_its_own_bundle(trained):
+    with pytest.raises(UsageError, match="the run itself"):
+        run(BundleSettings(trained, trained.parent))
+    assert (trained / "fold_2" / "last.safetensors").is_file()
+
+
+def test_a_run_that_is_not_whole_leaves_the_bundle_before_it(tmp_path, trained):
+    made = run(BundleSettings(trained, tmp_path / "package"))
+    (trained / "fold_2" / KEPT[-1]).unlink()
+    with pytest.raises(RunError, match="has no"):
+        run(BundleSettings(trained, tmp_path / "package"))
+    assert (made / "fold_2" / KEPT[-1]).is_file()
