@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from vacli.errors import InputError
 from vacli.media.synthetic import write_demo_clip
 from vacli.output import plot
 from vacli.output.frame_table import COLUMNS, FrameTable
 from vacli.output.tables import CsvWriter
 from vacli.progress import Progress, Quiet
 from vacli.steps import align, extract_audio, extract_visual, predict
+from vacli.steps.batch import Batch
 
 SHOWN = ("frame", "time_s", "valence", "arousal", "valence_sd", "arousal_sd", "modality")
 ROWS = 8
@@ -40,11 +42,11 @@ def run(settings: DemoSettings, progress: Progress = Quiet()) -> DemoResult:
     clip, store = out / "demo.mp4", out / "demo.zarr"
     write_demo_clip(clip)
     progress.say(f"{clip}: a clip of a photographed face and a synthetic voice")
-    align.run(align.AlignSettings(inputs=(clip,), store=store, force=True), progress)
-    extract_visual.run(
-        extract_visual.ExtractVisualSettings(inputs=(store,), store=store, feature="compact"), progress
-    )
-    extract_audio.run(extract_audio.ExtractAudioSettings(inputs=(store,), store=store), progress)
+    _all_done(align.run(align.AlignSettings(inputs=(clip,), store=store, force=True), progress))
+    faces = extract_visual.ExtractVisualSettings(inputs=(store,), store=store, feature="compact", force=True)
+    _all_done(extract_visual.run(faces, progress))
+    sound = extract_audio.ExtractAudioSettings(inputs=(store,), store=store, force=True)
+    _all_done(extract_audio.run(sound, progress))
     table = _predict(clip, out / "demo.csv", progress)
     plot.trajectory(out / "demo.png", "demo.mp4", _curves(table))
     files = [
@@ -58,10 +60,16 @@ def run(settings: DemoSettings, progress: Progress = Quiet()) -> DemoResult:
 
 def _predict(clip: Path, path: Path, progress: Progress) -> FrameTable:
     tables: list[FrameTable] = []
-    predict.run(predict.PredictSettings(inputs=(clip,)), tables.append, progress)
+    _all_done(predict.run(predict.PredictSettings(inputs=(clip,)), tables.append, progress))
     with open(path, "w", encoding="utf-8", newline="") as stream:
         CsvWriter(stream).write(tables[0])
     return tables[0]
+
+
+def _all_done(batch: Batch) -> None:
+    """Raises InputError where a step of the line failed."""
+    for failure in batch.failed:
+        raise InputError(failure.reason)
 
 
 def _curves(table: FrameTable) -> plot.Curves:
