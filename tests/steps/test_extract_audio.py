@@ -9,7 +9,7 @@ import pytest
 from synth.clips import Clip, steady, uneven, write_clip
 from synth.sounds import RATE_HZ, noise, voice
 
-from vacli.errors import InputError, StoreError, UsageError, WeightsError
+from vacli.errors import StoreError, UsageError, WeightsError
 from vacli.features.flags import MISSING, PADDED, SILENT
 from vacli.progress import Quiet
 from vacli.steps.extract_audio import ExtractAudioSettings, run
@@ -174,8 +174,6 @@ def test_requests_that_make_no_sense(tmp_path, out):
         extract(path, store=out, features=("egemap",))
     with pytest.raises(UsageError, match="no store to write to"):
         extract(path)
-    with pytest.raises(InputError, match="no such file"):
-        extract(tmp_path / "none.wav", store=out)
     Store.open_or_create(tmp_path / "other.zarr")
     with pytest.raises(UsageError, match="stored with their video"):
         extract(tmp_path / "other.zarr", store=out)
@@ -183,6 +181,13 @@ def test_requests_that_make_no_sense(tmp_path, out):
         shutil.copytree(tmp_path / "other.zarr", tmp_path / "broken.zarr")
         (tmp_path / "broken.zarr" / "zarr.json").write_text("{}")
         extract(tmp_path / "broken.zarr")
+
+
+def test_a_path_that_is_not_there_does_not_stop_the_others(tmp_path, out):
+    path = write_wav(tmp_path / "a.wav", noise(0.3))
+    batch = run(ExtractAudioSettings(inputs=(tmp_path / "none.wav", path), store=out, features=("mfcc39",)))
+    assert [failure.name for failure in batch.failed] == [str(tmp_path / "none.wav")]
+    assert batch.done == ["a.wav"]
 
 
 def test_real_clips(clips, out):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -81,3 +83,9 @@ def test_runs_end_where_the_face_changes():
     values[rows, 0] = [0, 3, 100, 103]
     interpolate(values, rows, usable, np.arange(8.0))
     assert values[:, 0].tolist() == [0, 1, 2, 3, 100, 101, 102, 103]
+
+
+def test_a_clip_that_is_not_there_is_a_failure(tmp_path, store, settings):
+    result = run(replace(settings(), inputs=(store, tmp_path / "none.mp4")))
+    assert [failure.name for failure in result.failed] == [str(tmp_path / "none.mp4")]
+    assert result.done == ["clip0", "clip1"]

@@ -68,14 +68,17 @@ def run(settings: ExtractAudioSettings, progress: Progress = Quiet()) -> Batch:
     stores = [path for path in settings.inputs if (path / "zarr.json").is_file()]
     store = _target(settings, stores)
     recordings = _behind(store) if stores else []
-    recordings += _named([path for path in settings.inputs if path not in stores])
+    batch = Batch(store.path)
+    recordings += _named([path for path in settings.inputs if path not in stores], batch, progress)
     listening = _Listening(store, extractors, settings.force, progress)
-    return _all_at_once(listening, recordings, settings.workers or os.cpu_count() or 1)
+    return _all_at_once(listening, recordings, settings.workers or os.cpu_count() or 1, batch)
 
 
-def _all_at_once(listening: _Listening, recordings: Sequence[_Recording], workers: int) -> Batch:
+def _all_at_once(
+    listening: _Listening, recordings: Sequence[_Recording], workers: int, batch: Batch
+) -> Batch:
     """Work on several recordings at a time; results are told in the order of the inputs."""
-    batch, progress = Batch(listening.store.path), listening.progress
+    progress = listening.progress
     pool = ThreadPoolExecutor(workers)
     try:
         results = {r: pool.submit(listening.work, r) for r in recordings}
@@ -175,13 +178,19 @@ def _behind(store: Store) -> list[_Recording]:
     return [_Recording(Path(path), tuple(ids)) for path, ids in sorted(videos.items())]
 
 
-def _named(paths: Sequence[Path]) -> list[_Recording]:
-    """The recordings that the user named."""
-    media = find_media(paths) if paths else []
-    recordings = [_Recording(found.path) for found in media if found.kind in WITH_SOUND]
-    if paths and not recordings:
-        raise InputError(f"{paths[0]}: holds no recording with sound")
-    return recordings
+def _named(paths: Sequence[Path], batch: Batch, progress: Progress) -> list[_Recording]:
+    """The recordings that the user named; a path that holds none is noted as failed."""
+    recordings: dict[Path, _Recording] = {}
+    for path in paths:
+        try:
+            media = [found.path for found in find_media([path]) if found.kind in WITH_SOUND]
+            if not media:
+                raise InputError(f"{path}: holds no recording with sound")
+        except InputError as error:
+            batch.fail(str(path), error, progress)
+        else:
+            recordings |= {found.resolve(): _Recording(found) for found in media}
+    return list(recordings.values())
 
 
 def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) -> Any:

@@ -47,10 +47,10 @@ def run(settings: ExtractVisualSettings, progress: Progress = Quiet()) -> Batch:
     """Add a visual feature to every video of a store; frames without a face get NaN and a flag."""
     if settings.every < 1:
         raise UsageError(f"--every {settings.every}: must be 1 or more")
-    store = Store.open(_store_path(settings, progress))
+    batch = _aligned(settings, progress)
+    store = Store.open(batch.out)
     extractor = _extractor(settings, progress)
     spec = replace(extractor.spec, settings={**extractor.spec.settings, "every": settings.every})
-    batch = Batch(store.path)
 
     def work(view: VideoView) -> str:
         if _complete(view, spec, settings.force):
@@ -158,8 +158,8 @@ def _extractor(settings: ExtractVisualSettings, progress: Progress) -> Any:
     return TimmBackbone(settings.feature, **options)
 
 
-def _store_path(settings: ExtractVisualSettings, progress: Progress) -> Path:
-    """The store to work in; clips are aligned into it first."""
+def _aligned(settings: ExtractVisualSettings, progress: Progress) -> Batch:
+    """The store to work in; clips are aligned into it first, and those that fail are noted."""
     stores = [path for path in settings.inputs if (path / "zarr.json").is_file()]
     clips = tuple(path for path in settings.inputs if path not in stores)
     target = settings.store or (stores[0] if stores else None)
@@ -170,8 +170,9 @@ def _store_path(settings: ExtractVisualSettings, progress: Progress) -> Path:
             f"{stores[0]}: visual features are stored beside their faces",
             hint="leave out -o, or give one store",
         )
+    batch = Batch(target)
     if clips:
         from vacli.steps import align
 
-        align.run(align.AlignSettings(inputs=clips, store=target), progress)
-    return target
+        batch.failed += align.run(align.AlignSettings(inputs=clips, store=target), progress).failed
+    return batch
