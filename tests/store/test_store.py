@@ -173,3 +173,9 @@ def test_xarray_reads_the_store(store):
     tree = xarray.open_datatree(store.path, engine="zarr", consolidated=False)
     assert tree["clip/feature"]["mfcc39"].dims == ("frame", "mfcc39_dim")
     assert tree["clip"]["time"].dims == ("frame",)
+
+
+def test_a_place_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / ".s.zarr.work").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot be made"):
+        Store.open_or_create(tmp_path / "s.zarr")

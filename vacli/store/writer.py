@@ -20,6 +20,7 @@ from vacli.store import schema
 from vacli.store.reader import VideoView
 
 JsonDict = Mapping[str, Any]
+TRIES = 100  # at making a folder that others remove
 
 
 class Store:
@@ -161,11 +162,16 @@ class Store:
                 self._work.rmdir()
 
     def _make_place(self, stage: Path) -> None:
-        """Make the stage's folder; whoever finishes removes the one around it, so it may take two tries."""
-        while not stage.is_dir():
+        """Make the stage's folder; whoever finishes removes the one around it, so it may take a few tries."""
+        for _ in range(TRIES):
             with suppress(FileExistsError, FileNotFoundError):
                 self._work.mkdir(parents=True, exist_ok=True)
                 stage.mkdir()
+            if stage.is_dir():
+                return
+        raise StoreError(
+            f"{self._work} cannot be made", hint="choose a store in a folder that can be written to"
+        )
 
     @staticmethod
     def _owner() -> str:
