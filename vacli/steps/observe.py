@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from vacli.clock import SOUND_CLOCK_HZ, regular_times
 from vacli.errors import InputError
 from vacli.faces.align import enlarged
 from vacli.faces.choose import Presence, chosen
+from vacli.faces.detect import Detection
 from vacli.faces.follow import Face, FaceFrame, follow
 from vacli.faces.stills import Aligner
 from vacli.media.audio import Sound, read_sound
@@ -52,47 +53,64 @@ class Observation:
     features: Mapping[str, np.ndarray]
 
 
-@dataclass
-class FaceReader:
-    """Collects one person's faces and describes them in batches, so that no crops pile up."""
+class Describer:
+    """Describes faces in batches, whoever they are of, so that no crops pile up."""
 
-    extractors: Mapping[str, Any]
-    count: int
-    rows: FaceRows = field(init=False)
-    features: dict[str, np.ndarray] = field(init=False)
-    _crops: list[np.ndarray] = field(default_factory=list)
-    _places: list[int] = field(default_factory=list)
+    def __init__(self, extractors: Mapping[str, Any]) -> None:
+        self.extractors = extractors
+        self._waiting: list[tuple[np.ndarray, dict[str, list[np.ndarray]]]] = []
 
-    def __post_init__(self) -> None:
-        self.rows = FaceRows.nobody(self.count)
-        self.features = {
-            name: np.full((self.count, extractor.spec.dim), np.nan, np.float32)
-            for name, extractor in self.extractors.items()
-        }
-
-    def add(self, index: int, face: Face) -> None:
-        """Take the person's face in frame `index`."""
-        self.rows.found[index] = True
-        self.rows.score[index] = face.score
-        self.rows.box[index] = face.box
-        self.add_crop(index, face.crop)
-
-    def add_crop(self, index: int, crop: np.ndarray) -> None:
-        """Take an aligned face (224, 224, 3) uint8 as it is."""
-        self.rows.found[index] = True
-        self._crops.append(crop)
-        self._places.append(index)
-        if len(self._crops) == BATCH:
+    def add(self, crop: np.ndarray, rows: dict[str, list[np.ndarray]]) -> None:
+        """Append the features of a crop (224, 224, 3) uint8 to `rows`, at the latest with `flush`."""
+        self._waiting.append((crop, rows))
+        if len(self._waiting) == BATCH:
             self.flush()
 
     def flush(self) -> None:
         """Describe what has been collected."""
-        if self._crops:
-            crops = np.stack(self._crops)
+        if self._waiting:
+            crops = np.stack([crop for crop, _ in self._waiting])
             for name, extractor in self.extractors.items():
-                self.features[name][self._places] = extractor.extract(crops)
-        self._crops.clear()
-        self._places.clear()
+                for (_, rows), row in zip(self._waiting, extractor.extract(crops), strict=True):
+                    rows[name].append(row)
+        self._waiting.clear()
+
+
+class FaceReader:
+    """One person's faces among `count` frames; memory goes with the frames that the person is in."""
+
+    def __init__(self, describer: Describer, count: int) -> None:
+        self._describer, self._count = describer, count
+        self._places: list[int] = []
+        self._found: list[bool] = []
+        self._seen: list[tuple[float, ...]] = []
+        self._features: dict[str, list[np.ndarray]] = {name: [] for name in describer.extractors}
+
+    def add(self, index: int, crop: np.ndarray, face: Face | Detection | None, found: bool = True) -> None:
+        """Take an aligned face (224, 224, 3) uint8 of frame `index`; `face` tells where it was, if known."""
+        self._places.append(index)
+        self._found.append(found)
+        self._seen.append((np.nan,) * 5 if face is None else (face.score, *face.box))
+        self._describer.add(crop, self._features)
+
+    def rows(self) -> FaceRows:
+        """Where the faces were, a row a frame."""
+        rows = FaceRows.nobody(self._count)
+        if self._places:
+            seen = np.array(self._seen, np.float64)
+            rows.found[self._places] = self._found
+            rows.score[self._places], rows.box[self._places] = seen[:, 0], seen[:, 1:]
+        return rows
+
+    def features(self) -> dict[str, np.ndarray]:
+        """Feature -> (count, D) float32, NaN rows where there is no face."""
+        self._describer.flush()
+        made = {}
+        for name, extractor in self._describer.extractors.items():
+            made[name] = np.full((self._count, extractor.spec.dim), np.nan, np.float32)
+            if self._places:
+                made[name][self._places] = self._features[name]
+        return made
 
 
 @dataclass(frozen=True)
@@ -125,7 +143,7 @@ class Crowd:
     """Everybody in one video, each described as they come; who was wanted is known at the end."""
 
     def __init__(self, senses: Senses, count: int) -> None:
-        self._senses, self._count = senses, count
+        self._describer, self._count = Describer(senses.visual), count
         self._readers: dict[int, FaceReader] = {}
         self._areas: dict[int, float] = {}
         self._centres: dict[int, list[float]] = {}
@@ -134,8 +152,8 @@ class Crowd:
         """Take the faces of one frame."""
         for face in frame.faces:
             if face.track not in self._readers:
-                self._readers[face.track] = FaceReader(self._senses.visual, self._count)
-            self._readers[face.track].add(frame.index, face)
+                self._readers[face.track] = FaceReader(self._describer, self._count)
+            self._readers[face.track].add(frame.index, face.crop, face)
             left, top, right, bottom = (float(edge) for edge in face.box)
             self._areas[face.track] = self._areas.get(face.track, 0.0) + (right - left) * (bottom - top)
             self._centres.setdefault(face.track, []).append((left + right) / 2)
@@ -145,7 +163,7 @@ class Crowd:
         seen = [Presence(track, self._areas[track], float(np.mean(x))) for track, x in self._centres.items()]
         tracks = chosen(seen, choice)
         if not tracks:
-            return [(-1, FaceReader(self._senses.visual, self._count))]
+            return [(-1, FaceReader(self._describer, self._count))]
         return [(track, self._readers[track]) for track in tracks]
 
 
@@ -161,6 +179,8 @@ def observe_video(path: Path, look: Look, progress: Progress) -> list[Observatio
     if broken:
         progress.warn(f"{path}: {broken}; what was before is used")
     sound = read_sound(path)
+    if sound is not None and sound.broken:
+        progress.warn(f"{path}: {sound.broken}; the sound before it is used")
     return [
         _together(look.senses, times_s, reader, sound, person) for person, reader in crowd.wanted(look.face)
     ]
@@ -172,16 +192,16 @@ def observe_sound(path: Path, senses: Senses) -> Observation:
     if sound is None:
         raise InputError(f"{path} holds no sound")
     times_s = regular_times(max(1, round(sound.duration_s * SOUND_CLOCK_HZ)), SOUND_CLOCK_HZ)
-    return _together(senses, times_s, FaceReader(senses.visual, len(times_s)), sound)
+    return _together(senses, times_s, FaceReader(Describer(senses.visual), len(times_s)), sound)
 
 
 def observe_crops(path: Path, senses: Senses, progress: Progress) -> Observation:
     """A folder of aligned faces, a row a number, on a clock of 25 rows a second: it states none."""
     folder = CropFolder(path)
-    reader = FaceReader(senses.visual, len(folder))
+    reader = FaceReader(Describer(senses.visual), len(folder))
     with progress.task(path.name, len(folder.rows), "faces") as advance:
         for row, picture in folder:
-            reader.add_crop(row, enlarged(picture))
+            reader.add(row, enlarged(picture), None)
             advance(1)
     times_s = regular_times(len(folder), SOUND_CLOCK_HZ)
     return _together(senses, times_s, reader, None, person=0)
@@ -190,23 +210,19 @@ def observe_crops(path: Path, senses: Senses, progress: Progress) -> Observation
 def observe_still(path: Path, senses: Senses, aligner: Aligner) -> Observation:
     """A picture for itself: one row, aligned, or the whole picture where no face is found."""
     still = aligner.align(read_image(path))
-    reader = FaceReader(senses.visual, 1)
-    reader.add_crop(0, still.crop)
-    reader.rows.found[0] = still.face is not None
-    if still.face is not None:
-        reader.rows.score[0], reader.rows.box[0] = still.face.score, still.face.box
+    reader = FaceReader(Describer(senses.visual), 1)
+    reader.add(0, still.crop, still.face, found=still.face is not None)
     return _together(senses, np.zeros(1), reader, None, person=0 if still.face is not None else -1)
 
 
 def _together(
     senses: Senses, times_s: np.ndarray, reader: FaceReader, sound: Sound | None, person: int = -1
 ) -> Observation:
-    reader.flush()
     audio_ok, heard = senses.hear(sound, times_s)
     return Observation(
         times_s=times_s,
         person=person,
-        faces=reader.rows,
+        faces=reader.rows(),
         audio_ok=audio_ok,
-        features={**reader.features, **heard},
+        features={**reader.features(), **heard},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli import inference
-from vacli.errors import InputError, PackageMissing
+from vacli.errors import InputError, PackageMissing, RunError, StoreError
 from vacli.faces.choose import check_choice
 from vacli.faces.stills import Aligner
 from vacli.features.flags import MISSING
@@ -21,12 +22,13 @@ from vacli.progress import Progress, Quiet
 from vacli.recipe import Model
 from vacli.sequences.join import open_sequences
 from vacli.sequences.records import Sequence
-from vacli.spec import AUDIO, VISUAL
+from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps import observe
 from vacli.steps.batch import DONE, Batch, run_each
 from vacli.store import Store, VideoView
 
 Write = Callable[[FrameTable], None]
+FREE = frozenset({"dtype", "every"})  # settings that change a feature's precision, not its meaning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +54,20 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
     batch = Batch(model.path)
     stores = [path for path in settings.inputs if (path / "zarr.json").is_file()]
     for path in stores:
-        _predict_store(Store.open(path), model, write, batch, progress)
+        try:
+            _predict_store(Store.open(path), model, write, batch, progress)
+        except StoreError as error:
+            batch.fail(str(path), error, progress)
     media = list(_media(settings, stores, batch, progress))
     if media:
         look = observe.Look(senses(model, settings, progress), settings.face, settings.backend)
+        used = frozenset(k for k, v in ((VISUAL, look.senses.visual), (AUDIO, look.senses.audio)) if v)
 
         def work(item: MediaInput) -> str:
             for seen in _observations(item, look, progress):
                 sequence = _sequence(str(item.path), seen, model.recipe.model)
-                write(_table(str(item.path), seen, inference.predict_sequence(model, sequence, seen.times_s)))
+                predicted = inference.predict_sequence(model, sequence, seen.times_s)
+                write(_table(str(item.path), seen, predicted, used))
             return DONE
 
         run_each(batch, media, lambda item: str(item.path), work, progress)
@@ -77,7 +84,25 @@ def senses(model: inference.Run, settings: PredictSettings, progress: Progress) 
     except PackageMissing as error:
         progress.warn(f"the sound is left out: {error.one_line()}")
         audio = {}
+    for name, extractor in (visual | audio).items():
+        _check_made_alike(model, name, extractor.spec)
     return observe.Senses(visual, audio)
+
+
+def _check_made_alike(model: inference.Run, name: str, spec: FeatureSpec) -> None:
+    """Raises RunError where a feature would be made in another way than the run was trained on."""
+    trained, own = model.features.get(name, {}), json.loads(json.dumps(spec.attributes()))
+    settings = trained.get("settings", {})
+    other = [
+        key
+        for key in settings.keys() & own["settings"].keys() - FREE
+        if settings[key] != own["settings"][key]
+    ]
+    if trained and (other or trained["version"] != own["version"]):
+        raise RunError(
+            f"{model.path} was trained on {name} with other {', '.join(sorted(other)) or 'version'}",
+            hint="give --weights with what `va extract-visual` was given, or predict from a store",
+        )
 
 
 def _observations(media: MediaInput, look: observe.Look, progress: Progress) -> list[observe.Observation]:
@@ -94,6 +119,7 @@ def _media(
     settings: PredictSettings, stores: list[Path], batch: Batch, progress: Progress
 ) -> Iterator[MediaInput]:
     """What the inputs lead to; pictures only with `stills`, and then nothing else."""
+    told: set[Path] = set()
     for path in settings.inputs:
         if path in stores:
             continue
@@ -105,7 +131,8 @@ def _media(
         except InputError as error:
             batch.fail(str(path), error, progress)
         else:
-            yield from fitting
+            yield from (m for m in fitting if m.path.resolve() not in told)
+            told |= {m.path.resolve() for m in fitting}
 
 
 def _unfitting(path: Path, stills: bool) -> InputError:
@@ -124,7 +151,10 @@ def _sequence(name: str, seen: observe.Observation, model: Model) -> Sequence:
     return Sequence(video=name, times_s=seen.times_s, streams=streams)
 
 
-def _table(name: str, seen: observe.Observation, predicted: inference.Trajectory) -> FrameTable:
+def _table(
+    name: str, seen: observe.Observation, predicted: inference.Trajectory, used: frozenset[str]
+) -> FrameTable:
+    """`used` are the streams that the model was given; the others do not count for `modality`."""
     found, box = seen.faces.found, seen.faces.box
     spread = np.full_like(predicted.values, np.nan) if predicted.sd is None else predicted.sd
     columns = {
@@ -134,7 +164,7 @@ def _table(name: str, seen: observe.Observation, predicted: inference.Trajectory
         "arousal": predicted.values[:, 1],
         "face_ok": found,
         "audio_ok": seen.audio_ok,
-        "modality": modality(found, seen.audio_ok),
+        "modality": modality(found & (VISUAL in used), seen.audio_ok & (AUDIO in used)),
         "valence_sd": spread[:, 0],
         "arousal_sd": spread[:, 1],
         "face_score": seen.faces.score,
@@ -151,12 +181,13 @@ def _predict_store(
     store: Store, model: inference.Run, write: Write, batch: Batch, progress: Progress
 ) -> None:
     views = store.videos()
+    used = frozenset(stream.name for stream in model.recipe.model.streams)
     sequences = dict(zip((v.id for v in views), open_sequences(views, model.recipe.model), strict=True))
 
     def work(view: VideoView) -> str:
         sequence = sequences[view.id]
         predicted = inference.predict_sequence(model, sequence, view.times_s)
-        write(_table(view.id, _remembered(view, model.recipe.model), predicted))
+        write(_table(view.id, _remembered(view, model.recipe.model), predicted, used))
         return DONE
 
     run_each(batch, views, lambda view: view.id, work, progress)

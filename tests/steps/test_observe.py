@@ -1,0 +1,65 @@
+"""People of one recording are described in common batches and stay apart."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from vacli.faces.follow import Face, FaceFrame
+from vacli.steps.observe import Crowd, Describer, FaceReader, Senses
+
+
+class Mean:
+    """An extractor whose one value is the mean of the crop."""
+
+    spec = SimpleNamespace(dim=1)
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def extract(self, crops: np.ndarray) -> np.ndarray:
+        self.batches.append(len(crops))
+        return crops.reshape(len(crops), -1).mean(axis=1, keepdims=True).astype(np.float32)
+
+
+def face(track: int, value: int, left: float) -> Face:
+    box, points = np.float32([left, 0, left + 10 + track, 10]), np.zeros((5, 2), np.float32)
+    return Face(track, box, points, 0.9, np.full((224, 224, 3), value, np.uint8), 1.0, 10.0)
+
+
+@pytest.fixture
+def mean() -> Mean:
+    return Mean()
+
+
+def test_two_people_in_turns_keep_their_own_rows(mean):
+    crowd = Crowd(Senses({"mean": mean}, {}), count=100)
+    for index in range(0, 100, 2):
+        both = (face(0, index, 50.0), face(1, 200 - index, 0.0))
+        crowd.add(FaceFrame(index, index / 25, both))
+    for choice, track, sign, start in (("right", 0, 1, 0), ("left", 1, -1, 200), ("largest", 1, -1, 200)):
+        ((chosen, reader),) = crowd.wanted(choice)
+        assert chosen == track
+        values = reader.features()["mean"][:, 0]
+        np.testing.assert_array_equal(values[::2], start + sign * np.arange(0, 100, 2))
+        assert np.isnan(values[1::2]).all()
+        np.testing.assert_array_equal(reader.rows().found, np.arange(100) % 2 == 0)
+    assert mean.batches == [64, 36]
+
+
+def test_nobody_is_rows_without_a_face(mean):
+    crowd = Crowd(Senses({"mean": mean}, {}), count=3)
+    ((track, reader),) = crowd.wanted("largest")
+    assert track == -1
+    assert np.isnan(reader.features()["mean"]).all()
+    assert not reader.rows().found.any()
+    assert np.isnan(reader.rows().box).all()
+
+
+def test_a_picture_without_a_face_is_described_and_not_found(mean):
+    reader = FaceReader(Describer({"mean": mean}), 1)
+    reader.add(0, np.full((224, 224, 3), 7, np.uint8), None, found=False)
+    assert reader.features()["mean"].tolist() == [[7.0]]
+    assert not reader.rows().found[0]
