@@ -40,6 +40,11 @@ def run(settings: ComposeSettings, progress: Progress = Quiet()) -> Batch:
     """Write `sequences` composed videos with features and labels; the same seed gives the same store."""
     faces = _faces(Store.open(settings.faces))
     speakers = _speakers(Store.open(settings.voices), progress)
+    if len(speakers) < settings.groups:
+        raise StoreError(
+            f"store {settings.voices} has {len(speakers)} speakers for {settings.groups} groups",
+            hint="run `va corpus ravdess` or `va corpus emodb` first",
+        )
     specs = _specs(settings)
     store = Store.open_or_create(settings.store)
     batch = Batch(settings.store)
@@ -48,12 +53,15 @@ def run(settings: ComposeSettings, progress: Progress = Quiet()) -> Batch:
             group = number % settings.groups
             video = f"mix-{number:05d}"
             if video in store and store.video(video).has("label"):
+                _check_same_seed(store.video(video), settings.seed)
                 batch.skipped.append(video)
             else:
                 rng = np.random.default_rng([settings.seed, number])
                 own = _group(faces, group, settings.groups)
                 voices = _one_speaker(speakers, group, settings.groups, rng)
-                _write(store, video, compose(own, voices, settings.mixture, rng), specs, f"group-{group}")
+                made = compose(own, voices, settings.mixture, rng)
+                attributes = {"split": "", "subject": f"group-{group}", "mapped": True, "seed": settings.seed}
+                _write(store, video, made, specs, attributes)
                 batch.done.append(video)
             advance(1)
     return batch
@@ -77,9 +85,9 @@ def _labels(view: VideoView) -> np.ndarray:
 
 
 def _speakers(store: Store, progress: Progress) -> dict[str, list[Voice]]:
-    """Utterances by speaker; rows that are not finite are left out of a voice's end."""
+    """Labelled utterances by speaker."""
     found: dict[str, list[Voice]] = {}
-    views = store.videos()
+    views = [v for v in store.videos() if v.has("label") and v.part_attrs("label").get("subject")]
     with progress.task("read voices", len(views), "files") as advance:
         for view in views:
             features = {name: view.feature(name)[0].astype(np.float32) for name in VOICE_FEATURES}
@@ -109,12 +117,19 @@ def _specs(settings: ComposeSettings) -> dict[str, dict]:
     return {FACE_FEATURE: face} | {name: voice.part_attrs(f"feature/{name}") for name in VOICE_FEATURES}
 
 
-def _write(store: Store, video: str, made: Composed, specs: dict[str, dict], subject: str) -> None:
+def _check_same_seed(view: VideoView, seed: int) -> None:
+    if view.part_attrs("label").get("seed") != seed:
+        raise StoreError(f"{view.path} was composed with another seed", hint="name a new store with -o")
+
+
+def _write(
+    store: Store, video: str, made: Composed, specs: dict[str, dict], attributes: dict[str, object]
+) -> None:
     times = regular_times(len(made.labels), SOUND_CLOCK_HZ)
     store.add_video(video, times, source={"name": video}, stream={"kind": "composed"})
     for name, values in {FACE_FEATURE: made.face, **made.voice}.items():
         missing = np.isnan(values).any(axis=1)
         store.put_feature(video, specs[name], values, (missing * MISSING).astype(np.uint8))
-    with store.stage(video, "label", {"split": "", "subject": subject, "mapped": True}) as writer:
+    with store.stage(video, "label", attributes) as writer:
         writer.append("valence", made.labels[:, 0])
         writer.append("arousal", made.labels[:, 1])
