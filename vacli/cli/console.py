@@ -100,7 +100,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in header:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=not table.columns)  # a name stays in one piece
     for row in rows:
         table.add_row(*row)
     RichConsole().print(table, markup=False)

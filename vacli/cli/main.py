@@ -81,7 +81,7 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail(error.one_line(), error.exit_code, show)
     except (KeyboardInterrupt, click.Abort):
         return _fail(
-            "interrupted; what was complete is kept, the same command goes on from there", INTERRUPTED
+            "interrupted; what was complete is kept, run the same command again to finish", INTERRUPTED
         )
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader had enough, as `head` has
