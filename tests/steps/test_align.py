@@ -9,6 +9,7 @@ from synth.faces import portrait, scene, somebody_else, write_video
 
 from vacli.errors import UsageError
 from vacli.progress import Quiet
+from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps.align import AlignSettings, run
 from vacli.store import Store
 
@@ -72,6 +73,16 @@ def test_what_is_complete_is_skipped_and_other_settings_need_force(tmp_path, vid
     batch, store, _ = align(tmp_path, video, crops=False, force=True)
     assert batch.done == [str(video)]
     assert not store.video("anna").has_crops()
+
+
+def test_new_faces_make_descriptions_of_the_old_ones_go(tmp_path, video):
+    _, store, _ = align(tmp_path, video)
+    flags = np.zeros(8, np.uint8)
+    for name, modality in (("seen", VISUAL), ("heard", AUDIO)):
+        spec = FeatureSpec(name=name, version="1", modality=modality, dim=2).attributes()
+        store.put_feature("anna", spec, np.zeros((8, 2), np.float32), flags)
+    align(tmp_path, video, force=True)
+    assert store.video("anna").feature_names() == ["heard"]
 
 
 def test_all_makes_an_entry_a_person_and_sides_are_named(tmp_path):

@@ -68,6 +68,15 @@ def test_a_store_without_crops_says_which_command_makes_them(tmp_path, settings)
     assert "va align" in run(asked).failed[0].reason
 
 
+def test_sound_alone_gets_flagged_rows(store, settings):
+    made = Store.open(store)
+    made.add_video("voice", np.arange(5) / 25, source={"sha256": "v"}, stream={"container": "wav", "audio": {}})
+    assert not run(settings()).failed
+    values, flags = made.video("voice").feature("compact")
+    assert np.isnan(values).all()
+    assert (flags == MISSING).all()
+
+
 def test_sound_features_and_bad_steps_are_usage_errors(store):
     with pytest.raises(UsageError, match="describes sound"):
         run(ExtractVisualSettings(inputs=(store,), feature="mfcc39"))

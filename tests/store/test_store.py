@@ -56,6 +56,14 @@ def test_feature_round_trip_and_replacement(store):
     assert store.video("clip").feature_names() == ["mfcc39"]
 
 
+def test_a_dropped_feature_is_gone_with_its_flags(store):
+    store.put_feature("clip", SPEC, np.ones((4, 3), np.float32), np.zeros(4, np.uint8))
+    store.drop_feature("clip", "mfcc39")
+    assert store.video("clip").feature_names() == []
+    assert not store.video("clip").has("flag/mfcc39")
+    assert sorted(p.name for p in store.path.parent.iterdir()) == ["s.zarr"]
+
+
 def test_feature_of_the_wrong_length_is_refused(store):
     with pytest.raises(StoreError, match=r"\(4, 3\)"):
         store.put_feature("clip", SPEC, np.zeros((3, 3), np.float32), np.zeros(3, np.uint8))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
-from vacli.errors import UsageError
+from vacli.errors import StoreError, UsageError
 
 DEFAULT_STORE = "feats.zarr"
 
@@ -59,18 +58,10 @@ def is_store(path: Path) -> bool:
 
 def store_for(paths: Sequence[Path], out: Path | None) -> Path:
     """Where a step writes: `--out`, else the store that it reads, else the default store."""
+    for path in paths:
+        if path.suffix == ".zarr" and not path.exists():
+            raise StoreError(f"no store at {path}", hint="check its name; `va align` makes one with -o")
     if out is not None:
         return out
     named = [path for path in paths if is_store(path)]
     return named[0] if named else default_store()
-
-
-def with_options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Several option decorators as one, listed in the order of the help text."""
-
-    def apply(function: Any) -> Any:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return apply

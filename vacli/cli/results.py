@@ -12,7 +12,7 @@ import click
 
 from vacli.cli import options
 from vacli.cli.console import Console, print_table
-from vacli.errors import InputError
+from vacli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from vacli.output.frame_table import FrameTable
@@ -109,6 +109,8 @@ def predict(
     from vacli.output.tables import CsvWriter, JsonWriter, SummaryWriter
     from vacli.steps import predict as step
 
+    if summary and as_json:
+        raise UsageError("--summary is a CSV table", hint="leave out --json")
     console = Console()
     settings = step.PredictSettings(inputs=options.read_inputs(inputs), **chosen)
     with _opened(out) as stream:

@@ -53,6 +53,10 @@ def run(settings: ExtractVisualSettings, progress: Progress = Quiet()) -> Batch:
     spec = replace(extractor.spec, settings={**extractor.spec.settings, "every": settings.every})
 
     def work(view: VideoView) -> str:
+        if _is_sound_alone(view) and not view.has("face"):
+            nothing = np.full((len(view.times_s), spec.dim), np.nan, np.float32)
+            store.put_feature(view.id, spec.attributes(), nothing, np.full(len(nothing), MISSING, np.uint8))
+            return DONE
         if _complete(view, spec, settings.force):
             return SKIPPED
         values, flags = _features(view, extractor, settings.every, progress)
@@ -123,6 +127,12 @@ def _crop_blocks(view: VideoView, rows: np.ndarray, block: int) -> Iterator[tupl
             crops = following.result()
             following = pool.submit(read, parts[number]) if number < len(parts) else None
             yield part, crops
+
+
+def _is_sound_alone(view: VideoView) -> bool:
+    """Whether an entry was made from something without a picture."""
+    stream = view.attrs.get("stream", {})
+    return stream.get("kind") == "sound" or ("audio" in stream and "video" not in stream)
 
 
 def _complete(view: VideoView, spec: FeatureSpec, force: bool) -> bool:

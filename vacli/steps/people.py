@@ -12,6 +12,7 @@ import numpy as np
 
 from vacli.faces.choose import Presence
 from vacli.faces.follow import Face
+from vacli.spec import VISUAL
 from vacli.store import Store
 
 ROW = np.dtype(
@@ -94,6 +95,15 @@ def write_person(
         if attributes["settings"]["crops"]:
             for images in _blocks(count, recording, rows):
                 writer.append_images("crop", images)
+    _forget_descriptions(store, video)
+
+
+def _forget_descriptions(store: Store, video: str) -> None:
+    """Remove visual features: they describe the faces that were there before."""
+    view = store.video(video)
+    for name in view.feature_names():
+        if view.part_attrs(f"feature/{name}").get("modality") == VISUAL:
+            store.drop_feature(video, name)
 
 
 def _blocks(count: int, recording: Recording, rows: np.ndarray) -> Iterator[list[bytes | None]]:

@@ -8,7 +8,8 @@
 What has its final name is whole: parts are written beside the store and renamed into it.
 """
 
+from vacli.store.part import PartWriter
 from vacli.store.reader import VideoView
-from vacli.store.writer import PartWriter, Store
+from vacli.store.writer import Store
 
 __all__ = ["PartWriter", "Store", "VideoView"]

@@ -6,17 +6,16 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
 from vacli.errors import StoreError
 from vacli.store import schema
+from vacli.store.part import PartWriter, write_array
 from vacli.store.reader import VideoView
 
 JsonDict = Mapping[str, Any]
@@ -92,7 +91,7 @@ class Store:
         with self._staging(video_id) as stage:
             if video_id not in self:
                 group = schema.create_group(stage, {"source": dict(source), "stream": dict(stream)})
-                _write_array(group, "time", np.asarray(times_s, np.float64), ("frame",), {"units": "s"})
+                write_array(group, "time", np.asarray(times_s, np.float64), ("frame",), {"units": "s"})
                 with suppress(OSError):  # another process added it first
                     stage.rename(target)
         view = VideoView(target)
@@ -127,11 +126,17 @@ class Store:
             )
         with self._staging(f"{video_id}--{name}") as stage:
             group = schema.create_group(stage, {})
-            _write_array(group, "flag", flags.astype(np.uint8), ("frame",), {})
-            _write_array(group, "feature", values, ("frame", f"{name}_dim"), spec)
+            write_array(group, "flag", flags.astype(np.uint8), ("frame",), {})
+            write_array(group, "feature", values, ("frame", f"{name}_dim"), spec)
             for kind in ("flag", "feature"):  # the feature last: it says that both are there
                 self._ensure_group(view.path / kind)
                 self._place(stage / kind, view.path / kind / name)
+
+    def drop_feature(self, video_id: str, name: str) -> None:
+        """Remove a feature and its flags, as when the faces that it describes have been replaced."""
+        with self._staging(f"{video_id}--{name}--dropped") as aside:
+            for kind in ("feature", "flag"):
+                (self.path / video_id / kind / name).rename(aside / kind)
 
     def _ensure_group(self, path: Path) -> None:
         if not (path / "zarr.json").exists():
@@ -196,97 +201,3 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-@dataclass
-class _Column:
-    """An array that grows by whole chunks."""
-
-    array: zarr.Array
-    rows_a_chunk: int
-    pending: list[np.ndarray] = field(default_factory=list)
-    count: int = 0
-
-    def append(self, rows: np.ndarray) -> None:
-        self.pending.append(rows)
-        self.count += len(rows)
-        if self.count >= self.rows_a_chunk:
-            self.flush(self.count - self.count % self.rows_a_chunk)
-
-    def flush(self, count: int) -> None:
-        if not count:
-            return
-        rows = np.concatenate(self.pending)
-        start = self.array.shape[0]
-        self.array.resize((start + count, *self.array.shape[1:]))
-        self.array[start:] = rows[:count]
-        self.pending = [rows[count:]]
-        self.count -= count
-
-
-class PartWriter:
-    """Appends rows to the arrays of one part; memory stays flat."""
-
-    def __init__(self, group: zarr.Group) -> None:
-        self._group = group
-        self._columns: dict[str, _Column] = {}
-        self._bytes_written: dict[str, int] = {}
-
-    def append(self, name: str, rows: np.ndarray, *, dims: Sequence[str] = (), units: str = "") -> None:
-        """Append (k, ...) rows, one a frame, to array `name`; `dims` names the axes after the first."""
-        rows = np.asarray(rows)
-        self._column(name, rows, ("frame", *dims), units, schema.CHUNK_BYTES).append(rows)
-
-    def append_images(self, name: str, images: Sequence[bytes | None]) -> None:
-        """Append encoded images, one a frame, None where a frame has none (size 0)."""
-        sizes = np.array([len(image or b"") for image in images], np.int32)
-        written = self._bytes_written.get(name, 0)
-        starts = written + np.concatenate([[0], np.cumsum(sizes[:-1], dtype=np.int64)])
-        self._bytes_written[name] = written + int(sizes.sum())
-        self.append(f"{name}_start", starts.astype(np.int64)[: len(sizes)])
-        self.append(f"{name}_size", sizes)
-        data = np.frombuffer(b"".join(image or b"" for image in images), np.uint8)
-        self._column(name, data, (f"{name}_byte",), "", schema.CROP_CHUNK_BYTES).append(data)
-
-    def set(self, **attributes: Any) -> None:
-        """Add attributes to the part, such as what was found out while writing it."""
-        self._group.attrs.update(attributes)
-
-    def close(self) -> None:
-        """Write what is still pending."""
-        for column in self._columns.values():
-            column.flush(column.count)
-
-    def _column(self, name: str, rows: np.ndarray, dims: Sequence[str], units: str, limit: int) -> _Column:
-        if name not in self._columns:
-            count = schema.chunk_rows(rows.shape[1:], rows.dtype, limit)
-            count = min(count, 1 << 16) if len(dims) == 1 and dims[0] == "frame" else count
-            array = _create(self._group, name, (0, *rows.shape[1:]), count, rows.dtype, dims)
-            if units:
-                array.attrs["units"] = units
-            self._columns[name] = _Column(array, count)
-        return self._columns[name]
-
-
-def _create(
-    group: zarr.Group, name: str, shape: tuple[int, ...], rows: int, dtype: np.dtype, dims: Sequence[str]
-) -> zarr.Array:
-    raw = schema.is_number_noise(dtype, len(shape)) or dims[0].endswith("_byte")
-    return group.create_array(
-        name,
-        shape=shape,
-        chunks=(rows, *shape[1:]),
-        dtype=dtype,
-        dimension_names=list(dims),
-        compressors=None if raw else "auto",
-        fill_value=np.nan if dtype.kind == "f" else 0,
-    )
-
-
-def _write_array(
-    group: zarr.Group, name: str, values: np.ndarray, dims: Sequence[str], attrs: JsonDict
-) -> None:
-    rows = min(max(len(values), 1), schema.chunk_rows(values.shape[1:], values.dtype))
-    array = _create(group, name, values.shape, rows, values.dtype, dims)
-    array[...] = values
-    array.attrs.update(dict(attrs))

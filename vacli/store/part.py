@@ -1,0 +1,106 @@
+"""The arrays of one part, written row by row in whole chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import zarr
+
+from vacli.store import schema
+
+
+@dataclass
+class _Column:
+    """An array that grows by whole chunks."""
+
+    array: zarr.Array
+    rows_a_chunk: int
+    pending: list[np.ndarray] = field(default_factory=list)
+    count: int = 0
+
+    def append(self, rows: np.ndarray) -> None:
+        self.pending.append(rows)
+        self.count += len(rows)
+        if self.count >= self.rows_a_chunk:
+            self.flush(self.count - self.count % self.rows_a_chunk)
+
+    def flush(self, count: int) -> None:
+        if not count:
+            return
+        rows = np.concatenate(self.pending)
+        start = self.array.shape[0]
+        self.array.resize((start + count, *self.array.shape[1:]))
+        self.array[start:] = rows[:count]
+        self.pending = [rows[count:]]
+        self.count -= count
+
+
+class PartWriter:
+    """Appends rows to the arrays of one part; memory stays flat."""
+
+    def __init__(self, group: zarr.Group) -> None:
+        self._group = group
+        self._columns: dict[str, _Column] = {}
+        self._bytes_written: dict[str, int] = {}
+
+    def append(self, name: str, rows: np.ndarray, *, dims: Sequence[str] = (), units: str = "") -> None:
+        """Append (k, ...) rows, one a frame, to array `name`; `dims` names the axes after the first."""
+        rows = np.asarray(rows)
+        self._column(name, rows, ("frame", *dims), units, schema.CHUNK_BYTES).append(rows)
+
+    def append_images(self, name: str, images: Sequence[bytes | None]) -> None:
+        """Append encoded images, one a frame, None where a frame has none (size 0)."""
+        sizes = np.array([len(image or b"") for image in images], np.int32)
+        written = self._bytes_written.get(name, 0)
+        starts = written + np.concatenate([[0], np.cumsum(sizes[:-1], dtype=np.int64)])
+        self._bytes_written[name] = written + int(sizes.sum())
+        self.append(f"{name}_start", starts.astype(np.int64)[: len(sizes)])
+        self.append(f"{name}_size", sizes)
+        data = np.frombuffer(b"".join(image or b"" for image in images), np.uint8)
+        self._column(name, data, (f"{name}_byte",), "", schema.CROP_CHUNK_BYTES).append(data)
+
+    def set(self, **attributes: Any) -> None:
+        """Add attributes to the part, such as what was found out while writing it."""
+        self._group.attrs.update(attributes)
+
+    def close(self) -> None:
+        """Write what is still pending."""
+        for column in self._columns.values():
+            column.flush(column.count)
+
+    def _column(self, name: str, rows: np.ndarray, dims: Sequence[str], units: str, limit: int) -> _Column:
+        if name not in self._columns:
+            count = schema.chunk_rows(rows.shape[1:], rows.dtype, limit)
+            count = min(count, 1 << 16) if len(dims) == 1 and dims[0] == "frame" else count
+            array = _create(self._group, name, (0, *rows.shape[1:]), count, rows.dtype, dims)
+            if units:
+                array.attrs["units"] = units
+            self._columns[name] = _Column(array, count)
+        return self._columns[name]
+
+
+def _create(
+    group: zarr.Group, name: str, shape: tuple[int, ...], rows: int, dtype: np.dtype, dims: Sequence[str]
+) -> zarr.Array:
+    raw = schema.is_number_noise(dtype, len(shape)) or dims[0].endswith("_byte")
+    return group.create_array(
+        name,
+        shape=shape,
+        chunks=(rows, *shape[1:]),
+        dtype=dtype,
+        dimension_names=list(dims),
+        compressors=None if raw else "auto",
+        fill_value=np.nan if dtype.kind == "f" else 0,
+    )
+
+
+def write_array(
+    group: zarr.Group, name: str, values: np.ndarray, dims: Sequence[str], attrs: Mapping[str, Any]
+) -> None:
+    rows = min(max(len(values), 1), schema.chunk_rows(values.shape[1:], values.dtype))
+    array = _create(group, name, values.shape, rows, values.dtype, dims)
+    array[...] = values
+    array.attrs.update(dict(attrs))
