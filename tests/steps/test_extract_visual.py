@@ -70,7 +70,8 @@ def test_a_store_without_crops_says_which_command_makes_them(tmp_path, settings)
 
 def test_sound_alone_gets_flagged_rows(store, settings):
     made = Store.open(store)
-    made.add_video("voice", np.arange(5) / 25, source={"sha256": "v"}, stream={"container": "wav", "audio": {}})
+    times = np.arange(5) / 25
+    made.add_video("voice", times, source={"sha256": "v"}, stream={"container": "wav", "audio": {}})
     assert not run(settings()).failed
     values, flags = made.video("voice").feature("compact")
     assert np.isnan(values).all()
