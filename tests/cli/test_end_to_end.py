@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,22 @@ def va(*arguments: str, cwd: Path, stdin: str = "") -> str:
     return done.stdout
 
 
+@pytest.fixture
+def typed(tmp_path, capsys, monkeypatch):
+    """As `va`, in this process, which has the libraries loaded already."""
+    monkeypatch.chdir(tmp_path)
+
+    def type_in(*arguments: str, stdin: str = "") -> str:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        code = run(list(arguments))
+        captured = capsys.readouterr()
+        assert code == 0, captured.err
+        assert "\x1b" not in captured.out + captured.err
+        return captured.out
+
+    return type_in
+
+
 def rows_of(path: Path) -> list[dict[str, str]]:
     with open(path, newline="") as stream:
         return list(csv.DictReader(stream))
@@ -45,19 +62,19 @@ def write_labels(folder: Path, store: Path) -> None:
         (folder / f"{view.id}.csv").write_text("time_s,valence,arousal\n" + "\n".join(lines) + "\n")
 
 
-def test_seven_commands_on_real_clips(clips, tmp_path):
+def test_seven_commands_on_real_clips(clips, tmp_path, typed):
     for name in CLIPS:
         (tmp_path / "videos").mkdir(exist_ok=True)
         (tmp_path / "videos" / name).symlink_to(clips / name)
-    store = va("align", "videos", "-o", "s.zarr", cwd=tmp_path)
+    store = typed("align", "videos", "-o", "s.zarr")
     assert store == "s.zarr\n"
-    assert va("extract-visual", "-", cwd=tmp_path, stdin=store) == store
-    assert va("extract-audio", "-", cwd=tmp_path, stdin=store) == store
+    assert typed("extract-visual", "-", stdin=store) == store
+    assert typed("extract-audio", "-", stdin=store) == store
     write_labels(tmp_path / "labels", tmp_path / "s.zarr")
-    assert va("labels", "labels", "-", cwd=tmp_path, stdin=store) == store
-    tuned = va(
+    assert typed("labels", "labels", "-", stdin=store) == store
+    tuned = typed(
         "finetune-mae", "-", "--encoder", "compact", "--epochs", "1", "--every", "4", "-o", "runs/face",
-        cwd=tmp_path, stdin=store,
+        stdin=store,
     )  # fmt: skip
     assert tuned == "runs/face\n"
     small = (
@@ -68,10 +85,10 @@ def test_seven_commands_on_real_clips(clips, tmp_path):
         "--set",
         "window.stride_frames=25",
     )
-    trained = va("train", "-", "--temporal", "mamba", *small, "-o", "runs/a", cwd=tmp_path, stdin=store)
+    trained = typed("train", "-", "--temporal", "mamba", *small, "-o", "runs/a", stdin=store)
     assert trained == "runs/a\n"
-    assert "CCC" in va("evaluate", "runs/a", cwd=tmp_path)
-    va("predict", "videos", "--model", "runs/a", "-o", "va.csv", cwd=tmp_path)
+    assert "CCC" in typed("evaluate", "runs/a")
+    typed("predict", "videos", "--model", "runs/a", "-o", "va.csv")
     rows = rows_of(tmp_path / "va.csv")
     counted = {name[:2]: sum(Path(r["input"]).name == name for r in rows) for name in CLIPS}
     assert counted == FRAMES

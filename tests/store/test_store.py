@@ -13,6 +13,7 @@ import pytest
 import xarray
 import zarr
 from PIL import Image
+from synth.store_writer import write_one_video
 
 from vacli.errors import StoreError
 from vacli.spec import AUDIO, FeatureSpec
@@ -140,16 +141,12 @@ def test_other_times_under_the_same_name_are_refused(store):
         store.add_video("clip", TIMES[:3], source=SOURCE, stream={})
 
 
-def _write(path: str, name: str) -> None:
-    store = Store.open_or_create(path)
-    store.add_video(name, TIMES, source=SOURCE, stream={})
-    store.put_feature(name, SPEC, np.ones((4, 3), np.float32), np.zeros(4, np.uint8))
-
-
 def test_two_processes_write_one_store(tmp_path):
     context = multiprocessing.get_context("spawn")
     names = [f"v{i}" for i in range(4)]
-    workers = [context.Process(target=_write, args=(str(tmp_path / "s.zarr"), name)) for name in names]
+    workers = [
+        context.Process(target=write_one_video, args=(str(tmp_path / "s.zarr"), name)) for name in names
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:
