@@ -149,11 +149,12 @@ def test_folders_of_aligned_faces_are_taken_as_they_are(tmp_path):
     assert batch.skipped == [str(folder)]
 
 
-def test_aligned_faces_beside_their_video_use_its_clock(tmp_path, video):
-    folder = crop_folder(tmp_path / "cropped_aligned" / "anna", [1, 4])
+@pytest.mark.parametrize("trial", ["anna", "anna_left"])
+def test_aligned_faces_beside_their_video_use_its_clock(tmp_path, video, trial):
+    folder = crop_folder(tmp_path / "cropped_aligned" / trial, [1, 4])
     batch, store, progress = align(tmp_path, folder.parent, video)
     assert (batch.done, batch.skipped) == ([str(folder)], [str(video)])
-    view = store.video("anna")
+    view = store.video(trial)
     assert len(view.times_s) == 8
     assert np.flatnonzero(view.read("face/found")).tolist() == [0, 3]
     assert "its aligned faces are given" in progress.messages[0]

@@ -11,13 +11,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import numpy as np
 
 from vacli.errors import InputError
 from vacli.media.frame import Frame
 from vacli.media.probe import MediaInfo
+from vacli.media.reader import TimedReader
 from vacli.media.timeline import Timeline
 
 SILENCE_S = 60.0  # no decoder needs this long for one frame
@@ -31,7 +32,7 @@ def decoder_command(path: Path, backend: str) -> list[str]:
     return [sys.executable, "-m", "vacli.media.child", str(path), backend]
 
 
-class GuardedReader:
+class GuardedReader(TimedReader):
     """A `VideoReader` whose frames come from a child process.
 
     If the child dies or stays silent for `silence_s`, iteration ends and `broken` says so.
@@ -40,25 +41,8 @@ class GuardedReader:
     def __init__(
         self, info: MediaInfo, timeline: Timeline, command: list[str], silence_s: float = SILENCE_S
     ) -> None:
-        self.info = info
-        self.times_s = timeline.times_s
-        self.broken = timeline.broken
+        super().__init__(info, timeline)
         self._command, self._silence_s = command, silence_s
-        self._frames: Iterator[Frame] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        if self._frames is not None:
-            self._frames.close()
-
-    def __len__(self) -> int:
-        return len(self.times_s)
-
-    def __iter__(self) -> Iterator[Frame]:
-        self._frames = self._read()
-        return self._frames
 
     def _read(self) -> Iterator[Frame]:
         child = subprocess.Popen(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Self
 
 import av
 import numpy as np
@@ -11,32 +10,16 @@ import numpy as np
 from vacli.media.container import frames_of, opened, picture_stream
 from vacli.media.frame import Frame
 from vacli.media.probe import MediaInfo
+from vacli.media.reader import TimedReader
 from vacli.media.timeline import Timeline
 
 
-class PyavReader:
+class PyavReader(TimedReader):
     """A `VideoReader` on PyAV. Each iteration starts at the first frame; only one may run at a time."""
 
     def __init__(self, info: MediaInfo, timeline: Timeline) -> None:
-        self.info = info
-        self.times_s = timeline.times_s
-        self.broken = timeline.broken
+        super().__init__(info, timeline)
         self._timeline = timeline
-        self._frames: Iterator[Frame] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        if self._frames is not None:
-            self._frames.close()
-
-    def __len__(self) -> int:
-        return len(self.times_s)
-
-    def __iter__(self) -> Iterator[Frame]:
-        self._frames = self._read()
-        return self._frames
 
     def _read(self) -> Iterator[Frame]:
         lost = [self._timeline.broken] if self._timeline.broken else []

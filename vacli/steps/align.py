@@ -58,13 +58,14 @@ def run(settings: AlignSettings, progress: Progress = Quiet()) -> Batch:
     store, batch = Store.open_or_create(settings.store), Batch(settings.store)
     inputs = _found(settings.inputs, batch, progress)
     videos = {media.name: media.path for media in inputs if media.kind == "video"}
-    ready = {media.name for media in inputs if media.kind == "crops"}
+    crops = [media.name for media in inputs if media.kind == "crops"]
+    ready = {ready_crops.video_of(trial, videos) for trial in crops}
 
     def work(media: MediaInput) -> str:
         if media.kind == "crops":
             video = ready_crops.video_of(media.name, videos)
             return _take_crops(_Target(settings, store, progress), media, video)
-        if media.name in ready:
+        if media.path in ready:
             progress.say(f"{media.path}: not searched, its aligned faces are given")
             return SKIPPED
         return _align_video(_Target(settings, store, progress), media.path)

@@ -16,6 +16,7 @@ from vacli.features.registry import EXTRACTORS, create
 from vacli.progress import Progress, Quiet
 from vacli.spec import FeatureSpec
 from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps.recordings import has_feature
 from vacli.store import Store, VideoView
 
 VISUAL = ("mae-vit-l", "resnet50", "compact")
@@ -136,18 +137,9 @@ def _is_sound_alone(view: VideoView) -> bool:
 
 
 def _complete(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
-    part = f"feature/{spec.name}"
     if not view.has_crops():
         raise StoreError(f"{view.path} has no face crops", hint="run `va align` on its video first")
-    if force or not view.has(part):
-        return False
-    stored = view.part_attrs(part)
-    same = all(stored.get(key) == spec.attributes()[key] for key in ("version", "dim", "settings"))
-    if not same:
-        raise StoreError(
-            f"{view.path} has {spec.name} made with other settings", hint="give --force to redo it"
-        )
-    return True
+    return has_feature(view, spec, force)
 
 
 def _extractor(settings: ExtractVisualSettings, progress: Progress) -> Any:

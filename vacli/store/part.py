@@ -100,6 +100,7 @@ def _create(
 def write_array(
     group: zarr.Group, name: str, values: np.ndarray, dims: Sequence[str], attrs: Mapping[str, Any]
 ) -> None:
+    """Write a whole array (N, ...) at once; `dims` names its axes, `attrs` holds JSON values."""
     rows = min(max(len(values), 1), schema.chunk_rows(values.shape[1:], values.dtype))
     array = _create(group, name, values.shape, rows, values.dtype, dims)
     array[...] = values
