@@ -26,7 +26,7 @@ LAYERS = (
     ("media",),
     ("presets", "recipe_io", "metrics", "circumplex"),
     ("recipe",),
-    ("errors", "clock", "spec", "progress", "threads"),
+    ("errors", "clock", "spec", "progress", "threads", "compiled"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 TORCH_AT_TOP = ("models", "inference", "training", "features")

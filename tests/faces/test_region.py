@@ -6,7 +6,7 @@ from PIL import Image
 from synth.faces import portrait, scene
 
 from vacli.faces.detect import Detector
-from vacli.faces.region import INPUT_PX, MEAN_RGB, RegionDetector, cut_square
+from vacli.faces.region import RegionDetector
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +63,3 @@ def test_nobody_there_is_none(region):
 
 def test_somebody_far_from_the_box_is_none(region):
     assert region.near(scene((250, 120), zoom=0.6), np.float32([90, 80, 150, 160])) is None
-
-
-def test_a_square_across_the_border_is_filled_with_the_mean_colour():
-    white = np.full((50, 60, 3), 255, np.uint8)
-    square = cut_square(white, np.array([-20.0, -20.0]), 40.0)
-    assert square.shape == (INPUT_PX, INPUT_PX, 3)
-    assert tuple(square[5, 5]) == MEAN_RGB
-    assert tuple(square[-5, -5]) == (255, 255, 255)

@@ -11,7 +11,10 @@ import math
 import numpy as np
 from PIL import Image
 
+from vacli.faces.sample import Grid, resampled, similar
+
 SIDE_PX = 224
+UNFILTERED = 1.5  # up to here bilinear samples of a larger face alias too little to be seen
 TEMPLATE_112 = np.array(
     [
         [38.2946, 51.6963],
@@ -43,7 +46,7 @@ def umeyama(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 def warp(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """The aligned face. rgb: (H, W, 3) uint8; landmarks: (5, 2) pixels. Returns (224, 224, 3) uint8.
 
-    Bilinear, as is usual for these crops; a face larger than the crop is first reduced with an
+    Bilinear, as is usual for these crops; a face much larger than the crop is first reduced with an
     antialiasing filter. What lies outside the picture is black.
     """
     matrix = umeyama(landmarks, TEMPLATE_224)
@@ -63,18 +66,20 @@ def _warped(rgb: np.ndarray, seen: np.ndarray, inverse: np.ndarray, origin: np.n
     high = np.clip(np.ceil(seen.max(0) + margin), 0, limit).astype(int)
     if (high <= low).any():
         return np.zeros((SIDE_PX, SIDE_PX, 3), np.uint8)
-    window = Image.fromarray(np.ascontiguousarray(rgb[low[1] : high[1], low[0] : high[0]]))
-    size = np.array(window.size)
-    if shrink > 1:
-        window = window.resize(tuple(np.ceil(size / shrink).astype(int)), Image.Resampling.HAMMING)
-    ratio = np.array(window.size) / size
-    linear = inverse * ratio[:, np.newaxis]
-    offset = (origin - low) * ratio
-    coefficients = (*linear[0], offset[0], *linear[1], offset[1])
-    out = window.transform(
-        (SIDE_PX, SIDE_PX), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
-    )
-    return np.asarray(out)
+    window = np.ascontiguousarray(rgb[low[1] : high[1], low[0] : high[0]])
+    if shrink > UNFILTERED:
+        window = _reduced(window, shrink)
+        inverse, origin, low = inverse / shrink, origin / shrink, low / shrink
+    out = np.empty((SIDE_PX, SIDE_PX, 3), np.uint8)
+    similar(window, np.column_stack([inverse, origin - low]).astype(np.float32), out)
+    return out
+
+
+def _reduced(window: np.ndarray, shrink: float) -> np.ndarray:
+    """A picture (H, W, 3) uint8 made smaller by `shrink`, antialiased."""
+    rows, columns = (math.ceil(length / shrink) for length in window.shape[:2])
+    small = resampled(window, Grid(0, 0, shrink, rows, columns), np.zeros(3))
+    return (small + 0.5).clip(0, 255).transpose(1, 2, 0).astype(np.uint8, order="C")
 
 
 def enlarged(crop: np.ndarray) -> np.ndarray:

@@ -7,8 +7,11 @@ from there, so that a crop does not depend on how its face was found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -28,6 +31,8 @@ FINE_SEARCH_PX = 1280  # longer side of the picture that is searched once a seco
 COARSE_SEARCH_PX = 640  # ... and while somebody is missing
 LOOK_AHEAD_FRAMES = 4
 WORKERS = 2
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +65,33 @@ class FaceSettings:
     score_threshold: float = 0.9
 
 
-def follow(frames: Iterable[Frame], settings: FaceSettings = FaceSettings()) -> Iterator[FaceFrame]:
-    """The faces of each frame, in order. Frames are decoded ahead, crops made behind, in threads."""
-    follower = Follower(settings)
-    found = ((frame, follower.faces(frame)) for frame in ahead(frames, LOOK_AHEAD_FRAMES))
-    return mapped(_aligned, found, WORKERS, LOOK_AHEAD_FRAMES)
+def follow(
+    frames: Iterable[Frame],
+    settings: FaceSettings = FaceSettings(),
+    then: Callable[[FaceFrame], Made] = lambda frame: frame,
+) -> Iterator[Made]:
+    """The faces of each frame, in order, or what `then` makes of them.
+
+    Frames are decoded ahead, crops made behind, in threads; `then` runs there too.
+    """
+    found = Follower(settings).faces(ahead(frames, LOOK_AHEAD_FRAMES))
+    return mapped(lambda one: then(_aligned(*one)), found, WORKERS, LOOK_AHEAD_FRAMES)
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What is being looked for in a frame: known people, and, once a second, anybody."""
+
+    people: Mapping[Person, Future[Detection | None]]
+    anybody: Future[list[Detection]] | None
 
 
 class Follower:
-    """Finds everybody in one frame after another."""
+    """Finds everybody in one frame after another.
+
+    The network is the slowest part, so the next frame is looked at while one still is: around where people
+    were two frames before, whatever the number of cores, so that results do not depend on it.
+    """
 
     def __init__(self, settings: FaceSettings) -> None:
         self._detector = Detector(score_threshold=settings.score_threshold)
@@ -77,23 +100,51 @@ class Follower:
         self._people = People()
         self._searched_s = -np.inf
 
-    def faces(self, frame: Frame) -> list[tuple[int, Detection]]:
-        """Track and face of everybody in the frame, by track."""
-        if self._cuts.is_cut(frame.rgb):
-            self._people.forget_places()
-            self._searched_s = -np.inf
-        around = self._people.around(frame.time_s)
-        seen = self._followed(frame, around)
-        due = frame.time_s - self._searched_s >= SEARCH_EVERY_S
-        if due or len(seen) < max(len(around), 1):
-            self._search(frame, seen, FINE_SEARCH_PX if due else COARSE_SEARCH_PX)
-        if due:
-            self._searched_s = frame.time_s
-        return sorted((person.track, person.face) for person in seen)
+    def faces(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[tuple[int, Detection]]]]:
+        """Each frame with track and face of everybody in it, by track."""
+        waiting: deque[tuple[Frame, Sought]] = deque()
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for frame in frames:
+                cut = self._cuts.is_cut(frame.rgb)
+                done = len(waiting) if cut else len(waiting) - WORKERS + 1
+                ready = [self._finished(*waiting.popleft()) for _ in range(done)]
+                if cut:
+                    self._people.forget_places()
+                    self._searched_s = -np.inf
+                waiting.append((frame, self._started(frame, pool)))
+                yield from ready
+            for frame, sought in waiting:
+                yield self._finished(frame, sought)
 
-    def _followed(self, frame: Frame, around: list[Person]) -> list[Person]:
+    def _started(self, frame: Frame, pool: ThreadPoolExecutor) -> Sought:
+        anybody = None
+        if frame.time_s - self._searched_s >= SEARCH_EVERY_S:
+            anybody = pool.submit(searched, self._detector, frame.rgb, FINE_SEARCH_PX)
+            self._searched_s = frame.time_s
+        people = {
+            person: pool.submit(self._region.near, frame.rgb, person.face.box)
+            for person in self._people.known
+            if person.face is not None
+        }
+        return Sought(people, anybody)
+
+    def _finished(self, frame: Frame, sought: Sought) -> tuple[Frame, list[tuple[int, Detection]]]:
+        around = self._people.around(frame.time_s)
+        seen = self._followed(frame, around, sought.people)
+        if sought.anybody:
+            self._join(frame, seen, sought.anybody.result())
+        elif len(seen) < max(len(around), 1):
+            self._join(frame, seen, searched(self._detector, frame.rgb, COARSE_SEARCH_PX))
+        return frame, sorted((person.track, person.face) for person in seen)
+
+    def _followed(
+        self, frame: Frame, around: list[Person], sought: Mapping[Person, Future[Detection | None]]
+    ) -> list[Person]:
         """Those of `around` who are near where they were; two never share one face."""
-        found = {person: self._region.near(frame.rgb, person.face.box) for person in around}
+        found = {person: sought[person].result() if person in sought else None for person in around}
+        for person in around:
+            if found[person] is None:  # too far from where the person was two frames ago, or new since
+                found[person] = self._region.near(frame.rgb, person.face.box)
         order = sorted((p for p in around if found[p]), key=lambda p: -_kept_place(p, found[p]))
         own = without_repeats(found[person] for person in order)
         seen = [person for person in order if any(found[person] is face for face in own)]
@@ -101,13 +152,13 @@ class Follower:
             self._people.see(person, found[person], frame.time_s)
         return seen
 
-    def _search(self, frame: Frame, seen: list[Person], side_px: int) -> None:
-        """Look at the whole picture; whoever is found besides those `seen` joins them."""
+    def _join(self, frame: Frame, seen: list[Person], anybody: list[Detection]) -> None:
+        """Whoever was found in the whole picture besides those `seen` joins them."""
         rgb = frame.rgb
         for person in seen:
             person.looks.keep(look(warp(rgb, person.face.landmarks)))
         known = [person.face for person in seen]
-        strangers = without_repeats(searched(self._detector, rgb, side_px), known)
+        strangers = without_repeats(anybody, known)
         exact = (self._region.near(rgb, face.box) for face in strangers)
         fresh = without_repeats((face for face in exact if face), known)
         looks = [look(warp(rgb, face.landmarks)) for face in fresh]
@@ -130,8 +181,7 @@ def _kept_place(person: Person, found: Detection) -> float:
     return -float(np.hypot(*(found.centre - person.face.centre))) / found.size_px
 
 
-def _aligned(found: tuple[Frame, list[tuple[int, Detection]]]) -> FaceFrame:
-    frame, faces = found
+def _aligned(frame: Frame, faces: list[tuple[int, Detection]]) -> FaceFrame:
     return FaceFrame(frame.index, frame.time_s, tuple(_face(frame.rgb, *face) for face in faces))
 
 

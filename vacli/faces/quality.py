@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import types
 from PIL import Image
+
+from vacli.compiled import compiled
+
+LUMA = types.Array(types.uint8, 2, "C", readonly=True)
 
 
 def sharpness(crop: np.ndarray) -> float:
@@ -13,6 +18,18 @@ def sharpness(crop: np.ndarray) -> float:
     2000; luma by ITU-R BT.601. Taken on the aligned crop, so a face that is small in the picture counts as
     blurred as its enlarged crop is.
     """
-    luma = np.asarray(Image.fromarray(crop).convert("L")).astype(np.int16)
-    laplacian = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * luma[1:-1, 1:-1]
-    return float(laplacian.var(dtype=np.float32))
+    return _laplacian_variance(np.asarray(Image.fromarray(crop).convert("L")))
+
+
+@compiled(types.float64(LUMA), nogil=True)
+def _laplacian_variance(luma):
+    height, width = luma.shape
+    total = squares = 0
+    for y in range(1, height - 1):
+        above, here, below = luma[y - 1], luma[y], luma[y + 1]
+        for x in range(1, width - 1):
+            value = np.int64(above[x]) + below[x] + here[x - 1] + here[x + 1] - 4 * np.int64(here[x])
+            total += value
+            squares += value * value
+    count = (height - 2) * (width - 2)
+    return squares / count - (total / count) ** 2

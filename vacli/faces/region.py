@@ -13,22 +13,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import onnxruntime
-from PIL import Image
 
 from vacli.faces.detect import (
+    MEAN_BGR,
     Detection,
     anchor_table,
     boxes_from_offsets,
     landmarks_from_offsets,
-    network_input,
     overlap,
     suppress,
 )
 from vacli.faces.network import coarse_session
+from vacli.faces.sample import Grid, resampled
 
 FACE_PX = 224  # longer side of the face's box in the detector's input
-INPUT_PX = 288
-MEAN_RGB = (127, 117, 104)  # becomes zero in the network's input, like its own padding
+INPUT_PX = 256
+MEAN_RGB = np.array(MEAN_BGR[::-1])
 VOTER_OVERLAP = 0.5
 LOWEST_OVERLAP = 0.2  # with the box before, for it to be the same face
 
@@ -49,7 +49,7 @@ class RegionDetector:
         side = float(max(box[2] - box[0], box[3] - box[1])) * INPUT_PX / FACE_PX
         corner = (box[:2] + box[2:] - side) / 2
         scale = side / INPUT_PX
-        faces = self._faces(cut_square(rgb, corner, side))
+        faces = self._faces(_network_input(rgb, corner, side))
         placed = [face.placed(scale, (float(corner[0]), float(corner[1]))) for face in faces]
         if not placed:
             return None
@@ -57,14 +57,14 @@ class RegionDetector:
         best = int(shared.argmax())
         return placed[best] if shared[best] > LOWEST_OVERLAP else None
 
-    def _faces(self, picture: np.ndarray) -> list[Detection]:
-        out = self.session.run(None, {"input": network_input(picture[np.newaxis])})
+    def _faces(self, planes: np.ndarray) -> list[Detection]:
+        out = self.session.run(None, {"input": planes})
         offsets, logits, points = (np.concatenate([out[k][0], out[k + 3][0]]) for k in range(3))
         margin = logits[:, 1] - logits[:, 0]
         likely = np.flatnonzero(margin > np.log(self.score_threshold / (1 - self.score_threshold)))
         if not len(likely):
             return []
-        anchors = anchor_table(*picture.shape[:2], first_stride=1)[likely]
+        anchors = anchor_table(INPUT_PX, INPUT_PX, first_stride=1)[likely]
         scores = 1 / (1 + np.exp(-margin[likely]))
         boxes = boxes_from_offsets(offsets[likely], anchors)
         return _voted(boxes, scores, landmarks_from_offsets(points[likely], anchors))
@@ -81,18 +81,10 @@ def _voted(boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray) -> list
     return faces
 
 
-def cut_square(rgb: np.ndarray, corner: np.ndarray, side: float) -> np.ndarray:
-    """A square of `side` px at `corner` (x, y), both to fractions of a pixel, as INPUT_PX x INPUT_PX."""
-    low = np.floor(corner).astype(int) - 1
-    high = np.ceil(corner + side).astype(int) + 1
-    height, width = rgb.shape[:2]
-    inside_low, inside_high = np.clip(low, 0, (width, height)), np.clip(high, 0, (width, height))
-    part = rgb[inside_low[1] : inside_high[1], inside_low[0] : inside_high[0]]
-    if (inside_low == low).all() and (inside_high == high).all():
-        window = Image.fromarray(np.ascontiguousarray(part))
-    else:
-        window = Image.new("RGB", tuple((high - low).tolist()), MEAN_RGB)
-        window.paste(Image.fromarray(np.ascontiguousarray(part)), tuple((inside_low - low).tolist()))
-    left, top = corner - low
-    box = (left, top, left + side, top + side)
-    return np.asarray(window.resize((INPUT_PX, INPUT_PX), Image.Resampling.BILINEAR, box=box))
+def _network_input(rgb: np.ndarray, corner: np.ndarray, side: float) -> np.ndarray:
+    """The square of `side` px at `corner` (x, y), both to fractions of a pixel, as the network takes it.
+
+    (1, 3, INPUT_PX, INPUT_PX) float32, blue first, less the mean, which is also what lies outside.
+    """
+    grid = Grid(float(corner[0]), float(corner[1]), side / INPUT_PX, INPUT_PX, INPUT_PX)
+    return resampled(rgb, grid, MEAN_RGB)[np.newaxis, ::-1]

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
+
+from vacli.compiled import compiled
 
 POINTS, TILE = 6, 4
 # What a filter of three taps becomes, (6, 3).
@@ -27,15 +28,7 @@ FILTER = (
 _2, _4, _5, _8 = (np.float32(k) for k in (2, 4, 5, 8))
 
 
-def _compiled(function: Callable) -> Callable:
-    """Machine code that runs without Python's lock, kept on disk where there is a place for it."""
-    try:
-        return njit(cache=True, nogil=True, fastmath=True, error_model="numpy")(function)
-    except RuntimeError:  # a read-only installation without a home
-        return njit(nogil=True, fastmath=True, error_model="numpy")(function)
-
-
-@_compiled
+@compiled(nogil=True, fastmath=True)
 def _spread(maps, out, start, stop):
     _, times, bands, width = maps.shape
     zero = np.zeros(width, np.float32)
@@ -59,7 +52,7 @@ def _spread(maps, out, start, stop):
                     u5[c] = _4 * d1[c] - _5 * d3[c] + after[c]
 
 
-@_compiled
+@compiled(nogil=True, fastmath=True)
 def _gather(products, base, base_column, out, out_column, start, stop):
     _, _, tiles, times, width = products.shape
     add = base.shape[0] > 0

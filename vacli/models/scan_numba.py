@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from vacli.compiled import compiled
 
 EVERY = 32  # steps between kept states
 BLOCK = 256  # most channels of a block
@@ -41,20 +42,12 @@ P2, P3, P4, P5 = F32(0.4999923110), F32(0.1666711569), F32(0.0418903306), F32(0.
 
 
 def _compiled(*, exact: bool = False, **options: Any) -> Callable[[Callable], Callable]:
-    """njit with SIMD-friendly sums, cached on disk where a folder for that can be written to.
+    """Compiled with SIMD-friendly sums.
 
     `exact` leaves sums in their written order: the argument reduction of exp depends on it.
     """
     fastmath = {"contract", "nsz"} if exact else {"contract", "nsz", "arcp", "reassoc"}
-    options |= {"fastmath": fastmath, "error_model": "numpy"}
-
-    def decorate(function: Callable) -> Callable:
-        try:
-            return njit(cache=True, **options)(function)
-        except RuntimeError:  # numba: "no locator available", on a read-only installation without a home
-            return njit(**options)(function)
-
-    return decorate
+    return compiled(fastmath=fastmath, **options)
 
 
 @_compiled(exact=True)

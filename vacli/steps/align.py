@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vacli.errors import InputError, StoreError, UsageError, VaError, nearest
 from vacli.faces.choose import check_choice, chosen
-from vacli.faces.follow import LOOK_AHEAD_FRAMES, WORKERS, FaceFrame, follow
+from vacli.faces.follow import FaceFrame, follow
 from vacli.faces.jpeg import encode
 from vacli.media.frame import VideoReader
 from vacli.media.inputs import MediaInput, find_media
@@ -20,7 +20,6 @@ from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps.people import Recording, write_person
 from vacli.steps.recordings import source_of
 from vacli.store import Store
-from vacli.threads import mapped
 
 METHOD = "RetinaFace MobileNet-0.25, faces at 224 px, votes of all anchors; ArcFace template x 2; JPEG 90"
 
@@ -126,7 +125,7 @@ def _record(video: VideoReader, recording: Recording, crops: bool, progress: Pro
     """Everybody in a video. Raises InputError where no frame decodes."""
     frames = 0
     with progress.task(video.info.path.name, len(video), "frames") as advance:
-        for index, faces in mapped(partial(_encoded, crops=crops), follow(video), WORKERS, LOOK_AHEAD_FRAMES):
+        for index, faces in follow(video, then=partial(_encoded, crops=crops)):
             recording.add(index, faces)
             frames += 1
             advance(1)

@@ -1,0 +1,133 @@
+"""Samples of pictures as compiled loops: a fraction of what general image libraries take.
+
+Pixel (0, 0) has its centre at 0.5, 0.5.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+
+from vacli.compiled import compiled
+
+F32 = np.float32
+HALF, ONE = F32(0.5), F32(1.0)
+# Unsigned, for indices that need no test for being negative.
+NONE_ON, ONE_ON, TWO_ON, THREE_ON = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
+PICTURE = types.Array(types.uint8, 3, "C", readonly=True)
+
+
+class Grid(NamedTuple):
+    """rows x columns output pixels, `step` px apart, the first of which has its corner at (left, top)."""
+
+    left: float
+    top: float
+    step: float
+    rows: int
+    columns: int
+
+
+@compiled(nogil=True, fastmath=True)
+def _taps(start, step, size, first, weights):
+    """Fill in, for each output pixel along an axis of `size` px, the first pixel that it sees and the weights
+    (S, K) of that and the following ones: a triangle as wide as a step, but at least a pixel; 0 outside."""
+    widen = max(step, ONE)
+    for i in range(len(first)):
+        centre = start + (i + HALF) * step - HALF
+        first[i] = np.int64(np.ceil(centre - widen))
+        total = F32(0)
+        for k in range(weights.shape[1]):
+            weights[i, k] = max(ONE - abs(F32(first[i] + k) - centre) / widen, F32(0))
+            total += weights[i, k]
+        for k in range(weights.shape[1]):
+            inside = 0 <= first[i] + k < size
+            weights[i, k] = weights[i, k] / total if inside else F32(0)
+
+
+@compiled(
+    types.void(PICTURE, *(types.float32,) * 3, types.float32[::1], types.float32[:, :, ::1]),
+    nogil=True,
+    fastmath=True,
+)
+def _resample(rgb, left, top, step, mean, out):
+    height, width = rgb.shape[:2]
+    pixels = rgb.reshape(-1)
+    reach = np.int64(np.ceil(2 * max(step, ONE))) + 1
+    above, down = np.empty(out.shape[1], np.int64), np.empty((out.shape[1], reach), F32)
+    before, across = np.empty(out.shape[2], np.int64), np.empty((out.shape[2], reach), F32)
+    _taps(top, step, height, above, down)
+    _taps(left, step, width, before, across)
+    low = min(max(before[0], 0), width) * 3
+    high = min(max(before[-1] + reach, 0), width) * 3
+    means = np.empty(high - low, F32)
+    for i in range(high - low):
+        means[i] = mean[(low + i) % 3]
+    line = np.zeros((width + 2 * reach) * 3, F32)  # a row of the picture, less the mean, zeros around it
+    inner = line[reach * 3 + low : reach * 3 + high]
+    start = np.empty(len(before), np.uint64)
+    for i in range(len(before)):
+        start[i] = (min(max(before[i], -reach), width) + reach) * 3
+    for row in range(out.shape[1]):
+        inner[:] = 0
+        for k in range(reach):
+            weight = down[row, k]
+            if weight != 0:
+                at = (above[row] + k) * width * 3
+                source = pixels[at + low : at + high]  # slices, since indices from 0 on become vector code
+                for i in range(len(inner)):
+                    inner[i] += weight * (source[i] - means[i])
+        reds, greens, blues = out[0, row], out[1, row], out[2, row]
+        for i in range(len(reds)):
+            here = start[i]
+            red, green, blue = F32(0), F32(0), F32(0)
+            for k in range(reach):
+                weight = across[i, k]
+                red += weight * line[here]
+                green += weight * line[here + ONE_ON]
+                blue += weight * line[here + TWO_ON]
+                here += THREE_ON
+            reds[i], greens[i], blues[i] = red, green, blue
+
+
+def resampled(rgb: np.ndarray, grid: Grid, mean: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 to (3, rows, columns) float32 less `mean` (3,), which is also what lies outside.
+
+    Bilinear; a step above 1 widens the filter, so that detail finer than the output becomes grey.
+    """
+    out = np.empty((3, grid.rows, grid.columns), F32)
+    _resample(rgb, grid.left, grid.top, grid.step, mean.astype(F32), out)
+    return out
+
+
+@compiled(types.void(PICTURE, types.float32[:, ::1], types.uint8[:, :, ::1]), nogil=True, fastmath=True)
+def similar(rgb, matrix, out):
+    """out (S, S, 3) uint8 at (x, y) from `rgb` (H, W, 3) at matrix (2, 3) @ (x, y, 1), bilinear and
+    without a filter; black outside."""
+    height, width = rgb.shape[:2]
+    pixels, a_row = rgb.reshape(-1), np.uint64(width * 3)
+    for row in range(out.shape[0]):
+        line, down = out[row], row + HALF
+        x_start = matrix[0, 0] * HALF + matrix[0, 1] * down + matrix[0, 2] - HALF
+        y_start = matrix[1, 0] * HALF + matrix[1, 1] * down + matrix[1, 2] - HALF
+        for column in range(out.shape[1]):
+            x, y = x_start + matrix[0, 0] * column, y_start + matrix[1, 0] * column
+            if -HALF <= x <= width - HALF and -HALF <= y <= height - HALF:
+                # Beyond the outermost centres their own value goes on.
+                x, y = min(max(x, F32(0)), F32(width - 1)), min(max(y, F32(0)), F32(height - 1))
+                left, top = np.int64(x), np.int64(y)
+                p, q = x - left, y - top
+                both = p * q
+                upper_left, upper_right, lower_left = ONE - p - q + both, p - both, q - both
+                at = np.uint64((top * width + left) * 3)
+                right = THREE_ON if left < width - 1 else NONE_ON
+                below = at + (a_row if top < height - 1 else NONE_ON)
+                for c in range(3):
+                    upper = upper_left * pixels[at] + upper_right * pixels[at + right]
+                    lower = lower_left * pixels[below] + both * pixels[below + right]
+                    line[column, c] = np.uint8(upper + lower + HALF)
+                    at += ONE_ON
+                    below += ONE_ON
+            else:
+                line[column, 0] = line[column, 1] = line[column, 2] = 0
