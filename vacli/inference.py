@@ -20,6 +20,7 @@ from safetensors.torch import load_file as load_tensors
 from torch import nn
 
 from vacli import recipe_io
+from vacli.calibration import Calibration, states_of
 from vacli.errors import InputError, RunError, UsageError
 from vacli.models.build import build
 from vacli.recipe import Recipe, Window
@@ -33,6 +34,7 @@ WEIGHTS = "weights.safetensors"
 NORMALISATION = "normalisation.safetensors"
 FEATURES = "features.json"
 DATA = "data.json"
+CALIBRATION = "calibration.json"
 FOLD = "fold_"
 
 BUNDLED = Path(__file__).parent / "weights" / "compact"
@@ -43,14 +45,18 @@ BLOCK_WINDOWS = 16  # windows that go through the network at once
 class Trajectory:
     """Predicted (valence, arousal) of one video.
 
-    times_s: (T,) float64 seconds. values: (T, 2) float32 in [-1, 1]. sd: (T, 2) float32 standard
-    deviation over the folds' models (1/(n-1)), None where there is one model.
+    times_s: (T,) float64 seconds. values: (T, 2) float32 in [-1, 1]. sd: (T, 2) float32, how far they may be
+    off: a calibrated run's standard deviation of the error, else the standard deviation over the folds'
+    models (1/(n-1)), None where there is one model. spread: the latter in any case. states: (T,) which
+    streams each frame has (`calibration.states_of`).
     """
 
     video: str
     times_s: np.ndarray
     values: np.ndarray
-    sd: np.ndarray | None = None
+    sd: np.ndarray | None
+    spread: np.ndarray | None
+    states: np.ndarray
 
 
 class Predictor:
@@ -100,6 +106,7 @@ class Run:
     recipe: Recipe
     members: tuple[Member, ...]
     features: Mapping[str, Any]
+    calibration: Calibration | None = None
 
 
 def load_run(path: Path, device: torch.device | str = "cpu") -> Run:
@@ -118,6 +125,7 @@ def load_run(path: Path, device: torch.device | str = "cpu") -> Run:
         recipe=recipes[0],
         members=tuple(_member(f, r, device) for f, r in zip(folders, recipes, strict=True)),
         features=_read_json(folders[0] / FEATURES),
+        calibration=_calibration(path),
     )
 
 
@@ -131,12 +139,32 @@ def predict_sequence(run: Run, rows: Rows, times_s: np.ndarray) -> Trajectory:
                 hint="extract the features that the run was trained on",
             )
     values = np.stack([member.predictor(rows) for member in run.members])
+    spread = values.std(axis=0, ddof=1) if len(values) > 1 else None
+    states = states_of({name: _present(rows, name) for name in rows.dims})
+    sd = spread
+    if run.calibration is not None:
+        sd = run.calibration.sd(np.zeros(values.shape[1:]) if spread is None else spread, states)
     return Trajectory(
-        video=rows.video,
-        times_s=times_s,
-        values=values.mean(axis=0),
-        sd=values.std(axis=0, ddof=1) if len(values) > 1 else None,
+        video=rows.video, times_s=times_s, values=values.mean(axis=0), sd=sd, spread=spread, states=states
     )
+
+
+def _present(rows: Rows, stream: str) -> np.ndarray:
+    """(T,) whether each frame has the stream."""
+    x = np.empty((len(rows), rows.dims[stream]), np.float32)
+    rows.fill(0, {stream: x})
+    return np.isfinite(x).all(axis=1)
+
+
+def _calibration(path: Path) -> Calibration | None:
+    if not (path / CALIBRATION).is_file():
+        return None
+    try:
+        return Calibration.from_dict(_read_json(path / CALIBRATION))
+    except (KeyError, TypeError, AttributeError):
+        raise RunError(
+            f"{path / CALIBRATION} is no calibration", hint="make it again with `va calibrate`"
+        ) from None
 
 
 def read_recipe(folder: Path) -> Recipe:

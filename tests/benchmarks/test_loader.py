@@ -20,6 +20,7 @@ from vacli.sequences.dataset import WindowDataset
 from vacli.sequences.join import open_sequences
 from vacli.sequences.windows import plan
 from vacli.store import Store
+from vacli.threads import mapped
 from vacli.training.batches import AHEAD
 
 FRAMES = int(os.environ.get("VA_BENCH_FRAMES", "170000"))
@@ -52,7 +53,7 @@ def test_loader_against_one_memory_mapped_file(files, benchmark):
     path, flat, frames = files
     model = Model(streams=(Stream(name="x", features=("x",), dim=COLUMNS),))
     dataset = WindowDataset(open_sequences(Store.open(path).videos(), model), WINDOW)
-    mapped = np.memmap(flat, np.float32, "r", shape=(frames, COLUMNS))
+    rows = np.memmap(flat, np.float32, "r", shape=(frames, COLUMNS))
     starts = _starts(dataset, frames)
     order = np.random.default_rng(1).permutation(len(dataset))
     batches = [order[i : i + BATCH] for i in range(0, len(order) - BATCH + 1, BATCH)]
@@ -60,7 +61,7 @@ def test_loader_against_one_memory_mapped_file(files, benchmark):
     def one(indices: np.ndarray) -> np.ndarray:
         out = np.empty((len(indices), WINDOW.length_frames, COLUMNS), np.float32)
         for row, start in zip(out, starts[indices], strict=True):
-            row[...] = mapped[start : start + WINDOW.length_frames]
+            row[...] = rows[start : start + WINDOW.length_frames]
         return out
 
     def plain(chosen: list[np.ndarray]) -> Iterator[np.ndarray]:

@@ -24,7 +24,7 @@ LAYERS = (
     ("features",),
     ("faces",),
     ("media",),
-    ("presets", "recipe_io", "metrics", "circumplex"),
+    ("presets", "recipe_io", "metrics", "circumplex", "calibration"),
     ("recipe",),
     ("errors", "clock", "spec", "progress", "threads", "compiled"),
 )

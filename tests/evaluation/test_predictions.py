@@ -27,6 +27,16 @@ def test_several_videos_by_the_input_column(tmp_path):
     assert [(p.video, len(p.times_s)) for p in made] == [("a", 2), ("b.b", 1)]
 
 
+def test_several_people_of_one_video_are_told_apart(tmp_path):
+    rows = ["time_s,valence,arousal,person,input"]
+    rows += [f"{t},{v},0,{p},a.mp4" for v, p in ((0.1, 3), (0.2, 0)) for t in (0, 0.04)]
+    made = read_predictions(write(tmp_path, *rows))
+    assert [(p.video, float(p.values[0, 0])) for p in made] == [
+        ("a", pytest.approx(0.1)),
+        ("a_face2", pytest.approx(0.2)),
+    ]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vacli.sequences.compose import Faces, Mixture, Voice, compose
+from vacli.sequences.compose import MEMORY_FRAMES, Faces, Material, Mixture, Voice, compose
 
 
 @pytest.fixture
@@ -23,7 +23,9 @@ def voices():
 
 
 def test_lengths_agree_and_seeds_repeat(faces, voices):
-    first, again, other = (compose(faces, voices, Mixture(), np.random.default_rng(s)) for s in (3, 3, 4))
+    first, again, other = (
+        compose(Material(faces, voices), Mixture(), np.random.default_rng(s)) for s in (3, 3, 4)
+    )
     assert len(first.labels) >= 400
     assert first.face.shape == (len(first.labels), 4)
     assert first.voice["b"].shape == (len(first.labels), 3)
@@ -32,8 +34,8 @@ def test_lengths_agree_and_seeds_repeat(faces, voices):
 
 
 def test_labels_follow_what_is_shown(faces, voices):
-    calm = Mixture(disagree=0, no_face=0, no_voice=0, pause=0, noise=0, frames=2000)
-    made = compose(faces, voices, calm, np.random.default_rng(0))
+    calm = Mixture(disagree=0, no_face=0, no_voice=0, pause=0, gap=0, noise=0, frames=2000)
+    made = compose(Material(faces, voices), calm, np.random.default_rng(0))
     face, voice = made.face[:, :2], made.voice["a"]
     np.testing.assert_allclose(made.labels, (face + voice) / 2, atol=1e-5)
     assert np.abs(face - voice).max() < 2 * calm.near + 0.05
@@ -41,9 +43,8 @@ def test_labels_follow_what_is_shown(faces, voices):
 
 def test_missing_modalities_leave_the_other_to_say(faces, voices):
     made = compose(
-        faces,
-        voices,
-        Mixture(no_face=0.5, no_voice=0.5, pause=0, noise=0, frames=3000),
+        Material(faces, voices),
+        Mixture(no_face=0.5, no_voice=0.5, pause=0, gap=0, noise=0, frames=3000),
         np.random.default_rng(0),
     )
     no_face, no_voice = np.isnan(made.face[:, 0]), np.isnan(made.voice["a"][:, 0])
@@ -54,10 +55,33 @@ def test_missing_modalities_leave_the_other_to_say(faces, voices):
     np.testing.assert_allclose(made.labels[no_voice], made.face[no_voice][:, :2], atol=1e-5)
 
 
-def test_where_nothing_is_known_nothing_is_claimed(faces, voices):
+def test_where_nothing_is_known_nothing_is_claimed_and_after_a_while_the_middle(faces, voices):
     mixture = Mixture(no_face=1.0, no_voice=0.0, pause=1.0)
-    made = compose(faces, voices, mixture, np.random.default_rng(0))
+    made = compose(Material(faces, voices), mixture, np.random.default_rng(0))
     silent = np.isnan(made.voice["a"][:, 0])
     assert silent.any()
-    assert np.isnan(made.labels[silent]).all()
     assert np.isfinite(made.labels[~silent]).all()
+    since = np.zeros(len(silent), int)
+    for frame in range(1, len(silent)):
+        since[frame] = since[frame - 1] + 1 if silent[frame] else 0
+    assert np.isnan(made.labels[silent & (since < MEMORY_FRAMES)]).all()
+    assert not made.labels[since >= MEMORY_FRAMES].any()
+
+
+def test_a_face_that_is_lost_for_a_moment_is_remembered(faces, voices):
+    mixture = Mixture(disagree=0, no_face=0, no_voice=0, pause=0, gap=1.0, noise=0, frames=2000)
+    made = compose(Material(faces, voices), mixture, np.random.default_rng(0))
+    lost = np.isnan(made.face[:, 0])
+    assert 0.1 < lost.mean() < 0.9
+    assert np.isfinite(made.labels[lost]).all()
+    assert np.abs(made.labels[lost] - made.voice["a"][lost]).max() > 0.01  # the face counts on
+
+
+def test_silence_is_no_sound_or_sound_without_speech(faces, voices):
+    noise = Voice({"a": np.full((7, 2), 5, np.float32), "b": np.ones((7, 3), np.float32)}, np.zeros(2))
+    mixture = Mixture(no_face=0, no_voice=1.0, frames=4000)
+    made = compose(Material(faces, voices, [noise]), mixture, np.random.default_rng(0))
+    first = made.voice["a"][:, 0]
+    assert set(np.unique(first[np.isfinite(first)])) == {5.0}
+    assert 0.05 < np.isnan(first).mean() < 0.6
+    np.testing.assert_array_equal(np.isnan(first), np.isnan(made.voice["b"][:, 0]))

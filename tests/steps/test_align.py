@@ -85,6 +85,15 @@ def test_new_faces_make_descriptions_of_the_old_ones_go(tmp_path, video):
     assert store.video("anna").feature_names() == ["heard"]
 
 
+def test_people_who_are_gone_leave_no_entry(tmp_path):
+    video = pair(tmp_path)
+    _, store, _ = align(tmp_path, video, face="all")
+    first = store.video("pair")
+    store.add_video("pair_face3", first.times_s, source=first.source, stream={})
+    align(tmp_path, video, face="all", force=True)
+    assert store.video_ids() == ["pair", "pair_face2"]
+
+
 def test_all_makes_an_entry_a_person_and_sides_are_named(tmp_path):
     video = pair(tmp_path)
     align(tmp_path, video, face="all")

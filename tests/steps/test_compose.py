@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,14 @@ def put(store: Store, video: str, count: int, features: tuple[FeatureSpec, ...],
 def settings(tmp_path):
     face = FeatureSpec(name="compact", version="1", modality=VISUAL, dim=4)
     voice = tuple(FeatureSpec(name=n, version="1", modality=AUDIO, dim=3) for n in ("egemaps", "mfcc39"))
-    put(Store.open_or_create(tmp_path / "faces.zarr"), "stills", STILLS, (face,), split="train")
+    stills = Store.open_or_create(tmp_path / "faces.zarr")
+    put(stills, "stills", STILLS, (face,), split="train")
+    put(stills, "others", STILLS + 1, (face,), split="validation")
 
-    def made(speakers: int = 5, **more: int) -> ComposeSettings:
+    def made(speakers: int = 6, **more: int) -> ComposeSettings:
         voices = Store.open_or_create(tmp_path / f"voices{speakers}.zarr")
         for number in range(speakers):
-            put(voices, f"u{number}", FRAMES, voice, subject=f"speaker{number}")
+            put(voices, f"u{number}", FRAMES + number, voice, subject=f"speaker{number}")
         return ComposeSettings(tmp_path / "faces.zarr", voices.path, tmp_path / "mix.zarr", **more)
 
     return made
@@ -63,5 +66,19 @@ def test_another_seed_is_not_mixed_in(settings):
 
 
 def test_too_few_speakers_for_the_groups(settings):
-    with pytest.raises(StoreError, match="4 speakers for 5 groups"):
-        run(settings(speakers=4))
+    with pytest.raises(StoreError, match="5 speakers for 5 groups"):
+        run(settings(speakers=5))
+
+
+def test_those_who_are_held_back_are_in_no_group(settings):
+    made = settings(sequences=10)
+    voice_of = {}
+    for store, held in ((made.store, False), (made.store.with_name("held.zarr"), True)):
+        run(replace(made, store=store, held=held))
+        views = Store.open(store).videos()
+        voice_of[held] = {x for v in views for x in v.feature("egemaps")[0].ravel().tolist() if x == x}
+        subjects = {v.part_attrs("label")["subject"] for v in views}
+        assert ("held" in subjects) is held
+    assert voice_of[True].isdisjoint(voice_of[False])
+    with pytest.raises(StoreError, match="or of others"):
+        run(replace(made, held=True))

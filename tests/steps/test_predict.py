@@ -55,7 +55,14 @@ def test_modality_names_only_what_the_model_was_given(used, modality):
     seen = observe.Observation(
         times_s=np.zeros(1), person=0, faces=faces, audio_ok=np.array([True]), features={}
     )
-    predicted = Trajectory(video="a", times_s=np.zeros(1), values=np.zeros((1, 2), np.float32))
+    predicted = Trajectory(
+        video="a",
+        times_s=np.zeros(1),
+        values=np.zeros((1, 2), np.float32),
+        sd=None,
+        spread=None,
+        states=np.array(["none"]),
+    )
     table = _table("a", seen, predicted, frozenset(used))
     assert table.columns["modality"].tolist() == [modality]
     assert table.columns["audio_ok"].tolist() == [True]

@@ -12,7 +12,7 @@ from vacli.cli.console import Console
 from vacli.cli.report import finish
 
 REFINEMENTS = ("fill", "fill+repair", "off")
-CORPORA = ("ferplus", "ravdess", "emodb")
+CORPORA = ("ferplus", "ravdess", "emodb", "background")
 
 
 @click.command("labels", short_help="Annotations (Aff-Wild2 or CSV) -> store.")
@@ -130,20 +130,33 @@ def train(store: str | None, out: Path | None, preset: str | None, **chosen: obj
 @click.argument("kind", type=click.Choice(CORPORA))
 @click.argument("path", type=click.Path(path_type=Path))
 @options.store_out
-def corpus(kind: str, path: Path, out: Path | None) -> None:
+@click.option(
+    "--copies", type=click.IntRange(0), default=0, help="Disturbed copies of each utterance besides."
+)
+@click.option(
+    "--sounds", type=click.Path(path_type=Path), help="Folder that disturbed copies are written to."
+)
+@click.option("--seed", type=int, default=42, show_default=True, help="Of the disturbances.")
+def corpus(kind: str, path: Path, out: Path | None, copies: int, sounds: Path | None, seed: int) -> None:
     """Bring a corpus of emotion categories into a store, as mapped valence and arousal.
 
     FER+ faces are aligned as `va predict --stills` aligns pictures. RAVDESS is licensed
     CC BY-NC-SA 4.0: not for commercial use, and neither are weights trained on it.
 
+    Disturbed copies of speech differ in level, noise, reverberation, pace, tone and telephone band.
+    `background` is a folder of sounds without speech; --copies says how many are made there first.
+
     \b
-    Example:
-      va corpus ravdess data/ravdess -o voices.zarr
+    Examples:
+      va corpus ravdess data/ravdess -o voices.zarr --copies 2 --sounds worse
+      va corpus background silence --copies 150 -o voices.zarr
     """
     from vacli.steps import corpus as step
 
     console = Console()
-    settings = step.CorpusSettings(kind=kind, path=path, store=options.store_for((), out))
+    settings = step.CorpusSettings(
+        kind=kind, path=path, store=options.store_for((), out), copies=copies, sounds=sounds, seed=seed
+    )
     finish(step.run(settings, console), console)
 
 
@@ -153,21 +166,29 @@ def corpus(kind: str, path: Path, out: Path | None) -> None:
 @options.store_out
 @click.option("--sequences", type=click.IntRange(1), default=600, show_default=True)
 @click.option("--seed", type=int, default=42, show_default=True)
-def compose(faces: Path, voices: Path, out: Path | None, sequences: int, seed: int) -> None:
+@click.option("--held", is_flag=True, help="Of the faces and speakers that are otherwise left out.")
+def compose(faces: Path, voices: Path, out: Path | None, sequences: int, seed: int, held: bool) -> None:
     """Compose sequences of faces and voices of matching valence and arousal.
 
     FACES and VOICES are stores made by `va corpus` with their features extracted. Pieces without a
-    face, without a voice, silent or in disagreement are among them.
+    face, without a voice, silent or in disagreement are among them. A sixth of the speakers and the
+    validation split's faces are left out, for --held.
 
     \b
-    Example:
+    Examples:
       va compose faces.zarr voices.zarr -o mix.zarr
+      va compose faces.zarr voices.zarr --held -o held.zarr
     """
     from vacli.steps import compose as step
 
     console = Console()
     settings = step.ComposeSettings(
-        faces=faces, voices=voices, store=options.store_for((), out), sequences=sequences, seed=seed
+        faces=faces,
+        voices=voices,
+        store=options.store_for((), out),
+        sequences=sequences,
+        seed=seed,
+        held=held,
     )
     finish(step.run(settings, console), console)
 
@@ -190,5 +211,27 @@ def bundle(run: Path, out: Path | None) -> None:
     click.echo(str(step.run(settings, Console())))
 
 
-COMMANDS = (labels, finetune_mae, train)
+@click.command("calibrate", short_help="What a run's spread is worth, measured on unseen videos.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("store", type=click.Path(path_type=Path))
+def calibrate(run: Path, store: Path) -> None:
+    """Turn the spread of a run's models into a standard deviation of the error.
+
+    STORE holds features and labels of people that no model of RUN was trained on. The figures go to
+    RUN/calibration.json, which `va predict` then uses; a table of what was measured is printed.
+
+    \b
+    Example:
+      va calibrate runs/compact held.zarr
+    """
+    from vacli.steps import calibrate as step
+
+    states = step.run(step.CalibrateSettings(run, store), Console())
+    click.echo("state,frames,ccc_valence,ccc_arousal,rmse_valence,rmse_arousal,within_1sd,within_2sd")
+    for s in states:
+        figures = ",".join(f"{value:.3f}" for value in (*s.ccc, *s.rmse, *s.within))
+        click.echo(f"{s.name},{s.frames},{figures}")
+
+
+COMMANDS = (labels, finetune_mae, train, calibrate)
 MAKING_THE_DEFAULT = (corpus, compose, bundle)

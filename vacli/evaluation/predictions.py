@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,24 +36,34 @@ def read_predictions(path: Path) -> list[Predicted]:
     """The trajectories of a CSV with time_s, valence and arousal, as `va predict --csv` writes it.
 
     With a column `input` the table may hold several videos, named by that column's stems; without, the
-    video has the file's stem. Raises LabelError with file and line.
+    video has the file's stem. Further people of one video, told apart by a column `person`, are NAME_face2
+    and so on in the order of the file, as `va align --face all` names them. Raises LabelError with file
+    and line.
     """
     table = Table(path)
     absent = [name for name in TIMED if name not in table.header]
     if absent:
         raise table.error(1, f"no column {', '.join(absent)} in the header {','.join(table.header)!r}")
-    columns = [table.header.index(name) for name in (*TIMED, *(["input"] if "input" in table.header else []))]
-    rows: dict[str, list[list[float]]] = {}
-    for line, (time, valence, arousal, *name) in table.rows(columns):
-        video = Path(name[0]).stem if name else path.stem
+    more = [name for name in ("input", "person") if name in table.header]
+    columns = [table.header.index(name) for name in (*TIMED, *more)]
+    rows: dict[tuple[str, str], list[list[float]]] = {}
+    for line, (time, valence, arousal, *cells) in table.rows(columns):
+        who = dict(zip(more, cells, strict=True))
+        video = Path(who["input"]).stem if "input" in who else path.stem
         row = [table.number(line, time), *(_value(table, line, text) for text in (valence, arousal))]
-        seen = rows.setdefault(video, [])
+        seen = rows.setdefault((video, who.get("person", "")), [])
         if seen and not row[0] > seen[-1][0]:
             raise table.error(line, f"time {time} of {video} does not come after the one before")
         seen.append(row)
     if not rows:
         raise LabelError(f"{path} has a header and no rows")
-    return [_predicted(video, np.array(values)) for video, values in rows.items()]
+    people = Counter()
+    made = []
+    for (video, _), values in rows.items():
+        people[video] += 1
+        name = video if people[video] == 1 else f"{video}_face{people[video]}"
+        made.append(_predicted(name, np.array(values)))
+    return made
 
 
 def _value(table: Table, line: int, text: str) -> float:

@@ -49,7 +49,7 @@ def _row(label: str, valence: float, arousal: float, mean: float, what: str, **k
     return Row(label=label, valence=valence, arousal=arousal, mean=mean, what=what, **keys)
 
 
-_BASELINE = _row("Baseline", 0.240, 0.200, 0.220, BASELINE)
+_BASELINE = _row("Baseline", 0.240, 0.200, 0.220, BASELINE, preset="baseline")
 _CHALLENGE = (
     _BASELINE,
     _row("CAS-MAIS", 0.327, 0.304, 0.316, TEST),

@@ -1,14 +1,15 @@
 """Sequences put together from labelled stills and utterances, where no annotated video can be had.
 
 A sequence follows one speaker through utterances and pauses on the sound clock. Over each piece a
-face is shown whose labels are near the utterance's; now and then it disagrees, is missing, or the
-voice is. What a frame is labelled with is the mean over the modalities that it shows. The labels of
-both sources are mapped ones (see `circumplex`).
+face is shown whose labels are near the utterance's; now and then it disagrees, is missing, is lost for a
+moment, or nobody speaks: then there is no sound, or sound without speech. What a frame is labelled with
+is the mean over the modalities that it shows; what it shows is remembered for a second, and nothing known
+for longer is the middle. The labels of both sources are mapped ones (see `circumplex`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ import numpy as np
 FADE_FRAMES = 6
 HOLD_FRAMES = (15, 50)  # how long one still stands for the face, shortest and longest
 PAUSE_FRAMES = (5, 40)
+GAP_FRAMES = (3, 40)  # a face lost for a moment
+MEMORY_FRAMES = 25  # how long nothing new is no reason to change
+DEAF = 0.3  # share of the pauses and silences without any sound, against sound without speech
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,47 +56,79 @@ class Mixture:
 
     frames: int = 400
     disagree: float = 0.1
-    no_face: float = 0.15
-    no_voice: float = 0.15
+    no_face: float = 0.25
+    no_voice: float = 0.2
     pause: float = 0.5
+    gap: float = 0.3
     near: float = 0.25
     noise: float = 0.1  # of a face column's spread, per frame
 
 
-def compose(faces: Faces, voices: list[Voice], mixture: Mixture, rng: np.random.Generator) -> Composed:
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What sequences are made of. backgrounds: sounds without speech, whose labels do not count."""
+
+    faces: Faces
+    voices: Sequence[Voice]
+    backgrounds: Sequence[Voice] = ()
+
+
+def compose(material: Material, mixture: Mixture, rng: np.random.Generator) -> Composed:
     """One sequence of about `mixture.frames` frames; equal generators give equal sequences."""
     pieces = []
     count = 0
     while count < mixture.frames:
-        piece = _piece(faces, voices[rng.integers(len(voices))], mixture, rng)
+        piece = _piece(material, mixture, rng)
         pieces.append(piece)
         count += len(piece.labels)
     names = pieces[0].voice
     return Composed(
         face=np.concatenate([p.face for p in pieces]),
         voice={name: np.concatenate([p.voice[name] for p in pieces]) for name in names},
-        labels=np.concatenate([p.labels for p in pieces]),
+        labels=_middle_after_a_while(np.concatenate([p.labels for p in pieces])),
     )
 
 
-def _piece(faces: Faces, voice: Voice, mixture: Mixture, rng: np.random.Generator) -> Composed:
+def _piece(material: Material, mixture: Mixture, rng: np.random.Generator) -> Composed:
     """An utterance, perhaps a pause after it, under a face."""
+    voice = material.voices[rng.integers(len(material.voices))]
     pause = int(rng.integers(*PAUSE_FRAMES)) if rng.random() < mixture.pause else 0
     length = len(voice) + pause
-    sound = {
-        name: np.pad(x, ((0, pause), (0, 0)), constant_values=np.nan) for name, x in voice.features.items()
-    }
+    unspoken = _unspoken(material, voice, pause, rng)
+    sound = {name: np.concatenate([x, unspoken[name]]) for name, x in voice.features.items()}
     said = np.repeat(voice.label[np.newaxis], length, axis=0).astype(np.float32)
     said[len(voice) :] = np.nan
     target = rng.uniform([-1, -1], [1, 1]) if rng.random() < mixture.disagree else voice.label
-    face, shown = _face_track(faces, target, length, mixture, rng)
+    face, shown = _face_track(material.faces, target, length, mixture, rng)
     dropped = rng.random()
     if dropped < mixture.no_face:
         face[:], shown[:] = np.nan, np.nan
     elif dropped < mixture.no_face + mixture.no_voice:
         said[:] = np.nan
-        sound = {name: np.full_like(x, np.nan) for name, x in sound.items()}
+        sound = _unspoken(material, voice, length, rng)
+    elif rng.random() < mixture.gap:
+        start = int(rng.integers(length))
+        face[start : start + int(rng.integers(*GAP_FRAMES))] = np.nan
     return Composed(face, sound, _mean_of_known(said, shown))
+
+
+def _unspoken(
+    material: Material, voice: Voice, length: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Features of `length` frames without speech: of no sound at all (NaN), or of some background."""
+    if not material.backgrounds or rng.random() < DEAF:
+        return {name: np.full((length, x.shape[1]), np.nan, np.float32) for name, x in voice.features.items()}
+    background = material.backgrounds[rng.integers(len(material.backgrounds))]
+    rows = (int(rng.integers(len(background))) + np.arange(length)) % len(background)
+    return {name: x[rows] for name, x in background.features.items()}
+
+
+def _middle_after_a_while(labels: np.ndarray) -> np.ndarray:
+    """Labels (T, 2) with 0 where nothing has been known for MEMORY_FRAMES."""
+    known = np.isfinite(labels).all(axis=1)
+    frames = np.arange(len(labels))
+    last = np.maximum.accumulate(np.where(known, frames, -MEMORY_FRAMES))
+    return np.where((frames - last >= MEMORY_FRAMES)[:, np.newaxis], np.float32(0), labels)
 
 
 def _face_track(

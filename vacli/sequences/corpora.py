@@ -51,7 +51,10 @@ class FacePictures:
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording of acted speech; `valence` and `arousal` are mapped and hold for all of it."""
+    """One recording of acted speech; `valence` and `arousal` are mapped and hold for all of it.
+
+    Without a speaker it holds no speech, and nothing is known from it: it is put at the middle.
+    """
 
     path: Path
     speaker: str
@@ -88,6 +91,11 @@ def read_ravdess(folder: Path) -> list[Utterance]:
 def read_emodb(folder: Path) -> list[Utterance]:
     """EmoDB by its file names, speaker (2), text (3), emotion letter, version."""
     return [_emodb(path) for path in _sounds(folder)]
+
+
+def read_background(folder: Path) -> list[Utterance]:
+    """Sounds without speech."""
+    return [Utterance(path, "", 0.0, 0.0) for path in _sounds(folder)]
 
 
 def _ravdess(path: Path) -> Utterance:

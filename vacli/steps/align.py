@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -118,7 +118,16 @@ def _align_video(target: _Target, path: Path) -> str:
             entry = name(f"_face{rank + 1}" if rank else _ending(settings.face))
             target.store.add_video(entry, video.times_s, source=source, stream=stream)
             write_person(target.store, entry, recording, track, attributes | {"people": len(people)})
+    if settings.face == "all":
+        _forget_those_gone(target.store, name, max(len(people), 1))
     return DONE
+
+
+def _forget_those_gone(store: Store, name: Callable[[str], str], people: int) -> None:
+    """Remove the entries of more people than there are, from when it was aligned otherwise."""
+    while (entry := name(f"_face{people + 1}")) in store:
+        store.drop_video(entry)
+        people += 1
 
 
 def _record(video: VideoReader, recording: Recording, crops: bool, progress: Progress) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from vacli.errors import RunError, UsageError
 from vacli.features.encoder_run import RECORD, read_encoder_run
 from vacli.features.weights import PACKAGE, WEIGHTS, load_tensors
-from vacli.inference import DATA, FEATURES, FOLD, NORMALISATION, RECIPE
+from vacli.inference import CALIBRATION, DATA, FEATURES, FOLD, NORMALISATION, RECIPE
 from vacli.inference import WEIGHTS as RUN_WEIGHTS
 from vacli.progress import Progress, Quiet
 from vacli.training.card import CARD
@@ -46,6 +46,8 @@ def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
         made = Path(scratch) / "compact"
         for member in members:
             _bundle(member, made if single else made / member.name, progress)
+        if (settings.run / CALIBRATION).is_file():
+            shutil.copyfile(settings.run / CALIBRATION, made / CALIBRATION)
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
     return target

@@ -12,7 +12,7 @@ from vacli.clock import SOUND_CLOCK_HZ, regular_times
 from vacli.errors import StoreError
 from vacli.features.flags import MISSING
 from vacli.progress import Progress, Quiet
-from vacli.sequences.compose import Composed, Faces, Mixture, Voice, compose
+from vacli.sequences.compose import Composed, Faces, Material, Mixture, Voice, compose
 from vacli.steps.batch import Batch
 from vacli.store import Store, VideoView
 
@@ -25,6 +25,8 @@ class ComposeSettings:
     """Stores with stills and with utterances, the store to write, and how much of what.
 
     `groups` are disjoint in faces and speakers; they are the subjects that cross-validation keeps apart.
+    One group of speakers more, and the faces of the validation split, are left for `held`, so that a run
+    can be measured on people whom none of its models has seen.
     """
 
     faces: Path
@@ -33,16 +35,17 @@ class ComposeSettings:
     sequences: int = 600
     groups: int = 5
     seed: int = 42
+    held: bool = False
     mixture: Mixture = Mixture()
 
 
 def run(settings: ComposeSettings, progress: Progress = Quiet()) -> Batch:
     """Write `sequences` composed videos with features and labels; the same seed gives the same store."""
-    faces = _faces(Store.open(settings.faces))
-    speakers = _speakers(Store.open(settings.voices), progress)
-    if len(speakers) < settings.groups:
+    faces = _faces(Store.open(settings.faces), "validation" if settings.held else "train")
+    speakers, backgrounds = _voices(Store.open(settings.voices), progress)
+    if len(speakers) <= settings.groups:
         raise StoreError(
-            f"store {settings.voices} has {len(speakers)} speakers for {settings.groups} groups",
+            f"store {settings.voices} has {len(speakers)} speakers for {settings.groups} groups and one more",
             hint="run `va corpus ravdess` or `va corpus emodb` first",
         )
     specs = _specs(settings)
@@ -53,26 +56,28 @@ def run(settings: ComposeSettings, progress: Progress = Quiet()) -> Batch:
             group = number % settings.groups
             video = f"mix-{number:05d}"
             if video in store and store.video(video).has("label"):
-                _check_same_seed(store.video(video), settings.seed)
+                _check_same(store.video(video), _about(settings, group))
                 batch.skipped.append(video)
             else:
                 rng = np.random.default_rng([settings.seed, number])
-                own = _group(faces, group, settings.groups)
-                voices = _one_speaker(speakers, group, settings.groups, rng)
-                made = compose(own, voices, settings.mixture, rng)
-                attributes = {"split": "", "subject": f"group-{group}", "mapped": True, "seed": settings.seed}
+                own = faces if settings.held else _group(faces, group, settings.groups)
+                voices = _one_speaker(
+                    speakers, settings.groups if settings.held else group, settings.groups, rng
+                )
+                made = compose(Material(own, voices, backgrounds), settings.mixture, rng)
+                attributes = _about(settings, group)
                 _write(store, video, made, specs, attributes)
                 batch.done.append(video)
             advance(1)
     return batch
 
 
-def _faces(store: Store) -> Faces:
-    """All labelled stills of a store's training split."""
-    views = [v for v in store.videos() if v.has("label") and v.part_attrs("label").get("split") == "train"]
+def _faces(store: Store, split: str) -> Faces:
+    """All labelled stills of one of a store's splits."""
+    views = [v for v in store.videos() if v.has("label") and v.part_attrs("label").get("split") == split]
     if not views:
         raise StoreError(
-            f"store {store.path} has no labelled stills to train on", hint="run `va corpus` first"
+            f"store {store.path} has no labelled stills in its {split} split", hint="run `va corpus` first"
         )
     rows = np.concatenate([v.feature(FACE_FEATURE)[0] for v in views]).astype(np.float32)
     labels = np.concatenate([_labels(v) for v in views])
@@ -84,17 +89,17 @@ def _labels(view: VideoView) -> np.ndarray:
     return np.stack([view.read("label/valence"), view.read("label/arousal")], axis=1)
 
 
-def _speakers(store: Store, progress: Progress) -> dict[str, list[Voice]]:
-    """Labelled utterances by speaker."""
+def _voices(store: Store, progress: Progress) -> tuple[dict[str, list[Voice]], list[Voice]]:
+    """Labelled utterances by speaker, and sounds without speech."""
     found: dict[str, list[Voice]] = {}
-    views = [v for v in store.videos() if v.has("label") and v.part_attrs("label").get("subject")]
+    views = [v for v in store.videos() if v.has("label")]
     with progress.task("read voices", len(views), "files") as advance:
         for view in views:
             features = {name: view.feature(name)[0].astype(np.float32) for name in VOICE_FEATURES}
-            speaker = str(view.part_attrs("label")["subject"])
+            speaker = str(view.part_attrs("label").get("subject", ""))
             found.setdefault(speaker, []).append(Voice(features, _labels(view)[0]))
             advance(1)
-    return found
+    return found, found.pop("", [])
 
 
 def _group(faces: Faces, group: int, groups: int) -> Faces:
@@ -106,7 +111,7 @@ def _one_speaker(
     speakers: dict[str, list[Voice]], group: int, groups: int, rng: np.random.Generator
 ) -> list[Voice]:
     ordered = sorted(speakers, key=lambda name: hashlib.sha256(name.encode()).digest())
-    mine = ordered[group::groups]
+    mine = ordered[group :: groups + 1]
     return speakers[mine[int(rng.integers(len(mine)))]]
 
 
@@ -117,9 +122,17 @@ def _specs(settings: ComposeSettings) -> dict[str, dict]:
     return {FACE_FEATURE: face} | {name: voice.part_attrs(f"feature/{name}") for name in VOICE_FEATURES}
 
 
-def _check_same_seed(view: VideoView, seed: int) -> None:
-    if view.part_attrs("label").get("seed") != seed:
-        raise StoreError(f"{view.path} was composed with another seed", hint="name a new store with -o")
+def _about(settings: ComposeSettings, group: int) -> dict[str, object]:
+    subject = "held" if settings.held else f"group-{group}"
+    return {"split": "", "subject": subject, "mapped": True, "seed": settings.seed}
+
+
+def _check_same(view: VideoView, about: dict[str, object]) -> None:
+    stored = view.part_attrs("label")
+    if any(stored.get(key) != about[key] for key in ("seed", "subject")):
+        raise StoreError(
+            f"{view.path} was composed with another seed or of others", hint="name a new store with -o"
+        )
 
 
 def _write(

@@ -6,7 +6,8 @@ aligns them; a speech corpus one entry an utterance on the sound clock, ready fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from vacli.faces.align import SIDE_PX
 from vacli.faces.jpeg import encode
 from vacli.faces.quality import sharpness
 from vacli.faces.stills import Aligner, Still
+from vacli.media import conditions
 from vacli.media.audio import read_sound
 from vacli.progress import Progress, Quiet
 from vacli.sequences import corpora
@@ -25,30 +27,46 @@ from vacli.steps.recordings import source_of
 from vacli.store import Store
 
 SPEECH = {"ravdess": corpora.read_ravdess, "emodb": corpora.read_emodb}
-KINDS = ("ferplus", *SPEECH)
+BACKGROUND = "background"
+KINDS = ("ferplus", *SPEECH, BACKGROUND)
+BACKGROUND_S = 5.0
 BLOCK = 256  # pictures between two writes
 
 
 @dataclass(frozen=True)
 class CorpusSettings:
-    """Which corpus (one of KINDS), where it is, and the store that it goes into."""
+    """Which corpus (one of KINDS), where it is, and the store that it goes into.
+
+    copies: how many disturbed ones of every utterance are brought in besides, written below `sounds`.
+    `background` is a folder of sounds without speech; as many as `copies` says are made there first.
+    """
 
     kind: str
     path: Path
     store: Path
+    copies: int = 0
+    sounds: Path | None = None
+    seed: int = 42
 
 
 def run(settings: CorpusSettings, progress: Progress = Quiet()) -> Batch:
     """Bring a corpus into a store with its mapped labels; what is there already is skipped."""
     if settings.kind not in KINDS:
         raise UsageError(f"no corpus is known as {settings.kind!r}", hint=nearest(settings.kind, KINDS))
+    if settings.kind == BACKGROUND and settings.copies:
+        _make_backgrounds(settings)
     if not settings.path.exists():
         raise InputError(f"no such file or folder: {settings.path}")
     store = Store.open_or_create(settings.store)
     batch = Batch(settings.store)
     if settings.kind == "ferplus":
         return _pictures(store, settings.path, batch, progress)
-    return _speech(store, SPEECH[settings.kind](settings.path), batch, progress)
+    if settings.kind == BACKGROUND:
+        return _speech(store, corpora.read_background(settings.path), batch, progress)
+    utterances = SPEECH[settings.kind](settings.path)
+    if settings.copies:
+        utterances += _disturbed(utterances, settings, progress)
+    return _speech(store, utterances, batch, progress)
 
 
 def _pictures(store: Store, path: Path, batch: Batch, progress: Progress) -> Batch:
@@ -101,6 +119,44 @@ def _write_labels(writer, labels: np.ndarray) -> None:
     writer.append("arousal", labels[:, 1])
 
 
+def _make_backgrounds(settings: CorpusSettings) -> None:
+    settings.path.mkdir(parents=True, exist_ok=True)
+    for number in range(settings.copies):
+        path = settings.path / f"background-{number:04d}.wav"
+        if not path.exists():
+            rng = np.random.default_rng([settings.seed, number])
+            conditions.write_wav(path, conditions.background(BACKGROUND_S, rng))
+
+
+def _disturbed(
+    utterances: list[corpora.Utterance], settings: CorpusSettings, progress: Progress
+) -> list[corpora.Utterance]:
+    """The utterances as WAV files under other conditions, `copies` of each; what is there already is kept."""
+    if settings.sounds is None:
+        raise UsageError("disturbed copies need a folder", hint="name one with --sounds")
+    settings.sounds.mkdir(parents=True, exist_ok=True)
+    made = []
+    with progress.task("disturb", len(utterances), "files") as advance:
+        for utterance in utterances:
+            paths = [
+                settings.sounds / f"{utterance.path.stem}_{copy + 1}.wav" for copy in range(settings.copies)
+            ]
+            if not all(path.exists() for path in paths):
+                _write_disturbed(utterance.path, paths, settings.seed)
+            made += [replace(utterance, path=path) for path in paths]
+            advance(1)
+    return made
+
+
+def _write_disturbed(original: Path, paths: list[Path], seed: int) -> None:
+    sound = read_sound(original)
+    if sound is None:
+        raise InputError(f"{original} has no sound")
+    for copy, path in enumerate(paths):
+        rng = np.random.default_rng([seed, copy, zlib.crc32(original.stem.encode())])
+        conditions.write_wav(path, conditions.disturbed(sound.samples, rng))
+
+
 def _speech(store: Store, utterances: list[corpora.Utterance], batch: Batch, progress: Progress) -> Batch:
     with progress.task("speech", len(utterances), "files") as advance:
 
@@ -113,7 +169,8 @@ def _speech(store: Store, utterances: list[corpora.Utterance], batch: Batch, pro
 
 def _add_utterance(store: Store, utterance: corpora.Utterance) -> str:
     source = source_of(utterance.path)
-    video = store.id_for(f"{utterance.speaker}-{utterance.path.stem}", source["sha256"])
+    name = f"{utterance.speaker or BACKGROUND}-{utterance.path.stem}"
+    video = store.id_for(name, source["sha256"])
     if video in store and store.video(video).has("label"):
         return SKIPPED
     sound = read_sound(utterance.path)
@@ -121,7 +178,12 @@ def _add_utterance(store: Store, utterance: corpora.Utterance) -> str:
         raise InputError(f"{utterance.path} has no sound")
     times = regular_times(max(1, int(sound.duration_s * SOUND_CLOCK_HZ)), SOUND_CLOCK_HZ)
     store.add_video(video, times, source=source, stream={"kind": "sound"})
-    attributes = {"split": "", "subject": utterance.speaker, "mapped": True}
+    attributes = {
+        "split": "",
+        "subject": utterance.speaker,
+        "mapped": True,
+        "speech": bool(utterance.speaker),
+    }
     with store.stage(video, "label", attributes) as writer:
         _write_labels(writer, np.tile(np.float32([utterance.valence, utterance.arousal]), (len(times), 1)))
     return DONE

@@ -138,6 +138,11 @@ class Store:
             for kind in ("feature", "flag"):
                 (self.path / video_id / kind / name).rename(aside / kind)
 
+    def drop_video(self, video_id: str) -> None:
+        """Remove a video with all that is known of it."""
+        with self._staging(f"{video_id}--dropped") as aside:
+            (self.path / video_id).rename(aside / "video")
+
     def _ensure_group(self, path: Path) -> None:
         if not (path / "zarr.json").exists():
             with self._staging(path.name) as stage:
