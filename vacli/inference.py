@@ -22,6 +22,7 @@ from torch import nn
 from vacli import recipe_io
 from vacli.calibration import Calibration, states_of
 from vacli.errors import InputError, RunError, UsageError
+from vacli.features.compact import read_out
 from vacli.models.build import build
 from vacli.recipe import Recipe, Window
 from vacli.sequences import windows
@@ -35,6 +36,7 @@ NORMALISATION = "normalisation.safetensors"
 FEATURES = "features.json"
 DATA = "data.json"
 CALIBRATION = "calibration.json"
+STILL = "still"  # the state of a picture for itself
 FOLD = "fold_"
 
 BUNDLED = Path(__file__).parent / "weights" / "compact"
@@ -147,6 +149,17 @@ def predict_sequence(run: Run, rows: Rows, times_s: np.ndarray) -> Trajectory:
     return Trajectory(
         video=rows.video, times_s=times_s, values=values.mean(axis=0), sd=sd, spread=spread, states=states
     )
+
+
+def predict_stills(run: Run, rows: np.ndarray, video: str, times_s: np.ndarray) -> Trajectory:
+    """What the face network itself reads in single pictures: they are no sequence.
+
+    rows: (N, 128) of the feature `compact`. `spread` is that of the emotions that a face is made of.
+    """
+    values, spread = read_out(rows)
+    states = np.full(len(rows), STILL)
+    sd = spread if run.calibration is None else run.calibration.sd(spread, states)
+    return Trajectory(video=video, times_s=times_s, values=values, sd=sd, spread=spread, states=states)
 
 
 def _present(rows: Rows, stream: str) -> np.ndarray:

@@ -47,3 +47,21 @@ def test_kernels_agree_with_float64_on_a_gpu(shape):
     on_gpu = [t.detach().cuda().requires_grad_() for t in inputs]
     got = [t.cpu() for t in results(on_gpu, "triton")]
     assert apart(got, results(doubled(inputs), "reference")) < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
+@pytest.mark.parametrize("name", ["_forward_kernel", "_backward_kernel"])
+def test_kernels_become_machine_code_without_a_gpu(name):
+    """Triton brings its assembler: what a GPU would refuse to load fails here."""
+    from triton import compile as compiled
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from vacli.models import scan_triton
+
+    kernel, sizes = getattr(scan_triton, name), scan_triton._sizes(states=8)
+    kinds = {"length": "i32", "channels": "i32", **dict.fromkeys(sizes, "constexpr")}
+    signature = {argument: kinds.get(argument, "*fp32") for argument in kernel.arg_names}
+    constants = {(kernel.arg_names.index(argument),): value for argument, value in sizes.items()}
+    source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
+    assert len(compiled(source, target=GPUTarget("cuda", 80, 32)).asm["cubin"]) > 1000

@@ -213,20 +213,21 @@ def bundle(run: Path, out: Path | None) -> None:
 
 @click.command("calibrate", short_help="What a run's spread is worth, measured on unseen videos.")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("store", type=click.Path(path_type=Path))
-def calibrate(run: Path, store: Path) -> None:
+@click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
+def calibrate(run: Path, stores: tuple[Path, ...]) -> None:
     """Turn the spread of a run's models into a standard deviation of the error.
 
-    STORE holds features and labels of people that no model of RUN was trained on. The figures go to
-    RUN/calibration.json, which `va predict` then uses; a table of what was measured is printed.
+    STORES hold features and labels of people that no model of RUN was trained on, stills among them
+    as `va corpus ferplus` brings them. The figures go to RUN/calibration.json, which `va predict` then
+    uses; a table of what was measured is printed.
 
     \b
     Example:
-      va calibrate runs/compact held.zarr
+      va calibrate runs/compact held.zarr faces.zarr
     """
     from vacli.steps import calibrate as step
 
-    states = step.run(step.CalibrateSettings(run, store), Console())
+    states = step.run(step.CalibrateSettings(run, stores), Console())
     click.echo("state,frames,ccc_valence,ccc_arousal,rmse_valence,rmse_arousal,within_1sd,within_2sd")
     for s in states:
         figures = ",".join(f"{value:.3f}" for value in (*s.ccc, *s.rmse, *s.within))

@@ -130,6 +130,14 @@ def columns() -> tuple[str, ...]:
     return ("valence", "arousal", *EMOTIONS, *(f"e{i:0{width}d}" for i in range(EMBEDDING)))
 
 
+def read_out(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Valence and arousal (N, 2) that rows (N, 128) state by themselves, and how far the emotions that they
+    consist of lie apart: the standard deviation (N, 2) of their points."""
+    values, shares = rows[:, :2], rows[:, 2 : 2 + len(EMOTIONS)]
+    variance = shares @ np.square(np.asarray(EMOTION_VA, np.float32)) - np.square(values)
+    return values, np.sqrt(np.maximum(variance, 0))
+
+
 class Compact:
     """Extractor `compact`: the bundled network on aligned crops."""
 

@@ -157,7 +157,11 @@ def scan(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor) 
 
 
 def _launch(x: Tensor, a: Tensor) -> tuple[tuple[int, int], dict[str, int]]:
-    padded = triton.next_power_of_2(a.shape[1])
-    block = max(1, TILE // (CHUNK * padded))
-    grid = (x.shape[0], triton.cdiv(x.shape[2], block))
-    return grid, {"states": a.shape[1], "chunk": CHUNK, "block": block, "padded": padded}
+    sizes = _sizes(a.shape[1])
+    return (x.shape[0], triton.cdiv(x.shape[2], sizes["block"])), sizes
+
+
+def _sizes(states: int) -> dict[str, int]:
+    """The kernels' constants: `block` channels of `padded` states fill a tile."""
+    padded = triton.next_power_of_2(states)
+    return {"states": states, "chunk": CHUNK, "block": max(1, TILE // (CHUNK * padded)), "padded": padded}

@@ -11,19 +11,19 @@ import numpy as np
 from vacli.calibration import Calibration
 from vacli.errors import LabelError
 from vacli.features.running import pick_device
-from vacli.inference import CALIBRATION, load_run, predict_sequence
+from vacli.inference import CALIBRATION, Run, Trajectory, load_run, predict_sequence, predict_stills
 from vacli.metrics import Moments
 from vacli.progress import Progress, Quiet
 from vacli.sequences.join import open_sequences
-from vacli.store import Store
+from vacli.store import Store, VideoView
 
 
 @dataclass(frozen=True)
 class CalibrateSettings:
-    """A run, and a store of labelled videos that are not what it was trained on."""
+    """A run, and stores of labelled videos, or of stills, that are not what it was trained on."""
 
     run: Path
-    store: Path
+    stores: tuple[Path, ...]
     device: str = "auto"
 
 
@@ -40,24 +40,39 @@ class State:
 
 
 def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State]:
-    """Write the run's calibration.json; raises LabelError where no video of the store is labelled."""
+    """Write the run's calibration.json; raises LabelError where no video of the stores is labelled.
+
+    Videos that their labels call training or test data do not count.
+    """
     model = load_run(settings.run, pick_device(settings.device))
-    store = Store.open(settings.store)
-    rows = [r for r in open_sequences(store.videos(), model.recipe.model) if r.labels is not None]
-    if not rows:
-        raise LabelError(f"store {settings.store} has no labels", hint="run `va labels` first")
-    with progress.task("calibrate", len(rows), "videos") as advance:
+    views = [v for path in settings.stores for v in Store.open(path).videos() if v.has("label/valence")]
+    views = [v for v in views if v.part_attrs("label").get("split") in ("", "validation")]
+    if not views:
+        names = ", ".join(map(str, settings.stores))
+        raise LabelError(f"{names}: no labelled videos to measure on", hint="run `va labels` first")
+    with progress.task("calibrate", len(views), "videos") as advance:
         made = []
-        for video in rows:
-            made.append(predict_sequence(model, video, video.times_s))
+        for view in views:
+            made.append(_predicted(model, view))
             advance(1)
-    values, truth = np.concatenate([t.values for t in made]), np.concatenate([r.labels for r in rows])
+    values, truth = np.concatenate([t.values for t in made]), np.concatenate([_labels(v) for v in views])
     states = np.concatenate([t.states for t in made])
     spread = np.concatenate([np.zeros_like(t.values) if t.spread is None else t.spread for t in made])
     calibration = Calibration.fit(values - truth, spread, states)
     (settings.run / CALIBRATION).write_text(json.dumps(calibration.to_dict(), indent=2) + "\n")
     sd = calibration.sd(spread, states)
     return [_state(name, states == name, values, truth, sd) for name in sorted(calibration.states)]
+
+
+def _predicted(model: Run, view: VideoView) -> Trajectory:
+    if view.attrs.get("stream", {}).get("kind") == "stills":
+        return predict_stills(model, view.feature("compact")[0], view.id, view.times_s)
+    (rows,) = open_sequences([view], model.recipe.model)
+    return predict_sequence(model, rows, view.times_s)
+
+
+def _labels(view: VideoView) -> np.ndarray:
+    return np.stack([view.read("label/valence"), view.read("label/arousal")], axis=1)
 
 
 def _state(name: str, here: np.ndarray, values: np.ndarray, truth: np.ndarray, sd: np.ndarray) -> State:

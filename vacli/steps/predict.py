@@ -28,6 +28,7 @@ from vacli.steps.batch import DONE, Batch, run_each
 from vacli.store import Store, VideoView
 
 Write = Callable[[FrameTable], None]
+STILL_FEATURE = "compact"  # the bundled model reads single pictures with its face network alone
 FREE = frozenset({"dtype", "every"})  # settings that change a feature's precision, not its meaning
 
 
@@ -65,9 +66,14 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
 
         def work(item: MediaInput) -> str:
             for seen in _observations(item, look, progress):
-                sequence = _sequence(str(item.path), seen, model.recipe.model)
-                predicted = inference.predict_sequence(model, sequence, seen.times_s)
-                write(_table(str(item.path), seen, predicted, used))
+                name = str(item.path)
+                if item.kind == "image" and settings.model is None:
+                    rows = seen.features[STILL_FEATURE]
+                    predicted = inference.predict_stills(model, rows, name, seen.times_s)
+                else:
+                    sequence = _sequence(name, seen, model.recipe.model)
+                    predicted = inference.predict_sequence(model, sequence, seen.times_s)
+                write(_table(name, seen, predicted, used))
             return DONE
 
         run_each(batch, media, lambda item: str(item.path), work, progress)
