@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from synth import affwild2, recipes
+
+from vacli.circumplex import EMOTION_VA
+from vacli.errors import LabelError, RunError
+from vacli.features.compact import DIM, columns
+from vacli.inference import CALIBRATION, load_run, predict_sequence, predict_stills
+from vacli.sequences.join import open_sequences
+from vacli.spec import VISUAL, FeatureSpec
+from vacli.steps import train
+from vacli.steps.calibrate import CalibrateSettings, run
+from vacli.store import Store
+
+TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_windows=4")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    trials = affwild2.make(affwild2.World(videos=8, frames=150))
+    return affwild2.write_store(tmp_path_factory.mktemp("calibrate") / "s.zarr", trials)
+
+
+@pytest.fixture(scope="module")
+def model(store, tmp_path_factory):
+    out = tmp_path_factory.mktemp("calibrate") / "run"
+    train.run(
+        train.TrainSettings(
+            store=store.path, out=out, preset="compact", assignments=TINY, device="cpu", folds=2
+        )
+    )
+    return out
+
+
+def stills(path, split: str = "validation") -> Store:
+    """400 faces whose stated emotions are right on average."""
+    store, rng = Store.open_or_create(path), np.random.default_rng(0)
+    shares = rng.dirichlet(np.full(8, 0.4), 400).astype(np.float32)
+    points = shares @ np.array(EMOTION_VA, np.float32)
+    rows = np.concatenate([points, shares, np.zeros((400, DIM - 10), np.float32)], axis=1)
+    spec = FeatureSpec(name="compact", version="1", modality=VISUAL, dim=DIM, columns=columns())
+    store.add_video("faces", np.arange(400.0), source={"name": "faces"}, stream={"kind": "stills"})
+    store.put_feature("faces", spec.attributes(), rows, np.zeros(400, np.uint8))
+    with store.stage("faces", "label", {"split": split}) as writer:
+        for d, name in enumerate(("valence", "arousal")):
+            writer.append(name, (points[:, d] + rng.normal(0, 0.1, 400)).astype(np.float32))
+    return store
+
+
+def test_a_runs_sd_becomes_that_of_its_errors(model, store, tmp_path):
+    rows = open_sequences(store.videos(), load_run(model).recipe.model)[0]
+    before = predict_sequence(load_run(model), rows, rows.times_s)
+    np.testing.assert_array_equal(before.sd, before.spread)
+    faces = stills(tmp_path / "faces.zarr")
+    measured = {s.name: s for s in run(CalibrateSettings(model, (store.path, faces.path), "cpu"))}
+    assert {"audio+visual", "still"} <= set(measured)
+    assert measured["still"].rmse == pytest.approx((0.1, 0.1), abs=0.01)
+    for state in measured.values():
+        assert 0.55 < state.within[0] < 0.8
+        assert state.within[1] > 0.9
+    after = predict_sequence(load_run(model), rows, rows.times_s)
+    np.testing.assert_array_equal(after.values, before.values)
+    assert (after.sd >= 0.9 * after.spread.min()).all()
+    assert not np.array_equal(after.sd, before.sd)
+    read = predict_stills(load_run(model), faces.video("faces").feature("compact")[0], "f", np.arange(400.0))
+    assert read.sd.mean() == pytest.approx(0.1, abs=0.02)
+    (model / CALIBRATION).unlink()
+
+
+def test_what_was_trained_on_does_not_count(model, tmp_path):
+    with pytest.raises(LabelError, match="no labelled videos to measure on"):
+        run(CalibrateSettings(model, (stills(tmp_path / "faces.zarr", "train").path,), "cpu"))
+
+
+def test_a_damaged_calibration_is_named(model):
+    (model / CALIBRATION).write_text(json.dumps({"audio": {"floor": 1}}))
+    with pytest.raises(RunError, match=r"calibration\.json is no calibration"):
+        load_run(model)
+    (model / CALIBRATION).unlink()
