@@ -66,3 +66,24 @@ def test_time_of_a_step_is_the_same_in_a_sequence_of_100_000(benchmark):
     benchmark.extra_info.update(
         ratio=10 * min(s for s, _ in pairs) / min(n for _, n in pairs), bound=0.5, error=0.0
     )
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_triton_against_the_kernel_of_mamba_ssm(benchmark):
+    """`ratio`: mamba-ssm's time over Triton's, forward and backward; 1 / 1.3 is asked for."""
+    pytest.importorskip("mamba_ssm", reason="needs mamba-ssm, built for this torch")
+    given = [t.detach().cuda().requires_grad_() for t in scan_inputs(SHAPE)]
+    weight = torch.randn(SHAPE[:3], device="cuda")
+
+    def run(backend: str) -> list[Tensor]:
+        made = ours(given, weight, backend)
+        torch.cuda.synchronize()
+        return made
+
+    error = apart([t.cpu() for t in run("triton")], [t.cpu() for t in run("mamba_ssm")])
+    assert error < 1e-4
+    pairs = [(seconds(lambda: run("mamba_ssm")), seconds(lambda: run("triton"))) for _ in range(9)]
+    benchmark.pedantic(run, ("triton",), rounds=9)
+    benchmark.extra_info.update(
+        ratio=median(p for p, _ in pairs) / median(o for _, o in pairs), bound=1 / 1.3, error=error
+    )
