@@ -63,3 +63,20 @@ def test_a_picture_without_a_face_is_described_and_not_found(mean):
     reader.add(0, np.full((224, 224, 3), 7, np.uint8), None, found=False)
     assert reader.features()["mean"].tolist() == [[7.0]]
     assert not reader.rows().found[0]
+
+
+def test_frames_that_are_not_described_lie_between_those_that_are(mean):
+    reader = FaceReader(Describer({"mean": mean}), 40)
+    for index in (*range(2, 9), 20, 21):
+        crop = None if index % 4 else np.full((224, 224, 3), 10 * index, np.uint8)
+        reader.add(index, crop, face(0, 0, 0.0))
+    values = reader.features()["mean"][:, 0]
+    np.testing.assert_allclose(values[2:9], [40, 40, 40, 50, 60, 70, 80])
+    np.testing.assert_allclose(values[[20, 21]], [200, 200])
+    assert np.isnan(np.delete(values, [*range(2, 9), 20, 21])).all()
+
+
+def test_a_face_that_was_never_described_has_no_description(mean):
+    reader = FaceReader(Describer({"mean": mean}), 3)
+    reader.add(1, None, face(0, 0, 0.0))
+    assert np.isnan(reader.features()["mean"]).all()

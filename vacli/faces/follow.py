@@ -7,6 +7,7 @@ from there, so that a crop does not depend on how its face was found.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -38,13 +39,14 @@ Made = TypeVar("Made")
 @dataclass(frozen=True, eq=False)
 class Face:
     """One face in one frame. box (4,) and landmarks (5, 2) float32 in the frame's pixels; crop
-    (224, 224, 3) uint8; blur: `quality.sharpness` of the crop; size_px: the longer side of the box."""
+    (224, 224, 3) uint8, or None where it was not asked for; blur: `quality.sharpness` of the crop;
+    size_px: the longer side of the box."""
 
     track: int
     box: np.ndarray
     landmarks: np.ndarray
     score: float
-    crop: np.ndarray
+    crop: np.ndarray | None
     blur: float
     size_px: float
 
@@ -60,9 +62,10 @@ class FaceFrame:
 
 @dataclass(frozen=True)
 class FaceSettings:
-    """How faces are looked for."""
+    """How faces are looked for, and in which frames they are aligned: every `crop_every`th."""
 
     score_threshold: float = 0.9
+    crop_every: int = 1
 
 
 def follow(
@@ -75,7 +78,7 @@ def follow(
     Frames are decoded ahead, crops made behind, in threads; `then` runs there too.
     """
     found = Follower(settings).faces(ahead(frames, LOOK_AHEAD_FRAMES))
-    return mapped(lambda one: then(_aligned(*one)), found, WORKERS, LOOK_AHEAD_FRAMES)
+    return mapped(lambda one: then(_aligned(*one, settings.crop_every)), found, WORKERS, LOOK_AHEAD_FRAMES)
 
 
 @dataclass(frozen=True)
@@ -181,10 +184,12 @@ def _kept_place(person: Person, found: Detection) -> float:
     return -float(np.hypot(*(found.centre - person.face.centre))) / found.size_px
 
 
-def _aligned(frame: Frame, faces: list[tuple[int, Detection]]) -> FaceFrame:
-    return FaceFrame(frame.index, frame.time_s, tuple(_face(frame.rgb, *face) for face in faces))
+def _aligned(frame: Frame, faces: list[tuple[int, Detection]], crop_every: int) -> FaceFrame:
+    rgb = None if frame.index % crop_every else frame.rgb
+    return FaceFrame(frame.index, frame.time_s, tuple(_face(rgb, *face) for face in faces))
 
 
-def _face(rgb: np.ndarray, track: int, found: Detection) -> Face:
-    crop = warp(rgb, found.landmarks)
-    return Face(track, found.box, found.landmarks, found.score, crop, sharpness(crop), found.size_px)
+def _face(rgb: np.ndarray | None, track: int, found: Detection) -> Face:
+    crop = None if rgb is None else warp(rgb, found.landmarks)
+    blur = math.nan if crop is None else sharpness(crop)
+    return Face(track, found.box, found.landmarks, found.score, crop, blur, found.size_px)

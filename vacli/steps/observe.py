@@ -9,18 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from vacli.clock import SOUND_CLOCK_HZ, regular_times
+from vacli.clock import SOUND_CLOCK_HZ, median_rate_hz, regular_times
 from vacli.errors import InputError
 from vacli.faces.align import enlarged
 from vacli.faces.choose import Presence, chosen
 from vacli.faces.detect import Detection
-from vacli.faces.follow import Face, FaceFrame, follow
+from vacli.faces.follow import Face, FaceFrame, FaceSettings, follow
 from vacli.faces.stills import Aligner
 from vacli.media.audio import Sound, read_sound
 from vacli.media.crops import CropFolder, read_image
 from vacli.media.video import open_video
 from vacli.progress import Progress
 
+DESCRIBED_HZ = 15.0  # faces change more slowly than frames: no more a second are described
+MOST_BETWEEN = 8  # rows
 BATCH = 64  # crops that go through the visual network at once
 
 
@@ -82,16 +84,24 @@ class FaceReader:
     def __init__(self, describer: Describer, count: int) -> None:
         self._describer, self._count = describer, count
         self._places: list[int] = []
+        self._described: list[int] = []
         self._found: list[bool] = []
         self._seen: list[tuple[float, ...]] = []
         self._features: dict[str, list[np.ndarray]] = {name: [] for name in describer.extractors}
 
-    def add(self, index: int, crop: np.ndarray, face: Face | Detection | None, found: bool = True) -> None:
-        """Take an aligned face (224, 224, 3) uint8 of frame `index`; `face` tells where it was, if known."""
+    def add(
+        self, index: int, crop: np.ndarray | None, face: Face | Detection | None, found: bool = True
+    ) -> None:
+        """Take an aligned face (224, 224, 3) uint8 of frame `index`; `face` tells where it was, if known.
+
+        Without a crop the frame is described by those around it.
+        """
         self._places.append(index)
         self._found.append(found)
         self._seen.append((np.nan,) * 5 if face is None else (face.score, *face.box))
-        self._describer.add(crop, self._features)
+        if crop is not None:
+            self._described.append(index)
+            self._describer.add(crop, self._features)
 
     def rows(self) -> FaceRows:
         """Where the faces were, a row a frame."""
@@ -108,9 +118,24 @@ class FaceReader:
         made = {}
         for name, extractor in self._describer.extractors.items():
             made[name] = np.full((self._count, extractor.spec.dim), np.nan, np.float32)
-            if self._places:
-                made[name][self._places] = self._features[name]
+            if self._described:
+                made[name][self._described] = self._features[name]
+                _fill_between(made[name], np.array(self._described), np.array(self._places))
         return made
+
+
+def _fill_between(rows: np.ndarray, described: np.ndarray, places: np.ndarray) -> None:
+    """Give rows at `places` that lack a description that of the described ones around: in between the two, or
+    the nearer one where the other is farther than MOST_BETWEEN rows. Rows (N, D) are changed in place."""
+    lacking = np.setdiff1d(places, described)
+    after = np.searchsorted(described, lacking).clip(1, len(described) - 1) if len(described) > 1 else 0
+    left, right = described[np.maximum(after - 1, 0)], described[after]
+    share = np.clip((lacking - left) / np.maximum(right - left, 1), 0, 1)
+    share = np.where(np.abs(right - lacking) > MOST_BETWEEN, 0.0, share)
+    share = np.where(np.abs(lacking - left) > MOST_BETWEEN, 1.0, share)
+    near = np.minimum(np.abs(lacking - left), np.abs(right - lacking)) <= MOST_BETWEEN
+    mixed = rows[left] * (1 - share)[:, np.newaxis] + rows[right] * share[:, np.newaxis]
+    rows[lacking[near]] = mixed[near]
 
 
 @dataclass(frozen=True)
@@ -132,11 +157,13 @@ class Senses:
 
 @dataclass(frozen=True)
 class Look:
-    """How recordings are looked at: what is computed, whose face, by which video backend."""
+    """How recordings are looked at: what is computed, whose face, by which video backend; `sparse`: faces are
+    described DESCRIBED_HZ times a second, the frames in between by interpolation."""
 
     senses: Senses
     face: str
     backend: str
+    sparse: bool = False
 
 
 class Crowd:
@@ -172,7 +199,8 @@ def observe_video(path: Path, look: Look, progress: Progress) -> list[Observatio
     with open_video(path, look.backend) as video:
         crowd = Crowd(look.senses, len(video))
         with progress.task(path.name, len(video), "frames") as advance:
-            for frame in follow(video):
+            every = _every(video.times_s) if look.sparse else 1
+            for frame in follow(video, FaceSettings(crop_every=every)):
                 crowd.add(frame)
                 advance(1)
         times_s, broken = video.times_s, video.broken
@@ -184,6 +212,12 @@ def observe_video(path: Path, look: Look, progress: Progress) -> list[Observatio
     return [
         _together(look.senses, times_s, reader, sound, person) for person, reader in crowd.wanted(look.face)
     ]
+
+
+def _every(times_s: np.ndarray) -> int:
+    """One in how many frames is described at DESCRIBED_HZ."""
+    rate_hz = median_rate_hz(times_s)
+    return max(1, round(rate_hz / DESCRIBED_HZ)) if np.isfinite(rate_hz) else 1
 
 
 def observe_sound(path: Path, senses: Senses) -> Observation:

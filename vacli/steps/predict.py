@@ -61,7 +61,9 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
             batch.fail(str(path), error, progress)
     media = list(_media(settings, stores, batch, progress))
     if media:
-        look = observe.Look(senses(model, settings, progress), settings.face, settings.backend)
+        look = observe.Look(
+            senses(model, settings, progress), settings.face, settings.backend, sparse=settings.model is None
+        )
         used = frozenset(k for k, v in ((VISUAL, look.senses.visual), (AUDIO, look.senses.audio)) if v)
 
         def work(item: MediaInput) -> str:
