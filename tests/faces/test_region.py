@@ -48,7 +48,7 @@ def test_the_points_do_not_depend_on_the_resolution(region, box, scale):
     size = round(512 * scale)
     scaled = np.asarray(Image.fromarray(portrait()).resize((size, size), Image.Resampling.BICUBIC))
     there = region.near(scaled, box * np.float32(size / 512))
-    assert moved(there.landmarks * 512 / size, near.landmarks) < 0.015
+    assert moved(there.landmarks * 512 / size, near.landmarks) < 0.02
 
 
 def test_a_stale_box_still_finds_the_face(region, box):

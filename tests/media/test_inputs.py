@@ -9,7 +9,7 @@ from PIL import Image
 from synth.clips import Clip, steady, write_clip
 
 from vacli.errors import InputError
-from vacli.media.inputs import MediaInput, find_media
+from vacli.media.inputs import MediaInput, find_media, pictures_of
 
 
 @pytest.fixture
@@ -88,3 +88,13 @@ def test_a_named_text_file(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("valence,arousal\n" * 50)
     with pytest.raises(InputError, match="cannot be read as audio or video"):
         find_media([tmp_path / "labels.csv"])
+
+
+def test_numbered_pictures_can_be_taken_for_themselves(tmp_path: Path) -> None:
+    for name in ("00001.jpg", "00003.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    (folder,) = find_media([tmp_path])
+    assert folder.kind == "crops"
+    assert [m.name for m in pictures_of(folder)] == ["00001", "00003"]
+    assert {m.kind for m in pictures_of(folder)} == {"image"}
+    assert pictures_of(MediaInput(tmp_path / "a.mp4", "video")) == [MediaInput(tmp_path / "a.mp4", "video")]

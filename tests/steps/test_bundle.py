@@ -7,6 +7,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from vacli.errors import RunError, UsageError
+from vacli.inference import CALIBRATION
 from vacli.steps.bundle import KEPT, BundleSettings, run
 
 WEIGHTS = {"net": np.float32([1, 0.5]), "steps": np.int64([7])}
@@ -46,3 +47,8 @@ def test_a_run_that_is_not_whole_leaves_the_bundle_before_it(tmp_path, trained):
     with pytest.raises(RunError, match="has no"):
         run(BundleSettings(trained, tmp_path / "package"))
     assert (made / "fold_2" / KEPT[-1]).is_file()
+
+
+def test_the_calibration_goes_with_the_run(tmp_path, trained):
+    (trained / CALIBRATION).write_text("{}")
+    assert (run(BundleSettings(trained, tmp_path / "package")) / CALIBRATION).is_file()

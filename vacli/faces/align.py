@@ -33,14 +33,13 @@ def umeyama(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     source, target: (N, 2). Returns (2, 3) float64 M with target ~ M @ [x, y, 1]. Umeyama 1991, eq. 40-42,
     reflection excluded.
     """
-    source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
-    source_mean, target_mean = source.mean(0), target.mean(0)
+    source, target = (np.asarray(points, np.float64) @ [1, 1j] for points in (source, target))
+    source_mean, target_mean = source.mean(), target.mean()
     centred = source - source_mean
-    u, singular, vt = np.linalg.svd((target - target_mean).T @ centred / len(source))
-    signs = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
-    scale = (singular * signs).sum() / (centred**2).sum() * len(source)
-    linear = scale * (u * signs) @ vt
-    return np.column_stack([linear, target_mean - linear @ source_mean])
+    # In the plane a similarity is a complex factor, and the singular value decomposition a projection.
+    factor = np.vdot(centred, target - target_mean) / np.vdot(centred, centred).real
+    shift = target_mean - factor * source_mean
+    return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
 
 
 def warp(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -50,29 +49,27 @@ def warp(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     antialiasing filter. What lies outside the picture is black.
     """
     matrix = umeyama(landmarks, TEMPLATE_224)
-    linear, shift = matrix[:, :2], matrix[:, 2]
-    inverse = np.linalg.inv(linear)
-    corners = np.array([[0, 0], [SIDE_PX, 0], [0, SIDE_PX], [SIDE_PX, SIDE_PX]]) - shift
-    seen = corners @ inverse.T
-    return _warped(rgb, seen, inverse, -inverse @ shift)
-
-
-def _warped(rgb: np.ndarray, seen: np.ndarray, inverse: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """Sample `rgb` at inverse @ (x, y) + origin from the window that the corners `seen` span."""
-    shrink = max(math.sqrt(abs(np.linalg.det(inverse))), 1.0)
-    margin = 3 * shrink  # what the filters look at beyond the window
-    limit = rgb.shape[1::-1]
-    low = np.clip(np.floor(seen.min(0) - margin), 0, limit).astype(int)
-    high = np.clip(np.ceil(seen.max(0) + margin), 0, limit).astype(int)
-    if (high <= low).any():
-        return np.zeros((SIDE_PX, SIDE_PX, 3), np.uint8)
-    window = np.ascontiguousarray(rgb[low[1] : high[1], low[0] : high[0]])
+    inverse = np.linalg.inv(matrix[:, :2])
+    origin = -inverse @ matrix[:, 2]
+    shrink = math.hypot(*inverse[:, 0])
     if shrink > UNFILTERED:
-        window = _reduced(window, shrink)
-        inverse, origin, low = inverse / shrink, origin / shrink, low / shrink
+        rgb, low = _window(rgb, inverse, origin, 3 * shrink)
+        rgb = _reduced(rgb, shrink)
+        inverse, origin = inverse / shrink, (origin - low) / shrink
     out = np.empty((SIDE_PX, SIDE_PX, 3), np.uint8)
-    similar(window, np.column_stack([inverse, origin - low]).astype(np.float32), out)
+    similar(np.ascontiguousarray(rgb), np.column_stack([inverse, origin]).astype(np.float32), out)
     return out
+
+
+def _window(
+    rgb: np.ndarray, inverse: np.ndarray, origin: np.ndarray, margin: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part of a picture that a crop looks at, with `margin` px around it, and its corner (x, y)."""
+    seen = np.array([[0, 0], [SIDE_PX, 0], [0, SIDE_PX], [SIDE_PX, SIDE_PX]]) @ inverse.T + origin
+    limit = np.array(rgb.shape[1::-1])
+    low = np.clip(np.floor(seen.min(0) - margin), 0, limit - 1).astype(int)
+    high = np.clip(np.ceil(seen.max(0) + margin), low + 1, limit).astype(int)
+    return np.ascontiguousarray(rgb[low[1] : high[1], low[0] : high[0]]), low
 
 
 def _reduced(window: np.ndarray, shrink: float) -> np.ndarray:

@@ -26,8 +26,8 @@ from vacli.faces.detect import (
 from vacli.faces.network import coarse_session
 from vacli.faces.sample import Grid, resampled
 
-FACE_PX = 224  # longer side of the face's box in the detector's input
-INPUT_PX = 256
+FACE_PX = 208  # longer side of the face's box in the detector's input
+INPUT_PX = 224
 MEAN_RGB = np.array(MEAN_BGR[::-1])
 VOTER_OVERLAP = 0.5
 LOWEST_OVERLAP = 0.2  # with the box before, for it to be the same face

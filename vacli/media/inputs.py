@@ -95,6 +95,14 @@ def find_media(paths: Iterable[Path]) -> list[MediaInput]:
     return sorted(found.values())
 
 
+def pictures_of(media: MediaInput) -> list[MediaInput]:
+    """The pictures that a folder of crops holds, each for itself; anything else is what it is."""
+    if media.kind != "crops":
+        return [media]
+    files = sorted(path for path in media.path.iterdir() if not path.name.startswith("."))
+    return [MediaInput(path, "image") for path in files if KIND_OF_SUFFIX.get(path.suffix.lower()) == "image"]
+
+
 def _named_file(path: Path) -> MediaInput:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")

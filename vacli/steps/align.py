@@ -21,7 +21,7 @@ from vacli.steps.people import Recording, write_person
 from vacli.steps.recordings import source_of
 from vacli.store import Store
 
-METHOD = "RetinaFace MobileNet-0.25, faces at 224 px, votes of all anchors; ArcFace template x 2; JPEG 90"
+METHOD = "RetinaFace MobileNet-0.25, faces at 208 px, votes of all anchors; ArcFace template x 2; JPEG 90"
 
 
 @dataclass(frozen=True)

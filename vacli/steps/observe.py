@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -241,12 +241,23 @@ def observe_crops(path: Path, senses: Senses, progress: Progress) -> Observation
     return _together(senses, times_s, reader, None, person=0)
 
 
-def observe_still(path: Path, senses: Senses, aligner: Aligner) -> Observation:
-    """A picture for itself: one row, aligned, or the whole picture where no face is found."""
+def observe_still(path: Path, look: Look, aligner: Aligner) -> Observation:
+    """A picture for itself: one row, aligned, or the whole picture where no face is found.
+
+    Where faces of a video are described sparsely there is time to look at a still in a mirror as well: the
+    description is the mean of both.
+    """
     still = aligner.align(read_image(path))
-    reader = FaceReader(Describer(senses.visual), 1)
-    reader.add(0, still.crop, still.face, found=still.face is not None)
-    return _together(senses, np.zeros(1), reader, None, person=0 if still.face is not None else -1)
+    seen = np.stack([still.crop, still.crop[:, ::-1]] if look.sparse else [still.crop])
+    there = still.face is not None
+    reader = FaceReader(Describer(look.senses.visual), 1)
+    reader.add(0, None, still.face, found=there)
+    described = {
+        name: extractor.extract(seen).mean(axis=0, keepdims=True)
+        for name, extractor in look.senses.visual.items()
+    }
+    seen_and_heard = _together(look.senses, np.zeros(1), reader, None, person=0 if there else -1)
+    return replace(seen_and_heard, features=dict(seen_and_heard.features) | described)
 
 
 def _together(

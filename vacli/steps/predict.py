@@ -16,7 +16,7 @@ from vacli.faces.stills import Aligner
 from vacli.features.flags import MISSING
 from vacli.features.registry import create
 from vacli.features.running import Running, pick_device
-from vacli.media.inputs import MediaInput, find_media
+from vacli.media.inputs import MediaInput, find_media, pictures_of
 from vacli.output.frame_table import FrameTable, modality
 from vacli.progress import Progress, Quiet
 from vacli.recipe import Model
@@ -119,7 +119,7 @@ def _observations(media: MediaInput, look: observe.Look, progress: Progress) -> 
     if media.kind == "crops":
         return [observe.observe_crops(media.path, look.senses, progress)]
     if media.kind == "image":
-        return [observe.observe_still(media.path, look.senses, Aligner())]
+        return [observe.observe_still(media.path, look, Aligner())]
     return [observe.observe_sound(media.path, look.senses)]
 
 
@@ -133,6 +133,8 @@ def _media(
             continue
         try:
             found = find_media([path])
+            if settings.stills:
+                found = [picture for media in found for picture in pictures_of(media)]
             fitting = [m for m in found if (m.kind == "image") == settings.stills]
             if not fitting:
                 raise _unfitting(path, settings.stills)
