@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from vacli.faces.follow import Face, FaceFrame
-from vacli.steps.observe import Crowd, Describer, FaceReader, Senses
+from vacli.steps.described import Describer, FaceReader
+from vacli.steps.observe import Crowd, Senses
 
 
 class Mean:
@@ -46,7 +47,7 @@ def test_two_people_in_turns_keep_their_own_rows(mean):
         np.testing.assert_array_equal(values[::2], start + sign * np.arange(0, 100, 2))
         assert np.isnan(values[1::2]).all()
         np.testing.assert_array_equal(reader.rows().found, np.arange(100) % 2 == 0)
-    assert mean.batches == [64, 36]
+    assert mean.batches == [32, 32, 32, 4]
 
 
 def test_nobody_is_rows_without_a_face(mean):

@@ -18,6 +18,7 @@ from vacli.progress import Quiet
 from vacli.recipe_io import set_values
 from vacli.spec import AUDIO, VISUAL
 from vacli.steps import observe
+from vacli.steps.described import FaceRows
 from vacli.steps.predict import PredictSettings, _table, senses
 
 
@@ -51,7 +52,7 @@ def test_the_same_weights_serve_whatever_the_pace_of_extraction(weights):
 
 @pytest.mark.parametrize(("used", "modality"), [({VISUAL, AUDIO}, "av"), ({VISUAL}, "v"), ({AUDIO}, "a")])
 def test_modality_names_only_what_the_model_was_given(used, modality):
-    faces = observe.FaceRows(np.array([True]), np.array([0.9]), np.zeros((1, 4)))
+    faces = FaceRows(np.array([True]), np.array([0.9]), np.zeros((1, 4)))
     seen = observe.Observation(
         times_s=np.zeros(1), person=0, faces=faces, audio_ok=np.array([True]), features={}
     )

@@ -25,6 +25,7 @@ from vacli.sequences.records import Sequence
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps import observe
 from vacli.steps.batch import DONE, Batch, run_each
+from vacli.steps.described import FaceRows
 from vacli.store import Store, VideoView
 
 Write = Callable[[FrameTable], None]
@@ -205,9 +206,9 @@ def _predict_store(
 
 def _remembered(view: VideoView, model: Model) -> observe.Observation:
     """What the store knows of a video's faces and sound."""
-    faces = observe.FaceRows.nobody(len(view.times_s))
+    faces = FaceRows.nobody(len(view.times_s))
     if view.has("face"):
-        faces = observe.FaceRows(view.read("face/found"), view.read("face/score"), view.read("face/box"))
+        faces = FaceRows(view.read("face/found"), view.read("face/score"), view.read("face/box"))
     heard = [f for stream in model.streams if stream.name == AUDIO for f in stream.features]
     missing = [view.read(f"flag/{feature}") & MISSING for feature in heard]
     audio_ok = ~np.any(missing, axis=0) if missing else np.zeros(len(view.times_s), bool)
