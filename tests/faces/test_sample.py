@@ -65,3 +65,9 @@ def test_pictures_that_may_not_be_written_to_are_read():
     out = np.empty((224, 224, 3), np.uint8)
     similar(fixed, np.array(MATRICES["same"], np.float32), out)
     assert np.array_equal(out, fixed[:224, :224])
+
+
+def test_views_of_a_picture_are_read_like_pictures():
+    part = portrait()[10:200, 30:220]
+    there = resampled(part, Grid(3, 4, 1.2, 50, 60), MEAN_RGB)
+    np.testing.assert_array_equal(there, resampled(part.copy(), Grid(3, 4, 1.2, 50, 60), MEAN_RGB))

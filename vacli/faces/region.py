@@ -50,12 +50,14 @@ class RegionDetector:
         corner = (box[:2] + box[2:] - side) / 2
         scale = side / INPUT_PX
         faces = self._faces(_network_input(rgb, corner, side))
-        placed = [face.placed(scale, (float(corner[0]), float(corner[1]))) for face in faces]
-        if not placed:
+        if not faces:
             return None
-        shared = overlap(box, np.stack([face.box for face in placed]))
+        there = (box - np.tile(corner, 2)) / scale
+        shared = overlap(there, np.stack([face.box for face in faces]))
         best = int(shared.argmax())
-        return placed[best] if shared[best] > LOWEST_OVERLAP else None
+        if shared[best] <= LOWEST_OVERLAP:
+            return None
+        return faces[best].placed(scale, (float(corner[0]), float(corner[1])))
 
     def _faces(self, planes: np.ndarray) -> list[Detection]:
         out = self.session.run(None, {"input": planes})

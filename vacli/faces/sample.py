@@ -97,7 +97,7 @@ def resampled(rgb: np.ndarray, grid: Grid, mean: np.ndarray) -> np.ndarray:
     Bilinear; a step above 1 widens the filter, so that detail finer than the output becomes grey.
     """
     out = np.empty((3, grid.rows, grid.columns), F32)
-    _resample(rgb, grid.left, grid.top, grid.step, mean.astype(F32), out)
+    _resample(np.ascontiguousarray(rgb), grid.left, grid.top, grid.step, mean.astype(F32), out)
     return out
 
 
