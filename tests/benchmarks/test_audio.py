@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-import wave
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,10 +16,10 @@ import torch
 from synth.sounds import RATE_HZ, sound, voice
 from synth.vggish_weights import random_net, write_checkpoint
 
-from vacli.features import smile
 from vacli.features.logmel import log_mel_around
 from vacli.features.registry import create
 from vacli.features.vggish import Vggish, first_frames
+from vacli.media.conditions import write_wav
 from vacli.steps.extract_audio import ExtractAudioSettings, run
 
 SECONDS = float(os.environ.get("VA_BENCH_SOUND_S", "20"))
@@ -94,12 +92,6 @@ def test_sliding_functionals_against_a_call_a_window(benchmark):
     share = len(few) / len(times_s)
     ratio = compare(benchmark, lambda: extractor.extract(sound(samples), times_s), call_a_window, share)
     benchmark.extra_info.update(ratio=ratio, bound=50, error=error, error_bound=0.05)
-
-
-def write_wav(path: Path, samples: np.ndarray) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
-        file.writeframes(smile.to_int16(samples).tobytes())
 
 
 @pytest.mark.parametrize("features", [("egemaps",), ("mfcc39",), ("egemaps", "mfcc39")], ids="+".join)

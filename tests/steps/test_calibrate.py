@@ -76,6 +76,13 @@ def test_what_was_trained_on_does_not_count(model, tmp_path):
         run(CalibrateSettings(model, (stills(tmp_path / "faces.zarr", "train").path,), "cpu"))
 
 
+def test_too_few_frames_are_no_measurement(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("vacli.calibration.FEWEST_FRAMES", 401)
+    with pytest.raises(LabelError, match="labelled ones to measure on"):
+        run(CalibrateSettings(model, (stills(tmp_path / "faces.zarr").path,), "cpu"))
+    assert not (model / CALIBRATION).exists()
+
+
 def test_a_damaged_calibration_is_named(model):
     (model / CALIBRATION).write_text(json.dumps({"audio": {"floor": 1}}))
     with pytest.raises(RunError, match=r"calibration\.json is no calibration"):

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from scipy import signal
 
-RATE_HZ = 16_000
+from vacli.media.audio_pieces import RATE_HZ
+
 PACE = (0.88, 1.12)  # played faster or slower: pitch and formants move together, as between speakers
 DECAY_S = (0.15, 0.7)  # time in which reverberation falls by 60 dB
 DIRECT_DB = (0.0, 15.0)  # direct sound over reverberation

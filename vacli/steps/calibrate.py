@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.calibration import Calibration
+from vacli.calibration import FEWEST_FRAMES, Calibration
 from vacli.errors import LabelError
 from vacli.features.running import pick_device
 from vacli.inference import CALIBRATION, Run, Trajectory, load_run, predict_sequence, predict_stills
@@ -16,6 +16,7 @@ from vacli.metrics import Moments
 from vacli.progress import Progress, Quiet
 from vacli.sequences.join import open_sequences
 from vacli.store import Store, VideoView
+from vacli.training.checkpoint import write_text
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class State:
 
 
 def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State]:
-    """Write the run's calibration.json; raises LabelError where no video of the stores is labelled.
+    """Write the run's calibration.json; raises LabelError where too little is labelled.
 
     Videos that their labels call training or test data do not count.
     """
@@ -59,7 +60,11 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     states = np.concatenate([t.states for t in made])
     spread = np.concatenate([np.zeros_like(t.values) if t.spread is None else t.spread for t in made])
     calibration = Calibration.fit(values - truth, spread, states)
-    (settings.run / CALIBRATION).write_text(json.dumps(calibration.to_dict(), indent=2) + "\n")
+    if not calibration.states:
+        raise LabelError(
+            f"no state of the frames has {FEWEST_FRAMES} labelled ones to measure on", hint="give more videos"
+        )
+    write_text(settings.run / CALIBRATION, json.dumps(calibration.to_dict(), indent=2) + "\n")
     sd = calibration.sd(spread, states)
     return [_state(name, states == name, values, truth, sd) for name in sorted(calibration.states)]
 
