@@ -69,8 +69,9 @@ def test_only_what_is_not_frozen_moves(settings, checkpoint):
     }
 
 
-def test_resuming_takes_the_very_same_path(settings, tmp_path, monkeypatch):
-    whole = replace(settings, out=tmp_path / "whole", accumulate=2)
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_resuming_takes_the_very_same_path(settings, tmp_path, monkeypatch, average):
+    whole = replace(settings, out=tmp_path / "whole", accumulate=2, average=average)
     run(whole)
     broken = replace(whole, out=tmp_path / "broken")
     from vacli.training.finetune import Fit
@@ -91,6 +92,27 @@ def test_resuming_takes_the_very_same_path(settings, tmp_path, monkeypatch):
         one, other = load_file(whole.out / name), load_file(broken.out / name)
         assert all(torch.equal(one[k], other[k]) for k in one)
     assert without_seconds(lines(whole.out)) == without_seconds(lines(broken.out))
+
+
+def test_what_is_kept_may_be_the_running_mean_of_the_weights(settings, monkeypatch):
+    from vacli.training.finetune import Fit
+
+    steps = []
+    plain = Fit._step
+
+    def noted(self, portions):
+        loss = plain(self, portions)
+        steps.append(self.task.state_dict()["head.bias"].double().clone())
+        return loss
+
+    monkeypatch.setattr(Fit, "_step", noted)
+    run(replace(settings, average=0.9, epochs=1))
+    mean = steps[0]
+    for value in steps[1:]:
+        mean = 0.9 * mean + 0.1 * value
+    kept = load_file(settings.out / "weights.safetensors")["head.bias"].double()
+    assert torch.allclose(kept, mean, atol=1e-7)
+    assert not torch.allclose(kept, steps[-1], atol=1e-5)
 
 
 def test_the_compact_network_learns_drawn_faces(settings, monkeypatch):

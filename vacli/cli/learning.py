@@ -71,6 +71,12 @@ def labels(annotations: Path, store: str | None, out: Path | None, refine: str, 
 @click.option("--layer-decay", type=float, help="Learning rate factor from one block to the one before.")
 @click.option("--warmup-epochs", type=float)
 @click.option("--patience-epochs", type=click.IntRange(1), help="Stop after so many epochs without gain.")
+@click.option(
+    "--average",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    help="Keep a running mean of the weights with this decay a step, such as 0.998.",
+)
 @click.option("--seed", type=int, default=42, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on where the run stopped.")
 @options.device

@@ -44,6 +44,7 @@ class FinetuneMaeSettings:
     layer_decay: float | None = None
     warmup_epochs: float | None = None
     patience_epochs: int | None = None
+    average: float = 0.0
     amp: bool = True
     seed: int = 42
     device: str = "auto"
@@ -114,6 +115,7 @@ def _plan(settings: FinetuneMaeSettings, plan: Any) -> Any:
         plan,
         optim=optim,
         schedule=schedule,
+        average=settings.average,
         amp=settings.amp,
         seed=settings.seed,
         **given(

@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vacli import recipe
 from vacli.errors import RunError
 from vacli.features.running import multiplies_bfloat16
 from vacli.metrics import Moments
 from vacli.progress import Progress
-from vacli.training.checkpoint import read_state, write_state, write_tensors
+from vacli.training.checkpoint import read_state, write_state, write_tensors, write_text
 from vacli.training.frames import Images, ahead
 from vacli.training.optim import adamw, layer_decay, set_lr
 from vacli.training.schedule import lr_factor
@@ -38,7 +39,8 @@ class Plan:
 
     A step takes `accumulate` portions of `batch_size` frames; the CCC is that of a portion, so portions
     should be as large as memory allows. `layer_decay` multiplies the learning rate once a layer
-    from the top down (BEiT's and MAE's recipe).
+    from the top down (BEiT's and MAE's recipe). `average` is the decay a step of a running mean of the
+    weights, which is then what is judged and kept (Polyak averaging); 0 keeps the weights themselves.
     """
 
     epochs: int = 20
@@ -46,6 +48,7 @@ class Plan:
     accumulate: int = 1
     layer_decay: float = 0.75
     patience_epochs: int | None = 5
+    average: float = 0.0
     amp: bool = True
     seed: int = 42
     loss: recipe.Loss = recipe.Loss()
@@ -86,12 +89,21 @@ class Fit:
         self.optimiser = adamw(task, plan.optim, layer_decay(task.layer_of, top, plan.layer_decay))
         self.epoch_steps = math.ceil(len(data.train.frames) / (plan.batch_size * plan.accumulate))
         self.state = State()
+        mean = get_ema_multi_avg_fn(plan.average)
+        self.mean = AveragedModel(task, multi_avg_fn=mean, use_buffers=True) if plan.average else None
+
+    @property
+    def judged(self) -> Task & nn.Module:  # type: ignore[operator]
+        """What is validated and kept: the task, or the running mean of it."""
+        return self.task if self.mean is None else self.mean.module
 
     def resume(self) -> None:
         """Go on from the last whole epoch in the folder."""
         stored = read_state(self.folder / STATE)
         self.task.load_state_dict(load_file(self.folder / LAST))
         self.optimiser.load_state_dict(stored["optimiser"])
+        if self.mean is not None:
+            self.mean.load_state_dict(stored["mean"])
         self.state = State(**stored["state"])
 
     def run(self, progress: Progress) -> State:
@@ -147,6 +159,8 @@ class Fit:
         nn.utils.clip_grad_norm_(trained, plan.optim.clip_norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+        if self.mean is not None:
+            self.mean.update_parameters(self.task)
         self.state.step += 1
         return value
 
@@ -163,7 +177,7 @@ class Fit:
 
     def validate(self) -> dict[str, float]:
         """CCC over all held-back frames at once, and `score`, which the best epoch is chosen by."""
-        self.task.eval()
+        self.judged.eval()
         frames, size = self.data.held.frames, self.plan.batch_size
         batches = [np.arange(s, min(s + size, len(frames))) for s in range(0, len(frames), size)]
         torch.manual_seed(self.plan.seed)
@@ -172,7 +186,7 @@ class Fit:
         predicted = np.empty((len(frames), 2), np.float32)
         for items, images in ahead(self.data.held, batches):
             with torch.inference_mode(), self._precision():
-                rows = self.task.predict(torch.from_numpy(images).to(self.device))
+                rows = self.judged.predict(torch.from_numpy(images).to(self.device))
             predicted[items] = rows.float().cpu().numpy()
         valence, arousal = (Moments.of(predicted[:, d], frames.target[:, d]).ccc for d in (0, 1))
         return {"ccc_valence": valence, "ccc_arousal": arousal, "score": (valence + arousal) / 2}
@@ -181,7 +195,7 @@ class Fit:
         losses, unused = [], torch.empty(0)
         for _, images in ahead(self.data.held, batches):
             with torch.inference_mode(), self._precision():
-                loss = self.task.loss(torch.from_numpy(images).to(self.device), unused, None)
+                loss = self.judged.loss(torch.from_numpy(images).to(self.device), unused, None)
             losses.append(float(loss))
         return {"held_loss": float(np.mean(losses)), "score": -float(np.mean(losses))}
 
@@ -190,10 +204,15 @@ class Fit:
         state.history.append(line)
         if line["score"] > state.best:
             state.best, state.best_epoch = line["score"], state.epoch
-            write_tensors(self.folder / BEST, saved(self.task))
+            write_tensors(self.folder / BEST, saved(self.judged))
         write_tensors(self.folder / LAST, self.task.state_dict())
-        write_state(self.folder / STATE, {"optimiser": self.optimiser.state_dict(), "state": vars(state)})
-        (self.folder / METRICS).write_text("".join(json.dumps(h) + "\n" for h in state.history))
+        write_state(self.folder / STATE, self._progress())
+        write_text(self.folder / METRICS, "".join(json.dumps(h) + "\n" for h in state.history))
+
+    def _progress(self) -> dict[str, Any]:
+        """All that `resume` needs beside the last weights."""
+        stored = {"optimiser": self.optimiser.state_dict(), "state": vars(self.state)}
+        return stored if self.mean is None else {**stored, "mean": self.mean.state_dict()}
 
 
 def saved(task: nn.Module) -> dict[str, Any]:
