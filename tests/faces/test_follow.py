@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synth.faces import frames, scene, somebody_else
 
-from vacli.faces.follow import FaceFrame, follow
+from vacli.faces.follow import SEARCH_LAG_FRAMES, FaceFrame, follow
 from vacli.media.video import open_video
 
 
@@ -43,6 +43,20 @@ def test_cuts_between_two_people_give_two_identities_that_return():
     shots = [scene((160, 120))] * 4 + [255 - scene(None)] + [scene((160, 120), other)] * 4
     shots += [255 - scene(None)] + [scene((200, 110))] * 4
     assert tracks(list(follow(frames(shots)))) == [(0,)] * 4 + [()] + [(1,)] * 4 + [()] + [(0,)] * 4
+
+
+def test_whoever_comes_in_is_seen_from_the_next_search_on():
+    alone = scene((80, 120))
+    two = np.hstack([alone[:, :190], scene((250, 120), zoom=0.5)[:, 190:]])
+    seen = tracks(list(follow(frames([alone] * 10 + [two] * 30))))
+    due = 25 + SEARCH_LAG_FRAMES  # a second is 25 frames
+    assert seen == [(0,)] * due + [(0, 1)] * (40 - due)
+
+
+def test_a_search_of_the_shot_before_puts_nobody_into_the_next():
+    before, after = scene((80, 120)), 255 - scene(None)
+    seen = tracks(list(follow(frames([before] * 27 + [after] * 13))))
+    assert seen == [(0,)] * 27 + [()] * 13
 
 
 @pytest.mark.parametrize("name", ["01_grid_swiz3n_male.mpg", "21_derived_rotated_grid.mp4"])

@@ -6,7 +6,7 @@ from PIL import Image
 from synth.faces import portrait
 
 from vacli.faces.region import MEAN_RGB
-from vacli.faces.sample import Grid, resampled, similar
+from vacli.faces.sample import Grid, inside, resampled, similar, similar_inside
 
 MATRICES = {
     "same": [[1, 0, 0], [0, 1, 0]],
@@ -25,9 +25,9 @@ def test_samples_are_those_of_pillow(name):
     flat = tuple(matrix.ravel().tolist())
     picture = Image.fromarray(portrait())
     other = picture.transform(out.shape[:2], Image.Transform.AFFINE, flat, Image.Resampling.BILINEAR)
-    inside = _inside(matrix, portrait().shape[1::-1])
+    seen = _inside(matrix, portrait().shape[1::-1])
     difference = np.abs(np.asarray(other).astype(int) - out)
-    assert difference[inside].max(initial=0) <= 1  # Pillow cuts fractions off
+    assert difference[seen].max(initial=0) <= 1  # Pillow cuts fractions off
     assert out[~_inside(matrix, portrait().shape[1::-1], margin=-0.01)].max(initial=0) == 0
 
 
@@ -36,6 +36,28 @@ def _inside(matrix: np.ndarray, size: tuple[int, int], margin: float = 0.01) -> 
     y, x = np.mgrid[:224, :224] + 0.5
     seen = np.moveaxis(matrix @ np.stack([x, y, np.ones_like(x)]).reshape(3, -1), 0, 1).reshape(224, 224, 2)
     return ((seen >= margin) & (seen <= np.array(size) - margin)).all(-1)
+
+
+@pytest.mark.parametrize("name", ["same", "enlarged", "turned inside"])
+def test_samples_from_within_the_picture_take_a_shorter_way_to_the_same(name):
+    matrix = np.array((MATRICES | {"turned inside": [[0.9, -0.3, 150], [0.3, 0.9, 40]]})[name], np.float32)
+    matrix[:, 2] += 1.37
+    assert inside(matrix, 224, *portrait().shape[1::-1])
+    anywhere, within = np.empty((2, 224, 224, 3), np.uint8)
+    similar(portrait(), matrix, anywhere)
+    similar_inside(portrait(), matrix, within)
+    difference = np.abs(anywhere.astype(int) - within)
+    assert difference.max() <= 1
+    assert difference.mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("shift", "expected"),
+    [((0.5, 0.5), True), ((-0.5, 9), False), ((9, -0.5), False), ((287, 287), True), ((288, 9), False)],
+)
+def test_a_crop_is_inside_where_all_its_neighbours_are(shift, expected):
+    matrix = np.column_stack([np.eye(2), shift]).astype(np.float32)
+    assert inside(matrix, 224, *portrait().shape[1::-1]) is expected
 
 
 def pillow_square(corner: tuple[float, float], side: float, mean: np.ndarray) -> np.ndarray:
@@ -52,6 +74,12 @@ def test_a_square_is_that_of_pillow_enlarged_and_antialiased(corner, side):
     planes = resampled(portrait(), Grid(*corner, side / 96, 96, 96), MEAN_RGB)
     other = pillow_square(corner, side, MEAN_RGB)
     assert np.abs(planes.transpose(1, 2, 0) + MEAN_RGB - other).max() <= 1.01  # Pillow rounds
+
+
+def test_colours_come_in_either_order():
+    grid = Grid(3.2, 4.1, 1.3, 20, 30)
+    planes = resampled(portrait(), grid, MEAN_RGB)
+    np.testing.assert_array_equal(resampled(portrait(), grid, MEAN_RGB, blue_first=True), planes[::-1])
 
 
 def test_a_square_that_misses_the_picture_is_empty():

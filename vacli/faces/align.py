@@ -11,7 +11,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from vacli.faces.sample import Grid, resampled, similar
+from vacli.faces.sample import Grid, inside, resampled, similar, similar_inside
 
 SIDE_PX = 224
 UNFILTERED = 1.5  # up to here bilinear samples of a larger face alias too little to be seen
@@ -57,7 +57,9 @@ def warp(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         rgb = _reduced(rgb, shrink)
         inverse, origin = inverse / shrink, (origin - low) / shrink
     out = np.empty((SIDE_PX, SIDE_PX, 3), np.uint8)
-    similar(np.ascontiguousarray(rgb), np.column_stack([inverse, origin]).astype(np.float32), out)
+    back = np.column_stack([inverse, origin]).astype(np.float32)
+    sampled = similar_inside if inside(back, SIDE_PX, rgb.shape[1], rgb.shape[0]) else similar
+    sampled(np.ascontiguousarray(rgb), back, out)
     return out
 
 

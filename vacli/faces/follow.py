@@ -30,6 +30,7 @@ from vacli.threads import ahead, mapped
 SEARCH_EVERY_S = 1.0
 FINE_SEARCH_PX = 1280  # longer side of the picture that is searched once a second
 COARSE_SEARCH_PX = 640  # ... and while somebody is missing
+SEARCH_LAG_FRAMES = 5  # what a search finds within a shot joins so many frames later: nothing waits for it
 LOOK_AHEAD_FRAMES = 4
 WORKERS = 2
 
@@ -83,7 +84,7 @@ def follow(
 
 @dataclass(frozen=True)
 class Sought:
-    """What is being looked for in a frame: known people, and, once a second, anybody."""
+    """What is being looked for in a frame: known people, and whoever a search finds that ends there."""
 
     people: Mapping[Person, Future[Detection | None]]
     anybody: Future[list[Detection]] | None
@@ -102,11 +103,12 @@ class Follower:
         self._cuts = CutFinder()
         self._people = People()
         self._searched_s = -np.inf
+        self._searches: deque[Future[list[Detection]] | None] = deque()
 
     def faces(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[tuple[int, Detection]]]]:
         """Each frame with track and face of everybody in it, by track."""
         waiting: deque[tuple[Frame, Sought]] = deque()
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with ThreadPoolExecutor(WORKERS + 1) as pool:  # a search may go on beside
             for frame in frames:
                 cut = self._cuts.is_cut(frame.rgb)
                 done = len(waiting) if cut else len(waiting) - WORKERS + 1
@@ -114,16 +116,23 @@ class Follower:
                 if cut:
                     self._people.forget_places()
                     self._searched_s = -np.inf
+                    self._searches.clear()
                 waiting.append((frame, self._started(frame, pool)))
                 yield from ready
             for frame, sought in waiting:
                 yield self._finished(frame, sought)
 
     def _started(self, frame: Frame, pool: ThreadPoolExecutor) -> Sought:
-        anybody = None
+        search = None
         if frame.time_s - self._searched_s >= SEARCH_EVERY_S:
-            anybody = pool.submit(searched, self._detector, frame.rgb, FINE_SEARCH_PX)
+            search = pool.submit(searched, self._detector, frame.rgb, FINE_SEARCH_PX)
             self._searched_s = frame.time_s
+        if not self._searches:  # a shot begins: nobody is known in it
+            self._searches.extend([None] * SEARCH_LAG_FRAMES)
+            anybody = search
+        else:
+            self._searches.append(search)
+            anybody = self._searches.popleft()
         people = {
             person: pool.submit(self._region.near, frame.rgb, person.face.box)
             for person in self._people.known
@@ -136,7 +145,7 @@ class Follower:
         seen = self._followed(frame, around, sought.people)
         if sought.anybody:
             self._join(frame, seen, sought.anybody.result())
-        elif len(seen) < max(len(around), 1):
+        if len(seen) < max(len(around), 1):
             self._join(frame, seen, searched(self._detector, frame.rgb, COARSE_SEARCH_PX))
         return frame, sorted((person.track, person.face) for person in seen)
 
@@ -148,9 +157,11 @@ class Follower:
         for person in around:
             if found[person] is None:  # too far from where the person was two frames ago, or new since
                 found[person] = self._region.near(frame.rgb, person.face.box)
-        order = sorted((p for p in around if found[p]), key=lambda p: -_kept_place(p, found[p]))
-        own = without_repeats(found[person] for person in order)
-        seen = [person for person in order if any(found[person] is face for face in own)]
+        seen = [person for person in around if found[person]]
+        if len(seen) > 1:
+            order = sorted(seen, key=lambda p: -_kept_place(p, found[p]))
+            own = without_repeats(found[person] for person in order)
+            seen = [person for person in order if any(found[person] is face for face in own)]
         for person in seen:
             self._people.see(person, found[person], frame.time_s)
         return seen

@@ -14,22 +14,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnxruntime
 
-from vacli.faces.detect import (
-    MEAN_BGR,
-    Detection,
-    anchor_table,
-    boxes_from_offsets,
-    landmarks_from_offsets,
-    overlap,
-    suppress,
-)
+from vacli.faces.detect import MEAN_BGR, Detection, anchor_table, overlap
 from vacli.faces.network import coarse_session
 from vacli.faces.sample import Grid, resampled
+from vacli.faces.votes import BOX, POINTS, SCORE, voted
 
 FACE_PX = 208  # longer side of the face's box in the detector's input
 INPUT_PX = 224
 MEAN_RGB = np.array(MEAN_BGR[::-1])
-VOTER_OVERLAP = 0.5
 LOWEST_OVERLAP = 0.2  # with the box before, for it to be the same face
 
 
@@ -61,26 +53,12 @@ class RegionDetector:
 
     def _faces(self, planes: np.ndarray) -> list[Detection]:
         out = self.session.run(None, {"input": planes})
-        offsets, logits, points = (np.concatenate([out[k][0], out[k + 3][0]]) for k in range(3))
-        margin = logits[:, 1] - logits[:, 0]
-        likely = np.flatnonzero(margin > np.log(self.score_threshold / (1 - self.score_threshold)))
-        if not len(likely):
-            return []
-        anchors = anchor_table(INPUT_PX, INPUT_PX, first_stride=1)[likely]
-        scores = 1 / (1 + np.exp(-margin[likely]))
-        boxes = boxes_from_offsets(offsets[likely], anchors)
-        return _voted(boxes, scores, landmarks_from_offsets(points[likely], anchors))
-
-
-def _voted(boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray) -> list[Detection]:
-    faces = []
-    for best in suppress(boxes, scores, VOTER_OVERLAP):
-        voters = overlap(boxes[best], boxes) > VOTER_OVERLAP
-        weights = scores[voters] / scores[voters].sum()
-        box = (weights @ boxes[voters]).astype(np.float32)
-        points = np.tensordot(weights, landmarks[voters], 1).astype(np.float32)
-        faces.append(Detection(box, float(scores[best]), points))
-    return faces
+        heads = tuple(np.concatenate([out[k][0], out[k + 3][0]]) for k in range(3))
+        anchors = anchor_table(INPUT_PX, INPUT_PX, first_stride=1)
+        return [
+            Detection(face[BOX], float(face[SCORE]), face[POINTS].reshape(5, 2))
+            for face in voted(heads, anchors, self.score_threshold)
+        ]
 
 
 def _network_input(rgb: np.ndarray, corner: np.ndarray, side: float) -> np.ndarray:
@@ -89,4 +67,4 @@ def _network_input(rgb: np.ndarray, corner: np.ndarray, side: float) -> np.ndarr
     (1, 3, INPUT_PX, INPUT_PX) float32, blue first, less the mean, which is also what lies outside.
     """
     grid = Grid(float(corner[0]), float(corner[1]), side / INPUT_PX, INPUT_PX, INPUT_PX)
-    return resampled(rgb, grid, MEAN_RGB)[np.newaxis, ::-1]
+    return resampled(rgb, grid, MEAN_RGB, blue_first=True)[np.newaxis]

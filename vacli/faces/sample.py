@@ -12,7 +12,7 @@ from numba import types
 
 from vacli.compiled import compiled
 
-F32 = np.float32
+F32, I32 = np.float32, np.int32
 HALF, ONE = F32(0.5), F32(1.0)
 # Unsigned, for indices that need no test for being negative.
 NONE_ON, ONE_ON, TWO_ON, THREE_ON = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
@@ -47,11 +47,11 @@ def _taps(start, step, size, first, weights):
 
 
 @compiled(
-    types.void(PICTURE, *(types.float32,) * 3, types.float32[::1], types.float32[:, :, ::1]),
+    types.void(PICTURE, *(types.float32,) * 3, types.float32[::1], types.int64, types.float32[:, :, ::1]),
     nogil=True,
     fastmath=True,
 )
-def _resample(rgb, left, top, step, mean, out):
+def _resample(rgb, left, top, step, mean, at_red, out):
     height, width = rgb.shape[:2]
     pixels = rgb.reshape(-1)
     reach = np.int64(np.ceil(2 * max(step, ONE))) + 1
@@ -78,7 +78,7 @@ def _resample(rgb, left, top, step, mean, out):
                 source = pixels[at + low : at + high]  # slices, since indices from 0 on become vector code
                 for i in range(len(inner)):
                     inner[i] += weight * (source[i] - means[i])
-        reds, greens, blues = out[0, row], out[1, row], out[2, row]
+        reds, greens, blues = out[at_red, row], out[1, row], out[2 - at_red, row]
         for i in range(len(reds)):
             here = start[i]
             red, green, blue = F32(0), F32(0), F32(0)
@@ -91,13 +91,14 @@ def _resample(rgb, left, top, step, mean, out):
             reds[i], greens[i], blues[i] = red, green, blue
 
 
-def resampled(rgb: np.ndarray, grid: Grid, mean: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 to (3, rows, columns) float32 less `mean` (3,), which is also what lies outside.
+def resampled(rgb: np.ndarray, grid: Grid, mean: np.ndarray, blue_first: bool = False) -> np.ndarray:
+    """(H, W, 3) uint8 to (3, rows, columns) float32 less `mean` (3,) RGB, which is also what lies outside.
 
     Bilinear; a step above 1 widens the filter, so that detail finer than the output becomes grey.
     """
     out = np.empty((3, grid.rows, grid.columns), F32)
-    _resample(np.ascontiguousarray(rgb), grid.left, grid.top, grid.step, mean.astype(F32), out)
+    rgb, at_red = np.ascontiguousarray(rgb), 2 if blue_first else 0
+    _resample(rgb, grid.left, grid.top, grid.step, mean.astype(F32), at_red, out)
     return out
 
 
@@ -131,3 +132,41 @@ def similar(rgb, matrix, out):
                     below += ONE_ON
             else:
                 line[column, 0] = line[column, 1] = line[column, 2] = 0
+
+
+FRACTION_BITS, WEIGHT_BITS = 20, I32(11)
+FRACTION_ONE, WEIGHT_ONE, WEIGHT_HALF = np.int64(1 << 20), I32(1 << 11), I32(1 << 10)
+
+
+@compiled(types.void(PICTURE, types.float32[:, ::1], types.uint8[:, :, ::1]), nogil=True)
+def similar_inside(rgb, matrix, out):
+    """`similar` for samples that all lie `inside` the picture: in whole numbers and without a test, three
+    times faster, the same to one grey level."""
+    pixels, a_row = rgb.reshape(-1), np.uint64(rgb.shape[1] * 3)
+    x_step, y_step = np.int64(matrix[0, 0] * FRACTION_ONE), np.int64(matrix[1, 0] * FRACTION_ONE)
+    for row in range(out.shape[0]):
+        line, down = out[row].reshape(-1), row + HALF
+        x = np.int64((matrix[0, 0] * HALF + matrix[0, 1] * down + matrix[0, 2] - HALF) * FRACTION_ONE)
+        y = np.int64((matrix[1, 0] * HALF + matrix[1, 1] * down + matrix[1, 2] - HALF) * FRACTION_ONE)
+        for column in range(out.shape[1]):
+            p = I32((x & (FRACTION_ONE - 1)) >> (FRACTION_BITS - WEIGHT_BITS))
+            q = I32((y & (FRACTION_ONE - 1)) >> (FRACTION_BITS - WEIGHT_BITS))
+            both = (p * q) >> WEIGHT_BITS
+            upper_left, upper_right, lower_left = WEIGHT_ONE - p - q + both, p - both, q - both
+            at = np.uint64(((y >> FRACTION_BITS) * rgb.shape[1] + (x >> FRACTION_BITS)) * 3)
+            below, here = at + a_row, np.uint64(column * 3)
+            for c in range(THREE_ON):
+                upper = upper_left * I32(pixels[at + c]) + upper_right * I32(pixels[at + THREE_ON + c])
+                lower = lower_left * I32(pixels[below + c]) + both * I32(pixels[below + THREE_ON + c])
+                line[here + c] = np.uint8((upper + lower + WEIGHT_HALF) >> WEIGHT_BITS)
+            x, y = x + x_step, y + y_step
+
+
+def inside(matrix: np.ndarray, side: int, width: int, height: int) -> bool:
+    """Whether `similar` takes all side x side samples, with their neighbours, from within the picture."""
+    ends = (0.5, side - 0.5)
+    corners = np.array([(x, y, 1) for x in ends for y in ends]) @ matrix.T - 0.5
+    margin = 0.01  # for what whole numbers round off on the way along a row
+    return bool(
+        corners.min() >= margin and (corners.max(0) < [width - 1 - margin, height - 1 - margin]).all()
+    )

@@ -1,0 +1,76 @@
+"""What the anchors around a known face say, as one compiled loop: it runs for every face of every frame."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import types
+
+from vacli.compiled import compiled
+from vacli.faces.detect import CENTRE_VARIANCE, SIZE_VARIANCE
+
+VOTER_OVERLAP = 0.5
+SCORE, BOX, POINTS = 0, slice(1, 5), slice(5, 15)  # columns of a face
+WIDTH = 15
+
+F32 = np.float32
+TABLE = types.Array(types.float32, 2, "C", readonly=True)
+
+
+@compiled(nogil=True)
+def _decode(offsets, points, anchor, row):
+    """Box and landmarks of one anchor into `row`; as `detect.boxes_from_offsets`, `landmarks_from_offsets`."""
+    for axis in range(2):
+        side = anchor[2 + axis]
+        centre = anchor[axis] + offsets[axis] * F32(CENTRE_VARIANCE) * side
+        half = side * np.exp(offsets[2 + axis] * F32(SIZE_VARIANCE)) / F32(2)
+        row[1 + axis], row[3 + axis] = centre - half, centre + half
+        for point in range(5):
+            row[5 + 2 * point + axis] = anchor[axis] + points[2 * point + axis] * F32(CENTRE_VARIANCE) * side
+
+
+@compiled(nogil=True)
+def _overlap(one, other):
+    """Intersection over union of the boxes of two rows."""
+    width = min(one[3], other[3]) - max(one[1], other[1])
+    height = min(one[4], other[4]) - max(one[2], other[2])
+    shared = max(width, F32(0)) * max(height, F32(0))
+    both = (one[3] - one[1]) * (one[4] - one[2]) + (other[3] - other[1]) * (other[4] - other[2])
+    return shared / max(both - shared, F32(1e-30))
+
+
+@compiled(types.float32[:, ::1](TABLE, TABLE, TABLE, TABLE, types.float32), nogil=True)
+def _voted(offsets, logits, points, anchors, least_margin):
+    likely = np.flatnonzero(logits[:, 1] - logits[:, 0] > least_margin)
+    decoded = np.empty((len(likely), WIDTH), F32)
+    for row, anchor in zip(decoded, likely):  # noqa: B905 - numba's zip takes no more
+        _decode(offsets[anchor], points[anchor], anchors[anchor], row)
+        row[SCORE] = F32(1) / (F32(1) + np.exp(logits[anchor, 0] - logits[anchor, 1]))
+    faces, kept = np.empty_like(decoded), 0
+    left = np.ones(len(decoded), np.bool_)
+    while left.any():
+        best = np.argmax(np.where(left, decoded[:, SCORE], F32(-1)))
+        faces[kept] = 0
+        weight = F32(0)
+        for row in range(len(decoded)):
+            if row == best or _overlap(decoded[best], decoded[row]) > VOTER_OVERLAP:
+                left[row] = False
+                faces[kept] += decoded[row, SCORE] * decoded[row]
+                weight += decoded[row, SCORE]
+        faces[kept] /= weight
+        faces[kept, SCORE] = decoded[best, SCORE]
+        kept += 1
+    return faces[:kept].copy()
+
+
+def voted(
+    outputs: tuple[np.ndarray, np.ndarray, np.ndarray], anchors: np.ndarray, least_score: float
+) -> np.ndarray:
+    """Faces (K, 15) float32, best first: score of the best anchor, box x0 y0 x1 y1, landmarks x y.
+
+    outputs: offsets (A, 4), logits (A, 2) and points (A, 10) of the network at `anchors` (A, 4), cx cy w h.
+    Box and landmarks are the means over all anchors that overlap the best one, weighted by their scores.
+    """
+    least_margin = math.log(least_score / (1 - least_score))
+    return _voted(*outputs, anchors, F32(least_margin))
