@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from vacli import inference, recipe_io
 from vacli.errors import InputError, RunError
-from vacli.inference import Predictor, load_run, predict_sequence
+from vacli.inference import load_run, predict_sequence
 from vacli.models.build import build
+from vacli.predictor import Predictor
 from vacli.recipe import Head, Model, Recipe, Stream, Tcn, Window
 from vacli.sequences.dataset import Standardiser
 from vacli.sequences.records import Sequence
@@ -103,7 +104,7 @@ def test_overlaps_are_averaged() -> None:
             return number.expand(*mask.shape, 2).clone()
 
     predictor = counting(Window(length_frames=4, stride_frames=2))
-    predictor.net = Window1()
+    predictor.network.net = Window1()
     np.testing.assert_allclose(
         predictor(sequence(8))[:, 0], [0, 0, 0.05, 0.05, 0.15, 0.15, 0.2, 0.2], atol=1e-7
     )

@@ -1,8 +1,4 @@
-"""From a trained run and the rows of a video to its trajectory.
-
-Validation during training, `va evaluate` and `va predict` all go through `Predictor`: whole videos, in
-windows as in training, overlaps averaged, so that a score means the same wherever it is printed.
-"""
+"""From a trained run and the rows of a video to its trajectory."""
 
 from __future__ import annotations
 
@@ -13,22 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file as load_arrays
-from safetensors.torch import load_file as load_tensors
-from torch import nn
+from safetensors.numpy import load_file
 
 from vacli import recipe_io
 from vacli.calibration import Calibration, states_of
 from vacli.errors import InputError, RunError, UsageError
-from vacli.features.compact import read_out
-from vacli.models.build import build
-from vacli.recipe import Recipe, Window
-from vacli.sequences import windows
-from vacli.sequences.dataset import Standardiser, WindowDataset
+from vacli.features.compact_rows import read_out
+from vacli.models import arrays
+from vacli.recipe import Recipe
 from vacli.sequences.records import Rows
 from vacli.sequences.scaling import Normalisation
+from vacli.windowed import Windowed
 
 RECIPE = "recipe.json"
 WEIGHTS = "weights.safetensors"
@@ -40,7 +32,6 @@ STILL = "still"  # the state of a picture for itself
 FOLD = "fold_"
 
 BUNDLED = Path(__file__).parent / "weights" / "compact"
-BLOCK_WINDOWS = 16  # windows that go through the network at once
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,42 +52,12 @@ class Trajectory:
     states: np.ndarray
 
 
-class Predictor:
-    """A network with all that it takes to run it over a whole video."""
-
-    def __init__(
-        self, net: nn.Module, standardiser: Standardiser, window: Window, device: torch.device
-    ) -> None:
-        self.net = net
-        self.standardiser = standardiser
-        self._window = window
-        self._device = device
-
-    def __call__(self, rows: Rows) -> np.ndarray:
-        """(T, 2) float32 in [-1, 1]: mean over the windows that cover a frame, cut to the scale's ends."""
-        dataset = WindowDataset([rows], self._window)
-        training, predicted = self.net.training, []
-        self.net.eval()
-        for start in range(0, len(dataset), BLOCK_WINDOWS):
-            predicted.append(self._block(dataset, range(start, min(start + BLOCK_WINDOWS, len(dataset)))))
-        self.net.train(training)
-        if not predicted:
-            return np.zeros((0, 2), np.float32)
-        starts = windows.plan(len(rows), self._window)
-        return windows.stitch(np.concatenate(predicted), starts, len(rows)).clip(-1.0, 1.0)
-
-    @torch.inference_mode()
-    def _block(self, dataset: WindowDataset, indices: range) -> np.ndarray:
-        batch = dataset.__getitems__(indices).to(self._device)
-        return self.net(self.standardiser(batch.streams), batch.mask).float().cpu().numpy()
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Member:
     """One trained model of a run; `validation` are the videos that it was held back from."""
 
     path: Path
-    predictor: Predictor
+    predictor: Windowed
     validation: tuple[str, ...]
 
 
@@ -111,9 +72,12 @@ class Run:
     calibration: Calibration | None = None
 
 
-def load_run(path: Path, device: torch.device | str = "cpu") -> Run:
-    """A run directory, or one with a directory a fold; raises RunError where it is not whole."""
-    path, device = Path(path), torch.device(device)
+def load_run(path: Path, device: str = "cpu") -> Run:
+    """A run directory, or one with a directory a fold; raises RunError where it is not whole.
+
+    On a CPU a small model runs without torch (`models.arrays`).
+    """
+    path = Path(path)
     single = (path / WEIGHTS).is_file()
     folders = [path] if single else sorted(p.parent for p in path.glob(f"{FOLD}*/{WEIGHTS}"))
     if not folders:
@@ -133,6 +97,12 @@ def load_run(path: Path, device: torch.device | str = "cpu") -> Run:
 
 def predict_sequence(run: Run, rows: Rows, times_s: np.ndarray) -> Trajectory:
     """Mean of the run's models over one video; raises InputError where its streams are of other widths."""
+    check_widths(run, rows)
+    return trajectory(run, rows, times_s, np.stack([member.predictor(rows) for member in run.members]))
+
+
+def check_widths(run: Run, rows: Rows) -> None:
+    """Raises InputError where a video's streams are not as wide as a run's."""
     for stream in run.recipe.model.streams:
         have = rows.dims.get(stream.name, "no")
         if have != stream.dim:
@@ -140,14 +110,23 @@ def predict_sequence(run: Run, rows: Rows, times_s: np.ndarray) -> Trajectory:
                 f"{rows.video}: stream {stream.name!r} has {have} columns, {run.path} wants {stream.dim}",
                 hint="extract the features that the run was trained on",
             )
-    values = np.stack([member.predictor(rows) for member in run.members])
+
+
+def trajectory(run: Run, rows: Rows, times_s: np.ndarray, values: np.ndarray, first: int = 0) -> Trajectory:
+    """What the values (M, N, 2) of a run's models say together of the N rows of a video from `first` on."""
     spread = values.std(axis=0, ddof=1) if len(values) > 1 else None
-    states = states_of({name: _present(rows, name) for name in rows.dims})
+    here = slice(first, first + values.shape[1])
+    states = states_of({name: _present(rows, name, here) for name in rows.dims})
     sd = spread
     if run.calibration is not None:
         sd = run.calibration.sd(np.zeros(values.shape[1:]) if spread is None else spread, states)
     return Trajectory(
-        video=rows.video, times_s=times_s, values=values.mean(axis=0), sd=sd, spread=spread, states=states
+        video=rows.video,
+        times_s=times_s[here],
+        values=values.mean(axis=0),
+        sd=sd,
+        spread=spread,
+        states=states,
     )
 
 
@@ -162,10 +141,10 @@ def predict_stills(run: Run, rows: np.ndarray, video: str, times_s: np.ndarray) 
     return Trajectory(video=video, times_s=times_s, values=values, sd=sd, spread=spread, states=states)
 
 
-def _present(rows: Rows, stream: str) -> np.ndarray:
-    """(T,) whether each frame has the stream."""
-    x = np.empty((len(rows), rows.dims[stream]), np.float32)
-    rows.fill(0, {stream: x})
+def _present(rows: Rows, stream: str, here: slice) -> np.ndarray:
+    """Whether each frame of a part of a video has the stream."""
+    x = np.empty((here.stop - here.start, rows.dims[stream]), np.float32)
+    rows.fill(here.start, {stream: x})
     return np.isfinite(x).all(axis=1)
 
 
@@ -192,22 +171,54 @@ def read_recipe(folder: Path) -> Recipe:
 
 def read_normalisation(folder: Path) -> Normalisation:
     """The statistics by which a run scales its inputs."""
-    return Normalisation.from_tensors(_read(folder / NORMALISATION, load_arrays))
+    return Normalisation.from_tensors(_read(folder / NORMALISATION, load_file))
 
 
-def _member(folder: Path, recipe: Recipe, device: torch.device) -> Member:
+def _member(folder: Path, recipe: Recipe, device: str) -> Member:
+    in_arrays = str(device) == "cpu" and arrays.serves(recipe.model)
+    make = _array_predictor if in_arrays else _torch_predictor
+    return Member(
+        path=folder,
+        predictor=make(folder, recipe, device),
+        validation=tuple(_read_json(folder / DATA)["validation"]),
+    )
+
+
+def _array_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
+    tensors = _read(folder / WEIGHTS, load_file)
+    try:
+        net = arrays.ArrayNet(recipe.model, tensors)
+    except ValueError as error:
+        raise _misfit(folder, error) from None
+    normalisation, clip_z = read_normalisation(folder), recipe.training.clip_z
+
+    def network(streams: Mapping[str, np.ndarray], mask: np.ndarray) -> np.ndarray:
+        return net(normalisation.apply(streams, clip_z), mask)
+
+    return Windowed(network, recipe.window, net.causal)
+
+
+def _torch_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
+    import torch
+    from safetensors.torch import load_file as load_tensors
+
+    from vacli.models.build import build
+    from vacli.predictor import Predictor
+    from vacli.sequences.dataset import Standardiser
+
     net = build(recipe.model)
     try:
         net.load_state_dict(_read(folder / WEIGHTS, load_tensors))
     except RuntimeError as error:
-        line = " ".join(str(error).split())
-        raise RunError(f"{folder / WEIGHTS} does not fit {RECIPE}: {line}", hint="train again") from None
+        raise _misfit(folder, error) from None
     standardiser = Standardiser(read_normalisation(folder), recipe.training.clip_z)
-    return Member(
-        path=folder,
-        predictor=Predictor(net.to(device), standardiser.to(device), recipe.window, device),
-        validation=tuple(_read_json(folder / DATA)["validation"]),
-    )
+    place = torch.device(device)
+    return Predictor(net.to(place), standardiser.to(place), recipe.window, place)
+
+
+def _misfit(folder: Path, error: Exception) -> RunError:
+    line = " ".join(str(error).split())
+    return RunError(f"{folder / WEIGHTS} does not fit {RECIPE}: {line}", hint="train again")
 
 
 def _read(path: Path, load: Any) -> Any:

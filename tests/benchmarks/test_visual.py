@@ -16,9 +16,11 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from vacli.features.compact import Compact, CompactFace, small_grey
+from vacli.features.compact import CompactFace, small_grey
+from vacli.features.compact_cpu import Compact
+from vacli.features.execution import Running
 from vacli.features.fast_vit import FastVit
-from vacli.features.running import Running, multiplies_bfloat16
+from vacli.features.running import multiplies_bfloat16
 from vacli.features.vit import PartlyFrozen, build_vit
 
 ROUNDS = 5

@@ -17,8 +17,10 @@ LAYERS = (
     ("cli",),
     ("steps",),
     ("output", "evaluation"),
-    ("training",),
+    ("training", "unfolding"),
     ("inference",),
+    ("predictor",),
+    ("windowed",),
     ("models", "sequences"),
     ("store",),
     ("features",),
@@ -26,10 +28,10 @@ LAYERS = (
     ("media",),
     ("presets", "recipe_io", "metrics", "circumplex", "calibration"),
     ("recipe",),
-    ("errors", "clock", "spec", "progress", "threads", "compiled"),
+    ("errors", "clock", "spec", "progress", "threads", "compiled", "protobuf"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
-TORCH_AT_TOP = ("models", "inference", "training", "features")
+TORCH_AT_TOP = ("models", "predictor", "training", "features")
 TORCH_FILES = ("sequences/dataset.py",)
 HEAVY = (
     "torch",

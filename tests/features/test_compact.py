@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from vacli.errors import WeightsError
 from vacli.features import compact
-from vacli.features.compact import Compact, CompactFace
+from vacli.features.compact import CompactFace
+from vacli.features.compact_cpu import Compact, shapes
+from vacli.features.execution import Running
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +70,39 @@ def test_folding_batch_norm_changes_nothing(weights):
         plain = model.rows(grey)
         folded = compact.for_inference(model).rows(grey)
     assert torch.allclose(plain, folded, atol=1e-5)
+
+
+def test_without_torch_the_rows_are_the_same(weights):
+    crops = some_crops(3)
+    crops[1], crops[2, :100] = 90, 0
+    by_torch = compact.on_device(weights, Running(device="cpu"))(crops)
+    np.testing.assert_allclose(Compact(weights).extract(crops), by_torch, atol=1e-4)
+
+
+def test_the_network_without_torch_wants_what_the_other_has():
+    assert list(shapes().items()) == [(k, tuple(v.shape)) for k, v in CompactFace().state_dict().items()]
+
+
+def test_a_device_that_is_asked_for_is_torchs(weights, monkeypatch):
+    asked = []
+    monkeypatch.setattr(compact, "on_device", lambda path, running: asked.append(running.device) or len)
+    for device in ("auto", "cpu", "cuda:1"):
+        Compact(weights, Running(device=device))
+    assert asked == ["cuda:1"]
+
+
+@pytest.mark.parametrize("change", ["missing", "wide", "torn"])
+def test_weights_of_another_network_are_refused(weights, change):
+    tensors = load_file(weights)
+    if change == "missing":
+        del tensors["blocks.2.norm1.bias"]
+    if change == "wide":
+        tensors["blocks.2.norm1.bias"] = torch.zeros(9)
+    save_file(tensors, weights)
+    if change == "torn":
+        weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(WeightsError, match="safetensors" if change == "torn" else r"blocks\.2\.norm1\.bias"):
+        Compact(weights)
 
 
 def test_rows_begin_with_va_and_probabilities(weights):

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from synth.sounds import RATE_HZ, noise, voice
@@ -74,7 +72,8 @@ def test_below_one_frame_there_is_no_row():
 
 
 def test_without_opensmile_the_error_says_what_to_do(monkeypatch):
-    monkeypatch.setitem(sys.modules, "opensmile.core.lib", None)
+    find = smile.importlib.util.find_spec
+    monkeypatch.setattr(smile.importlib.util, "find_spec", lambda n: None if n == "opensmile" else find(n))
     smile._library.cache_clear()
     smile._names.cache_clear()
     try:

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from vacli.errors import RunError, UsageError, WeightsError
 from vacli.features.encoder_run import EncoderRun
-from vacli.features.running import Running
+from vacli.features.execution import Running
 from vacli.features.timm_backbone import TimmBackbone, load_network
 from vacli.features.vit import build_vit
 from vacli.progress import Quiet

@@ -16,7 +16,7 @@ from synth.scans import apart, doubled, results, scan_inputs
 
 from vacli.errors import UsageError
 from vacli.models import scan as scan_module
-from vacli.models import scan_numba
+from vacli.models import scan_loops
 from vacli.models.scan import fastest, selective_scan
 
 SHAPES = [
@@ -103,7 +103,7 @@ def test_hundred_thousand_steps_keep_little_more_than_their_inputs():
         y, last = selective_scan(*inputs, backend="numba")
     gradients = torch.autograd.grad([y, last], inputs, [torch.ones_like(y), torch.ones_like(last)])
     given_numbers = sum(t.numel() for t in inputs)
-    assert sum(kept) <= given_numbers + 100_000 * 4 * 8 / scan_numba.EVERY + 4 * 8
+    assert sum(kept) <= given_numbers + 100_000 * 4 * 8 / scan_loops.EVERY + 4 * 8
     assert all(g.isfinite().all() for g in gradients)
     # Decays leave no trace of the first 90,000 steps: the reference need not go through them.
     x, dt, a, b, c, _ = (t.detach() for t in inputs)
@@ -135,9 +135,9 @@ def test_state_is_float32_whatever_the_inputs_are_under_autocast():
 
 def test_polynomial_of_exp_keeps_one_millionth():
     v = np.linspace(-87, 0, 4001, dtype=np.float32)
-    got = np.array([scan_numba.exp_of_negative(value) for value in v])
+    got = np.array([scan_loops.exp_of_negative(value) for value in v])
     assert np.abs(got / np.exp(v.astype(np.float64)) - 1).max() < 1e-6
-    assert 0 < scan_numba.exp_of_negative(np.float32(-1e30)) < 2e-38
+    assert 0 < scan_loops.exp_of_negative(np.float32(-1e30)) < 2e-38
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from synth import affwild2, recipes
 
 from vacli.circumplex import EMOTION_VA
 from vacli.errors import LabelError, RunError
-from vacli.features.compact import DIM, columns
+from vacli.features.compact_rows import DIM, columns
 from vacli.inference import CALIBRATION, load_run, predict_sequence, predict_stills
 from vacli.sequences.join import open_sequences
 from vacli.spec import VISUAL, FeatureSpec

@@ -77,6 +77,25 @@ def test_frames_that_are_not_described_lie_between_those_that_are(mean):
     assert np.isnan(np.delete(values, [*range(2, 9), 20, 21])).all()
 
 
+def test_parts_are_those_of_the_whole_once_they_are_settled(mean):
+    there = np.flatnonzero(np.random.default_rng(3).random(300) < 0.7)
+    describer = Describer({"mean": mean})
+    reader, told, parts = FaceReader(describer, 300), 0, []
+    for index in range(300):
+        if index in there:
+            crop = np.full((224, 224, 3), index % 256, np.uint8)
+            reader.add(index, crop if index % 3 == 0 and index % 60 < 40 else None, face(0, 0, 0.0))
+        if index % 50 == 49:
+            describer.flush()
+        if (settled := reader.settled(index + 1)) > told:
+            parts.append(reader.features(told, settled)["mean"])
+            found = reader.rows(told, settled).found
+            np.testing.assert_array_equal(found, np.isin(range(told, settled), there))
+            told = settled
+    assert told > 290
+    np.testing.assert_array_equal(np.concatenate(parts), reader.features()["mean"][:told])
+
+
 def test_a_face_that_was_never_described_has_no_description(mean):
     reader = FaceReader(Describer({"mean": mean}), 3)
     reader.add(1, None, face(0, 0, 0.0))

@@ -8,18 +8,21 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from synth.faces import scene, somebody_else, write_video
 
 from vacli import presets
 from vacli.errors import RunError
 from vacli.features.compact import CompactFace
 from vacli.features.weights import short_hash
 from vacli.inference import Run, Trajectory
+from vacli.output.frame_table import FrameTable
 from vacli.progress import Quiet
 from vacli.recipe_io import set_values
 from vacli.spec import AUDIO, VISUAL
 from vacli.steps import observe
 from vacli.steps.described import FaceRows
-from vacli.steps.predict import PredictSettings, _table, senses
+from vacli.steps.predict import PredictSettings, run, senses
+from vacli.steps.telling import table
 
 
 @pytest.fixture
@@ -64,6 +67,59 @@ def test_modality_names_only_what_the_model_was_given(used, modality):
         spread=None,
         states=np.array(["none"]),
     )
-    table = _table("a", seen, predicted, frozenset(used))
-    assert table.columns["modality"].tolist() == [modality]
-    assert table.columns["audio_ok"].tolist() == [True]
+    made = table("a", seen, predicted, frozenset(used))
+    assert made.columns["modality"].tolist() == [modality]
+    assert made.columns["audio_ok"].tolist() == [True]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> Path:
+    """Sixteen seconds of one person who moves a little and is away for a while."""
+    there = [scene((110 + i // 8, 120)) for i in range(400)]
+    there[200:215] = [scene(None)] * 15
+    return write_video(tmp_path_factory.mktemp("video") / "alone.mp4", there)
+
+
+def tables(path: Path, progress: Quiet | None = None, **more: object) -> list[FrameTable]:
+    made: list[FrameTable] = []
+    batch = run(PredictSettings(inputs=(path,), device="cpu", **more), made.append, progress or Quiet())
+    assert not batch.failed
+    return made
+
+
+def test_rows_that_are_told_while_watching_are_those_of_the_whole(alone):
+    parts, (whole,) = tables(alone, live=True), tables(alone)
+    assert len(parts[0]) < 60  # of the first second
+    assert len(parts) > 2
+    for name, column in whole.columns.items():
+        together = np.concatenate([part.columns[name] for part in parts])
+        if column.dtype.kind == "f":
+            np.testing.assert_allclose(together, column, atol=1e-5, equal_nan=True)
+        else:
+            assert together.tolist() == column.tolist()
+
+
+class Warnings(Quiet):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.said.append(message)
+
+
+def test_whoever_is_larger_later_is_named(tmp_path):
+    small, large = scene((80, 120), zoom=0.6), scene((200, 120), somebody_else(), zoom=1.3)
+    path = write_video(tmp_path / "two.mp4", [small] * 40 + [large] * 60)
+    heard = Warnings()
+    parts = tables(path, heard, live=True)
+    assert {person for part in parts for person in part.columns["person"].tolist()} == {0}
+    assert any("--face 1" in message for message in heard.said)
+    (whole,) = tables(path)
+    assert set(whole.columns["person"].tolist()) == {1}
+
+
+def test_with_several_people_in_the_opening_the_whole_is_seen_first(tmp_path):
+    left, right = scene((80, 120), zoom=0.7), scene((240, 120), somebody_else(), zoom=0.8)
+    both = [np.hstack([left[:, :160], right[:, 160:]])] * 60
+    (only,) = tables(write_video(tmp_path / "both.mp4", both), live=True)
+    assert only.columns["face_x"].min() > 160

@@ -113,7 +113,7 @@ def test_the_score_told_is_that_of_whole_videos_through_predict(store, whole):
         annotated.append(sequence.labels)
     for column, name in enumerate(("valence", "arousal")):
         again = ccc(np.concatenate(predicted)[:, column], np.concatenate(annotated)[:, column])
-        assert again == pytest.approx(best[name], abs=1e-9)
+        assert again == pytest.approx(best[name], abs=1e-6)  # training has it from torch
 
 
 @pytest.mark.parametrize(("epoch", "batches"), [(1, 1), (2, 1), (3, 2)])

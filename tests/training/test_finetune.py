@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 from synth.face_stores import face_store
 
 from vacli.errors import LabelError, RunError, UsageError, VaError
-from vacli.features.compact import Compact, CompactFace
-from vacli.features.running import Running
+from vacli.features.compact import CompactFace
+from vacli.features.compact_cpu import Compact
+from vacli.features.execution import Running
 from vacli.features.timm_backbone import TimmBackbone
 from vacli.features.vit import build_vit
 from vacli.progress import Quiet

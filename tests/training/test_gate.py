@@ -11,7 +11,8 @@ import pytest
 import torch
 from synth import affwild2, recipes
 
-from vacli.inference import Predictor, load_run
+from vacli.inference import load_run
+from vacli.predictor import Predictor
 from vacli.steps import train
 from vacli.steps.train import TrainSettings
 

@@ -100,6 +100,9 @@ def predict(
     from stdin. The columns are explained in the README. Numbers rest on what a frame has: `modality`
     tells, and rows without a face or sound are there too.
 
+    To stdout, the rows of a video that one person opens alone come while it is being read, and are that
+    person's; into a file, `largest` is who fills most of the picture over the whole video.
+
     \b
     Examples:
       va predict clip.mp4 --csv
@@ -112,7 +115,8 @@ def predict(
     if summary and as_json:
         raise UsageError("--summary is a CSV table", hint="leave out --json")
     console = Console()
-    settings = step.PredictSettings(inputs=options.read_inputs(inputs), **chosen)
+    live = out is None and not summary  # somebody, or the next program, may be waiting for rows
+    settings = step.PredictSettings(inputs=options.read_inputs(inputs), live=live, **chosen)
     with _opened(out) as stream:
         writer = SummaryWriter(stream) if summary else (JsonWriter if as_json else CsvWriter)(stream)
 

@@ -15,6 +15,7 @@ from vacli.evaluation.predictions import Predicted
 from vacli.evaluation.score import Score, VideoScore, score_video
 from vacli.evaluation.tables import Result
 from vacli.inference import DATA, Member, Run, predict_sequence
+from vacli.models.build import count_parameters
 from vacli.progress import Advance
 from vacli.sequences import affwild2
 from vacli.sequences.join import StoredSequence, open_sequences
@@ -60,7 +61,7 @@ def judge_run(run: Run, store: Store, on: str, advance: Advance) -> Judged:
         name=run.path.name,
         scores=tuple(scores),
         preset=run.recipe.name,
-        parameters=sum(p.numel() for p in run.members[0].predictor.net.parameters()),
+        parameters=count_parameters(run.recipe.model),
         epoch_s=_epoch_s(run),
     )
     return result, traces

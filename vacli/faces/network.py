@@ -7,13 +7,13 @@ read: the package itself imports OpenCV, which needs libraries of a desktop.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import onnxruntime
 
 from vacli.errors import PackageMissing, WeightsError
+from vacli.protobuf import field, fields
 
 # Field numbers of ModelProto, GraphProto, NodeProto and TensorProto in onnx.proto3.
 GRAPH, NODE, INITIALISER, OUTPUT, NODE_INPUT, NODE_OUTPUT, NAME_OF_TENSOR, NAME_OF_OUTPUT = (
@@ -26,7 +26,6 @@ GRAPH, NODE, INITIALISER, OUTPUT, NODE_INPUT, NODE_OUTPUT, NAME_OF_TENSOR, NAME_
     8,
     1,
 )
-LENGTH_DELIMITED = 2
 
 COARSE_OUTPUTS = tuple(
     f"/{head}/Reshape_{level}_output_0"
@@ -38,25 +37,25 @@ COARSE_OUTPUTS = tuple(
 @lru_cache(maxsize=4)
 def full_session(threads: int) -> onnxruntime.InferenceSession:
     """The whole network: outputs of all three strides, joined. `threads` are onnxruntime's."""
-    return _session(_weights(), threads)
+    return session_of(_weights(), threads)
 
 
 @lru_cache(maxsize=4)
 def coarse_session(threads: int) -> onnxruntime.InferenceSession:
     """The network without its stride of 8 px, for faces over 64 px: COARSE_OUTPUTS, a third faster."""
-    return _session(only_outputs(_weights(), COARSE_OUTPUTS), threads)
+    return session_of(only_outputs(_weights(), COARSE_OUTPUTS), threads)
 
 
 def only_outputs(model: bytes, names: tuple[str, ...]) -> bytes:
     """An ONNX model reduced to what the named tensors need, which become its outputs."""
     return b"".join(
-        _field(number, _reduced_graph(value, names) if number == GRAPH else value)
-        for number, value in _fields(model)
+        field(number, _reduced_graph(value, names) if number == GRAPH else value)
+        for number, value in fields(model)
     )
 
 
 def _reduced_graph(graph: bytes, names: tuple[str, ...]) -> bytes:
-    items = list(_fields(graph))
+    items = list(fields(graph))
     needed, kept = set(names), []
     for number, value in reversed(items):  # nodes are stored in order of execution
         if number == NODE:
@@ -66,55 +65,21 @@ def _reduced_graph(graph: bytes, names: tuple[str, ...]) -> bytes:
         if number != OUTPUT:
             kept.append((number, value))
     kept.reverse()
-    outputs = [(OUTPUT, _field(NAME_OF_OUTPUT, name.encode())) for name in names]
+    outputs = [(OUTPUT, field(NAME_OF_OUTPUT, name.encode())) for name in names]
     used = [
         (number, value)
         for number, value in kept
         if number != INITIALISER or not needed.isdisjoint(_texts(value, NAME_OF_TENSOR))
     ]
-    return b"".join(_field(number, value) for number, value in used + outputs)
+    return b"".join(field(number, value) for number, value in used + outputs)
 
 
 def _texts(message: bytes, wanted: int) -> list[str]:
-    return [value.decode() for number, value in _fields(message) if number == wanted]
+    return [value.decode() for number, value in fields(message) if number == wanted]
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Number and value of each field of a protocol-buffer message without fixed-size fields."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        value, at = _varint(message, at)
-        if key & 7 == LENGTH_DELIMITED:
-            value, at = message[at : at + value], at + value
-        yield key >> 3, value
-
-
-def _field(number: int, value: bytes | int) -> bytes:
-    if isinstance(value, int):
-        return _packed(number << 3) + _packed(value)
-    return _packed(number << 3 | LENGTH_DELIMITED) + _packed(len(value)) + value
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at
-
-
-def _packed(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+def session_of(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """An ONNX file, ready to run on the CPU; thread-safe."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -20,7 +20,7 @@ TABLE = types.Array(types.float32, 2, "C", readonly=True)
 
 @compiled(nogil=True)
 def _decode(offsets, points, anchor, row):
-    """Box and landmarks of one anchor into `row`; as `detect.boxes_from_offsets`, `landmarks_from_offsets`."""
+    """Box and landmarks of one anchor into `row`, as `detect.boxes_from_offsets` has them."""
     for axis in range(2):
         side = anchor[2 + axis]
         centre = anchor[axis] + offsets[axis] * F32(CENTRE_VARIANCE) * side

@@ -8,7 +8,7 @@ keeps what it learned from votes (soft targets) and what it is asked for (VA) on
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,37 +17,27 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vacli.circumplex import EMOTION_VA, EMOTIONS
-from vacli.errors import WeightsError
-from vacli.features.encoder_run import read_encoder_run
-from vacli.features.running import AS_IT_FITS, Running, in_batches, pick_device
-from vacli.features.weights import load_into, load_tensors, locate, short_hash
-from vacli.progress import Progress, Quiet
-from vacli.spec import VISUAL, FeatureSpec
-
-CROP_PX = 224
-INPUT_PX = 48
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-WIDTHS = (32, 64, 128, 256)
-DEPTHS = (0, 1, 1, 2)  # only the stem sees the full 48 x 48: work there costs most
-EMBEDDING = 118  # with 2 + 8 outputs in front, a row has 128 values
-DIM = 2 + len(EMOTIONS) + EMBEDDING
-BATCH = 32
-
-
-def reduction(source_px: int = CROP_PX, target_px: int = INPUT_PX) -> Tensor:
-    """The matrix (target, source) that resizes one axis with a triangle filter, antialiased."""
-    scale = source_px / target_px
-    centre = (torch.arange(target_px, dtype=torch.float64) + 0.5) * scale
-    position = torch.arange(source_px, dtype=torch.float64) + 0.5
-    weight = (1 - (position[None] - centre[:, None]).abs() / max(scale, 1.0)).clamp(min=0)
-    return (weight / weight.sum(1, keepdim=True)).float()
+from vacli.features.compact_rows import (
+    BATCH,
+    DEPTHS,
+    DIM,
+    EMBEDDING,
+    GREY_FLOOR,
+    INPUT_PX,
+    LUMA,
+    WIDTHS,
+    reduction,
+)
+from vacli.features.execution import Running
+from vacli.features.running import in_batches, pick_device
+from vacli.features.weights import load_into, load_tensors
 
 
 def small_grey(crops: np.ndarray | Tensor, side_px: int = INPUT_PX) -> Tensor:
     """Crops (N, 224, 224, 3) uint8 RGB -> (N, 48, 48) uint8 grey, all that the network looks at."""
     if isinstance(crops, np.ndarray):
         crops = torch.from_numpy(np.require(crops, requirements=["C", "W"]))
-    axis = reduction(crops.shape[1], side_px).to(crops.device)
+    axis = torch.from_numpy(reduction(crops.shape[1], side_px)).to(crops.device)
     grey = crops.to(torch.float32) @ torch.tensor(LUMA, device=crops.device)
     return (axis @ grey @ axis.T).round_().clamp_(0, 255).to(torch.uint8)
 
@@ -56,7 +46,7 @@ def standardise(grey: Tensor) -> Tensor:
     """(N, 48, 48) uint8 -> (N, 1, 48, 48) float32 of zero mean and unit spread, image by image."""
     pixels = grey.unsqueeze(1).to(torch.float32)
     spread, mean = torch.std_mean(pixels, dim=(2, 3), keepdim=True, correction=0)
-    return (pixels - mean) / (spread + 4.0)  # 4 grey levels: an empty crop stays near zero
+    return (pixels - mean) / (spread + GREY_FLOOR)
 
 
 class Residual(nn.Module):
@@ -124,60 +114,14 @@ def for_inference(model: CompactFace) -> CompactFace:
     return model.to(memory_format=torch.channels_last)
 
 
-def columns() -> tuple[str, ...]:
-    """Names of the 128 values of a row."""
-    width = int(math.log10(EMBEDDING)) + 1
-    return ("valence", "arousal", *EMOTIONS, *(f"e{i:0{width}d}" for i in range(EMBEDDING)))
+def on_device(path: Path, running: Running) -> Callable[[np.ndarray], np.ndarray]:
+    """The network with the weights in `path`, by torch: crops (N, 224, 224, 3) uint8 RGB to rows (N, 128)
+    float32."""
+    model, device = CompactFace(), pick_device(running.device)
+    load_into(model, load_tensors(path), path)
+    model = for_inference(model).to(device)
 
+    def rows(crops: np.ndarray) -> Tensor:
+        return model.rows(small_grey(torch.from_numpy(crops).to(device)))
 
-def read_out(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Valence and arousal (N, 2) that rows (N, 128) state by themselves, and how far the emotions that they
-    consist of lie apart: the standard deviation (N, 2) of their points."""
-    values, shares = rows[:, :2], rows[:, 2 : 2 + len(EMOTIONS)]
-    variance = shares @ np.square(np.asarray(EMOTION_VA, np.float32)) - np.square(values)
-    return values, np.sqrt(np.maximum(variance, 0))
-
-
-class Compact:
-    """Extractor `compact`: the bundled network on aligned crops."""
-
-    def __init__(
-        self,
-        weights: Path | None = None,
-        running: Running = AS_IT_FITS,
-        progress: Progress | None = None,
-    ) -> None:
-        path = _weights_file(weights, progress or Quiet())
-        self.device = pick_device(running.device)
-        model = CompactFace()
-        load_into(model, load_tensors(path), path)
-        self.model = for_inference(model).to(self.device)
-        self.batch_size = running.batch_size or BATCH
-        self.spec = FeatureSpec(
-            name="compact",
-            version="1",
-            modality=VISUAL,
-            dim=DIM,
-            columns=columns(),
-            units="VA in [-1, 1], probabilities, activations",
-            settings={"weights": short_hash(path)},
-        )
-
-    def extract(self, crops: np.ndarray) -> np.ndarray:
-        """Crops (N, 224, 224, 3) uint8 RGB -> (N, 128) float32."""
-        return in_batches(self._rows, crops, self.batch_size, DIM)
-
-    def _rows(self, crops: np.ndarray) -> Tensor:
-        return self.model.rows(small_grey(torch.from_numpy(crops).to(self.device)))
-
-
-def _weights_file(given: Path | None, progress: Progress) -> Path:
-    """The bundled weights, a file, or the best weights of a fine-tuned run's folder."""
-    if given is None or not Path(given).is_dir():
-        return locate("compact", given, progress)
-    run, path = read_encoder_run(Path(given))
-    if run.encoder != "compact":
-        raise WeightsError(
-            f"{given} holds a fine-tuned {run.encoder}, not compact", hint=f"give --feature {run.encoder}"
-        )
-    return path
+    return lambda crops: in_batches(rows, crops, running.batch_size or BATCH, DIM)

@@ -13,7 +13,7 @@ from vacli.errors import UsageError, nearest
 EXTRACTORS: dict[str, str] = {
     "mae-vit-l": "vacli.features.timm_backbone:MaeVitL",
     "resnet50": "vacli.features.timm_backbone:Resnet50",
-    "compact": "vacli.features.compact:Compact",
+    "compact": "vacli.features.compact_cpu:Compact",
     "egemaps": "vacli.features.descriptors:Egemaps",
     "egemaps-functionals": "vacli.features.functionals:EgemapsFunctionals",
     "egemaps-v02": "vacli.features.descriptors:EgemapsV02",

@@ -1,9 +1,8 @@
-"""Where and how networks run: the device, the number format, batches."""
+"""Where and how torch runs networks: the device, the number format, batches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,17 +10,6 @@ from torch import Tensor
 
 from vacli.errors import UsageError, nearest
 
-
-@dataclass(frozen=True, kw_only=True)
-class Running:
-    """How to run a network, which must not change what it says: `batch_size` None is chosen."""
-
-    device: str = "auto"
-    dtype: str = "auto"
-    batch_size: int | None = None
-
-
-AS_IT_FITS = Running()
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 

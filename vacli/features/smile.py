@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import importlib
+import importlib.util
 import math
 import os
 from collections.abc import Mapping
@@ -47,8 +47,16 @@ class SmileSet:
 @functools.cache
 def _library() -> ModuleType:
     try:
-        return importlib.import_module("opensmile.core.lib")
-    except ImportError as error:
+        package = importlib.util.find_spec("opensmile")
+        if package is None:
+            raise ImportError("no package opensmile")
+        # By its file: the package itself imports pandas, which takes longer than a clip's features.
+        path = Path(str(package.origin)).parent / "core" / "lib.py"
+        spec = importlib.util.spec_from_file_location("vacli_opensmile_lib", path)
+        library = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(library)
+        return library
+    except (ImportError, OSError) as error:
         raise PackageMissing(
             f"openSMILE is not installed ({error})",
             hint="pip install opensmile (research and private use), or leave its features out",

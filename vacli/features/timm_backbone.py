@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from vacli.errors import UsageError, WeightsError
 from vacli.features.encoder_run import read_encoder_run
+from vacli.features.execution import AS_IT_FITS, Running
 from vacli.features.fast_vit import FastVit, is_plain
-from vacli.features.running import AS_IT_FITS, Running, in_batches, pick_device, pick_dtype
+from vacli.features.running import in_batches, pick_device, pick_dtype
 from vacli.features.vit import SIDE_PX, build_vit, class_token, has_class_token, load_encoder, timm_name
 from vacli.features.weights import WEIGHTS, Weights, load_tensors, locate_record, short_hash
 from vacli.progress import Progress, Quiet

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from vacli.errors import UsageError, nearest
 from vacli.features.descriptors import nearest_row
+from vacli.features.execution import Running
 from vacli.features.logmel import HOP, RATE_HZ, WINDOW, log_mel_around
-from vacli.features.running import Running, pick_device, pick_dtype
+from vacli.features.running import pick_device, pick_dtype
 from vacli.features.sound_rows import Reach
 from vacli.features.vggish_net import DIM, FRAMES, Postprocessor, VggishNet
 from vacli.features.vggish_shared import MARGIN, SharedFeatures

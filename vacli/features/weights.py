@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from vacli.errors import UsageError, WeightsError, nearest
 from vacli.progress import Progress, Quiet
 
@@ -100,6 +102,17 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         return _load_torch(path)
     try:
         return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: not readable as safetensors: {error}", hint="fetch it again") from None
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All tensors of a safetensors file, by key, as NumPy float32."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return {name: np.asarray(x, np.float32) for name, x in load_file(path).items()}
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: not readable as safetensors: {error}", hint="fetch it again") from None
 

@@ -44,6 +44,16 @@ class Sound:
         last = np.searchsorted(spans[:, 0], times_s, side="right") - 1
         return times_s < np.append(spans[:, 1], -np.inf)[last]
 
+    def around(self, times_s: np.ndarray, margin_s: float) -> tuple[Sound, float]:
+        """The part that covers ascending times (N,) and `margin_s` to each side, and the time of its first
+        sample: a multiple of 10 ms, so that analysis frames lie as in the whole."""
+        zero_s = max(math.floor((times_s[0] - margin_s) * 100), 0) / 100
+        first, end = round(zero_s * self.rate_hz), math.ceil((times_s[-1] + margin_s) * self.rate_hz)
+        samples = self.samples[first:end]
+        length_s = len(samples) / self.rate_hz
+        spans = ((max(a - zero_s, 0.0), min(b - zero_s, length_s)) for a, b in self.present)
+        return Sound(samples, self.rate_hz, tuple((a, b) for a, b in spans if b > a)), zero_s
+
 
 class SoundBlocks:
     """A file's sound in blocks of equal length, for what must not hold an hour of it at once.

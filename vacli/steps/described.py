@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class FaceRows:
         return cls(np.zeros(count, bool), np.full(count, np.nan), np.full((count, 4), np.nan))
 
 
-Waiting = list[tuple[np.ndarray, dict[str, list[np.ndarray]]]]
+Rows = dict[str, list[np.ndarray]]
 
 
 class Describer:
@@ -40,30 +41,31 @@ class Describer:
 
     def __init__(self, extractors: Mapping[str, Any]) -> None:
         self.extractors = extractors
-        self._waiting: Waiting = []
+        self._waiting: list[tuple[np.ndarray, Rows]] = []
         self._pool = ThreadPoolExecutor(1)
         self._sent: deque[Future[None]] = deque()
 
-    def add(self, crop: np.ndarray, rows: dict[str, list[np.ndarray]]) -> None:
+    def add(self, crop: np.ndarray, rows: Rows) -> None:
         """Append the features of a crop (224, 224, 3) uint8 to `rows`, at the latest with `flush`."""
         self._waiting.append((crop, rows))
         if len(self._waiting) == BATCH:
-            self._send()
+            self.send()
             if len(self._sent) > MOST_SENT:
                 self._sent.popleft().result()
 
-    def flush(self) -> None:
-        """Describe what has been collected."""
+    def send(self) -> None:
+        """Have what was collected described, without waiting for it."""
         if self._waiting:
-            self._send()
+            self._sent.append(self._pool.submit(self._describe, self._waiting))
+            self._waiting = []
+
+    def flush(self) -> None:
+        """Describe what was collected."""
+        self.send()
         while self._sent:
             self._sent.popleft().result()
 
-    def _send(self) -> None:
-        self._sent.append(self._pool.submit(self._describe, self._waiting))
-        self._waiting = []
-
-    def _describe(self, waiting: Waiting) -> None:
+    def _describe(self, waiting: list[tuple[np.ndarray, Rows]]) -> None:
         crops = np.stack([crop for crop, _ in waiting])
         for name, extractor in self.extractors.items():
             for (_, rows), row in zip(waiting, extractor.extract(crops), strict=True):
@@ -79,7 +81,7 @@ class FaceReader:
         self._described: list[int] = []
         self._found: list[bool] = []
         self._seen: list[tuple[float, ...]] = []
-        self._features: dict[str, list[np.ndarray]] = {name: [] for name in describer.extractors}
+        self._features: Rows = defaultdict(list)
 
     def add(
         self, index: int, crop: np.ndarray | None, face: Face | Detection | None, found: bool = True
@@ -95,36 +97,55 @@ class FaceReader:
             self._described.append(index)
             self._describer.add(crop, self._features)
 
-    def rows(self) -> FaceRows:
-        """Where the faces were, a row a frame."""
-        rows = FaceRows.nobody(self._count)
-        if self._places:
-            seen = np.array(self._seen, np.float64)
-            rows.found[self._places] = self._found
-            rows.score[self._places], rows.box[self._places] = seen[:, 0], seen[:, 1:]
+    def settled(self, frames: int) -> int:
+        """How many rows will not change any more when `frames` frames have been looked at."""
+        made = min(map(len, self._features.values()), default=0)
+        if made == len(self._described):
+            return max(frames - MOST_BETWEEN, 0)
+        return self._described[made - 1] + 1 if made else max(self._described[0] - MOST_BETWEEN, 0)
+
+    def rows(self, start: int = 0, end: int | None = None) -> FaceRows:
+        """Where the faces were, a row a frame, in the frames from `start` up to `end`."""
+        end = self._count if end is None else end
+        rows = FaceRows.nobody(end - start)
+        here = slice(bisect_left(self._places, start), bisect_left(self._places, end))
+        if places := self._places[here]:
+            at, seen = np.array(places) - start, np.array(self._seen[here], np.float64)
+            rows.found[at] = self._found[here]
+            rows.score[at], rows.box[at] = seen[:, 0], seen[:, 1:]
         return rows
 
-    def features(self) -> dict[str, np.ndarray]:
-        """Feature -> (count, D) float32, NaN rows where there is no face."""
-        self._describer.flush()
+    def features(self, start: int = 0, end: int | None = None) -> dict[str, np.ndarray]:
+        """Feature -> (N, D) float32 of the frames from `start` up to `end`, NaN where there is no face.
+
+        Waits for what is not described yet, unless a part is asked for: then it must be `settled`.
+        """
+        if end is None:
+            self._describer.flush()
+            end = self._count
+        low, high = start - MOST_BETWEEN, end + MOST_BETWEEN  # described rows further away do not matter
+        places = np.array(self._places[bisect_left(self._places, start) : bisect_left(self._places, end)])
         made = {}
         for name, extractor in self._describer.extractors.items():
-            made[name] = np.full((self._count, extractor.spec.dim), np.nan, np.float32)
-            if self._described:
-                made[name][self._described] = self._features[name]
-                _fill_between(made[name], np.array(self._described), np.array(self._places))
+            made[name] = np.full((end - start, extractor.spec.dim), np.nan, np.float32)
+            near = slice(bisect_left(self._described, low), bisect_left(self._described, high))
+            rows = self._features[name][near]
+            if rows and len(places):
+                described = np.array(self._described[near][: len(rows)])
+                made[name][places - start] = _between(np.stack(rows), described, places)
         return made
 
 
-def _fill_between(rows: np.ndarray, described: np.ndarray, places: np.ndarray) -> None:
-    """Give rows at `places` that lack a description that of the described ones around: in between the two, or
-    the nearer one where the other is farther than MOST_BETWEEN rows. Rows (N, D) are changed in place."""
-    lacking = np.setdiff1d(places, described)
-    after = np.searchsorted(described, lacking).clip(1, len(described) - 1) if len(described) > 1 else 0
-    left, right = described[np.maximum(after - 1, 0)], described[after]
-    share = np.clip((lacking - left) / np.maximum(right - left, 1), 0, 1)
-    share = np.where(np.abs(right - lacking) > MOST_BETWEEN, 0.0, share)
-    share = np.where(np.abs(lacking - left) > MOST_BETWEEN, 1.0, share)
-    near = np.minimum(np.abs(lacking - left), np.abs(right - lacking)) <= MOST_BETWEEN
-    mixed = rows[left] * (1 - share)[:, np.newaxis] + rows[right] * share[:, np.newaxis]
-    rows[lacking[near]] = mixed[near]
+def _between(rows: np.ndarray, described: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Descriptions at `places` (P,), from rows (N, D) at `described` (N,), both ascending: the row that is
+    there, else a mixture of the two around, or the nearer one where the other is farther than MOST_BETWEEN
+    rows; NaN where both are."""
+    after = np.searchsorted(described, places).clip(0, len(described) - 1)
+    before = np.where(described[after] > places, after - 1, after).clip(0)
+    to_left, to_right = np.abs(places - described[before]), np.abs(described[after] - places)
+    share = to_left / np.maximum(to_left + to_right, 1)
+    share = np.where(to_right > MOST_BETWEEN, 0.0, share)
+    share = np.where((to_left > MOST_BETWEEN) & (to_right <= MOST_BETWEEN), 1.0, share)[:, np.newaxis]
+    mixed = rows[before] * (1 - share) + rows[after] * share
+    near = np.minimum(to_left, to_right) <= MOST_BETWEEN
+    return np.where(near[:, np.newaxis], mixed, np.nan).astype(np.float32)

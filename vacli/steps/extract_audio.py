@@ -200,7 +200,7 @@ def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) ->
         return create(name, window_s=settings.window_s)
     if name != "vggish":
         return create(name)
-    from vacli.features.running import Running
+    from vacli.features.execution import Running
     from vacli.features.vggish import Ending
 
     return create(

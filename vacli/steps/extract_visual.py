@@ -143,7 +143,7 @@ def _complete(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
 
 
 def _extractor(settings: ExtractVisualSettings, progress: Progress) -> Any:
-    from vacli.features.running import Running
+    from vacli.features.execution import Running
 
     running = Running(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
     options: dict[str, Any] = {"weights": settings.weights, "running": running, "progress": progress}

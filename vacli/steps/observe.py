@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from vacli.media.video import open_video
 from vacli.progress import Progress
 from vacli.steps.described import Describer, FaceReader, FaceRows
 
+FIRST_PART_S, PART_S = 2.0, 25.0  # of sound that is described at once
+AROUND_S = 2.0  # of sound around a part, beyond which no row looks
 DESCRIBED_HZ = 15.0  # faces change more slowly than frames: no more a second are described
 
 
@@ -39,6 +41,18 @@ class Observation:
     audio_ok: np.ndarray
     features: Mapping[str, np.ndarray]
 
+    def part(self, start: int, end: int) -> Observation:
+        """The rows from `start` up to `end`, without features."""
+        here = slice(start, end)
+        faces = FaceRows(self.faces.found[here], self.faces.score[here], self.faces.box[here])
+        return replace(
+            self, times_s=self.times_s[here], faces=faces, audio_ok=self.audio_ok[here], features={}
+        )
+
+    def described(self, start: int, end: int) -> dict[str, np.ndarray]:
+        """Their features."""
+        return {name: rows[start:end] for name, rows in self.features.items()}
+
 
 @dataclass(frozen=True)
 class Senses:
@@ -48,13 +62,35 @@ class Senses:
     audio: Mapping[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
 class Heard:
-    """Where there is sound, (N,) bool, its features (N, D) by name, and where it breaks off, if it does."""
+    """What a recording sounds like at N times, described part after part.
 
-    ok: np.ndarray
-    features: Mapping[str, np.ndarray]
-    broken: str | None = None
+    ok (N,) bool: where there is sound; features: name -> (N, D) float32. `known` rows are described; broken:
+    where the sound breaks off, if it does.
+    """
+
+    def __init__(self, senses: Senses, sound: Sound | None, times_s: np.ndarray) -> None:
+        self._senses, self._sound, self.times_s = senses, sound, times_s
+        self.ok = np.zeros(len(times_s), bool) if sound is None else sound.ok_at(times_s)
+        self.features = {
+            n: np.full((len(times_s), e.spec.dim), np.nan, np.float32) for n, e in senses.audio.items()
+        }
+        self.broken = None if sound is None else sound.broken
+        self.known = len(times_s) if sound is None else 0
+
+    def listen(self) -> Heard:
+        """Describe all of it."""
+        while self.known < len(self.times_s):
+            from_s = self.times_s[self.known]
+            end_s = from_s + np.clip(
+                from_s - self.times_s[0], FIRST_PART_S, PART_S
+            )  # twice as far every time
+            here = slice(self.known, int(np.searchsorted(self.times_s, end_s)))
+            part, zero_s = self._sound.around(self.times_s[here], AROUND_S)
+            for name, extractor in self._senses.audio.items():
+                self.features[name][here] = extractor.extract(part, self.times_s[here] - zero_s)
+            self.known = here.stop
+        return self
 
 
 @dataclass(frozen=True)
@@ -76,6 +112,7 @@ class Crowd:
         self._readers: dict[int, FaceReader] = {}
         self._areas: dict[int, float] = {}
         self._centres: dict[int, list[float]] = {}
+        self.staying_with: int | None = None
 
     def add(self, frame: FaceFrame) -> None:
         """Take the faces of one frame."""
@@ -87,32 +124,81 @@ class Crowd:
             self._areas[face.track] = self._areas.get(face.track, 0.0) + (right - left) * (bottom - top)
             self._centres.setdefault(face.track, []).append((left + right) / 2)
 
-    def wanted(self, choice: str) -> list[tuple[int, FaceReader]]:
-        """Those whom `choice` means (`faces.choose`); a reader without rows where nobody was seen."""
+    def stay_with_the_only_one(self) -> tuple[int, FaceReader] | None:
+        """The one person who was seen so far, if it is one: whom `wanted` means from now on. What was seen is
+        sent to be described."""
+        self._describer.send()
+        if len(self._readers) == 1:
+            (self.staying_with,) = self._readers
+            return self.staying_with, self._readers[self.staying_with]
+        return None
+
+    def means(self, choice: str) -> list[int]:
+        """The tracks that `choice` means (`faces.choose`)."""
         seen = [Presence(track, self._areas[track], float(np.mean(x))) for track, x in self._centres.items()]
-        tracks = chosen(seen, choice)
+        return chosen(seen, choice)
+
+    def wanted(self, choice: str) -> list[tuple[int, FaceReader]]:
+        """Those whom `choice` means; a reader without rows where nobody was seen."""
+        tracks = self.means(choice) if self.staying_with is None else [self.staying_with]
         if not tracks:
             return [(-1, FaceReader(self._describer, self._count))]
         return [(track, self._readers[track]) for track in tracks]
 
 
-def observe_video(path: Path, look: Look, progress: Progress) -> list[Observation]:
+class Watcher(Protocol):
+    """Somebody who wants to know of a video's people and sound while it is being watched."""
+
+    def see(self, crowd: Crowd, frame: FaceFrame, heard: Heard | None) -> None:
+        """After every frame; `heard` once there is something to be known of the sound."""
+        ...
+
+
+def observe_video(
+    path: Path, look: Look, progress: Progress, watcher: Watcher | None = None
+) -> list[Observation]:
     """The wanted people of a video, with its sound: one row a frame that the container shows."""
     with open_video(path, look.backend) as video, ThreadPoolExecutor(1) as pool:
-        listening = pool.submit(_listen, path, look.senses, video.times_s)
+        listening = _Listening(pool, path, look.senses, video.times_s)
         crowd = Crowd(look.senses, len(video))
         with progress.task(path.name, len(video), "frames") as advance:
             every = _every(video.times_s) if look.sparse else 1
             for frame in follow(video, FaceSettings(crop_every=every)):
                 crowd.add(frame)
+                if watcher:
+                    watcher.see(crowd, frame, listening.heard)
                 advance(1)
         times_s, broken = video.times_s, video.broken
-        heard = listening.result()
+        heard = listening.done()
     if broken:
         progress.warn(f"{path}: {broken}; what was before is used")
     if heard.broken:
         progress.warn(f"{path}: {heard.broken}; the sound before it is used")
-    return [_together(times_s, reader, heard, person) for person, reader in crowd.wanted(look.face)]
+    people = crowd.wanted(look.face)
+    if crowd.staying_with is not None and crowd.means(look.face) != [crowd.staying_with]:
+        (larger,) = crowd.means(look.face)
+        progress.warn(
+            f"{path}: the rows are of person {people[0][0]}, who opens it; person {larger} fills more of the "
+            f"whole: --face {larger} for them"
+        )
+    return [_together(times_s, reader, heard, person) for person, reader in people]
+
+
+class _Listening:
+    """A recording's sound, described in a thread of `pool`; `heard` is there when the sound is read."""
+
+    def __init__(self, pool: ThreadPoolExecutor, path: Path, senses: Senses, times_s: np.ndarray) -> None:
+        self.heard: Heard | None = None
+        self._running = pool.submit(self._listen, path, senses, times_s)
+
+    def _listen(self, path: Path, senses: Senses, times_s: np.ndarray) -> Heard:
+        sound = read_sound(path)
+        self.heard = Heard(senses, sound, times_s)
+        return self.heard.listen()
+
+    def done(self) -> Heard:
+        """All of it."""
+        return self._running.result()
 
 
 def _every(times_s: np.ndarray) -> int:
@@ -128,7 +214,7 @@ def observe_sound(path: Path, senses: Senses) -> Observation:
         raise InputError(f"{path} holds no sound")
     times_s = regular_times(max(1, round(sound.duration_s * SOUND_CLOCK_HZ)), SOUND_CLOCK_HZ)
     reader = FaceReader(Describer(senses.visual), len(times_s))
-    return _together(times_s, reader, _heard(senses, sound, times_s))
+    return _together(times_s, reader, Heard(senses, sound, times_s).listen())
 
 
 def observe_crops(path: Path, senses: Senses, progress: Progress) -> Observation:
@@ -140,7 +226,7 @@ def observe_crops(path: Path, senses: Senses, progress: Progress) -> Observation
             reader.add(row, enlarged(picture), None)
             advance(1)
     times_s = regular_times(len(folder), SOUND_CLOCK_HZ)
-    return _together(times_s, reader, _heard(senses, None, times_s), person=0)
+    return _together(times_s, reader, Heard(senses, None, times_s), person=0)
 
 
 def observe_still(path: Path, look: Look, aligner: Aligner) -> Observation:
@@ -152,30 +238,15 @@ def observe_still(path: Path, look: Look, aligner: Aligner) -> Observation:
     still = aligner.align(read_image(path))
     seen = np.stack([still.crop, still.crop[:, ::-1]] if look.sparse else [still.crop])
     there = still.face is not None
-    reader = FaceReader(Describer(look.senses.visual), 1)
+    senses = look.senses
+    reader = FaceReader(Describer(senses.visual), 1)
     reader.add(0, None, still.face, found=there)
     described = {
-        name: extractor.extract(seen).mean(axis=0, keepdims=True)
-        for name, extractor in look.senses.visual.items()
+        name: extractor.extract(seen).mean(axis=0, keepdims=True) for name, extractor in senses.visual.items()
     }
-    silence = _heard(look.senses, None, np.zeros(1))
+    silence = Heard(senses, None, np.zeros(1))
     observed = _together(np.zeros(1), reader, silence, person=0 if there else -1)
     return replace(observed, features=dict(observed.features) | described)
-
-
-def _listen(path: Path, senses: Senses, times_s: np.ndarray) -> Heard:
-    return _heard(senses, read_sound(path), times_s)
-
-
-def _heard(senses: Senses, sound: Sound | None, times_s: np.ndarray) -> Heard:
-    """What a recording's sound, if it has any, is at `times_s`."""
-    if sound is None:
-        nothing = {
-            n: np.full((len(times_s), e.spec.dim), np.nan, np.float32) for n, e in senses.audio.items()
-        }
-        return Heard(np.zeros(len(times_s), bool), nothing)
-    features = {n: e.extract(sound, times_s) for n, e in senses.audio.items()}
-    return Heard(sound.ok_at(times_s), features, sound.broken)
 
 
 def _together(times_s: np.ndarray, reader: FaceReader, heard: Heard, person: int = -1) -> Observation:

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from vacli import inference
-from vacli.errors import InputError, PackageMissing, RunError, StoreError
+from vacli.errors import InputError, PackageMissing, RunError
 from vacli.faces.choose import check_choice
 from vacli.faces.stills import Aligner
-from vacli.features.flags import MISSING
+from vacli.features.execution import Running
 from vacli.features.registry import create
-from vacli.features.running import Running, pick_device
+from vacli.inference import BUNDLED, Run, load_run, predict_stills
 from vacli.media.inputs import MediaInput, find_media, pictures_of
-from vacli.output.frame_table import FrameTable, modality
 from vacli.progress import Progress, Quiet
-from vacli.recipe import Model
-from vacli.sequences.join import open_sequences
-from vacli.sequences.records import Sequence
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps import observe
 from vacli.steps.batch import DONE, Batch, run_each
-from vacli.steps.described import FaceRows
-from vacli.store import Store, VideoView
+from vacli.steps.telling import Live, Loaded, Telling, Write, table
 
-Write = Callable[[FrameTable], None]
 STILL_FEATURE = "compact"  # the bundled model reads single pictures with its face network alone
 FREE = frozenset({"dtype", "every"})  # settings that change a feature's precision, not its meaning
 
@@ -37,7 +28,8 @@ FREE = frozenset({"dtype", "every"})  # settings that change a feature's precisi
 class PredictSettings:
     """What to predict, with which run (None: the bundled one), for whose face.
 
-    `weights` are those of the visual feature where the model needs others than it is known by.
+    `weights` are those of the visual feature where the model needs others than it is known by. `live`: the
+    rows of whoever opens a video alone are told while it is being watched (`telling.Live`).
     """
 
     inputs: tuple[Path, ...]
@@ -47,43 +39,80 @@ class PredictSettings:
     stills: bool = False
     backend: str = "auto"
     device: str = "auto"
+    live: bool = False
 
 
 def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -> Batch:
-    """Hand `write` one table a person and input, in order; what fails is named and the rest goes on."""
+    """Hand `write` the tables of each person and input, in order; what fails is named and the rest goes on.
+
+    A person has one table, or with `live` several that follow each other.
+    """
     check_choice(settings.face)
-    model = inference.load_run(settings.model or inference.BUNDLED, pick_device(settings.device))
-    batch = Batch(model.path)
+    loaded = _load(settings, progress)
+    batch = Batch(loaded.model.path)
     stores = [path for path in settings.inputs if (path / "zarr.json").is_file()]
-    for path in stores:
-        try:
-            _predict_store(Store.open(path), model, write, batch, progress)
-        except StoreError as error:
-            batch.fail(str(path), error, progress)
+    if stores:
+        from vacli.steps.predict_store import predict_stores
+
+        predict_stores(stores, loaded, write, batch, progress)
     media = list(_media(settings, stores, batch, progress))
-    if media:
-        look = observe.Look(
-            senses(model, settings, progress), settings.face, settings.backend, sparse=settings.model is None
-        )
-        used = frozenset(k for k, v in ((VISUAL, look.senses.visual), (AUDIO, look.senses.audio)) if v)
-
-        def work(item: MediaInput) -> str:
-            for seen in _observations(item, look, progress):
-                name = str(item.path)
-                if item.kind == "image" and settings.model is None:
-                    rows = seen.features[STILL_FEATURE]
-                    predicted = inference.predict_stills(model, rows, name, seen.times_s)
-                else:
-                    sequence = _sequence(name, seen, model.recipe.model)
-                    predicted = inference.predict_sequence(model, sequence, seen.times_s)
-                write(_table(name, seen, predicted, used))
-            return DONE
-
-        run_each(batch, media, lambda item: str(item.path), work, progress)
-    return batch
+    work = _Work(settings, loaded, write, progress)
+    return run_each(batch, media, lambda item: str(item.path), work.predict, progress)
 
 
-def senses(model: inference.Run, settings: PredictSettings, progress: Progress) -> observe.Senses:
+def _load(settings: PredictSettings, progress: Progress) -> Loaded:
+    """The run on its device; the bundled one needs no GPU, and torch only to look for one."""
+    device = "cpu" if settings.model is None and settings.device == "auto" else _device(settings.device)
+    model = load_run(settings.model or BUNDLED, device)
+    return Loaded(model, senses(model, settings, progress))
+
+
+def _device(asked: str) -> str:
+    if asked == "cpu":
+        return asked
+    from vacli.features.running import pick_device
+
+    return str(pick_device(asked))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """From one recording to its tables."""
+
+    settings: PredictSettings
+    loaded: Loaded
+    write: Write
+    progress: Progress
+
+    def predict(self, item: MediaInput) -> str:
+        bundled, name = self.settings.model is None, str(item.path)
+        settings = self.settings
+        look = observe.Look(self.loaded.senses, settings.face, settings.backend, sparse=bundled)
+        if item.kind == "video":
+            self._predict_video(item.path, look)
+        elif item.kind == "image" and bundled:
+            self._predict_still(observe.observe_still(item.path, look, Aligner()), name)
+        else:
+            seen = _observed(item, look, self.progress)
+            self.write(Telling(name, self.loaded, seen.times_s).rest(seen))
+        return DONE
+
+    def _predict_video(self, path: Path, look: observe.Look) -> None:
+        live = None
+        if self.settings.live and self.settings.face == "largest":
+            live = Live(str(path), self.loaded, self.write)
+        for seen in observe.observe_video(path, look, self.progress, live):
+            telling = live.telling if live else None
+            telling = telling or Telling(str(path), self.loaded, seen.times_s)
+            self.write(telling.rest(seen))
+
+    def _predict_still(self, seen: observe.Observation, name: str) -> None:
+        loaded = self.loaded
+        predicted = predict_stills(loaded.model, seen.features[STILL_FEATURE], name, seen.times_s)
+        self.write(table(name, seen, predicted, loaded.used))
+
+
+def senses(model: Run, settings: PredictSettings, progress: Progress) -> observe.Senses:
     """The extractors that a run's features need; without openSMILE the voice is left out, aloud."""
     device = {"running": Running(device=settings.device), "weights": settings.weights}
     streams = {stream.name: stream.features for stream in model.recipe.model.streams}
@@ -98,7 +127,7 @@ def senses(model: inference.Run, settings: PredictSettings, progress: Progress) 
     return observe.Senses(visual, audio)
 
 
-def _check_made_alike(model: inference.Run, name: str, spec: FeatureSpec) -> None:
+def _check_made_alike(model: Run, name: str, spec: FeatureSpec) -> None:
     """Raises RunError where a feature would be made in another way than the run was trained on."""
     trained, own = model.features.get(name, {}), json.loads(json.dumps(spec.attributes()))
     settings = trained.get("settings", {})
@@ -114,14 +143,12 @@ def _check_made_alike(model: inference.Run, name: str, spec: FeatureSpec) -> Non
         )
 
 
-def _observations(media: MediaInput, look: observe.Look, progress: Progress) -> list[observe.Observation]:
-    if media.kind == "video":
-        return observe.observe_video(media.path, look, progress)
+def _observed(media: MediaInput, look: observe.Look, progress: Progress) -> observe.Observation:
     if media.kind == "crops":
-        return [observe.observe_crops(media.path, look.senses, progress)]
+        return observe.observe_crops(media.path, look.senses, progress)
     if media.kind == "image":
-        return [observe.observe_still(media.path, look, Aligner())]
-    return [observe.observe_sound(media.path, look.senses)]
+        return observe.observe_still(media.path, look, Aligner())
+    return observe.observe_sound(media.path, look.senses)
 
 
 def _media(
@@ -150,66 +177,3 @@ def _unfitting(path: Path, stills: bool) -> InputError:
     if stills:
         return InputError(f"{path} holds no pictures", hint="leave out --stills for videos and sound")
     return InputError(f"{path} holds only pictures", hint="add --stills to take every picture for itself")
-
-
-def _sequence(name: str, seen: observe.Observation, model: Model) -> Sequence:
-    streams = {}
-    for stream in model.streams:
-        if all(feature in seen.features for feature in stream.features):
-            streams[stream.name] = np.concatenate([seen.features[f] for f in stream.features], axis=1)
-        else:
-            streams[stream.name] = np.full((len(seen.times_s), stream.dim), np.nan, np.float32)
-    return Sequence(video=name, times_s=seen.times_s, streams=streams)
-
-
-def _table(
-    name: str, seen: observe.Observation, predicted: inference.Trajectory, used: frozenset[str]
-) -> FrameTable:
-    """`used` are the streams that the model was given; the others do not count for `modality`."""
-    found, box = seen.faces.found, seen.faces.box
-    spread = np.full_like(predicted.values, np.nan) if predicted.sd is None else predicted.sd
-    columns = {
-        "frame": np.arange(len(seen.times_s)),
-        "time_s": seen.times_s,
-        "valence": predicted.values[:, 0],
-        "arousal": predicted.values[:, 1],
-        "face_ok": found,
-        "audio_ok": seen.audio_ok,
-        "modality": modality(found & (VISUAL in used), seen.audio_ok & (AUDIO in used)),
-        "valence_sd": spread[:, 0],
-        "arousal_sd": spread[:, 1],
-        "face_score": seen.faces.score,
-        "face_x": box[:, 0],
-        "face_y": box[:, 1],
-        "face_w": box[:, 2] - box[:, 0],
-        "face_h": box[:, 3] - box[:, 1],
-        "person": np.full(len(found), seen.person),
-    }
-    return FrameTable(name, columns)
-
-
-def _predict_store(
-    store: Store, model: inference.Run, write: Write, batch: Batch, progress: Progress
-) -> None:
-    views = store.videos()
-    used = frozenset(stream.name for stream in model.recipe.model.streams)
-    sequences = dict(zip((v.id for v in views), open_sequences(views, model.recipe.model), strict=True))
-
-    def work(view: VideoView) -> str:
-        sequence = sequences[view.id]
-        predicted = inference.predict_sequence(model, sequence, view.times_s)
-        write(_table(view.id, _remembered(view, model.recipe.model), predicted, used))
-        return DONE
-
-    run_each(batch, views, lambda view: view.id, work, progress)
-
-
-def _remembered(view: VideoView, model: Model) -> observe.Observation:
-    """What the store knows of a video's faces and sound."""
-    faces = FaceRows.nobody(len(view.times_s))
-    if view.has("face"):
-        faces = FaceRows(view.read("face/found"), view.read("face/score"), view.read("face/box"))
-    heard = [f for stream in model.streams if stream.name == AUDIO for f in stream.features]
-    missing = [view.read(f"flag/{feature}") & MISSING for feature in heard]
-    audio_ok = ~np.any(missing, axis=0) if missing else np.zeros(len(view.times_s), bool)
-    return observe.Observation(times_s=view.times_s, person=0, faces=faces, audio_ok=audio_ok, features={})

@@ -13,6 +13,7 @@ import torch
 
 from vacli import inference, recipe_io
 from vacli.models.build import build
+from vacli.predictor import Predictor
 from vacli.progress import Advance, Progress
 from vacli.recipe import Recipe
 from vacli.sequences import scaling
@@ -62,7 +63,7 @@ def train(job: Job, world: World, progress: Progress) -> Outcome:
     net = build(job.recipe.model).to(world.device)
     normalisation = inference.read_normalisation(job.folder)
     standardiser = Standardiser(normalisation, job.recipe.training.clip_z).to(world.device)
-    predictor = inference.Predictor(net, standardiser, job.recipe.window, world.device)
+    predictor = Predictor(net, standardiser, job.recipe.window, world.device)
     windows = WindowDataset(job.train, job.recipe.window)
     with closing(Board(job.folder)) as board:
         around = Around(

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vacli import recipe
-from vacli.features.compact import INPUT_PX, CompactFace, reduction, small_grey
+from vacli.features.compact import CompactFace, small_grey
+from vacli.features.compact_rows import INPUT_PX, reduction
 from vacli.training.augment import Distort, distort
 from vacli.training.losses import ccc_loss
 
@@ -79,5 +80,5 @@ class CompactTask(nn.Module):
         return 0
 
     def _halved(self, grey: Tensor) -> Tensor:
-        axis = reduction(grey.shape[-1], INPUT_PX).to(grey.device)
+        axis = torch.from_numpy(reduction(grey.shape[-1], INPUT_PX)).to(grey.device)
         return axis @ grey @ axis.T

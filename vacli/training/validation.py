@@ -7,8 +7,8 @@ from dataclasses import astuple
 
 import torch
 
-from vacli.inference import Predictor
 from vacli.metrics import Moments
+from vacli.predictor import Predictor
 from vacli.sequences.records import Rows
 from vacli.training.distributed import World
 

@@ -1,0 +1,64 @@
+"""The networks without torch say what those of torch say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vacli import presets, recipe
+from vacli.models.arrays import ArrayNet, serves
+from vacli.models.build import build
+
+COMPACT = presets.preset("compact").model
+MODELS = {
+    "compact": COMPACT,
+    "no presence": replace(COMPACT, fusion=recipe.Concat(presence=False)),
+    "centred": replace(COMPACT, tcn=replace(COMPACT.tcn, causal=False)),
+    "adapted": replace(COMPACT, temporal=replace(COMPACT.temporal, width=64, input_norm=True)),
+    "charon": replace(COMPACT, temporal=replace(COMPACT.temporal, init="charon", state=5)),
+    "hidden": replace(COMPACT, head=recipe.Head(hidden=(32, 16), activation="tanh")),
+    "linear": replace(COMPACT, tcn=None, temporal=recipe.NoTemporal()),
+}
+
+
+def random_net(model: recipe.Model) -> torch.nn.Module:
+    torch.manual_seed(5)
+    net = build(model).eval()
+    for p in net.parameters():
+        p.data += 0.02 * torch.randn_like(p)
+    return net
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_values_are_those_of_torch(name):
+    model = MODELS[name]
+    assert serves(model)
+    net = random_net(model)
+    arrays = ArrayNet(model, {k: v.numpy() for k, v in net.state_dict().items()})
+    draw = np.random.default_rng(1)
+    streams = {s.name: draw.standard_normal((3, 70, s.dim)).astype(np.float32) for s in model.streams}
+    streams["visual"][0, 10:30] = np.nan
+    streams["audio"][1, 5, 3] = np.nan
+    mask = np.arange(70) < np.array([[70], [41], [1]])
+    with torch.inference_mode():
+        wanted = net({k: torch.from_numpy(v) for k, v in streams.items()}, torch.from_numpy(mask)).numpy()
+    got = arrays(streams, mask)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got[mask], wanted[mask], atol=2e-6)
+    assert arrays.causal == net.causal
+
+
+@pytest.mark.parametrize("name", ["lightmamba", "lightmamba-transformer", "bdca", "charon"])
+def test_other_models_are_left_to_torch(name):
+    assert not serves(presets.preset(name).model)
+
+
+def test_what_is_missing_or_of_another_width_is_named():
+    tensors = {k: v.numpy() for k, v in random_net(COMPACT).state_dict().items()}
+    with pytest.raises(ValueError, match=r"temporal\.project\.weight is missing"):
+        ArrayNet(COMPACT, {k: v for k, v in tensors.items() if k != "temporal.project.weight"})
+    with pytest.raises(ValueError, match=r"shape|mismatch|broadcast|reshape"):
+        ArrayNet(COMPACT, tensors | {"head.layers.0.weight": np.zeros((2, 95), np.float32)})

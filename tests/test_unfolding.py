@@ -1,0 +1,60 @@
+"""Told while it comes, a trajectory is the one of the whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_inference import LENGTH, RECIPE, sequence, write_run
+
+from vacli.errors import InputError
+from vacli.inference import load_run, predict_sequence
+from vacli.recipe import Tcn
+from vacli.unfolding import Unfolding
+
+CENTRED = replace(RECIPE, model=replace(RECIPE.model, tcn=Tcn(channels=(8,), kernel=3, causal=False)))
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, CENTRED], ids=["causal", "centred"])
+@pytest.mark.parametrize("frames", [1, 7, LENGTH, LENGTH + 1, 3 * LENGTH + 5])
+@pytest.mark.parametrize("step", [1, 11, 1000])
+def test_the_parts_are_the_whole(tmp_path: Path, recipe, frames: int, step: int) -> None:
+    for fold in (1, 2):
+        write_run(tmp_path / "run" / f"fold_{fold}", seed=fold, recipe=recipe)
+    run, rows = load_run(tmp_path / "run"), sequence(frames)
+    rows.streams["audio"][frames // 3 : frames // 2] = np.nan
+    whole = predict_sequence(run, rows, rows.times_s)
+    coming = sequence(frames)
+    for stream in coming.streams.values():
+        stream[:] = np.nan
+    unfolding, parts = Unfolding(run, coming, rows.times_s), []
+    for known in [*range(0, frames, step), frames]:
+        for name, stream in coming.streams.items():
+            stream[:known] = rows.streams[name][:known]
+        if known >= unfolding.due and unfolding.told < frames:
+            parts.append(unfolding.upto(known))
+            assert unfolding.told <= known
+    assert unfolding.told == frames
+    for name in ("times_s", "values", "sd", "spread"):
+        together = np.concatenate([getattr(part, name) for part in parts])
+        np.testing.assert_allclose(together, getattr(whole, name), atol=1e-6)
+    assert np.concatenate([part.states for part in parts]).tolist() == whole.states.tolist()
+
+
+def test_a_causal_run_tells_the_beginning_early_and_another_waits_for_a_window(tmp_path: Path) -> None:
+    rows = sequence(200)
+    causal = Unfolding(load_run(write_run(tmp_path / "a")), rows, rows.times_s)
+    centred = Unfolding(load_run(write_run(tmp_path / "b", recipe=CENTRED)), rows, rows.times_s)
+    assert (causal.due, centred.due) == (1, LENGTH)
+    assert len(causal.upto(9).values) == 9
+    assert causal.due == LENGTH
+    assert len(centred.upto(LENGTH).values) == RECIPE.window.stride_frames
+
+
+def test_other_widths_are_refused_at_once(tmp_path: Path) -> None:
+    rows = sequence(9)
+    rows.streams["audio"] = np.zeros((9, 5), np.float32)
+    with pytest.raises(InputError, match="audio"):
+        Unfolding(load_run(write_run(tmp_path / "a")), rows, rows.times_s)

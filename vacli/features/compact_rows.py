@@ -1,0 +1,73 @@
+"""The rows of the bundled face network, and what they are made from; without torch."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from vacli.circumplex import EMOTION_VA, EMOTIONS
+from vacli.errors import WeightsError
+from vacli.features.encoder_run import read_encoder_run
+from vacli.features.weights import locate, short_hash
+from vacli.progress import Progress, Quiet
+from vacli.spec import VISUAL, FeatureSpec
+
+CROP_PX = 224
+INPUT_PX = 48
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+GREY_FLOOR = 4.0  # grey levels beside the spread: an empty crop stays near zero
+EMBEDDING = 118  # with 2 + 8 outputs in front, a row has 128 values
+DIM = 2 + len(EMOTIONS) + EMBEDDING
+BATCH = 32
+WIDTHS = (32, 64, 128, 256)
+DEPTHS = (0, 1, 1, 2)  # only the stem sees the full 48 x 48: work there costs most
+
+
+def reduction(source_px: int = CROP_PX, target_px: int = INPUT_PX) -> np.ndarray:
+    """The matrix (target, source) that resizes one axis with a triangle filter, antialiased."""
+    scale = source_px / target_px
+    centre = (np.arange(target_px) + 0.5) * scale
+    position = np.arange(source_px) + 0.5
+    weight = (1 - np.abs(position - centre[:, np.newaxis]) / max(scale, 1.0)).clip(min=0)
+    return (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def columns() -> tuple[str, ...]:
+    """Names of the 128 values of a row."""
+    width = int(math.log10(EMBEDDING)) + 1
+    return ("valence", "arousal", *EMOTIONS, *(f"e{i:0{width}d}" for i in range(EMBEDDING)))
+
+
+def read_out(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Valence and arousal (N, 2) that rows (N, 128) state by themselves, and how far the emotions that they
+    consist of lie apart: the standard deviation (N, 2) of their points."""
+    values, shares = rows[:, :2], rows[:, 2 : 2 + len(EMOTIONS)]
+    variance = shares @ np.square(np.asarray(EMOTION_VA, np.float32)) - np.square(values)
+    return values, np.sqrt(np.maximum(variance, 0))
+
+
+def weights_file(given: Path | None, progress: Progress | None) -> Path:
+    """The bundled weights, a file, or the best weights of a fine-tuned run's folder."""
+    if given is None or not Path(given).is_dir():
+        return locate("compact", given, progress or Quiet())
+    run, path = read_encoder_run(Path(given))
+    if run.encoder != "compact":
+        raise WeightsError(
+            f"{given} holds a fine-tuned {run.encoder}, not compact", hint=f"give --feature {run.encoder}"
+        )
+    return path
+
+
+def spec(path: Path) -> FeatureSpec:
+    """What the rows of the network with the weights in `path` are."""
+    return FeatureSpec(
+        name="compact",
+        version="1",
+        modality=VISUAL,
+        dim=DIM,
+        columns=columns(),
+        units="VA in [-1, 1], probabilities, activations",
+        settings={"weights": short_hash(path)},
+    )

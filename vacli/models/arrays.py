@@ -1,0 +1,149 @@
+"""The small networks in NumPy, for prediction on a CPU: to import torch takes longer than to run them.
+
+Each function is the forward pass, in float32, of the module that it names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from vacli import recipe
+from vacli.models.scan_loops import forward, split
+
+NORM_EPSILON = 1e-5  # of torch's layer norm
+ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "none": lambda x: x}
+
+Tensors = Mapping[str, np.ndarray]
+
+
+def serves(model: recipe.Model) -> bool:
+    """Whether `ArrayNet` has all modules of a recipe."""
+    tcn, head = model.tcn or recipe.NoTemporal(), model.head
+    return (
+        isinstance(model.fusion, recipe.Concat)
+        and all(stream.tcn is None for stream in model.streams)
+        and (tcn.kind == "none" or (tcn.kind == "tcn" and tcn.activation in ACTIVATIONS))
+        and model.temporal.kind in ("mamba", "none")
+        and not (head.hidden and (head.batch_norm or head.activation not in ACTIVATIONS))
+    )
+
+
+class ArrayNet:
+    """`network.VaNet` of a recipe that is served: streams name -> (B, T, D) and mask (B, T) to (B, T, 2).
+
+    Raises ValueError where the tensors are not those of such a network.
+    """
+
+    def __init__(self, model: recipe.Model, tensors: Tensors) -> None:
+        self._model = model
+        self._tensors = {name: np.asarray(x, np.float32) for name, x in tensors.items()}
+        self.causal = model.tcn is None or model.tcn.kind == "none" or model.tcn.causal
+        try:
+            self({s.name: np.zeros((1, 2, s.dim), np.float32) for s in model.streams}, np.ones((1, 2), bool))
+        except KeyError as error:
+            raise ValueError(f"{error.args[0]} is missing") from None
+
+    def __call__(self, streams: Mapping[str, np.ndarray], mask: np.ndarray) -> np.ndarray:
+        rows, present = [], []
+        for stream in self._model.streams:
+            x = streams[stream.name]
+            there = np.isfinite(x).all(axis=-1, keepdims=True)
+            rows.append(np.where(there, x, np.float32(0)))
+            present.append(there.astype(np.float32))
+        x = np.concatenate([*rows, *(present if self._model.fusion.presence else ())], axis=-1)
+        x = self._tcn(x * mask[..., np.newaxis], mask)
+        return self._head(self._temporal(x, mask))
+
+    def _linear(self, x: np.ndarray, name: str) -> np.ndarray:
+        y = x @ self._tensors[f"{name}.weight"].reshape(-1, x.shape[-1]).T
+        return y + self._tensors[f"{name}.bias"] if f"{name}.bias" in self._tensors else y
+
+    def _tcn(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        config, real = self._model.tcn, mask[..., np.newaxis]
+        if config is None or config.kind == "none":
+            return x
+        act = ACTIVATIONS[config.activation]
+        for number in range(len(config.channels)):
+            name, dilation = f"tcn.blocks.{number}", 2**number
+            y = act(self._dilated(x, f"{name}.conv1", dilation)) * real
+            y = act(self._dilated(y, f"{name}.conv2", dilation))
+            beside = self._linear(x, f"{name}.residual") if f"{name}.residual.weight" in self._tensors else x
+            x = act(y + beside) * real
+        return x
+
+    def _dilated(self, x: np.ndarray, name: str, dilation: int) -> np.ndarray:
+        """A weight-normalised convolution (B, T, C) -> (B, T, C')."""
+        length, direction = (
+            self._tensors[f"{name}.conv.parametrizations.weight.original{k}"] for k in (0, 1)
+        )
+        weight = direction * (length / np.sqrt(np.square(direction).sum(axis=(1, 2), keepdims=True)))
+        reach = (weight.shape[2] - 1) * dilation
+        before = reach if self._model.tcn.causal else reach // 2
+        padded = np.pad(x, ((0, 0), (before, reach - before), (0, 0)))
+        y = self._tensors[f"{name}.conv.bias"]
+        for tap in range(weight.shape[2]):
+            y = y + padded[:, tap * dilation : tap * dilation + x.shape[1]] @ weight[:, :, tap].T
+        return y
+
+    def _temporal(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        config = self._model.temporal
+        if config.kind == "none":
+            return x
+        x = x * mask[..., np.newaxis]
+        if "temporal.adapt.weight" in self._tensors:
+            x = self._linear(x, "temporal.adapt")
+        if config.input_norm:
+            x = _normalised(x)
+        for number in range(config.depth):
+            y = _normalised(self._mamba(x, mask, f"temporal.layers.{number}") + x)
+            norm = f"temporal.norms.{number}"
+            x = y * self._tensors[f"{norm}.weight"] + self._tensors[f"{norm}.bias"]
+        return self._linear(x, "temporal.project")
+
+    def _mamba(self, x: np.ndarray, mask: np.ndarray, name: str) -> np.ndarray:
+        """`mamba.Mamba` (Gu and Dao 2023, section 3)."""
+        real, get = mask[..., np.newaxis], lambda key: self._tensors[f"{name}.{key}"]
+        u, z = np.split(self._linear(x * real, f"{name}.in_proj"), 2, axis=-1)
+        taps = get("conv1d.weight")[:, 0]
+        padded = np.pad(u, ((0, 0), (taps.shape[1] - 1, 0), (0, 0)))
+        length = u.shape[1]
+        u = get("conv1d.bias") + sum(padded[:, k : k + length] * taps[:, k] for k in range(taps.shape[1]))
+        u = _silu(u) * real  # the convolution's bias would feed the state
+        rank, states = math.ceil(x.shape[-1] / 16), self._model.temporal.state
+        dt, b, c = np.split(self._linear(u, f"{name}.x_proj"), [rank, rank + states], axis=-1)
+        dt = np.logaddexp(np.float32(0), self._linear(dt, f"{name}.dt_proj"))
+        y = _scanned(u, dt, -np.exp(get("A_log")), b, c)
+        return self._linear((y + get("D") * u) * _silu(z), f"{name}.out_proj")
+
+    def _head(self, x: np.ndarray) -> np.ndarray:
+        config, place = self._model.head, 0
+        for _ in config.hidden:
+            x = ACTIVATIONS[config.activation](self._linear(x, f"head.layers.{place}"))
+            place += 3  # linear, activation, dropout
+        x = self._linear(x, f"head.layers.{place}")
+        return np.tanh(x) if config.squash else x
+
+
+def _silu(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # exp of a very negative x: the quotient is 0, as it should be
+        return x / (1 + np.exp(-x))
+
+
+def _normalised(x: np.ndarray) -> np.ndarray:
+    centred = x - x.mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + np.float32(NORM_EPSILON))
+
+
+def _scanned(x: np.ndarray, dt: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """The selective scan from an empty state: x, dt (B, T, E), a (E, N), b, c (B, T, N) -> (B, T, E)."""
+    batch, length, channels = x.shape
+    states = a.shape[1]
+    y, h0, last = np.empty_like(x), *np.zeros((2, batch, states, channels), np.float32)
+    marks = np.empty((batch, 1, states, channels), np.float32)
+    block, jobs = split(batch, channels, states)
+    inputs = tuple(np.ascontiguousarray(v, np.float32) for v in (x, dt, a.T, b, c, h0))
+    forward(inputs, (y, last), marks, max(length, 1), block, 0, jobs)
+    return y

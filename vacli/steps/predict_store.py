@@ -1,0 +1,54 @@
+"""`va predict` from stores: what was extracted before; apart, since raw recordings need no store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vacli.errors import StoreError
+from vacli.features.flags import MISSING
+from vacli.inference import predict_sequence
+from vacli.progress import Progress
+from vacli.recipe import Model
+from vacli.sequences.join import open_sequences
+from vacli.spec import AUDIO
+from vacli.steps.batch import DONE, Batch, run_each
+from vacli.steps.described import FaceRows
+from vacli.steps.observe import Observation
+from vacli.steps.telling import Loaded, Write, table
+from vacli.store import Store, VideoView
+
+
+def predict_stores(paths: list[Path], loaded: Loaded, write: Write, batch: Batch, progress: Progress) -> None:
+    """Hand `write` a table for every video of the stores; a store that does not fit is named."""
+    for path in paths:
+        try:
+            _predict_store(Store.open(path), loaded, write, batch, progress)
+        except StoreError as error:
+            batch.fail(str(path), error, progress)
+
+
+def _predict_store(store: Store, loaded: Loaded, write: Write, batch: Batch, progress: Progress) -> None:
+    model, views = loaded.model.recipe.model, store.videos()
+    used = frozenset(stream.name for stream in model.streams)
+    sequences = dict(zip((v.id for v in views), open_sequences(views, model), strict=True))
+
+    def work(view: VideoView) -> str:
+        sequence = sequences[view.id]
+        predicted = predict_sequence(loaded.model, sequence, view.times_s)
+        write(table(view.id, _remembered(view, model), predicted, used))
+        return DONE
+
+    run_each(batch, views, lambda view: view.id, work, progress)
+
+
+def _remembered(view: VideoView, model: Model) -> Observation:
+    """What the store knows of a video's faces and sound."""
+    faces = FaceRows.nobody(len(view.times_s))
+    if view.has("face"):
+        faces = FaceRows(view.read("face/found"), view.read("face/score"), view.read("face/box"))
+    heard = [f for stream in model.streams if stream.name == AUDIO for f in stream.features]
+    missing = [view.read(f"flag/{feature}") & MISSING for feature in heard]
+    audio_ok = ~np.any(missing, axis=0) if missing else np.zeros(len(view.times_s), bool)
+    return Observation(times_s=view.times_s, person=0, faces=faces, audio_ok=audio_ok, features={})
