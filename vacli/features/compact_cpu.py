@@ -33,7 +33,9 @@ class Compact:
     ) -> None:
         path = rows.weights_file(weights, progress)
         self.spec = rows.spec(path)
-        self._run = _on_cpu(path, running) if running.device in ("auto", "cpu") else _by_torch(path, running)
+        self.batch_size = running.batch_size or rows.BATCH
+        on_cpu = running.device in ("auto", "cpu")
+        self._run = _on_cpu(path, self.batch_size) if on_cpu else _by_torch(path, running)
 
     def extract(self, crops: np.ndarray) -> np.ndarray:
         """Crops (N, 224, 224, 3) uint8 RGB -> (N, 128) float32."""
@@ -46,10 +48,10 @@ def _by_torch(path: Path, running: Running) -> Callable[[np.ndarray], np.ndarray
     return on_device(path, running)
 
 
-def _on_cpu(path: Path, running: Running) -> Callable[[np.ndarray], np.ndarray]:
+def _on_cpu(path: Path, most: int) -> Callable[[np.ndarray], np.ndarray]:
     tensors = load_arrays(path)
     check_keys(shapes(), tensors, path)
-    session, most = session_of(graph_of(tensors), os.cpu_count() or 1), running.batch_size or rows.BATCH
+    session = session_of(graph_of(tensors), os.cpu_count() or 1)
 
     def extract(crops: np.ndarray) -> np.ndarray:
         made = np.empty((len(crops), rows.DIM), np.float32)
