@@ -8,7 +8,7 @@ from PIL import Image
 from skimage.data import astronaut, coffee
 
 from vacli.faces.align import TEMPLATE_224, umeyama
-from vacli.faces.stills import Aligner
+from vacli.faces.stills import VIEW_ZOOMS, Aligner, views
 
 FACE = (170, 60, 280, 180)  # x0 y0 x1 y1 in the photograph
 
@@ -43,3 +43,17 @@ def test_a_picture_without_a_face_is_taken_whole(aligner):
     assert still.face is None
     assert still.crop.shape == (224, 224, 3)
     assert abs(still.crop.mean() - picture[:, 50:350].mean()) < 2
+
+
+def test_views_are_the_crop_nearer_and_farther_and_in_a_mirror(aligner):
+    crop = aligner.align(astronaut()).crop
+    seen = views(crop)
+    assert seen.shape == (6, 224, 224, 3)
+    np.testing.assert_array_equal(seen[0], crop)
+    np.testing.assert_array_equal(seen[3:], seen[:3, :, ::-1])
+    for view, zoom in zip(seen[1:3], VIEW_ZOOMS[1:], strict=True):
+        side = round(224 * zoom)
+        edge = (224 - side) // 2
+        whole = Image.fromarray(crop).crop((edge, edge, edge + side, edge + side))
+        other = np.asarray(whole.resize((224, 224), Image.Resampling.BILINEAR), float)
+        assert np.abs(view - other)[20:-20, 20:-20].mean() < 2

@@ -15,7 +15,7 @@ from vacli.errors import InputError
 from vacli.faces.align import enlarged
 from vacli.faces.choose import Presence, chosen
 from vacli.faces.follow import FaceFrame, FaceSettings, follow
-from vacli.faces.stills import Aligner
+from vacli.faces.stills import Aligner, views
 from vacli.media.audio import Sound, read_sound
 from vacli.media.crops import CropFolder, read_image
 from vacli.media.video import open_video
@@ -232,11 +232,11 @@ def observe_crops(path: Path, senses: Senses, progress: Progress) -> Observation
 def observe_still(path: Path, look: Look, aligner: Aligner) -> Observation:
     """A picture for itself: one row, aligned, or the whole picture where no face is found.
 
-    Where faces of a video are described sparsely there is time to look at a still in a mirror as well: the
-    description is the mean of both.
+    Where faces of a video are described sparsely there is time to look at a still more than once: the
+    description is the mean over its `views`.
     """
     still = aligner.align(read_image(path))
-    seen = np.stack([still.crop, still.crop[:, ::-1]] if look.sparse else [still.crop])
+    seen = views(still.crop) if look.sparse else still.crop[np.newaxis]
     there = still.face is not None
     senses = look.senses
     reader = FaceReader(Describer(senses.visual), 1)
