@@ -140,7 +140,7 @@ def step(frozen_blocks: int, frames: int) -> dict[str, float]:
     return {"seconds": seconds, "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
 
 
-def step_in_a_process(frozen_blocks: int, frames: int = 8) -> dict[str, float]:
+def step_in_a_process(frozen_blocks: int, frames: int = 16) -> dict[str, float]:
     """As `step`, in a process of its own: only there the peak is that of this step."""
     command = [sys.executable, __file__, str(frozen_blocks), str(frames)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -13,15 +13,22 @@ PLAIN_EVERY_S = 10.0  # how often a log file hears of progress
 
 
 class Console:
-    """Progress and messages on stderr: a live bar on a terminal, plain lines elsewhere."""
+    """Progress and messages on stderr: a live bar on a terminal, plain lines elsewhere.
 
-    def __init__(self) -> None:
+    With `rows`, stdout gets rows meanwhile: on one and the same terminal they are progress enough.
+    """
+
+    def __init__(self, rows: bool = False) -> None:
         self._live = sys.stderr.isatty()
+        self._mute = rows and self._live and sys.stdout.isatty()
         self._rich = None
 
     @contextmanager
     def task(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
         """A bar with rate and time left; see `progress.Progress`."""
+        if self._mute:
+            yield lambda amount: None
+            return
         drawn = self._bar(title, total, unit) if self._live else self._lines(title, total, unit)
         with drawn as advance:
             yield advance

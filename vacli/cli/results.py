@@ -114,8 +114,8 @@ def predict(
 
     if summary and as_json:
         raise UsageError("--summary is a CSV table", hint="leave out --json")
-    console = Console()
     live = out is None and not summary  # somebody, or the next program, may be waiting for rows
+    console = Console(rows=live)
     settings = step.PredictSettings(inputs=options.read_inputs(inputs), live=live, **chosen)
     with _opened(out) as stream:
         writer = SummaryWriter(stream) if summary else (JsonWriter if as_json else CsvWriter)(stream)

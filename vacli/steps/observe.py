@@ -82,10 +82,8 @@ class Heard:
         """Describe all of it."""
         while self.known < len(self.times_s):
             from_s = self.times_s[self.known]
-            end_s = from_s + np.clip(
-                from_s - self.times_s[0], FIRST_PART_S, PART_S
-            )  # twice as far every time
-            here = slice(self.known, int(np.searchsorted(self.times_s, end_s)))
+            part_s = np.clip(from_s - self.times_s[0], FIRST_PART_S, PART_S)  # as much as is known already
+            here = slice(self.known, int(np.searchsorted(self.times_s, from_s + part_s)))
             part, zero_s = self._sound.around(self.times_s[here], AROUND_S)
             for name, extractor in self._senses.audio.items():
                 self.features[name][here] = extractor.extract(part, self.times_s[here] - zero_s)
