@@ -36,15 +36,17 @@ class Unfolding:
         return int(self._ends[self._made]) if self._made < len(self._ends) else len(self._rows)
 
     def upto(self, known: int) -> Trajectory:
-        """What the first `known` rows settle beyond what was told; the others may be anything.
-
-        `known` is at least `due`.
+        """What the first `known` rows settle beyond what was told, which is nothing below `due`. The
+        other rows may be anything.
         """
         ready = int(np.searchsorted(self._ends, known, side="right"))
         if ready > self._made:
             self._add(self._windows(self._made, ready))
             settled = int(self._starts[ready]) if ready < len(self._starts) else len(self._rows)
             return self._tell(self._kept, self._starts[ready - len(self._kept) : ready], settled)
+        if self.told or not self._causal or not known:
+            nothing = np.empty((len(self._run.members), 0, 2), np.float32)
+            return trajectory(self._run, self._rows, self._times_s, nothing, self.told)
         settled = int(min([known, *self._starts[1:2]]))
         return self._tell(self._windows(0, 1), self._starts[:1], settled)
 

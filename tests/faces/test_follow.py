@@ -53,6 +53,17 @@ def test_whoever_comes_in_is_seen_from_the_next_search_on():
     assert seen == [(0,)] * due + [(0, 1)] * (40 - due)
 
 
+@pytest.mark.parametrize("rate_hz", [1, 2, 5])
+def test_somebody_who_walks_in_is_seen_at_low_frame_rates_too(rate_hz):
+    alone = scene((70, 120), zoom=0.7)
+    pictures = [alone] * 4
+    for step in range(8):
+        walking = scene((290 - 14 * step, 120), zoom=0.45)
+        pictures.append(np.hstack([alone[:, :140], walking[:, 140:]]))
+    seen = tracks(list(follow(frames(pictures, rate_hz))))
+    assert sum(track == (0, 1) for track in seen) >= 8 - rate_hz
+
+
 def test_a_search_of_the_shot_before_puts_nobody_into_the_next():
     before, after = scene((80, 120)), 255 - scene(None)
     seen = tracks(list(follow(frames([before] * 27 + [after] * 13))))

@@ -60,5 +60,9 @@ def test_what_is_missing_or_of_another_width_is_named():
     tensors = {k: v.numpy() for k, v in random_net(COMPACT).state_dict().items()}
     with pytest.raises(ValueError, match=r"temporal\.project\.weight is missing"):
         ArrayNet(COMPACT, {k: v for k, v in tensors.items() if k != "temporal.project.weight"})
+    with pytest.raises(ValueError, match=r"head\.layers\.0\.bias is missing"):
+        ArrayNet(COMPACT, {k: v for k, v in tensors.items() if k != "head.layers.0.bias"})
+    with pytest.raises(ValueError, match=r"tcn\.odd is not expected"):
+        ArrayNet(COMPACT, tensors | {"tcn.odd": np.zeros(1, np.float32)})
     with pytest.raises(ValueError, match=r"shape|mismatch|broadcast|reshape"):
         ArrayNet(COMPACT, tensors | {"head.layers.0.weight": np.zeros((2, 95), np.float32)})

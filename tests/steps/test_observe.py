@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from vacli.faces.follow import Face, FaceFrame
+from vacli.media.audio import Sound
 from vacli.steps.described import Describer, FaceReader
-from vacli.steps.observe import Crowd, Senses
+from vacli.steps.observe import Crowd, Heard, Senses
 
 
 class Mean:
@@ -94,6 +95,38 @@ def test_parts_are_those_of_the_whole_once_they_are_settled(mean):
             told = settled
     assert told > 290
     np.testing.assert_array_equal(np.concatenate(parts), reader.features()["mean"][:told])
+
+
+def test_rows_settle_though_the_person_has_left_or_nothing_describes_faces(mean):
+    crowd = Crowd(Senses({"mean": mean}, {}), count=200)
+    for index in range(200):
+        there = (face(0, index, 50.0),) if index < 40 else ()
+        crowd.add(FaceFrame(index, index / 25, there))
+    ((_, reader),) = crowd.wanted("largest")
+    reader.features()
+    blind = FaceReader(Describer({}), 200)
+    for index in range(64):
+        blind.add(index, np.zeros((224, 224, 3), np.uint8), face(0, 0, 0.0))
+    assert (reader.settled(200), blind.settled(64)) == (192, 56)
+
+
+def test_sound_in_parts_is_the_sound_in_one_go():
+    class Loudness:
+        spec = SimpleNamespace(dim=1)
+
+        def extract(self, sound, times_s):
+            at = np.round(times_s * sound.rate_hz).astype(int)
+            return np.array(
+                [[np.abs(sound.samples[max(i - 8000, 0) : i + 8000]).sum()] for i in at], np.float32
+            )
+
+    samples = np.random.default_rng(0).standard_normal(70 * 16000).astype(np.float32)
+    times_s, senses = np.arange(70 * 25) / 25, Senses({}, {"loudness": Loudness()})
+    for present in (((0.0, 70.0),), ((3.0, 61.0),), ((0.0, 7.0), (30.0, 70.0))):
+        sound = Sound(samples, 16000, present)
+        parts, whole = Heard(senses, sound, times_s).listen_in_parts(), Heard(senses, sound, times_s).listen()
+        np.testing.assert_array_equal(parts.features["loudness"], whole.features["loudness"])
+        assert parts.known == whole.known == len(times_s)
 
 
 def test_a_face_that_was_never_described_has_no_description(mean):

@@ -1,8 +1,8 @@
 """The faces of a video, frame by frame: who is where, aligned.
 
-A picture is searched as a whole when a shot begins, once a second, and while somebody is missing or
-nobody is there; in between each person is looked for around the place before (`region`). All landmarks come
-from there, so that a crop does not depend on how its face was found.
+A picture is searched as a whole when a shot begins, once a second (mostly at a glance), and while somebody
+is missing or nobody is there; in between each person is looked for around the place before (`region`). All
+landmarks come from there, so that a crop does not depend on how its face was found.
 """
 
 from __future__ import annotations
@@ -28,9 +28,14 @@ from vacli.media.frame import Frame
 from vacli.threads import ahead, mapped
 
 SEARCH_EVERY_S = 1.0
-FINE_SEARCH_PX = 1280  # longer side of the picture that is searched once a second
-COARSE_SEARCH_PX = 640  # ... and while somebody is missing
-SEARCH_LAG_FRAMES = 5  # what a search finds within a shot joins so many frames later: nothing waits for it
+FINE_SEARCH_PX = 1280  # longer side of the picture that is searched when a shot begins
+GLANCE_PX = 320  # ... once a second: shows faces of a twentieth of the picture and more
+FINE_EVERY = 3  # ... and every third time as when it began
+COARSE_SEARCH_PX = 640  # ... while somebody is missing
+# What a search finds within a shot joins so many frames later, so that nothing waits for it; no later than
+# this, in which people do not get far.
+SEARCH_LAG_FRAMES = 5
+SEARCH_LAG_S = 0.2
 LOOK_AHEAD_FRAMES = 4
 WORKERS = 2
 
@@ -103,7 +108,9 @@ class Follower:
         self._cuts = CutFinder()
         self._people = People()
         self._searched_s = -np.inf
-        self._searches: deque[Future[list[Detection]] | None] = deque()
+        self._before_s = -np.inf
+        self._search: tuple[Future[list[Detection]], int] | None = None  # and how many frames it may take
+        self._started_searches = 0  # in this shot
 
     def faces(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[tuple[int, Detection]]]]:
         """Each frame with track and face of everybody in it, by track."""
@@ -116,23 +123,22 @@ class Follower:
                 if cut:
                     self._people.forget_places()
                     self._searched_s = -np.inf
-                    self._searches.clear()
+                    self._search = None
+                    self._started_searches = 0
                 waiting.append((frame, self._started(frame, pool)))
                 yield from ready
             for frame, sought in waiting:
                 yield self._finished(frame, sought)
 
     def _started(self, frame: Frame, pool: ThreadPoolExecutor) -> Sought:
-        search = None
         if frame.time_s - self._searched_s >= SEARCH_EVERY_S:
-            search = pool.submit(searched, self._detector, frame.rgb, FINE_SEARCH_PX)
+            side_px = GLANCE_PX if self._started_searches % FINE_EVERY else FINE_SEARCH_PX
+            lag = self._lag(frame) if self._started_searches else 0  # nobody is known when a shot begins
+            self._search = (pool.submit(searched, self._detector, frame.rgb, side_px), lag)
+            self._started_searches += 1
             self._searched_s = frame.time_s
-        if not self._searches:  # a shot begins: nobody is known in it
-            self._searches.extend([None] * SEARCH_LAG_FRAMES)
-            anybody = search
-        else:
-            self._searches.append(search)
-            anybody = self._searches.popleft()
+        self._before_s = frame.time_s
+        anybody = self._due_search()
         people = {
             person: pool.submit(self._region.near, frame.rgb, person.face.box)
             for person in self._people.known
@@ -140,12 +146,24 @@ class Follower:
         }
         return Sought(people, anybody)
 
+    def _lag(self, frame: Frame) -> int:
+        """How many frames what is found may be late."""
+        frame_s = max(frame.time_s - self._before_s, 1e-3)
+        return min(SEARCH_LAG_FRAMES, int(SEARCH_LAG_S / frame_s + 1e-6))
+
+    def _due_search(self) -> Future[list[Detection]] | None:
+        """The search that ends in this frame, if one does."""
+        if self._search is None:
+            return None
+        search, lag = self._search
+        self._search = (search, lag - 1) if lag else None
+        return None if lag else search
+
     def _finished(self, frame: Frame, sought: Sought) -> tuple[Frame, list[tuple[int, Detection]]]:
         around = self._people.around(frame.time_s)
         seen = self._followed(frame, around, sought.people)
-        if sought.anybody:
-            self._join(frame, seen, sought.anybody.result())
-        if len(seen) < max(len(around), 1):
+        lost = bool(sought.anybody) and not self._join(frame, seen, sought.anybody.result())
+        if lost or len(seen) < max(len(around), 1):
             self._join(frame, seen, searched(self._detector, frame.rgb, COARSE_SEARCH_PX))
         return frame, sorted((person.track, person.face) for person in seen)
 
@@ -166,18 +184,20 @@ class Follower:
             self._people.see(person, found[person], frame.time_s)
         return seen
 
-    def _join(self, frame: Frame, seen: list[Person], anybody: list[Detection]) -> None:
-        """Whoever was found in the whole picture besides those `seen` joins them."""
+    def _join(self, frame: Frame, seen: list[Person], anybody: list[Detection]) -> bool:
+        """Whoever was found in the whole picture besides those `seen` joins them; False if somebody was found
+        who is not there any more."""
         rgb = frame.rgb
         for person in seen:
             person.looks.keep(look(warp(rgb, person.face.landmarks)))
         known = [person.face for person in seen]
         strangers = without_repeats(anybody, known)
-        exact = (self._region.near(rgb, face.box) for face in strangers)
+        exact = [self._region.near(rgb, face.box) for face in strangers]
         fresh = without_repeats((face for face in exact if face), known)
         looks = [look(warp(rgb, face.landmarks)) for face in fresh]
         absent = [person for person in self._people.known if person not in seen]
         seen += self._people.recognise(list(zip(fresh, looks, strict=True)), absent, frame.time_s)
+        return all(exact)
 
 
 def searched(detector: Detector, rgb: np.ndarray, side_px: int) -> list[Detection]:

@@ -46,7 +46,7 @@ class Sound:
 
     def around(self, times_s: np.ndarray, margin_s: float) -> tuple[Sound, float]:
         """The part that covers ascending times (N,) and `margin_s` to each side, and the time of its first
-        sample: a multiple of 10 ms, so that analysis frames lie as in the whole."""
+        sample: a multiple of 10 ms, so that analysis frames lie as in the whole. A hole may cut it short."""
         zero_s = max(math.floor((times_s[0] - margin_s) * 100), 0) / 100
         first, end = round(zero_s * self.rate_hz), math.ceil((times_s[-1] + margin_s) * self.rate_hz)
         samples = self.samples[first:end]

@@ -14,6 +14,7 @@ from vacli import recipe
 from vacli.models.scan_loops import forward, split
 
 NORM_EPSILON = 1e-5  # of torch's layer norm
+WITHOUT_BIAS = ("in_proj", "x_proj", "out_proj")
 ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "none": lambda x: x}
 
 Tensors = Mapping[str, np.ndarray]
@@ -31,6 +32,18 @@ def serves(model: recipe.Model) -> bool:
     )
 
 
+class _Noted(dict):
+    """Tensors that know which of them were used."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        super().__init__(tensors)
+        self.used: set[str] = set()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self.used.add(name)
+        return super().__getitem__(name)
+
+
 class ArrayNet:
     """`network.VaNet` of a recipe that is served: streams name -> (B, T, D) and mask (B, T) to (B, T, 2).
 
@@ -39,12 +52,14 @@ class ArrayNet:
 
     def __init__(self, model: recipe.Model, tensors: Tensors) -> None:
         self._model = model
-        self._tensors = {name: np.asarray(x, np.float32) for name, x in tensors.items()}
+        self._tensors = _Noted({name: np.asarray(x, np.float32) for name, x in tensors.items()})
         self.causal = model.tcn is None or model.tcn.kind == "none" or model.tcn.causal
         try:
             self({s.name: np.zeros((1, 2, s.dim), np.float32) for s in model.streams}, np.ones((1, 2), bool))
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is missing") from None
+        if odd := sorted(self._tensors.keys() - self._tensors.used):
+            raise ValueError(f"{odd[0]} is not expected")
 
     def __call__(self, streams: Mapping[str, np.ndarray], mask: np.ndarray) -> np.ndarray:
         rows, present = [], []
@@ -59,7 +74,7 @@ class ArrayNet:
 
     def _linear(self, x: np.ndarray, name: str) -> np.ndarray:
         y = x @ self._tensors[f"{name}.weight"].reshape(-1, x.shape[-1]).T
-        return y + self._tensors[f"{name}.bias"] if f"{name}.bias" in self._tensors else y
+        return y if name.endswith(WITHOUT_BIAS) else y + self._tensors[f"{name}.bias"]
 
     def _tcn(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
         config, real = self._model.tcn, mask[..., np.newaxis]

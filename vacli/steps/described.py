@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -81,7 +81,8 @@ class FaceReader:
         self._described: list[int] = []
         self._found: list[bool] = []
         self._seen: list[tuple[float, ...]] = []
-        self._features: Rows = defaultdict(list)
+        self._features: Rows = {name: [] for name in describer.extractors}
+        self._settled = 0
 
     def add(
         self, index: int, crop: np.ndarray | None, face: Face | Detection | None, found: bool = True
@@ -99,10 +100,13 @@ class FaceReader:
 
     def settled(self, frames: int) -> int:
         """How many rows will not change any more when `frames` frames have been looked at."""
-        made = min(map(len, self._features.values()), default=0)
+        made = min(map(len, self._features.values()), default=len(self._described))
         if made == len(self._described):
-            return max(frames - MOST_BETWEEN, 0)
-        return self._described[made - 1] + 1 if made else max(self._described[0] - MOST_BETWEEN, 0)
+            settled = frames - MOST_BETWEEN
+        else:
+            settled = self._described[made - 1] + 1 if made else self._described[0] - MOST_BETWEEN
+        self._settled = max(settled, self._settled)
+        return self._settled
 
     def rows(self, start: int = 0, end: int | None = None) -> FaceRows:
         """Where the faces were, a row a frame, in the frames from `start` up to `end`."""

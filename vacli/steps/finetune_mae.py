@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -174,10 +174,12 @@ def _check_same(path: Path, stated: dict[str, Any]) -> None:
         before = json.loads(path.read_text())
     except (OSError, ValueError):
         raise RunError(f"{path.parent} holds no run to resume", hint="leave out --resume") from None
+    defaults = {field.name: field.default for field in fields(FinetuneMaeSettings)}
     for key, value in stated.items():
-        if key not in NOT_COMPARED and before.get(key) != value:
+        begun = before.get(key, defaults[key])  # by a version that did not have the setting
+        if key not in NOT_COMPARED and begun != value:
             raise RunError(
-                f"{path.parent} was begun with {key} {before.get(key)!r}, not {value!r}",
+                f"{path.parent} was begun with {key} {begun!r}, not {value!r}",
                 hint="resume with the same settings, or start another run",
             )
 

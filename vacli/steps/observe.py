@@ -79,7 +79,17 @@ class Heard:
         self.known = len(times_s) if sound is None else 0
 
     def listen(self) -> Heard:
-        """Describe all of it."""
+        """Describe all of it at once."""
+        if self.known < len(self.times_s):
+            for name, extractor in self._senses.audio.items():
+                self.features[name][:] = extractor.extract(self._sound, self.times_s)
+            self.known = len(self.times_s)
+        return self
+
+    def listen_in_parts(self) -> Heard:
+        """Describe all of it, `known` growing; at once where there is a hole, on whose edges rows depend."""
+        if self._sound is None or len(self._sound.present) != 1:
+            return self.listen()
         while self.known < len(self.times_s):
             from_s = self.times_s[self.known]
             part_s = np.clip(from_s - self.times_s[0], FIRST_PART_S, PART_S)  # as much as is known already
@@ -114,6 +124,8 @@ class Crowd:
 
     def add(self, frame: FaceFrame) -> None:
         """Take the faces of one frame."""
+        if not frame.faces:
+            self._describer.send()  # nobody fills the batch that is waiting
         for face in frame.faces:
             if face.track not in self._readers:
                 self._readers[face.track] = FaceReader(self._describer, self._count)
@@ -192,7 +204,7 @@ class _Listening:
     def _listen(self, path: Path, senses: Senses, times_s: np.ndarray) -> Heard:
         sound = read_sound(path)
         self.heard = Heard(senses, sound, times_s)
-        return self.heard.listen()
+        return self.heard.listen_in_parts()
 
     def done(self) -> Heard:
         """All of it."""

@@ -124,6 +124,13 @@ def senses(model: Run, settings: PredictSettings, progress: Progress) -> observe
         audio = {}
     for name, extractor in (visual | audio).items():
         _check_made_alike(model, name, extractor.spec)
+    for stream in model.recipe.model.streams:
+        widths = [(visual | audio)[name].spec.dim for name in stream.features if name in visual | audio]
+        if len(widths) == len(stream.features) > 0 and sum(widths) != stream.dim:
+            raise RunError(
+                f"{model.path} wants {stream.dim} columns of {stream.name}, its features make {sum(widths)}",
+                hint="predict from a store that has what it was trained on",
+            )
     return observe.Senses(visual, audio)
 
 
