@@ -22,6 +22,7 @@ def fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
 
 
 def field(number: int, value: bytes | int) -> bytes:
+    """One field of a message: a whole number from 0 on, or the bytes of a text or of a message."""
     if isinstance(value, int):
         return _packed(number << 3) + _packed(value)
     return _packed(number << 3 | LENGTH_DELIMITED) + _packed(len(value)) + value

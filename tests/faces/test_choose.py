@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from vacli.errors import InputError, UsageError
-from vacli.faces.choose import Presence, check_choice, chosen, most_prominent
-from vacli.faces.follow import Face
+from vacli.faces.choose import Presence, check_choice, chosen
 from vacli.faces.quality import sharpness
 
 PEOPLE = [Presence(0, 50.0, 300.0), Presence(1, 900.0, 500.0), Presence(2, 700.0, 100.0)]
@@ -34,19 +33,6 @@ def test_a_person_who_is_not_there_is_an_error():
 def test_an_unknown_choice_is_a_wrong_usage(choice):
     with pytest.raises(UsageError, match="--face"):
         check_choice(choice)
-
-
-def face(track: int, size_px: float) -> Face:
-    nothing = np.zeros(4, np.float32)
-    return Face(track, nothing, nothing, 0.9, nothing, 0.0, size_px)
-
-
-def test_a_stream_goes_on_with_the_same_person():
-    small, large = face(0, 50), face(1, 90)
-    assert most_prominent([small, large]) is large
-    assert most_prominent([small, large], before=face(0, 60)) is small
-    assert most_prominent([large], before=face(0, 60)) is large
-    assert most_prominent([]) is None
 
 
 def test_sharpness_falls_with_blur_and_has_a_known_value():

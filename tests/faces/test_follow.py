@@ -64,6 +64,14 @@ def test_somebody_who_walks_in_is_seen_at_low_frame_rates_too(rate_hz):
     assert sum(track == (0, 1) for track in seen) >= 8 - rate_hz
 
 
+def test_somebody_who_moved_on_during_a_search_is_looked_for_again():
+    alone = scene((70, 120), zoom=0.7)
+    here, there = (np.hstack([alone[:, :140], scene((x, 120), zoom=0.4)[:, 140:]]) for x in (190, 280))
+    seen = tracks(list(follow(frames([alone] * 20 + [here] * 7 + [there] * 13))))
+    due = 25 + SEARCH_LAG_FRAMES
+    assert seen == [(0,)] * due + [(0, 1)] * (40 - due)
+
+
 def test_a_search_of_the_shot_before_puts_nobody_into_the_next():
     before, after = scene((80, 120)), 255 - scene(None)
     seen = tracks(list(follow(frames([before] * 27 + [after] * 13))))

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vacli.errors import InputError, UsageError
-from vacli.faces.follow import Face
 
 WORDS = ("largest", "all", "left", "right")
 
@@ -47,12 +46,6 @@ def chosen(people: Iterable[Presence], choice: str) -> list[int]:
         raise InputError(f"one person was seen, none is further {choice}", hint="use --face largest")
     pair = sorted(ranked[:2], key=lambda person: person.x_px)
     return [pair[0 if choice == "left" else 1].track]
-
-
-def most_prominent(faces: Sequence[Face], before: Face | None = None) -> Face | None:
-    """The face to go on with while the rest of a stream is unknown: the same person's, else the largest."""
-    same = [face for face in faces if before is not None and face.track == before.track]
-    return max(same or faces, key=lambda face: face.size_px, default=None)
 
 
 def _only(track: int, people: Sequence[Presence]) -> list[int]:

@@ -26,6 +26,7 @@ from vacli.features.compact_rows import (
     INPUT_PX,
     LUMA,
     WIDTHS,
+    blocks,
     reduction,
 )
 from vacli.features.execution import Running
@@ -73,13 +74,8 @@ class CompactFace(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(1, widths[0], 3, 1, 1, bias=False)
         self.stem_norm = nn.BatchNorm2d(widths[0])
-        blocks, width = [], widths[0]
-        for stage, (outward, depth) in enumerate(zip(widths, depths, strict=True)):
-            for place in range(depth):
-                blocks.append(Residual(width, outward, 2 if stage and not place else 1))
-                width = outward
-        self.blocks = nn.Sequential(*blocks)
-        self.embed = nn.Linear(width, EMBEDDING)
+        self.blocks = nn.Sequential(*(Residual(*shape) for _, *shape in blocks(widths, depths)))
+        self.embed = nn.Linear(widths[-1], EMBEDDING)
         self.dropout = nn.Dropout(0.3)
         self.votes = nn.Linear(EMBEDDING, len(EMOTIONS))
         self.register_buffer("points", torch.tensor(EMOTION_VA), persistent=False)

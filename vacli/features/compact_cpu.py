@@ -63,21 +63,11 @@ def _on_cpu(path: Path, most: int) -> Callable[[np.ndarray], np.ndarray]:
     return extract
 
 
-def _blocks() -> list[tuple[str, int, int, int]]:
-    """Name, width before and after, and stride of each residual block, as `compact.CompactFace` has them."""
-    made, width = [], rows.WIDTHS[0]
-    for stage, (outward, depth) in enumerate(zip(rows.WIDTHS, rows.DEPTHS, strict=True)):
-        for place in range(depth):
-            made.append((f"blocks.{len(made)}", width, outward, 2 if stage and not place else 1))
-            width = outward
-    return made
-
-
 def shapes() -> dict[str, tuple[int, ...]]:
     """What the file of weights must hold, in the order of `compact.CompactFace`."""
     made: dict[str, tuple[int, ...]] = {"stem.weight": (rows.WIDTHS[0], 1, 3, 3)}
     made |= _norm_shapes("stem_norm", rows.WIDTHS[0])
-    for name, inward, outward, stride in _blocks():
+    for name, inward, outward, stride in rows.blocks():
         for number, width in ((1, inward), (2, outward)):
             made[f"{name}.conv{number}.weight"] = (outward, width, 3, 3)
             made |= _norm_shapes(f"{name}.norm{number}", outward)
@@ -101,7 +91,7 @@ def graph_of(tensors: Tensors) -> bytes:
     """`compact.small_grey` and `compact.CompactFace.rows` as an ONNX file, of tensors of these `shapes`."""
     graph = Graph("crops", UINT8, ("n", rows.CROP_PX, rows.CROP_PX, 3))
     x = graph.node("Relu", _convolved(graph, _standardised(graph), tensors, ("stem", "stem_norm"), 1, 1))
-    for block, _, _, stride in _blocks():
+    for block, _, _, stride in rows.blocks():
         inner = _convolved(graph, x, tensors, (f"{block}.conv1", f"{block}.norm1"), stride, 1)
         inner = graph.node("Relu", inner)
         inner = _convolved(graph, inner, tensors, (f"{block}.conv2", f"{block}.norm2"), 1, 1)

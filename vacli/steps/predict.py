@@ -85,8 +85,8 @@ class _Work:
     progress: Progress
 
     def predict(self, item: MediaInput) -> str:
-        bundled, name = self.settings.model is None, str(item.path)
-        settings = self.settings
+        settings, name = self.settings, str(item.path)
+        bundled = settings.model is None
         look = observe.Look(self.loaded.senses, settings.face, settings.backend, sparse=bundled)
         if item.kind == "video":
             self._predict_video(item.path, look)
