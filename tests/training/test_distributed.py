@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 from synth.ranks import run_ranks
 from torch import nn
 
-from vacli.recipe import Loss
-from vacli.training.distributed import World, total, world
+from vacli import recipe
+from vacli.models.heads import Head
+from vacli.training.distributed import SharedNorm, World, total, world
 from vacli.training.losses import ccc_loss
 
 SHARES = (5, 2)  # windows of either rank: unequal, with unequal masks
@@ -21,24 +22,23 @@ WORKER = """
     import sys
     import torch
     from safetensors.torch import load_file, save_file
-    from torch import nn
-    from torch.nn.parallel import DistributedDataParallel
-    from vacli.recipe import Loss
-    from vacli.training.distributed import total, world
+    from vacli.models.heads import Head
+    from vacli.recipe import Head as Config, Loss
+    from vacli.training.distributed import parallel, total, world
     from vacli.training.losses import ccc_loss
 
-    source, out = sys.argv[1:]
-    data = load_file(source)
+    folder = sys.argv[1]
+    data = load_file(folder + "/data")
     with world(torch.device("cpu")) as here:
-        mine = slice(0, 5) if here.first else slice(5, 7)
-        net = nn.Linear(3, 2, dtype=torch.float64)
-        net.load_state_dict({"weight": data["weight"], "bias": data["bias"]})
-        net = DistributedDataParallel(net)
-        loss = ccc_loss(net(data["x"][mine]), data["y"][mine], data["mask"][mine], Loss(mse=0.3), total)
+        x, y, mask = (data[name][slice(0, 5) if here.first else slice(5, 7)] for name in ("x", "y", "mask"))
+        net = Head(3, Config(hidden=(4,), batch_norm=True)).double()
+        net.load_state_dict(load_file(folder + "/net"))
+        ranks = parallel(net, here)
+        loss = ccc_loss(ranks(x, mask), y, mask, Loss(mse=0.3), total)
         loss.backward()
         gathered = torch.stack(here.gather(torch.tensor([float(here.rank), loss.item()])))
-        grads = {name: p.grad for name, p in net.module.named_parameters()}
-        save_file({"loss": loss.detach(), "gathered": gathered, **grads}, f"{out}/{here.rank}")
+        after = {name: p.grad for name, p in net.named_parameters()} | dict(net.named_buffers())
+        save_file({"loss": loss.detach(), "gathered": gathered, **after}, f"{folder}/{here.rank}")
 """
 
 
@@ -51,40 +51,49 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Tens
         "x": torch.randn(windows, 20, 3, generator=generator, dtype=torch.float64),
         "y": y + torch.arange(windows)[:, None, None],  # ranks have different means
         "mask": torch.rand(windows, 20, generator=generator) > 0.3,
-        "weight": torch.randn(2, 3, generator=generator, dtype=torch.float64),
-        "bias": torch.zeros(2, dtype=torch.float64),
     }
     folder = tmp_path_factory.mktemp("ranks")
     save_file(made, folder / "data")
-    run_ranks(2, textwrap.dedent(WORKER), folder / "data", folder)
+    save_file(head().state_dict(), folder / "net")
+    run_ranks(2, textwrap.dedent(WORKER), folder)
     return made, folder
+
+
+def head() -> Head:
+    """Batch norm included: its moments too are those of all ranks' frames."""
+    torch.manual_seed(0)
+    return Head(3, recipe.Head(hidden=(4,), batch_norm=True)).double()
 
 
 def test_loss_and_gradients_are_those_of_one_process(data: tuple[dict[str, torch.Tensor], Path]) -> None:
     made, folder = data
-    net = nn.Linear(3, 2, dtype=torch.float64)
-    net.load_state_dict({"weight": made["weight"], "bias": made["bias"]})
-    loss = ccc_loss(net(made["x"]), made["y"], made["mask"], Loss(mse=0.3))
+    net = head()
+    loss = ccc_loss(net(made["x"], made["mask"]), made["y"], made["mask"], recipe.Loss(mse=0.3))
     loss.backward()
+    expected = {name: p.grad for name, p in net.named_parameters()} | dict(net.named_buffers())
     for rank in range(2):
         got = load_file(folder / str(rank))
         torch.testing.assert_close(got["loss"], loss.detach(), rtol=0, atol=1e-12)
-        for name, parameter in net.named_parameters():
-            torch.testing.assert_close(got[name], parameter.grad, rtol=0, atol=1e-12)
+        for name, value in expected.items():
+            torch.testing.assert_close(got[name], value, rtol=0, atol=1e-12)
 
 
 def test_the_mean_of_the_ranks_own_losses_would_be_another(
     data: tuple[dict[str, torch.Tensor], Path],
 ) -> None:
     made, _ = data
-    net = nn.Linear(3, 2, dtype=torch.float64)
-    net.load_state_dict({"weight": made["weight"], "bias": made["bias"]})
-    both = ccc_loss(net(made["x"]), made["y"], made["mask"], Loss())
-    own = [
-        ccc_loss(net(made["x"][part]), made["y"][part], made["mask"][part], Loss())
-        for part in (slice(0, 5), slice(5, 7))
-    ]
-    assert abs(both - sum(own) / 2) > 1e-3
+
+    def loss(part: slice) -> torch.Tensor:
+        x, y, mask = (made[name][part] for name in ("x", "y", "mask"))
+        return ccc_loss(head()(x, mask), y, mask, recipe.Loss())
+
+    own = (loss(slice(0, 5)) + loss(slice(5, 7))) / 2
+    assert abs(loss(slice(None)) - own) > 1e-4
+
+
+def test_in_use_shared_norms_are_plain_ones() -> None:
+    rows, plain, shared = torch.randn(6, 3), nn.BatchNorm1d(3).eval(), SharedNorm(3).eval()
+    torch.testing.assert_close(shared(rows), plain(rows))
 
 
 def test_rows_are_gathered_in_order_of_ranks(data: tuple[dict[str, torch.Tensor], Path]) -> None:

@@ -64,14 +64,13 @@ def world(device: torch.device) -> Iterator[World]:
 
 
 def parallel(net: nn.Module, here: World) -> nn.Module:
-    """The network as all ranks train it: gradients averaged, batch norm over all ranks on GPUs.
-
-    On CPUs batch norm sees the rank's own frames: torch has no synchronised one there.
-    """
+    """The network as all ranks train it: gradients averaged, batch norm over the frames of all ranks."""
     if here.size == 1:
         return net
     if here.device.type == "cuda":
         net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    else:
+        _share_norms(net)
     return DistributedDataParallel(net)
 
 
@@ -80,19 +79,52 @@ def total(sums: Tensor) -> Tensor:
     return _Total.apply(sums) if distributed.is_initialized() else sums
 
 
-class _Total(torch.autograd.Function):
-    """All-reduce whose gradient suits a loss that every rank computes from the same totals.
+class SharedNorm(nn.BatchNorm1d):
+    """Batch norm of (N, C) by the mean and variance of all ranks' rows; torch's own needs a GPU."""
 
-    The ranks' losses are equal, so the gradient of their sum is size times the local one, and the
-    mean over ranks that DistributedDataParallel takes makes of it the gradient of one loss.
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        exact = x.to(self.running_mean.dtype)  # autocast brings halves
+        sums = total(torch.cat([exact.sum(0), exact.new_tensor([len(x)])]))
+        rows = sums[-1].detach()
+        mean = sums[:-1] / rows
+        variance = total((exact - mean).square().sum(0)) / rows
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * rows / (rows - 1), self.momentum)
+        return ((exact - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias).to(x.dtype)
+
+
+def _share_norms(net: nn.Module) -> None:
+    """Put SharedNorm in the place of every batch norm, with the parameters and buffers that are there."""
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm1d):
+                shared = SharedNorm(child.num_features, child.eps, child.momentum)
+                for kept in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+                    setattr(shared, kept, getattr(child, kept))
+                setattr(module, name, shared)
+
+
+class _Total(torch.autograd.Function):
+    """All-reduce, backwards too: what every rank makes of the total flows back to every summand.
+
+    A loss that all ranks compute from the same totals so counts once per rank, and the mean over
+    ranks that DistributedDataParallel takes makes of it the gradient of one loss.
     """
 
     @staticmethod
     def forward(ctx: Any, sums: Tensor) -> Tensor:
-        added = sums.clone()
-        distributed.all_reduce(added)
-        return added
+        return _Total._added(sums)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return gradient * distributed.get_world_size()
+        return _Total._added(gradient)
+
+    @staticmethod
+    def _added(values: Tensor) -> Tensor:
+        added = values.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(added)
+        return added
