@@ -36,7 +36,11 @@ def model_streams() -> tuple[Stream, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """noise: of each feature column, the planted signal having variance 1. noisy: a stream without signal."""
+    """noise: of each feature column, the planted signal having variance 1. noisy: a stream without signal.
+
+    mood: share of a signal's variance that lasts for the whole video. redundant: both streams show both
+    signals, so that either will do.
+    """
 
     videos: int = 12
     frames: int = 400
@@ -44,6 +48,8 @@ class World:
     lag_frames: int = 10
     noise: float = 0.5
     noisy: str = ""
+    mood: float = 0.0
+    redundant: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -79,22 +85,34 @@ def make(world: World = World()) -> list[Trial]:
     ]
 
 
-def _smooth(count: int, rng: np.random.Generator) -> np.ndarray:
-    """A signal of variance 1 that forgets itself over about 15 frames."""
-    noise = rng.normal(size=count + 60)
-    window = np.hanning(31)
-    return np.convolve(noise, window / np.sqrt((window**2).sum()), mode="same")[30:-30]
+def _smooth(count: int, memory: int, rng: np.random.Generator) -> np.ndarray:
+    """A signal of variance 1 that forgets itself over about `memory` frames."""
+    noise = rng.normal(size=count + 4 * memory)
+    window = np.hanning(2 * memory + 1)
+    whole = np.convolve(noise, window / np.sqrt((window**2).sum()), mode="same")
+    return whole[2 * memory : -2 * memory]
+
+
+def _signal(count: int, mood: float, rng: np.random.Generator) -> np.ndarray:
+    """A signal of variance 1, part of it soon forgotten and part of it not."""
+    quick = _smooth(count, 15, rng)
+    return np.sqrt(1 - mood) * quick + np.sqrt(mood) * _smooth(count, 450, rng) if mood else quick
 
 
 def _trial(name: str, split: str, world: World, mixing: np.ndarray, rng: np.random.Generator) -> Trial:
     count = world.frames + int(rng.integers(-world.frames // 4, world.frames // 4))
     lag = world.lag_frames
-    shown, heard = _smooth(count + lag, rng), _smooth(count + lag, rng)
+    shown, heard = (_signal(count + lag, world.mood, rng) for _ in range(2))
     labels = np.column_stack([0.8 * shown + 0.5 * heard, 0.5 * shown - 0.8 * heard])[:count]
     labels = np.tanh(0.6 * labels).astype(np.float32)
     features = {}
     for row, (stream, dim, signal) in enumerate((("visual", VISUAL_DIM, shown), ("audio", AUDIO_DIM, heard))):
-        planted = 0.0 if world.noisy == stream else signal[lag:, None] * mixing[row, :dim]
+        planted = signal[lag:, None] * mixing[row, :dim]
+        if world.redundant:
+            both = np.random.default_rng([world.seed, row]).normal(size=(2, dim)) / np.sqrt(2)
+            planted = np.column_stack([shown, heard])[lag:] @ both
+        if world.noisy == stream:
+            planted = 0.0
         features[stream] = (planted + world.noise * rng.normal(size=(count, dim)) + 3.0).astype(np.float32)
     gap = int(rng.integers(0, count - 20))
     features["visual"][gap : gap + 12] = np.nan

@@ -1,65 +1,82 @@
-"""What BDCA's gate does when one modality turns to noise."""
+"""What BDCA's gate learns when one modality turns to noise now and then."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
-import pytest
 import torch
-from synth import affwild2, recipes
+from synth import affwild2
+from torch import Tensor, nn
 
-from vacli.inference import load_run
-from vacli.predictor import Predictor
-from vacli.steps import train
-from vacli.steps.train import TrainSettings
+from vacli import recipe
+from vacli.models.bdca import Bdca
 
-SEED = 1
-WORLD = affwild2.World(videos=12, frames=300, seed=SEED)
-NOISES = (None, "audio", "visual")
-
-
-def spoilt(trial: affwild2.Trial, stream: str | None, rng: np.random.Generator) -> affwild2.Trial:
-    """The trial with noise of the same size in place of one stream."""
-    if stream is None:
-        return trial
-    x = getattr(trial, stream)
-    return replace(trial, **{stream: (3.0 + 1.1 * rng.normal(size=x.shape)).astype(np.float32)})
+SEEDS = (0, 1, 2, 3)
+WIDTH, FRAMES, STEPS, BATCH = 16, 40, 400, 24
+NOBODY, VISUAL, AUDIO = -1, 0, 1  # which stream is noise
 
 
-@pytest.fixture(scope="module")
-def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    """BDCA trained on videos of which a third have no sound to speak of and a third no face."""
-    folder, rng = tmp_path_factory.mktemp("gate"), np.random.default_rng(SEED)
-    trials = affwild2.make(WORLD)
-    mixed = [spoilt(trial, NOISES[i % 3], rng) for i, trial in enumerate(trials)]
-    store = affwild2.write_store(folder / "s.zarr", mixed)
-    small = (
-        *recipes.STREAMS,
-        *recipes.OWN_TCN,
-        *recipes.TRAINING,
-        recipes.TRANSFORMER,
-        "model.head.hidden=[16]",
-    )
-    settings = TrainSettings(
-        store=store.path,
-        out=folder / "run",
-        preset="bdca",
-        assignments=(*small, "training.epochs=12", f"training.seed={SEED}"),
-        device="cpu",
-    )
-    train.run(settings)
-    return load_run(folder / "run").members[0].predictor
+class Fused(nn.Module):
+    """Both streams through a linear layer each, the fusion, and one more: only the gate can leave out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter = nn.ModuleList(nn.Linear(dim, WIDTH) for dim in (affwild2.VISUAL_DIM, affwild2.AUDIO_DIM))
+        self.fusion = Bdca((WIDTH, WIDTH), recipe.Bdca())
+        self.leave = nn.Linear(2 * WIDTH, 2)
+
+    def forward(self, streams: list[Tensor]) -> Tensor:
+        there = torch.ones(streams[0].shape[:2], dtype=torch.bool)
+        entered = [layer(x) for layer, x in zip(self.enter, streams, strict=True)]
+        return self.leave(self.fusion(entered, [there, there], there))
+
+
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """The look-alike's trials of one split: streams (N, T, D) around zero and labels (N, T, 2)."""
+
+    streams: list[Tensor]
+    labels: Tensor
+
+    @classmethod
+    def of(cls, trials: list[affwild2.Trial], split: str) -> Clips:
+        mine = [trial for trial in trials if trial.split == split]
+        parts = ("visual", "audio", "labels")
+        arrays = (np.stack([getattr(trial, part)[:FRAMES] for trial in mine]) for part in parts)
+        visual, audio, labels = map(torch.from_numpy, arrays)
+        return cls([(visual - 3).nan_to_num(0.0), audio - 3], labels.nan_to_num(0.0))
+
+    def spoilt(self, noisy: Tensor) -> list[Tensor]:
+        """The streams with noise of the same size in place of the one that `noisy` (N,) says."""
+        return [
+            torch.where((noisy == number)[:, None, None], 1.1 * torch.randn(x.shape), x)
+            for number, x in enumerate(self.streams)
+        ]
+
+
+def trained(clips: Clips) -> Fused:
+    """A net that saw every clip with one stream spoilt, with the other, and with neither."""
+    net = Fused()
+    optimiser = torch.optim.Adam(net.parameters(), 5e-3)
+    for _ in range(STEPS):
+        chosen = torch.randint(len(clips.labels), (BATCH,))
+        some = Clips([x[chosen] for x in clips.streams], clips.labels[chosen])
+        predicted = net(some.spoilt(torch.randint(NOBODY, 2, (BATCH,))))
+        optimiser.zero_grad()
+        (predicted - some.labels).square().mean().backward()
+        optimiser.step()
+    return net
 
 
 @contextmanager
-def attended(branch: torch.nn.Module) -> Iterator[list[float]]:
+def attended(branch: nn.Module) -> Iterator[list[float]]:
     """Collects the gate's mean weight of what a branch took from the other stream."""
     weights: list[float] = []
 
-    def note(gate: torch.nn.Module, given: object, logits: torch.Tensor) -> None:
+    def note(gate: nn.Module, given: object, logits: Tensor) -> None:
         weights.append(torch.softmax(logits / branch.temperature, dim=-1)[..., 1].mean().item())
 
     handle = branch.gate.register_forward_hook(note)
@@ -67,20 +84,32 @@ def attended(branch: torch.nn.Module) -> Iterator[list[float]]:
     handle.remove()
 
 
-def weights(predictor: Predictor, noisy: str | None) -> dict[str, float]:
-    """How much each stream's branch takes from the other one, over the videos that were held out."""
-    rng, fusion = np.random.default_rng(99), predictor.net.fusion
-    clips = [trial for trial in affwild2.make(WORLD) if trial.split == "validation"]
-    with attended(fusion.first) as visual, attended(fusion.second) as audio:
-        for clip in clips:
-            predictor(spoilt(clip, noisy, rng).sequence())
-    return {"visual": float(np.mean(visual)), "audio": float(np.mean(audio))}
+def weights(net: Fused, clips: Clips, noisy: int) -> tuple[float, float]:
+    """How much the visual and the audio branch take from each other."""
+    with torch.no_grad(), attended(net.fusion.first) as visual, attended(net.fusion.second) as audio:
+        net(clips.spoilt(torch.full((len(clips.labels),), noisy)))
+    return visual[0], audio[0]
 
 
-@pytest.mark.parametrize(("noisy", "clean"), [("audio", "visual"), ("visual", "audio")])
-def test_the_gate_shifts_to_the_clean_modality(predictor: Predictor, noisy: str, clean: str) -> None:
-    before, after = weights(predictor, None), weights(predictor, noisy)
-    towards_clean = after[noisy] - before[noisy]  # the noisy stream's branch takes more from the clean one
-    towards_noise = after[clean] - before[clean]  # the clean stream's branch keeps to itself
-    assert towards_clean > 0.02
-    assert towards_clean > 2 * towards_noise
+def shifts(seed: int) -> list[tuple[float, float]]:
+    """For noise in either stream, how much more the noisy stream's branch takes, and the clean one's."""
+    torch.manual_seed(seed)
+    # Either stream shows all, so either will do; it lasts, since attention without positions fetches means.
+    world = affwild2.World(videos=60, frames=80, seed=seed, noise=1.0, lag_frames=1, mood=0.9, redundant=True)
+    trials = affwild2.make(world)
+    net, held = trained(Clips.of(trials, "train")), Clips.of(trials, "validation")
+    before = weights(net, held, NOBODY)
+    after = {noisy: weights(net, held, noisy) for noisy in (VISUAL, AUDIO)}
+    return [
+        (after[noisy][noisy] - before[noisy], after[noisy][clean] - before[clean])
+        for noisy, clean in ((VISUAL, AUDIO), (AUDIO, VISUAL))
+    ]
+
+
+def test_the_gate_shifts_to_the_clean_modality() -> None:
+    """Over several trainings: one alone may learn to look at a single stream from the start."""
+    moved = np.array([shifts(seed) for seed in SEEDS])
+    towards_clean, towards_noise = moved.mean(axis=(0, 1))
+    assert towards_clean > 0.03
+    assert towards_noise < towards_clean / 2
+    assert moved[..., 0].min() > -0.02  # never away from it
