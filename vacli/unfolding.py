@@ -24,7 +24,7 @@ class Unfolding:
         self._starts = windows.plan(len(rows), window)
         self._ends = (self._starts + window.length_frames).clip(max=len(rows))
         self._causal = all(member.predictor.causal for member in run.members)
-        self._kept = np.empty((0, window.length_frames, len(run.members), 2), np.float32)
+        self._kept = np.empty((0, windows.span(len(rows), window), len(run.members), 2), np.float32)
         self._made = 0  # windows so far, of which the last ones are kept
         self.told = 0  # rows
 

@@ -41,7 +41,7 @@ class Windowed:
         return np.concatenate([self._block(rows, block) for block in blocks])
 
     def _block(self, rows: Rows, starts: np.ndarray) -> np.ndarray:
-        length = self.window.length_frames
+        length = windows.span(len(rows), self.window)
         shape = (len(starts), length)
         streams = {name: np.full((*shape, dim), np.nan, np.float32) for name, dim in rows.dims.items()}
         for number, start in enumerate(starts):

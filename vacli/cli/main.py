@@ -44,6 +44,8 @@ def va(ctx: click.Context, traceback: bool) -> None:
         | va labels csv/ - | va train - --temporal mamba -o runs/a
     """
     ctx.obj = {"traceback": traceback}
+    # NumPy's products here are small; threads of theirs would only spin beside those that do the work.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if not traceback:
         warnings.simplefilter("ignore")  # libraries' own chatter; errors still arrive as errors
 

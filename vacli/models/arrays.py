@@ -53,6 +53,7 @@ class ArrayNet:
     def __init__(self, model: recipe.Model, tensors: Tensors) -> None:
         self._model = model
         self._tensors = _Noted({name: np.asarray(x, np.float32) for name, x in tensors.items()})
+        self._taps: dict[str, np.ndarray] = {}
         self.causal = model.tcn is None or model.tcn.kind == "none" or model.tcn.causal
         try:
             self({s.name: np.zeros((1, 2, s.dim), np.float32) for s in model.streams}, np.ones((1, 2), bool))
@@ -91,17 +92,20 @@ class ArrayNet:
 
     def _dilated(self, x: np.ndarray, name: str, dilation: int) -> np.ndarray:
         """A weight-normalised convolution (B, T, C) -> (B, T, C')."""
-        length, direction = (
-            self._tensors[f"{name}.conv.parametrizations.weight.original{k}"] for k in (0, 1)
-        )
-        weight = direction * (length / np.sqrt(np.square(direction).sum(axis=(1, 2), keepdims=True)))
-        reach = (weight.shape[2] - 1) * dilation
+        if name not in self._taps:
+            self._taps[name] = self._normalised_taps(f"{name}.conv")
+        taps = self._taps[name]
+        reach = (len(taps) - 1) * dilation
         before = reach if self._model.tcn.causal else reach // 2
         padded = np.pad(x, ((0, 0), (before, reach - before), (0, 0)))
-        y = self._tensors[f"{name}.conv.bias"]
-        for tap in range(weight.shape[2]):
-            y = y + padded[:, tap * dilation : tap * dilation + x.shape[1]] @ weight[:, :, tap].T
-        return y
+        seen = [padded[:, k * dilation : k * dilation + x.shape[1]] for k in range(len(taps))]
+        return sum(map(np.matmul, seen, taps), self._tensors[f"{name}.conv.bias"])
+
+    def _normalised_taps(self, name: str) -> np.ndarray:
+        """(K, C, C') contiguous: of other strides NumPy's product is many times slower."""
+        length, direction = (self._tensors[f"{name}.parametrizations.weight.original{k}"] for k in (0, 1))
+        weight = direction * (length / np.sqrt(np.square(direction).sum(axis=(1, 2), keepdims=True)))
+        return np.ascontiguousarray(weight.transpose(2, 1, 0))
 
     def _temporal(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
         config = self._model.temporal
@@ -129,7 +133,7 @@ class ArrayNet:
         u = _silu(u) * real  # the convolution's bias would feed the state
         rank, states = math.ceil(x.shape[-1] / 16), self._model.temporal.state
         dt, b, c = np.split(self._linear(u, f"{name}.x_proj"), [rank, rank + states], axis=-1)
-        dt = np.logaddexp(np.float32(0), self._linear(dt, f"{name}.dt_proj"))
+        dt = _softplus(self._linear(dt, f"{name}.dt_proj"))
         y = _scanned(u, dt, -np.exp(get("A_log")), b, c)
         return self._linear((y + get("D") * u) * _silu(z), f"{name}.out_proj")
 
@@ -145,6 +149,15 @@ class ArrayNet:
 def _silu(x: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # exp of a very negative x: the quotient is 0, as it should be
         return x / (1 + np.exp(-x))
+
+
+def _softplus(x: np.ndarray) -> np.ndarray:
+    """log(1 + e^x), to the last bits for any x (Kahan's log1p), from NumPy's vectorised functions."""
+    small = np.exp(-np.abs(x))
+    above = 1 + small
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rest = np.where(above == 1, small, np.log(above) * (small / (above - 1)))
+    return np.maximum(x, 0) + rest
 
 
 def _normalised(x: np.ndarray) -> np.ndarray:

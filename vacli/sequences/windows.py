@@ -25,6 +25,11 @@ def plan(frames: int, window: Window) -> np.ndarray:
     return np.append(starts, last) if frames and starts[-1] < last else starts
 
 
+def span(frames: int, window: Window) -> int:
+    """Frames of each window in use: a sequence shorter than a window needs no padding for itself."""
+    return min(window.length_frames, frames)
+
+
 def cut(values: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
     """Windows of (T, ...) float values, padded with NaN after the end. Returns: (W, length, ...)."""
     windows = np.full((len(starts), length, *values.shape[1:]), np.nan, values.dtype)
