@@ -125,9 +125,14 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """1 - CCC over all valid frames of the batch, per dimension, plus `mse` times the squared error."""
+    """1 - CCC over all valid frames of the batch, per dimension, plus `mse` times the squared error.
+
+    `alone`: weight of the same over the frames that have one stream only, each stream for itself. Without it
+    a model that reads one stream better than the other says little where it has the other alone.
+    """
 
     mse: float = 0.0
+    alone: float = 0.0
     valence: float = 1.0
     arousal: float = 1.0
 

@@ -24,7 +24,7 @@ def voices():
 
 def test_lengths_agree_and_seeds_repeat(faces, voices):
     first, again, other = (
-        compose(Material(faces, voices), Mixture(), np.random.default_rng(s)) for s in (3, 3, 4)
+        compose(Material(faces, voices), Mixture(solo=0), np.random.default_rng(s)) for s in (3, 3, 4)
     )
     assert len(first.labels) >= 400
     assert first.face.shape == (len(first.labels), 4)
@@ -34,7 +34,7 @@ def test_lengths_agree_and_seeds_repeat(faces, voices):
 
 
 def test_labels_follow_what_is_shown(faces, voices):
-    calm = Mixture(disagree=0, no_face=0, no_voice=0, pause=0, gap=0, noise=0, frames=2000)
+    calm = Mixture(solo=0, disagree=0, no_face=0, no_voice=0, pause=0, gap=0, noise=0, frames=2000)
     made = compose(Material(faces, voices), calm, np.random.default_rng(0))
     face, voice = made.face[:, :2], made.voice["a"]
     np.testing.assert_allclose(made.labels, (face + voice) / 2, atol=1e-5)
@@ -44,7 +44,7 @@ def test_labels_follow_what_is_shown(faces, voices):
 def test_missing_modalities_leave_the_other_to_say(faces, voices):
     made = compose(
         Material(faces, voices),
-        Mixture(no_face=0.5, no_voice=0.5, pause=0, gap=0, noise=0, frames=3000),
+        Mixture(solo=0, no_face=0.5, no_voice=0.5, pause=0, gap=0, noise=0, frames=3000),
         np.random.default_rng(0),
     )
     no_face, no_voice = np.isnan(made.face[:, 0]), np.isnan(made.voice["a"][:, 0])
@@ -56,7 +56,7 @@ def test_missing_modalities_leave_the_other_to_say(faces, voices):
 
 
 def test_where_nothing_is_known_nothing_is_claimed_and_after_a_while_the_middle(faces, voices):
-    mixture = Mixture(no_face=1.0, no_voice=0.0, pause=1.0)
+    mixture = Mixture(solo=0, no_face=1.0, no_voice=0.0, pause=1.0)
     made = compose(Material(faces, voices), mixture, np.random.default_rng(0))
     silent = np.isnan(made.voice["a"][:, 0])
     assert silent.any()
@@ -69,7 +69,7 @@ def test_where_nothing_is_known_nothing_is_claimed_and_after_a_while_the_middle(
 
 
 def test_a_face_that_is_lost_for_a_moment_is_remembered(faces, voices):
-    mixture = Mixture(disagree=0, no_face=0, no_voice=0, pause=0, gap=1.0, noise=0, frames=2000)
+    mixture = Mixture(solo=0, disagree=0, no_face=0, no_voice=0, pause=0, gap=1.0, noise=0, frames=2000)
     made = compose(Material(faces, voices), mixture, np.random.default_rng(0))
     lost = np.isnan(made.face[:, 0])
     assert 0.1 < lost.mean() < 0.9
@@ -79,9 +79,16 @@ def test_a_face_that_is_lost_for_a_moment_is_remembered(faces, voices):
 
 def test_silence_is_no_sound_or_sound_without_speech(faces, voices):
     noise = Voice({"a": np.full((7, 2), 5, np.float32), "b": np.ones((7, 3), np.float32)}, np.zeros(2))
-    mixture = Mixture(no_face=0, no_voice=1.0, frames=4000)
+    mixture = Mixture(solo=0, no_face=0, no_voice=1.0, frames=4000)
     made = compose(Material(faces, voices, [noise]), mixture, np.random.default_rng(0))
     first = made.voice["a"][:, 0]
     assert set(np.unique(first[np.isfinite(first)])) == {5.0}
     assert 0.05 < np.isnan(first).mean() < 0.6
     np.testing.assert_array_equal(np.isnan(first), np.isnan(made.voice["b"][:, 0]))
+
+
+def test_a_solo_is_one_utterance_without_a_face(faces, voices):
+    made = compose(Material(faces, voices), Mixture(solo=1, pause=0, no_voice=0), np.random.default_rng(0))
+    assert len(made.labels) == 30
+    assert np.isnan(made.face).all()
+    np.testing.assert_array_equal(made.labels, made.voice["a"])

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vacli.recipe import Loss
-from vacli.training.losses import ccc_loss
+from vacli.sequences.dataset import Batch
+from vacli.training.losses import batch_loss, ccc_loss
 
 
 def direct_ccc(x: np.ndarray, y: np.ndarray) -> float:
@@ -124,3 +125,21 @@ def test_gradient_is_the_numerical_one() -> None:
     x, y = correlated(10, frames=24)
     x = x.double().requires_grad_()
     assert torch.autograd.gradcheck(lambda p: ccc_loss(p, y.double(), everything(p), Loss(mse=0.1)), (x,))
+
+
+def test_frames_with_one_stream_count_once_more_each_stream_for_itself():
+    torch.manual_seed(0)
+    x, y = torch.randn(2, 30, 2), torch.randn(2, 30, 2)
+    face, voice = torch.zeros(2, 30, 3), torch.zeros(2, 30, 1)
+    face[:, :10, 1] = torch.nan  # voice alone, from one missing number on
+    voice[:, 20:] = torch.nan  # face alone
+    face[:, 28:] = torch.nan  # neither
+    everywhere = everything(x)
+    batch = Batch(streams={"face": face, "voice": voice}, labels=y, label_mask=everywhere, mask=everywhere)
+
+    def over(frames: slice) -> torch.Tensor:
+        return ccc_loss(x[:, frames], y[:, frames], everywhere[:, frames], Loss())
+
+    assert batch_loss(x, batch, Loss()) == ccc_loss(x, y, everywhere, Loss())
+    expected = over(slice(None)) + 0.5 * (over(slice(0, 10)) + over(slice(20, 28)))
+    torch.testing.assert_close(batch_loss(x, batch, Loss(alone=0.5)), expected)

@@ -2,15 +2,16 @@
 
 A sequence follows one speaker through utterances and pauses on the sound clock. Over each piece a
 face is shown whose labels are near the utterance's; now and then it disagrees, is missing, is lost for a
-moment, or nobody speaks: then there is no sound, or sound without speech. What a frame is labelled with
-is the mean over the modalities that it shows; what it shows is remembered for a second, and nothing known
-for longer is the middle. The labels of both sources are mapped ones (see `circumplex`).
+moment, or nobody speaks: then there is no sound, or sound without speech. Some sequences are but one
+utterance, as a sound file brings it. What a frame is labelled with is the mean over the modalities that it
+shows; what it shows is remembered for a second, and nothing known for longer is the middle. The labels of
+both sources are mapped ones (see `circumplex`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,6 +56,7 @@ class Mixture:
     """How often, of all pieces, each thing happens, and how near matching labels are."""
 
     frames: int = 400
+    solo: float = 0.6  # of all sequences: one utterance by itself, without a face
     disagree: float = 0.1
     no_face: float = 0.25
     no_voice: float = 0.2
@@ -75,18 +77,26 @@ class Material:
 
 def compose(material: Material, mixture: Mixture, rng: np.random.Generator) -> Composed:
     """One sequence of about `mixture.frames` frames; equal generators give equal sequences."""
-    pieces = []
-    count = 0
-    while count < mixture.frames:
-        piece = _piece(material, mixture, rng)
-        pieces.append(piece)
-        count += len(piece.labels)
+    pieces = _solo(material, mixture, rng) if rng.random() < mixture.solo else _scene(material, mixture, rng)
     names = pieces[0].voice
     return Composed(
         face=np.concatenate([p.face for p in pieces]),
         voice={name: np.concatenate([p.voice[name] for p in pieces]) for name in names},
         labels=_middle_after_a_while(np.concatenate([p.labels for p in pieces])),
     )
+
+
+def _scene(material: Material, mixture: Mixture, rng: np.random.Generator) -> list[Composed]:
+    """Pieces one after the other, of about `mixture.frames` frames together."""
+    pieces: list[Composed] = []
+    while sum(len(piece.labels) for piece in pieces) < mixture.frames:
+        pieces.append(_piece(material, mixture, rng))
+    return pieces
+
+
+def _solo(material: Material, mixture: Mixture, rng: np.random.Generator) -> list[Composed]:
+    """One utterance without anything before it, as a sound file brings it."""
+    return [_piece(material, replace(mixture, no_face=1.0), rng)]
 
 
 def _piece(material: Material, mixture: Mixture, rng: np.random.Generator) -> Composed:

@@ -19,7 +19,7 @@ from vacli.sequences.dataset import Batch
 from vacli.training import checkpoint, memory
 from vacli.training.distributed import World, parallel, total
 from vacli.training.history import History, Row
-from vacli.training.losses import ccc_loss
+from vacli.training.losses import batch_loss
 from vacli.training.optim import adamw, set_lr
 from vacli.training.schedule import lr_factor
 
@@ -127,7 +127,7 @@ class Trainer:
         self._optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self._around.world.device.type, torch.bfloat16, enabled=self._training.amp):
             predicted = self._parallel(batch.streams, batch.mask)
-        loss = ccc_loss(predicted, batch.labels, batch.label_mask, self._training.loss, total)
+        loss = batch_loss(predicted, batch, self._training.loss, total)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self._net.parameters(), optim.clip_norm or math.inf)
         values = loss.item(), norm.item()

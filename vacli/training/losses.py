@@ -6,12 +6,13 @@ this one, 2 cov / (var + var + (difference of means)^2) with 1/n throughout (Lin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from vacli import recipe
+from vacli.sequences.dataset import Batch
 
 Reduce = Callable[[Tensor], Tensor]
 
@@ -21,6 +22,20 @@ TINY = 1e-12  # smallest denominator; far below the variance of any annotation
 def alone(sums: Tensor) -> Tensor:
     """The reduction of a single process: its sums are all there is."""
     return sums
+
+
+def batch_loss(predicted: Tensor, batch: Batch, loss: recipe.Loss, reduce: Reduce = alone) -> Tensor:
+    """`ccc_loss` over a batch's annotated frames, and `loss.alone` times that over those with one stream."""
+    masks = [(1.0, batch.label_mask)]
+    if loss.alone:
+        masks += [(loss.alone, batch.label_mask & only) for only in _one_stream(batch.streams)]
+    return sum(weight * ccc_loss(predicted, batch.labels, mask, loss, reduce) for weight, mask in masks)
+
+
+def _one_stream(streams: Mapping[str, Tensor]) -> Iterator[Tensor]:
+    """For every stream (B, T, D), NaN where missing: (B, T) True where it is there and no other is."""
+    there = torch.stack([x.isfinite().all(-1) for x in streams.values()])
+    yield from there & (there.sum(0) == 1)
 
 
 def ccc_loss(
