@@ -48,11 +48,12 @@ class Unfolding:
             nothing = np.empty((len(self._run.members), 0, 2), np.float32)
             return trajectory(self._run, self._rows, self._times_s, nothing, self.told)
         settled = int(min([known, *self._starts[1:2]]))
-        return self._tell(self._windows(0, 1), self._starts[:1], settled)
+        return self._tell(self._windows(0, 1, _Beginning(self._rows, settled)), self._starts[:1], settled)
 
-    def _windows(self, first: int, end: int) -> np.ndarray:
+    def _windows(self, first: int, end: int, rows: Rows | None = None) -> np.ndarray:
         """(W, L, M, 2) by the run's M models."""
-        return np.stack([m.predictor.windows(self._rows, first, end) for m in self._run.members], axis=2)
+        rows = self._rows if rows is None else rows
+        return np.stack([m.predictor.windows(rows, first, end) for m in self._run.members], axis=2)
 
     def _add(self, made: np.ndarray) -> None:
         """Keep new windows, and of the old ones those that cover what is not told yet."""
@@ -66,3 +67,17 @@ class Unfolding:
         values = windows.stitch(made, starts - base, settled - base)[self.told - base :].clip(-1.0, 1.0)
         told, self.told = self.told, settled
         return trajectory(self._run, self._rows, self._times_s, values.swapaxes(0, 1), told)
+
+
+class _Beginning:
+    """The first rows of a video, as if there were no more: enough for a causal model."""
+
+    labels = None
+
+    def __init__(self, rows: Rows, count: int) -> None:
+        self._rows, self._count = rows, count
+        self.video, self.dims = rows.video, rows.dims
+        self.fill = rows.fill
+
+    def __len__(self) -> int:
+        return self._count
