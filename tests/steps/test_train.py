@@ -268,7 +268,8 @@ def test_two_processes_train_the_same_model_as_one(store, tmp_path):
         "model.temporal.dropout=0.0",
         "training.augment={drop_stream=0.0, drop_span=0.0}",
     )
-    wanted = settings(store, tmp_path / "1", *chance, "training.epochs=2", "training.batch_windows=7")
+    size = ("training.epochs=2", "training.batch_windows=7")
+    wanted = settings(store, tmp_path / "1", *chance, *size, "training.loss.alone=1.0")
     train.run(wanted)
     run_ranks(2, textwrap.dedent(WORKER), store.path, tmp_path / "2", *wanted.assignments)
     for row, other in zip(metrics(tmp_path / "1"), metrics(tmp_path / "2"), strict=True):

@@ -118,10 +118,13 @@ def train(store: str | None, out: Path | None, preset: str | None, **chosen: obj
 
     STORE defaults to $VA_STORE, else ./feats.zarr; `-` reads it from stdin. Prints the run's path.
 
+    On several GPUs PyTorch's torchrun starts it; loss and gradients are those of one process.
+
     \b
-    Example:
+    Examples:
       va train s.zarr --preset bdca --folds 5 -o runs/bdca
       va train --temporal mamba
+      torchrun --nproc-per-node 4 -m vacli train s.zarr --preset lightmamba
     """
     from vacli.steps import train as step
 
