@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -46,6 +47,7 @@ def va(ctx: click.Context, traceback: bool) -> None:
     ctx.obj = {"traceback": traceback}
     # NumPy's products here are small; threads of theirs would only spin beside those that do the work.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.set_threshold(50_000, 20, 20)  # imports make many objects and no garbage: a tenth of their time
     if not traceback:
         warnings.simplefilter("ignore")  # libraries' own chatter; errors still arrive as errors
 
