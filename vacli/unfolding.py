@@ -75,9 +75,8 @@ class _Beginning:
     labels = None
 
     def __init__(self, rows: Rows, count: int) -> None:
-        self._rows, self._count = rows, count
-        self.video, self.dims = rows.video, rows.dims
-        self.fill = rows.fill
+        self.video, self.dims, self.fill = rows.video, rows.dims, rows.fill
+        self._count = count
 
     def __len__(self) -> int:
         return self._count
