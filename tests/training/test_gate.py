@@ -1,7 +1,7 @@
 """What BDCA's gate learns when one modality turns to noise now and then.
 
-Shown on the fusion between two linear layers, where nothing else can leave noise out. In whole models
-the TCNs and the Transformer can as well, and single trainings then move the gate either way.
+Shown on whole small networks of the preset `bdca`, on videos that training has not seen. The noise is drawn
+anew for every batch: noise that stays the same in a video is learnt by heart, and moves no gate.
 """
 
 from __future__ import annotations
@@ -12,30 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from synth import affwild2
+from synth import affwild2, recipes
 from torch import Tensor, nn
 
-from vacli import recipe
-from vacli.models.bdca import Bdca
+from vacli import presets, recipe, recipe_io
+from vacli.models.build import build
+from vacli.models.network import VaNet
+from vacli.training.losses import ccc_loss
 
-SEEDS = (0, 1, 2, 3)
-WIDTH, FRAMES, STEPS, BATCH = 16, 40, 400, 24
+SEEDS = (1, 2, 3, 4)
+FRAMES, STEPS, BATCH, RATE = 40, 300, 24, 1e-2
+SMALL = (*recipes.STREAMS, *recipes.OWN_TCN, recipes.TRANSFORMER, "model.head.hidden=[16]")
 NOBODY, VISUAL, AUDIO = -1, 0, 1  # which stream is noise
-
-
-class Fused(nn.Module):
-    """Both streams through a linear layer each, the fusion, and one more: only the gate can leave out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.enter = nn.ModuleList(nn.Linear(dim, WIDTH) for dim in (affwild2.VISUAL_DIM, affwild2.AUDIO_DIM))
-        self.fusion = Bdca((WIDTH, WIDTH), recipe.Bdca())
-        self.leave = nn.Linear(2 * WIDTH, 2)
-
-    def forward(self, streams: list[Tensor]) -> Tensor:
-        there = torch.ones(streams[0].shape[:2], dtype=torch.bool)
-        entered = [layer(x) for layer, x in zip(self.enter, streams, strict=True)]
-        return self.leave(self.fusion(entered, [there, there], there))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,28 +39,36 @@ class Clips:
         parts = ("visual", "audio", "labels")
         arrays = (np.stack([getattr(trial, part)[:FRAMES] for trial in mine]) for part in parts)
         visual, audio, labels = map(torch.from_numpy, arrays)
-        return cls([(visual - 3).nan_to_num(0.0), audio - 3], labels.nan_to_num(0.0))
+        return cls([visual - 3, audio - 3], labels)
 
-    def spoilt(self, noisy: Tensor) -> list[Tensor]:
+    def spoilt(self, noisy: Tensor) -> dict[str, Tensor]:
         """The streams with noise of the same size in place of the one that `noisy` (N,) says."""
-        return [
-            torch.where((noisy == number)[:, None, None], 1.1 * torch.randn(x.shape), x)
-            for number, x in enumerate(self.streams)
-        ]
+        return {
+            name: torch.where((noisy == number)[:, None, None], 1.1 * torch.randn(x.shape), x)
+            for number, (name, x) in enumerate(zip(("visual", "audio"), self.streams, strict=True))
+        }
 
 
-def trained(clips: Clips) -> Fused:
+def said(net: VaNet, streams: dict[str, Tensor]) -> Tensor:
+    return net(streams, torch.ones(streams["audio"].shape[:2], dtype=torch.bool))
+
+
+def trained(clips: Clips) -> VaNet:
     """A net that saw every clip with one stream spoilt, with the other, and with neither."""
-    net = Fused()
-    optimiser = torch.optim.Adam(net.parameters(), 5e-3)
+    net = build(recipe_io.set_values(presets.preset("bdca"), SMALL).model)
+    optimiser = torch.optim.AdamW(net.parameters(), RATE)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=STEPS)
     for _ in range(STEPS):
         chosen = torch.randint(len(clips.labels), (BATCH,))
         some = Clips([x[chosen] for x in clips.streams], clips.labels[chosen])
-        predicted = net(some.spoilt(torch.randint(NOBODY, 2, (BATCH,))))
+        predicted = said(net, some.spoilt(torch.randint(NOBODY, 2, (BATCH,))))
+        annotated = some.labels.isfinite().all(-1)
         optimiser.zero_grad()
-        (predicted - some.labels).square().mean().backward()
+        ccc_loss(predicted, some.labels, annotated, recipe.Loss()).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
-    return net
+        rates.step()
+    return net.eval()
 
 
 @contextmanager
@@ -88,32 +84,29 @@ def attended(branch: nn.Module) -> Iterator[list[float]]:
     handle.remove()
 
 
-def weights(net: Fused, clips: Clips, noisy: int) -> tuple[float, float]:
+def weights(net: VaNet, clips: Clips, noisy: int) -> tuple[float, float]:
     """How much the visual and the audio branch take from each other."""
     with torch.no_grad(), attended(net.fusion.first) as visual, attended(net.fusion.second) as audio:
-        net(clips.spoilt(torch.full((len(clips.labels),), noisy)))
+        said(net, clips.spoilt(torch.full((len(clips.labels),), noisy)))
     return visual[0], audio[0]
 
 
-def shifts(seed: int) -> list[tuple[float, float]]:
-    """For noise in either stream, how much more the noisy stream's branch takes, and the clean one's."""
+def shifts(seed: int) -> list[float]:
+    """For noise in either stream: how much more the branch of the noisy stream takes from the other one,
+    less how much more the branch of the clean stream does.
+    """
     torch.manual_seed(seed)
     # Either stream shows all, so either will do; it lasts, since attention without positions fetches means.
     world = affwild2.World(videos=60, frames=80, seed=seed, noise=1.0, lag_frames=1, mood=0.9, redundant=True)
     trials = affwild2.make(world)
     net, held = trained(Clips.of(trials, "train")), Clips.of(trials, "validation")
-    before = weights(net, held, NOBODY)
-    after = {noisy: weights(net, held, noisy) for noisy in (VISUAL, AUDIO)}
-    return [
-        (after[noisy][noisy] - before[noisy], after[noisy][clean] - before[clean])
-        for noisy, clean in ((VISUAL, AUDIO), (AUDIO, VISUAL))
-    ]
+    before = np.array(weights(net, held, NOBODY))
+    of_visual, of_audio = (np.array(weights(net, held, noisy)) - before for noisy in (VISUAL, AUDIO))
+    return [of_visual[VISUAL] - of_visual[AUDIO], of_audio[AUDIO] - of_audio[VISUAL]]
 
 
 def test_the_gate_shifts_to_the_clean_modality() -> None:
     """Over several trainings: one alone may learn to look at a single stream from the start."""
     moved = np.array([shifts(seed) for seed in SEEDS])
-    towards_clean, towards_noise = moved.mean(axis=(0, 1))
-    assert towards_clean > 0.03
-    assert towards_noise < towards_clean / 2
-    assert moved[..., 0].min() > -0.02  # never away from it
+    assert moved.mean() > 0.05
+    assert moved.min() > -0.05  # never much the other way
