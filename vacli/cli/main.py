@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from vacli import __version__
+from vacli import __version__, compiled
 from vacli.cli import extraction, learning, results
 from vacli.errors import VaError
 
@@ -47,6 +47,8 @@ def va(ctx: click.Context, traceback: bool) -> None:
     ctx.obj = {"traceback": traceback}
     # NumPy's products here are small; threads of theirs would only spin beside those that do the work.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    compiled.wants_blas = False
+    sys.setswitchinterval(0.0005)  # s; openSMILE asks for Python's lock at every row that it makes
     gc.set_threshold(50_000, 20, 20)  # imports make many objects and no garbage: a tenth of their time
     if not traceback:
         warnings.simplefilter("ignore")  # libraries' own chatter; errors still arrive as errors

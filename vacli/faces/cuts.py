@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
 from vacli.compiled import compiled
 
 SAMPLES_A_SIDE = 36
 BITS = 3  # of each colour channel in the histogram
 LEVELS, DROPPED = 1 << BITS, 8 - BITS
-GRID = types.Array(types.uint8, 3, "C", readonly=True)
 # Measured on recordings of one shot: at most 0.04 and 0.06; between two speakers before one and the same
 # screen: at least 0.078 and 0.23. A cut that is none costs one search, a missed one may cost an identity.
 LOWEST_CHANGE = 0.06
 LOWEST_COLOUR_CHANGE = 0.15
 
 
-@compiled(types.int64[::1](GRID), nogil=True)
+def _grid(types):
+    return types.Array(types.uint8, 3, "C", readonly=True)
+
+
+@compiled(lambda types: types.int64[::1](_grid(types)), nogil=True)
 def _histogram(pixels):
     """How often each of the LEVELS ** 3 colours occurs."""
     counts = np.zeros(LEVELS**3, np.int64)
@@ -27,7 +29,7 @@ def _histogram(pixels):
     return counts
 
 
-@compiled(types.float64(GRID, GRID), nogil=True)
+@compiled(lambda types: types.float64(_grid(types), _grid(types)), nogil=True)
 def _change(pixels, before):
     """Mean difference, as a share of the range."""
     total = 0

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 from PIL import Image
 
 from vacli.compiled import compiled
-
-LUMA = types.Array(types.uint8, 2, "C", readonly=True)
 
 
 def sharpness(crop: np.ndarray) -> float:
@@ -21,7 +18,7 @@ def sharpness(crop: np.ndarray) -> float:
     return _laplacian_variance(np.asarray(Image.fromarray(crop).convert("L")))
 
 
-@compiled(types.float64(LUMA), nogil=True)
+@compiled(lambda types: types.float64(types.Array(types.uint8, 2, "C", readonly=True)), nogil=True)
 def _laplacian_variance(luma):
     height, width = luma.shape
     total = squares = 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
 
 from vacli.compiled import compiled
 
@@ -16,7 +15,6 @@ F32, I32 = np.float32, np.int32
 HALF, ONE = F32(0.5), F32(1.0)
 # Unsigned, for indices that need no test for being negative.
 NONE_ON, ONE_ON, TWO_ON, THREE_ON = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
-PICTURE = types.Array(types.uint8, 3, "C", readonly=True)
 
 
 class Grid(NamedTuple):
@@ -27,6 +25,14 @@ class Grid(NamedTuple):
     step: float
     rows: int
     columns: int
+
+
+def _picture(types):
+    return types.Array(types.uint8, 3, "C", readonly=True)
+
+
+def _warping(types):
+    return types.void(_picture(types), types.float32[:, ::1], types.uint8[:, :, ::1])
 
 
 @compiled(nogil=True, fastmath=True)
@@ -46,11 +52,12 @@ def _taps(start, step, size, first, weights):
             weights[i, k] = weights[i, k] / total if inside else F32(0)
 
 
-@compiled(
-    types.void(PICTURE, *(types.float32,) * 3, types.float32[::1], types.int64, types.float32[:, :, ::1]),
-    nogil=True,
-    fastmath=True,
-)
+def _resampling(types):
+    numbers = (types.float32, types.float32, types.float32, types.float32[::1], types.int64)
+    return types.void(_picture(types), *numbers, types.float32[:, :, ::1])
+
+
+@compiled(_resampling, nogil=True, fastmath=True)
 def _resample(rgb, left, top, step, mean, at_red, out):
     height, width = rgb.shape[:2]
     pixels = rgb.reshape(-1)
@@ -102,7 +109,7 @@ def resampled(rgb: np.ndarray, grid: Grid, mean: np.ndarray, blue_first: bool = 
     return out
 
 
-@compiled(types.void(PICTURE, types.float32[:, ::1], types.uint8[:, :, ::1]), nogil=True, fastmath=True)
+@compiled(_warping, nogil=True, fastmath=True)
 def similar(rgb, matrix, out):
     """out (S, S, 3) uint8 at (x, y) from `rgb` (H, W, 3) at matrix (2, 3) @ (x, y, 1), bilinear and
     without a filter; black outside."""
@@ -138,7 +145,7 @@ FRACTION_BITS, WEIGHT_BITS = 20, I32(11)
 FRACTION_ONE, WEIGHT_ONE, WEIGHT_HALF = np.int64(1 << 20), I32(1 << 11), I32(1 << 10)
 
 
-@compiled(types.void(PICTURE, types.float32[:, ::1], types.uint8[:, :, ::1]), nogil=True)
+@compiled(_warping, nogil=True)
 def similar_inside(rgb, matrix, out):
     """`similar` for samples that all lie `inside` the picture: in whole numbers and without a test, three
     times faster, the same to one grey level."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import types
 
 from vacli.compiled import compiled
 from vacli.faces.detect import CENTRE_VARIANCE, SIZE_VARIANCE
@@ -15,16 +14,16 @@ SCORE, BOX, POINTS = 0, slice(1, 5), slice(5, 15)  # columns of a face
 WIDTH = 15
 
 F32 = np.float32
-TABLE = types.Array(types.float32, 2, "C", readonly=True)
 
 
+# Written out, without NumPy's functions of whole arrays: those take numba ten seconds to compile.
 @compiled(nogil=True)
 def _decode(offsets, points, anchor, row):
     """Box and landmarks of one anchor into `row`, as `detect.boxes_from_offsets` has them."""
     for axis in range(2):
         side = anchor[2 + axis]
         centre = anchor[axis] + offsets[axis] * F32(CENTRE_VARIANCE) * side
-        half = side * np.exp(offsets[2 + axis] * F32(SIZE_VARIANCE)) / F32(2)
+        half = side * math.exp(offsets[2 + axis] * F32(SIZE_VARIANCE)) / F32(2)
         row[1 + axis], row[3 + axis] = centre - half, centre + half
         for point in range(5):
             row[5 + 2 * point + axis] = anchor[axis] + points[2 * point + axis] * F32(CENTRE_VARIANCE) * side
@@ -40,28 +39,49 @@ def _overlap(one, other):
     return shared / max(both - shared, F32(1e-30))
 
 
-@compiled(types.float32[:, ::1](TABLE, TABLE, TABLE, TABLE, types.float32), nogil=True)
-def _voted(offsets, logits, points, anchors, least_margin):
-    likely = np.flatnonzero(logits[:, 1] - logits[:, 0] > least_margin)
-    decoded = np.empty((len(likely), WIDTH), F32)
-    for row, anchor in zip(decoded, likely):  # noqa: B905 - numba's zip takes no more
-        _decode(offsets[anchor], points[anchor], anchors[anchor], row)
-        row[SCORE] = F32(1) / (F32(1) + np.exp(logits[anchor, 0] - logits[anchor, 1]))
-    faces, kept = np.empty_like(decoded), 0
-    left = np.ones(len(decoded), np.bool_)
-    while left.any():
-        best = np.argmax(np.where(left, decoded[:, SCORE], F32(-1)))
-        faces[kept] = 0
-        weight = F32(0)
-        for row in range(len(decoded)):
-            if row == best or _overlap(decoded[best], decoded[row]) > VOTER_OVERLAP:
-                left[row] = False
-                faces[kept] += decoded[row, SCORE] * decoded[row]
-                weight += decoded[row, SCORE]
-        faces[kept] /= weight
-        faces[kept, SCORE] = decoded[best, SCORE]
+@compiled(nogil=True)
+def _mean(decoded, left, count, best, face):
+    """Into `face` the mean of the `count` rows that overlap the best one; they are not `left` any more."""
+    weight = F32(0)
+    for column in range(WIDTH):
+        face[column] = F32(0)
+    for row in range(count):
+        if row == best or _overlap(decoded[best], decoded[row]) > VOTER_OVERLAP:
+            left[row] = False
+            for column in range(WIDTH):
+                face[column] += decoded[row, SCORE] * decoded[row, column]
+            weight += decoded[row, SCORE]
+    for column in range(WIDTH):
+        face[column] /= weight
+    face[SCORE] = decoded[best, SCORE]
+
+
+def _voting(types):
+    table = types.Array(types.float32, 2, "C", readonly=True)
+    made = types.float32[:, ::1]
+    return types.int64(table, table, table, table, types.float32, made, made, types.boolean[::1])
+
+
+@compiled(_voting, nogil=True)
+def _voted(offsets, logits, points, anchors, least_margin, decoded, faces, left):
+    """How many `faces` were found; `decoded` and `left` are room for as many rows as there are anchors."""
+    count = 0
+    for anchor in range(len(logits)):
+        if logits[anchor, 1] - logits[anchor, 0] > least_margin:
+            _decode(offsets[anchor], points[anchor], anchors[anchor], decoded[count])
+            decoded[count, SCORE] = F32(1) / (F32(1) + math.exp(logits[anchor, 0] - logits[anchor, 1]))
+            left[count] = True
+            count += 1
+    kept = 0
+    while True:
+        best = -1
+        for row in range(count):
+            if left[row] and (best < 0 or decoded[row, SCORE] > decoded[best, SCORE]):
+                best = row
+        if best < 0:
+            return kept
+        _mean(decoded, left, count, best, faces[kept])
         kept += 1
-    return faces[:kept].copy()
 
 
 def voted(
@@ -73,4 +93,6 @@ def voted(
     Box and landmarks are the means over all anchors that overlap the best one, weighted by their scores.
     """
     least_margin = math.log(least_score / (1 - least_score))
-    return _voted(*outputs, anchors, F32(least_margin))
+    decoded, faces = np.empty((2, len(anchors), WIDTH), F32)
+    found = _voted(*outputs, anchors, F32(least_margin), decoded, faces, np.zeros(len(anchors), bool))
+    return faces[:found].copy()

@@ -8,8 +8,6 @@ or it is read with `weights_only`.
 from __future__ import annotations
 
 import hashlib
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,6 +180,8 @@ def _fetch_from_hub(name: str, record: Weights, repo: str) -> Path:
 
 
 def _from_url(name: str, record: Weights, progress: Progress) -> Path:
+    from urllib.request import urlopen
+
     from torch import hub
 
     path = Path(hub.get_dir()) / "checkpoints" / record.file
@@ -192,9 +192,9 @@ def _from_url(name: str, record: Weights, progress: Progress) -> Path:
     part = path.with_name(path.name + ".part")
     progress.say(f"fetching {record.file} for {name} (licence {record.licence or 'unstated'})")
     try:
-        with urllib.request.urlopen(record.source, timeout=30) as answer:
+        with urlopen(record.source, timeout=30) as answer:
             _save(answer, part, progress, record.file)
-    except (urllib.error.URLError, OSError) as error:
+    except OSError as error:
         part.unlink(missing_ok=True)
         raise _unreachable(name, record.source, record, error) from None
     _verify(part, record.sha256, name=path)

@@ -56,7 +56,7 @@ class ArrayNet:
         self._taps: dict[str, np.ndarray] = {}
         self.causal = model.tcn is None or model.tcn.kind == "none" or model.tcn.causal
         try:
-            self({s.name: np.zeros((1, 2, s.dim), np.float32) for s in model.streams}, np.ones((1, 2), bool))
+            self({s.name: np.zeros((1, 0, s.dim), np.float32) for s in model.streams}, np.ones((1, 0), bool))
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is missing") from None
         if odd := sorted(self._tensors.keys() - self._tensors.used):
@@ -168,6 +168,8 @@ def _normalised(x: np.ndarray) -> np.ndarray:
 def _scanned(x: np.ndarray, dt: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     """The selective scan from an empty state: x, dt (B, T, E), a (E, N), b, c (B, T, N) -> (B, T, E)."""
     batch, length, channels = x.shape
+    if not length:
+        return x
     states = a.shape[1]
     y, h0, last = np.empty_like(x), *np.zeros((2, batch, states, channels), np.float32)
     marks = np.empty((batch, 1, states, channels), np.float32)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
+import numba  # noqa: F401 - where it cannot be imported, `scan` takes another backend
 import numpy as np
 import torch
 from torch import Tensor

@@ -134,10 +134,13 @@ class Crowd:
             self._areas[face.track] = self._areas.get(face.track, 0.0) + (right - left) * (bottom - top)
             self._centres.setdefault(face.track, []).append((left + right) / 2)
 
-    def stay_with_the_only_one(self) -> tuple[int, FaceReader] | None:
-        """The one person who was seen so far, if it is one: whom `wanted` means from now on. What was seen is
-        sent to be described."""
+    def describe_so_far(self) -> None:
+        """Have what was seen described, without waiting for a full batch."""
         self._describer.send()
+
+    def stay_with_the_only_one(self) -> tuple[int, FaceReader] | None:
+        """The one person who was seen so far, if it is one: whom `wanted` means from now on."""
+        self.describe_so_far()
         if len(self._readers) == 1:
             (self.staying_with,) = self._readers
             return self.staying_with, self._readers[self.staying_with]

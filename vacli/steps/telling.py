@@ -20,7 +20,7 @@ from vacli.unfolding import Unfolding
 
 Write = Callable[[FrameTable], None]
 OPENING_S = 1.0  # with a face: whoever is alone in it is the one to tell of
-LOOK_EVERY = 8  # frames
+FIRST_BATCH = 4  # frames of it whose faces are described together: the first row waits for the last ones
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Live:
         """As `observe.Watcher` has it."""
         if not self._decided:
             self._decide(crowd, frame)
-        if self._person and heard and frame.index % LOOK_EVERY == 0:
+        if self._person and heard:
             self._tell(_Glimpse(*self._person, heard), frame.index + 1)
 
     def _decide(self, crowd: Crowd, frame: FaceFrame) -> None:
@@ -158,6 +158,8 @@ class Live:
             self._since_s = frame.time_s
         if self._since_s is not None and frame.time_s - self._since_s >= OPENING_S:
             self._decided, self._person = True, crowd.stay_with_the_only_one()
+        elif frame.index % FIRST_BATCH == 0:
+            crowd.describe_so_far()
 
     def _tell(self, seen: _Glimpse, frames: int) -> None:
         if self.telling is None:
