@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from synth.faces import write_video
 
+from vacli.errors import InputError
 from vacli.faces.follow import Face, FaceFrame
 from vacli.media.audio import Sound
+from vacli.progress import Quiet
+from vacli.steps import observe
 from vacli.steps.described import Describer, FaceReader
 from vacli.steps.observe import Crowd, Heard, Senses
 
@@ -133,3 +138,22 @@ def test_a_face_that_was_never_described_has_no_description(mean):
     reader = FaceReader(Describer({"mean": mean}), 3)
     reader.add(1, None, face(0, 0, 0.0))
     assert np.isnan(reader.features()["mean"]).all()
+
+
+def test_sound_that_fails_is_told_at_once(tmp_path, monkeypatch):
+    def fail(path):
+        raise InputError("no sound to be had")
+
+    class Count:
+        frames = 0
+
+        def see(self, crowd, frame, heard):
+            self.frames += 1
+            time.sleep(0.01)  # the sound's thread has its turn
+
+    monkeypatch.setattr(observe, "read_sound", fail)
+    path = write_video(tmp_path / "a.mp4", [np.zeros((64, 64, 3), np.uint8)] * 100)
+    look = observe.Look(Senses({}, {}), "largest", "auto")
+    with pytest.raises(InputError, match="no sound to be had"):
+        observe.observe_video(path, look, Quiet(), watcher := Count())
+    assert watcher.frames < 50

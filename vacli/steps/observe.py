@@ -178,8 +178,9 @@ def observe_video(
             every = _every(video.times_s) if look.sparse else 1
             for frame in follow(video, FaceSettings(crop_every=every)):
                 crowd.add(frame)
+                heard = listening.heard
                 if watcher:
-                    watcher.see(crowd, frame, listening.heard)
+                    watcher.see(crowd, frame, heard)
                 advance(1)
         times_s, broken = video.times_s, video.broken
         heard = listening.done()
@@ -198,16 +199,21 @@ def observe_video(
 
 
 class _Listening:
-    """A recording's sound, described in a thread of `pool`; `heard` is there when the sound is read."""
+    """A recording's sound, described in a thread of `pool`."""
 
     def __init__(self, pool: ThreadPoolExecutor, path: Path, senses: Senses, times_s: np.ndarray) -> None:
-        self.heard: Heard | None = None
+        self._heard: Heard | None = None
         self._running = pool.submit(self._listen, path, senses, times_s)
 
     def _listen(self, path: Path, senses: Senses, times_s: np.ndarray) -> Heard:
         sound = read_sound(path)
-        self.heard = Heard(senses, sound, times_s)
-        return self.heard.listen_in_parts()
+        self._heard = Heard(senses, sound, times_s)
+        return self._heard.listen_in_parts()
+
+    @property
+    def heard(self) -> Heard | None:
+        """What is known of it, once it is read; raises what it failed with."""
+        return self._running.result() if self._running.done() else self._heard
 
     def done(self) -> Heard:
         """All of it."""
