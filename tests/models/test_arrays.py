@@ -66,3 +66,6 @@ def test_what_is_missing_or_of_another_width_is_named():
         ArrayNet(COMPACT, tensors | {"tcn.odd": np.zeros(1, np.float32)})
     with pytest.raises(ValueError, match=r"shape|mismatch|broadcast|reshape"):
         ArrayNet(COMPACT, tensors | {"head.layers.0.weight": np.zeros((2, 95), np.float32)})
+    rates = "temporal.layers.0.A_log"
+    with pytest.raises(ValueError, match="A_log is"):
+        ArrayNet(COMPACT, tensors | {rates: tensors[rates][:-1]})

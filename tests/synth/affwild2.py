@@ -36,7 +36,7 @@ def model_streams() -> tuple[Stream, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """noise: of each feature column, the planted signal having variance 1. noisy: a stream without signal.
+    """noise: of each feature column, the planted signal having variance 1.
 
     mood: share of a signal's variance that lasts for the whole video. redundant: both streams show both
     signals, so that either will do.
@@ -47,7 +47,6 @@ class World:
     seed: int = 0
     lag_frames: int = 10
     noise: float = 0.5
-    noisy: str = ""
     mood: float = 0.0
     redundant: bool = False
 
@@ -111,8 +110,6 @@ def _trial(name: str, split: str, world: World, mixing: np.ndarray, rng: np.rand
         if world.redundant:
             both = np.random.default_rng([world.seed, row]).normal(size=(2, dim)) / np.sqrt(2)
             planted = np.column_stack([shown, heard])[lag:] @ both
-        if world.noisy == stream:
-            planted = 0.0
         features[stream] = (planted + world.noise * rng.normal(size=(count, dim)) + 3.0).astype(np.float32)
     gap = int(rng.integers(0, count - 20))
     features["visual"][gap : gap + 12] = np.nan

@@ -168,9 +168,11 @@ def _normalised(x: np.ndarray) -> np.ndarray:
 def _scanned(x: np.ndarray, dt: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     """The selective scan from an empty state: x, dt (B, T, E), a (E, N), b, c (B, T, N) -> (B, T, E)."""
     batch, length, channels = x.shape
+    states = b.shape[-1]
+    if a.shape != (channels, states):  # the compiled loops would read beyond it
+        raise ValueError(f"A_log is {a.shape}, not {(channels, states)}")
     if not length:
         return x
-    states = a.shape[1]
     y, h0, last = np.empty_like(x), *np.zeros((2, batch, states, channels), np.float32)
     marks = np.empty((batch, 1, states, channels), np.float32)
     block, jobs = split(batch, channels, states)
