@@ -170,6 +170,19 @@ def test_threads_stage_at_once(store):
     assert not (store.path.parent / ".s.zarr.work").exists()
 
 
+def test_threads_that_write_the_same_part(store):
+    """Which of them comes last is open; what is there is whole, and nobody fails."""
+
+    def write(value: int) -> None:
+        store.put_feature("clip", SPEC, np.full((4, 3), value, np.float32), np.zeros(4, np.uint8))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(64)))
+    values, _ = store.video("clip").feature("mfcc39")
+    assert len(np.unique(values)) == 1
+    assert not (store.path.parent / ".s.zarr.work").exists()
+
+
 def test_xarray_reads_the_store(store):
     store.put_feature("clip", SPEC, np.ones((4, 3), np.float32), np.zeros(4, np.uint8))
     with store.stage("clip", "face", {}) as part:

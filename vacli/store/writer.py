@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -19,7 +20,8 @@ from vacli.store.part import PartWriter, write_array
 from vacli.store.reader import VideoView
 
 JsonDict = Mapping[str, Any]
-TRIES = 100  # at making a folder that others remove
+TRIES = 100  # at what others may do or undo at the same moment
+TAKEN = {errno.EEXIST, errno.ENOTEMPTY}  # a folder of that name has come meanwhile
 
 
 class Store:
@@ -151,14 +153,23 @@ class Store:
                 os.replace(stage / "zarr.json", path / "zarr.json")
 
     def _place(self, stage: Path, target: Path) -> None:
-        """Give a whole part its final name; what had that name before goes only then."""
-        if target.exists():
-            old = self._work / f"{self._owner()}--{uuid.uuid4().hex}"
-            target.rename(old)
-            stage.rename(target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            stage.rename(target)
+        """Give a whole part its final name; what had that name before goes only then.
+
+        Whoever places the same part at the same time may be a moment earlier, so it may take a few tries.
+        """
+        for _ in range(TRIES):
+            if target.exists():
+                old = self._work / f"{self._owner()}--{uuid.uuid4().hex}"
+                with suppress(FileNotFoundError):
+                    target.rename(old)
+                shutil.rmtree(old, ignore_errors=True)
+            try:
+                stage.rename(target)
+                return
+            except OSError as error:
+                if error.errno not in TAKEN:
+                    raise
+        raise StoreError(f"{target} is being written by others", hint="run it again when they have finished")
 
     @contextmanager
     def _staging(self, title: str) -> Iterator[Path]:
