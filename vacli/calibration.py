@@ -3,6 +3,9 @@
 Several models that learned the same from different people agree too much: they share their mistakes. So
 the error is measured on videos that none of them has seen, apart for what a frame has (face and voice, one of
 them, nothing), and its variance is described as floor^2 + (gain x spread)^2.
+
+The mean of several models that know little also varies too little, which concordance counts as error. Where a
+recording shows no face at all, it is stretched to vary as the labels did.
 """
 
 from __future__ import annotations
@@ -14,14 +17,39 @@ import numpy as np
 
 FEWEST_FRAMES = 200  # with fewer a state is not described
 NOTHING = "none"
+ALONE = "audio alone"  # sound in a recording that never shows a face
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """(valence, arousal) each: a value becomes centre + factor x (value - centre)."""
+
+    centre: tuple[float, float]
+    factor: tuple[float, float]
+
+    @classmethod
+    def fit(cls, values: np.ndarray, truth: np.ndarray) -> Stretch:
+        """Values (T, 2) stretched to vary as the labels (T, 2) do; they are never drawn together."""
+        known = np.isfinite(truth).all(axis=1)
+        values, truth = values[known].astype(np.float64), truth[known].astype(np.float64)
+        factor = truth.std(axis=0) / np.maximum(values.std(axis=0), 1e-6)
+        return cls(tuple(values.mean(axis=0).tolist()), tuple(np.maximum(factor, 1.0).tolist()))
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """(T, 2), in [-1, 1]."""
+        return (self.centre + np.multiply(self.factor, values - self.centre)).clip(-1.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Error:
-    """floor and gain, (valence, arousal) each: the error's variance is floor^2 + (gain x spread)^2."""
+    """floor and gain, (valence, arousal) each: the error's variance is floor^2 + (gain x spread)^2.
+
+    stretch: what is done to the values first, if anything.
+    """
 
     floor: tuple[float, float]
     gain: tuple[float, float]
+    stretch: Stretch | None = None
 
     def sd(self, spread: np.ndarray) -> np.ndarray:
         """(T, 2) standard deviation of the error where the models spread by (T, 2)."""
@@ -35,19 +63,37 @@ class Calibration:
     states: Mapping[str, Error]
 
     @classmethod
-    def fit(cls, error: np.ndarray, spread: np.ndarray, states: np.ndarray) -> Calibration:
+    def fit(
+        cls, values: np.ndarray, truth: np.ndarray, spread: np.ndarray, states: np.ndarray
+    ) -> Calibration:
         """Least squares with floors and gains that are not negative.
 
-        error, spread: (T, 2), on videos that no model has seen; frames without a label (NaN) do not
-        count. states: (T,) of `states_of`.
+        values, truth, spread: (T, 2), on videos that no model has seen; frames without a label (NaN) do not
+        count. states: (T,) of `states_of`, or ALONE, whose values are stretched.
         """
+        error = values - truth
         labelled = np.isfinite(error).all(axis=1)
         fitted = {}
         for state in np.unique(states[labelled]):
             here = labelled & (states == state)
-            if here.sum() >= FEWEST_FRAMES:
-                fitted[str(state)] = _fitted(error[here], spread[here])
+            if here.sum() < FEWEST_FRAMES:
+                continue
+            stretch = Stretch.fit(values[here], truth[here]) if state == ALONE else None
+            left = stretch.of(values[here]) - truth[here] if stretch else error[here]
+            fitted[str(state)] = _fitted(left, spread[here], stretch)
         return cls(fitted)
+
+    def alone(self, states: np.ndarray) -> np.ndarray:
+        """The states of a recording that never shows a face, where that was measured for itself."""
+        return np.where(states == "audio", ALONE, states) if ALONE in self.states else states
+
+    def stretched(self, values: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """(T, 2) values, those of states that are stretched in their place."""
+        made = values.copy()
+        for state, error in self.states.items():
+            if error.stretch and (here := states == state).any():
+                made[here] = error.stretch.of(values[here])
+        return made
 
     def sd(self, spread: np.ndarray, states: np.ndarray) -> np.ndarray:
         """(T, 2) float32 standard deviations; a state that was not measured gets the widest one's floor."""
@@ -60,14 +106,14 @@ class Calibration:
             made[here] = self.states.get(str(state), widest).sd(spread[here])
         return made
 
-    def to_dict(self) -> dict[str, dict[str, tuple[float, float]]]:
+    def to_dict(self) -> dict[str, dict]:
         """As JSON keeps it."""
         return {state: asdict(error) for state, error in self.states.items()}
 
     @classmethod
-    def from_dict(cls, given: Mapping[str, Mapping[str, tuple[float, float]]]) -> Calibration:
+    def from_dict(cls, given: Mapping[str, Mapping]) -> Calibration:
         """The inverse of `to_dict`; KeyError or TypeError where it is no such thing."""
-        return cls({s: Error(tuple(e["floor"]), tuple(e["gain"])) for s, e in given.items()})
+        return cls({state: _error(kept) for state, kept in given.items()})
 
 
 def states_of(present: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -89,7 +135,13 @@ def _pair(error: Error) -> tuple[tuple[float, float], tuple[float, float]]:
     return error.floor, error.gain
 
 
-def _fitted(error: np.ndarray, spread: np.ndarray) -> Error:
+def _error(kept: Mapping) -> Error:
+    stretch = kept.get("stretch")
+    made = Stretch(tuple(stretch["centre"]), tuple(stretch["factor"])) if stretch else None
+    return Error(tuple(kept["floor"]), tuple(kept["gain"]), made)
+
+
+def _fitted(error: np.ndarray, spread: np.ndarray, stretch: Stretch | None) -> Error:
     from scipy.optimize import nnls
 
     solved = []
@@ -98,4 +150,4 @@ def _fitted(error: np.ndarray, spread: np.ndarray) -> Error:
         design = np.stack([np.ones(len(squares)), squares], axis=1)
         solved.append(np.sqrt(nnls(design, np.square(error[:, dimension], dtype=np.float64))[0]))
     floor, gain = np.stack(solved, axis=1)
-    return Error(tuple(map(float, floor)), tuple(map(float, gain)))
+    return Error(tuple(map(float, floor)), tuple(map(float, gain)), stretch)

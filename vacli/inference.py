@@ -63,13 +63,17 @@ class Member:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run:
-    """A trained run: one model, or one a fold. `features` tells, by name, how its inputs were made."""
+    """A trained run: one model, or one a fold. `features` tells, by name, how its inputs were made.
+
+    faceless: it is to tell of a recording that never shows a face, of which the calibration may know more.
+    """
 
     path: Path
     recipe: Recipe
     members: tuple[Member, ...]
     features: Mapping[str, Any]
     calibration: Calibration | None = None
+    faceless: bool = False
 
 
 def load_run(path: Path, device: str = "cpu") -> Run:
@@ -117,13 +121,15 @@ def trajectory(run: Run, rows: Rows, times_s: np.ndarray, values: np.ndarray, fi
     spread = values.std(axis=0, ddof=1) if len(values) > 1 else None
     here = slice(first, first + values.shape[1])
     states = states_of({name: _present(rows, name, here) for name in rows.dims})
-    sd = spread
+    mean, sd = values.mean(axis=0), spread
     if run.calibration is not None:
-        sd = run.calibration.sd(np.zeros(values.shape[1:]) if spread is None else spread, states)
+        states = run.calibration.alone(states) if run.faceless else states
+        mean = run.calibration.stretched(mean, states)
+        sd = run.calibration.sd(np.zeros_like(mean) if spread is None else spread, states)
     return Trajectory(
         video=rows.video,
         times_s=times_s[here],
-        values=values.mean(axis=0),
+        values=mean,
         sd=sd,
         spread=spread,
         states=states,

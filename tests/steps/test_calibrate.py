@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from synth import affwild2, recipes
 
+from vacli.calibration import ALONE, NOTHING
 from vacli.circumplex import EMOTION_VA
 from vacli.errors import LabelError, RunError
 from vacli.features.compact_rows import DIM, columns
@@ -68,6 +71,47 @@ def test_a_runs_sd_becomes_that_of_its_errors(model, store, tmp_path):
     assert not np.array_equal(after.sd, before.sd)
     read = predict_stills(load_run(model), faces.video("faces").feature("compact")[0], "f", np.arange(400.0))
     assert read.sd.mean() == pytest.approx(0.1, abs=0.02)
+    (model / CALIBRATION).unlink()
+
+
+def without_faces(store: Store, path, features: tuple[str, ...]) -> Store:
+    """The same videos in which nobody is ever seen."""
+    shutil.copytree(store.path, path)
+    blind = Store.open(path)
+    for view in blind.videos():
+        for name in features:
+            rows = np.full_like(view.feature(name)[0], np.nan)
+            blind.put_feature(view.id, view.part_attrs(f"feature/{name}"), rows, np.ones(len(rows), np.uint8))
+    return blind
+
+
+def test_recordings_that_never_show_a_face_are_measured_for_themselves(model, store, tmp_path):
+    visual = next(s for s in load_run(model).recipe.model.streams if s.name == VISUAL)
+    blind = without_faces(store, tmp_path / "blind.zarr", visual.features)
+    (alone,) = run(CalibrateSettings(model, (blind.path,), "cpu"))
+    assert alone.name == ALONE
+    calibrated = load_run(model)
+    views = [v for v in blind.videos() if v.part_attrs("label")["split"] == "validation"]
+    rows = open_sequences(views, calibrated.recipe.model)
+
+    def told(faceless: bool) -> tuple[np.ndarray, np.ndarray]:
+        asked = replace(calibrated, faceless=faceless)
+        made = [predict_sequence(asked, r, v.times_s) for r, v in zip(rows, views, strict=True)]
+        heard = np.concatenate([m.states for m in made]) != NOTHING
+        return np.concatenate([m.values for m in made])[heard], heard
+
+    truth = np.concatenate(
+        [np.stack([v.read("label/valence"), v.read("label/arousal")], axis=1) for v in views]
+    )
+    (before, _), (after, heard) = told(False), told(True)
+    assert (after.std(axis=0) >= before.std(axis=0)).all()
+    known = np.isfinite(truth[heard]).all(axis=1)
+    error = (after - truth[heard])[known]
+    assert alone.frames == len(error)
+    assert alone.rmse == pytest.approx(np.sqrt(np.square(error).mean(axis=0)), abs=1e-5)
+    factor = calibrated.calibration.states[ALONE].stretch.factor
+    run(CalibrateSettings(model, (blind.path,), "cpu"))
+    assert load_run(model).calibration.states[ALONE].stretch.factor == factor  # it is not stretched twice
     (model / CALIBRATION).unlink()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from safetensors.torch import save_file
 from synth.faces import scene, somebody_else, write_video
 
 from vacli import presets
+from vacli.calibration import ALONE
 from vacli.errors import RunError
 from vacli.features.compact import CompactFace
 from vacli.features.weights import short_hash
-from vacli.inference import Run, Trajectory
+from vacli.inference import BUNDLED, Run, Trajectory, load_run
+from vacli.media.conditions import background, write_wav
 from vacli.output.frame_table import FrameTable
 from vacli.progress import Quiet
 from vacli.recipe_io import set_values
@@ -22,7 +25,7 @@ from vacli.spec import AUDIO, VISUAL
 from vacli.steps import observe
 from vacli.steps.described import FaceRows
 from vacli.steps.predict import PredictSettings, run, senses
-from vacli.steps.telling import table
+from vacli.steps.telling import Loaded, Telling, table
 
 
 @pytest.fixture
@@ -123,3 +126,27 @@ def test_with_several_people_in_the_opening_the_whole_is_seen_first(tmp_path):
     both = [np.hstack([left[:, :160], right[:, 160:]])] * 60
     (only,) = tables(write_video(tmp_path / "both.mp4", both), live=True)
     assert only.columns["face_x"].min() > 160
+
+
+def test_a_sound_file_is_told_as_a_recording_that_never_shows_a_face(tmp_path):
+    pytest.importorskip("opensmile")
+    path = tmp_path / "hum.wav"
+    write_wav(path, background(2.0, np.random.default_rng(5)))
+    (made,) = tables(path)
+    bundled = load_run(BUNDLED)
+    stretch = bundled.calibration.states[ALONE].stretch
+    plain = replace(bundled.calibration, states={"audio": bundled.calibration.states["audio"]})
+    sound = observe.observe_sound(path, senses(bundled, PredictSettings(inputs=()), Quiet()))
+    loaded = Loaded(replace(bundled, calibration=plain), observe.Senses({}, sound.features))
+    before = Telling("hum", loaded, sound.times_s).rest(sound)
+    values = np.stack([before.columns[d] for d in ("valence", "arousal")], axis=1)
+    told = np.stack([made.columns[d] for d in ("valence", "arousal")], axis=1)
+    np.testing.assert_allclose(told, stretch.of(values), atol=1e-5)
+    assert np.abs(told - values).max() > 1e-3
+    assert set(made.columns["modality"].tolist()) == {"a"}
+
+
+def test_where_a_face_is_seen_once_nothing_is_told_apart():
+    loaded = Loaded(load_run(BUNDLED), observe.Senses({}, {}))
+    assert loaded.fit_for(np.array([False, False])).model.faceless
+    assert not loaded.fit_for(np.array([True, False])).model.faceless

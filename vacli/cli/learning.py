@@ -228,7 +228,8 @@ def calibrate(run: Path, stores: tuple[Path, ...]) -> None:
 
     STORES hold features and labels of people that no model of RUN was trained on, stills among them
     as `va corpus ferplus` brings them. The figures go to RUN/calibration.json, which `va predict` then
-    uses; a table of what was measured is printed.
+    uses; a table of what was measured is printed. Values for recordings that never show a face, state
+    "audio alone", are stretched to vary as their labels do.
 
     \b
     Example:

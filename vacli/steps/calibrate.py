@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from vacli.calibration import FEWEST_FRAMES, Calibration
+from vacli.calibration import ALONE, FEWEST_FRAMES, Calibration
 from vacli.errors import LabelError
 from vacli.features.running import pick_device
 from vacli.inference import CALIBRATION, Run, Trajectory, load_run, predict_sequence, predict_stills
 from vacli.metrics import Moments
 from vacli.progress import Progress, Quiet
 from vacli.sequences.join import open_sequences
+from vacli.spec import AUDIO, VISUAL
 from vacli.store import Store, VideoView
 from vacli.training.checkpoint import write_text
 
@@ -45,7 +46,7 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
 
     Videos that their labels call training or test data do not count.
     """
-    model = load_run(settings.run, pick_device(settings.device))
+    model = replace(load_run(settings.run, pick_device(settings.device)), calibration=None)
     views = [v for path in settings.stores for v in Store.open(path).videos() if v.has("label/valence")]
     views = [v for v in views if v.part_attrs("label").get("split") in ("", "validation")]
     if not views:
@@ -59,13 +60,13 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     values, truth = np.concatenate([t.values for t in made]), np.concatenate([_labels(v) for v in views])
     states = np.concatenate([t.states for t in made])
     spread = np.concatenate([np.zeros_like(t.values) if t.spread is None else t.spread for t in made])
-    calibration = Calibration.fit(values - truth, spread, states)
+    calibration = Calibration.fit(values, truth, spread, states)
     if not calibration.states:
         raise LabelError(
             f"no state of the frames has {FEWEST_FRAMES} labelled ones to measure on", hint="give more videos"
         )
     write_text(settings.run / CALIBRATION, json.dumps(calibration.to_dict(), indent=2) + "\n")
-    sd = calibration.sd(spread, states)
+    values, sd = calibration.stretched(values, states), calibration.sd(spread, states)
     return [_state(name, states == name, values, truth, sd) for name in sorted(calibration.states)]
 
 
@@ -73,7 +74,9 @@ def _predicted(model: Run, view: VideoView) -> Trajectory:
     if view.attrs.get("stream", {}).get("kind") == "stills":
         return predict_stills(model, view.feature("compact")[0], view.id, view.times_s)
     (rows,) = open_sequences([view], model.recipe.model)
-    return predict_sequence(model, rows, view.times_s)
+    made = predict_sequence(model, rows, view.times_s)
+    faceless = VISUAL in rows.dims and not any(VISUAL in state for state in np.unique(made.states))
+    return replace(made, states=np.where(made.states == AUDIO, ALONE, made.states)) if faceless else made
 
 
 def _labels(view: VideoView) -> np.ndarray:

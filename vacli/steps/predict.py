@@ -94,7 +94,7 @@ class _Work:
             self._predict_still(observe.observe_still(item.path, look, Aligner()), name)
         else:
             seen = _observed(item, look, self.progress)
-            self.write(Telling(name, self.loaded, seen.times_s).rest(seen))
+            self.write(Telling(name, self.loaded.fit_for(seen.faces.found), seen.times_s).rest(seen))
         return DONE
 
     def _predict_video(self, path: Path, look: observe.Look) -> None:
@@ -103,7 +103,8 @@ class _Work:
             live = Live(str(path), self.loaded, self.write)
         for seen in observe.observe_video(path, look, self.progress, live):
             telling = live.telling if live else None
-            telling = telling or Telling(str(path), self.loaded, seen.times_s)
+            fitting = self.loaded.fit_for(seen.faces.found)
+            telling = telling or Telling(str(path), fitting, seen.times_s)
             self.write(telling.rest(seen))
 
     def _predict_still(self, seen: observe.Observation, name: str) -> None:

@@ -12,7 +12,7 @@ from vacli.inference import predict_sequence
 from vacli.progress import Progress
 from vacli.recipe import Model
 from vacli.sequences.join import open_sequences
-from vacli.spec import AUDIO
+from vacli.spec import AUDIO, VISUAL
 from vacli.steps.batch import DONE, Batch, run_each
 from vacli.steps.described import FaceRows
 from vacli.steps.observe import Observation
@@ -35,8 +35,8 @@ def _predict_store(store: Store, loaded: Loaded, write: Write, batch: Batch, pro
     sequences = dict(zip((v.id for v in views), open_sequences(views, model), strict=True))
 
     def work(view: VideoView) -> str:
-        sequence = sequences[view.id]
-        predicted = predict_sequence(loaded.model, sequence, view.times_s)
+        fitting = loaded.fit_for(_described(view, model, VISUAL)).model
+        predicted = predict_sequence(fitting, sequences[view.id], view.times_s)
         write(table(view.id, _remembered(view, model), predicted, used))
         return DONE
 
@@ -48,7 +48,12 @@ def _remembered(view: VideoView, model: Model) -> Observation:
     faces = FaceRows.nobody(len(view.times_s))
     if view.has("face"):
         faces = FaceRows(view.read("face/found"), view.read("face/score"), view.read("face/box"))
-    heard = [f for stream in model.streams if stream.name == AUDIO for f in stream.features]
-    missing = [view.read(f"flag/{feature}") & MISSING for feature in heard]
-    audio_ok = ~np.any(missing, axis=0) if missing else np.zeros(len(view.times_s), bool)
+    audio_ok = _described(view, model, AUDIO)
     return Observation(times_s=view.times_s, person=0, faces=faces, audio_ok=audio_ok, features={})
+
+
+def _described(view: VideoView, model: Model, name: str) -> np.ndarray:
+    """(N,) bool: which frames have all features of one of the model's streams; none where it has no such."""
+    features = [f for stream in model.streams if stream.name == name for f in stream.features]
+    missing = [view.read(f"flag/{feature}") & MISSING for feature in features]
+    return ~np.any(missing, axis=0) if missing else np.zeros(len(view.times_s), bool)

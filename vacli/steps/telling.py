@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -35,6 +35,10 @@ class Loaded:
         """The streams that the run is given."""
         there = {VISUAL: self.senses.visual, AUDIO: self.senses.audio}
         return frozenset(name for name, extractors in there.items() if extractors)
+
+    def fit_for(self, face_ok: np.ndarray) -> Loaded:
+        """For a recording whose frames, (N,) bool, show a face or not: one may show none at all."""
+        return self if face_ok.any() else replace(self, model=replace(self.model, faceless=True))
 
 
 class Seen(Protocol):
