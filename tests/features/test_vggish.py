@@ -11,6 +11,7 @@ from synth.sounds import RATE_HZ, noise, sound, voice
 from synth.vggish_weights import random_net, write_checkpoint, write_pca
 
 from vacli.errors import UsageError, WeightsError
+from vacli.features.execution import Running
 from vacli.features.flags import MISSING, PADDED
 from vacli.features.logmel import log_mel
 from vacli.features.registry import create
@@ -20,6 +21,7 @@ from vacli.features.vggish_net import VggishNet
 from vacli.features.vggish_shared import MARGIN, SharedFeatures, TapConv
 
 TIMES_S = np.arange(75) / 25
+EXACT = Running(dtype="float32")  # on a processor with bfloat16 units `auto` is that
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def checkpoint(tmp_path_factory, net):
 
 @pytest.fixture(scope="module")
 def vggish(checkpoint):
-    return Vggish(weights=checkpoint)
+    return Vggish(weights=checkpoint, running=EXACT)
 
 
 def windows_of(spectrum: torch.Tensor, starts: list[int]) -> torch.Tensor:
@@ -158,7 +160,8 @@ def test_options_give_torchvggish_s_ending_back(checkpoint, vggish, tmp_path):
     recording, times_s = sound(voice(2)), np.array([0.9, 1.1])
     plain = vggish.extract(recording, times_s)
     pca = write_pca(tmp_path / "pca.pth")
-    ended = Vggish(weights=checkpoint, ending=Ending(final_relu=True, pca=True, pca_weights=pca))
+    ending = Ending(final_relu=True, pca=True, pca_weights=pca)
+    ended = Vggish(weights=checkpoint, ending=ending, running=EXACT)
     rows = ended.extract(recording, times_s)
     tensors = torch.load(pca, weights_only=True)
     vectors, means = tensors["pca_eigen_vectors"].numpy(), tensors["pca_means"].numpy()

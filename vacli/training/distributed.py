@@ -59,6 +59,7 @@ def world(device: torch.device) -> Iterator[World]:
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield World(distributed.get_rank(), distributed.get_world_size(), device)
+        distributed.barrier()  # whoever is done first must not take the connection from under the others
     finally:
         distributed.destroy_process_group()
 
