@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,6 +183,21 @@ def test_threads_that_write_the_same_part(store):
     values, _ = store.video("clip").feature("mfcc39")
     assert len(np.unique(values)) == 1
     assert not (store.path.parent / ".s.zarr.work").exists()
+
+
+def test_what_cannot_be_placed_leaves_what_was_there(store, monkeypatch):
+    store.put_feature("clip", SPEC, np.ones((4, 3), np.float32), np.zeros(4, np.uint8))
+    rename = Path.rename
+
+    def full(self, target):
+        if self.name == "feature" and Path(target).parent.name == "feature":
+            raise OSError(errno.ENOSPC, "no space left")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="no space left"):
+        store.put_feature("clip", SPEC, np.zeros((4, 3), np.float32), np.zeros(4, np.uint8))
+    assert store.video("clip").feature("mfcc39")[0].all()
 
 
 def test_xarray_reads_the_store(store):

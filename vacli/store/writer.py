@@ -158,17 +158,19 @@ class Store:
         Whoever places the same part at the same time may be a moment earlier, so it may take a few tries.
         """
         for _ in range(TRIES):
-            if target.exists():
-                old = self._work / f"{self._owner()}--{uuid.uuid4().hex}"
-                with suppress(FileNotFoundError):
-                    target.rename(old)
-                shutil.rmtree(old, ignore_errors=True)
+            old = self._work / f"{self._owner()}--{uuid.uuid4().hex}"
+            with suppress(FileNotFoundError):
+                target.rename(old)
             try:
                 stage.rename(target)
                 return
             except OSError as error:
                 if error.errno not in TAKEN:
+                    with suppress(OSError):  # nothing came in its place
+                        old.rename(target)
                     raise
+            finally:
+                shutil.rmtree(old, ignore_errors=True)
         raise StoreError(f"{target} is being written by others", hint="run it again when they have finished")
 
     @contextmanager
