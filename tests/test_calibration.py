@@ -91,3 +91,11 @@ def test_values_that_vary_more_than_labels_are_not_drawn_together():
     stretch = Stretch.fit(truth, values)
     assert stretch.factor == (1, 1)
     np.testing.assert_allclose(stretch.of(values), values)
+
+
+def test_what_tells_nothing_is_not_stretched():
+    """One value for all frames, and values that go against the labels."""
+    _, truth = too_even()
+    even = np.column_stack([np.full(len(truth), 0.2), -truth[:, 1] / 5]).astype(np.float32)
+    even[::2, 0] += 1e-6
+    assert Stretch.fit(even, truth).factor == (1, 1)

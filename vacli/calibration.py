@@ -15,9 +15,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from vacli.spec import AUDIO
+
 FEWEST_FRAMES = 200  # with fewer a state is not described
 NOTHING = "none"
 ALONE = "audio alone"  # sound in a recording that never shows a face
+LEAST_SPREAD = 1e-3  # values that vary less are one value
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,15 @@ class Stretch:
 
     @classmethod
     def fit(cls, values: np.ndarray, truth: np.ndarray) -> Stretch:
-        """Values (T, 2) stretched to vary as the labels (T, 2) do; they are never drawn together."""
-        known = np.isfinite(truth).all(axis=1)
-        values, truth = values[known].astype(np.float64), truth[known].astype(np.float64)
-        factor = truth.std(axis=0) / np.maximum(values.std(axis=0), 1e-6)
-        return cls(tuple(values.mean(axis=0).tolist()), tuple(np.maximum(factor, 1.0).tolist()))
+        """Values (T, 2) stretched to vary as the labels (T, 2) do, which raises concordance.
+
+        They are never drawn together, and left as they are where they do not go with the labels at all.
+        """
+        values, truth = values.astype(np.float64), truth.astype(np.float64)
+        centre, spread = values.mean(axis=0), values.std(axis=0)
+        tells = (((values - centre) * truth).mean(axis=0) > 0) & (spread > LEAST_SPREAD)
+        factor = np.where(tells, np.maximum(truth.std(axis=0) / np.maximum(spread, LEAST_SPREAD), 1), 1)
+        return cls(tuple(centre.tolist()), tuple(factor.tolist()))
 
     def of(self, values: np.ndarray) -> np.ndarray:
         """(T, 2), in [-1, 1]."""
@@ -71,21 +78,20 @@ class Calibration:
         values, truth, spread: (T, 2), on videos that no model has seen; frames without a label (NaN) do not
         count. states: (T,) of `states_of`, or ALONE, whose values are stretched.
         """
-        error = values - truth
-        labelled = np.isfinite(error).all(axis=1)
+        labelled = np.isfinite(values - truth).all(axis=1)
         fitted = {}
         for state in np.unique(states[labelled]):
             here = labelled & (states == state)
             if here.sum() < FEWEST_FRAMES:
                 continue
             stretch = Stretch.fit(values[here], truth[here]) if state == ALONE else None
-            left = stretch.of(values[here]) - truth[here] if stretch else error[here]
-            fitted[str(state)] = _fitted(left, spread[here], stretch)
+            told = stretch.of(values[here]) if stretch else values[here]
+            fitted[str(state)] = _fitted(told - truth[here], spread[here], stretch)
         return cls(fitted)
 
     def alone(self, states: np.ndarray) -> np.ndarray:
         """The states of a recording that never shows a face, where that was measured for itself."""
-        return np.where(states == "audio", ALONE, states) if ALONE in self.states else states
+        return alone(states) if ALONE in self.states else states
 
     def stretched(self, values: np.ndarray, states: np.ndarray) -> np.ndarray:
         """(T, 2) values, those of states that are stretched in their place."""
@@ -124,6 +130,11 @@ def states_of(present: Mapping[str, np.ndarray]) -> np.ndarray:
         "+".join(n for n, p in zip(names, row, strict=True) if p) or NOTHING for row in _rows(len(names))
     ]
     return np.array(table)[there @ (1 << np.arange(len(names)))]
+
+
+def alone(states: np.ndarray) -> np.ndarray:
+    """The states (T,) of a recording that never shows a face: its sound is told apart."""
+    return np.where(states == AUDIO, ALONE, states)
 
 
 def _rows(count: int) -> list[list[bool]]:

@@ -41,7 +41,7 @@ class Trajectory:
     times_s: (T,) float64 seconds. values: (T, 2) float32 in [-1, 1]. sd: (T, 2) float32, how far they may be
     off: a calibrated run's standard deviation of the error, else the standard deviation over the folds'
     models (1/(n-1)), None where there is one model. spread: the latter in any case. states: (T,) which
-    streams each frame has (`calibration.states_of`).
+    streams each frame has (`calibration.states_of`, `alone`).
     """
 
     video: str

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.calibration import ALONE, FEWEST_FRAMES, Calibration
+from vacli.calibration import FEWEST_FRAMES, Calibration, alone
 from vacli.errors import LabelError
 from vacli.features.running import pick_device
 from vacli.inference import CALIBRATION, Run, Trajectory, load_run, predict_sequence, predict_stills
 from vacli.metrics import Moments
 from vacli.progress import Progress, Quiet
 from vacli.sequences.join import open_sequences
-from vacli.spec import AUDIO, VISUAL
+from vacli.spec import VISUAL
 from vacli.store import Store, VideoView
 from vacli.training.checkpoint import write_text
 
@@ -76,7 +76,7 @@ def _predicted(model: Run, view: VideoView) -> Trajectory:
     (rows,) = open_sequences([view], model.recipe.model)
     made = predict_sequence(model, rows, view.times_s)
     faceless = VISUAL in rows.dims and not any(VISUAL in state for state in np.unique(made.states))
-    return replace(made, states=np.where(made.states == AUDIO, ALONE, made.states)) if faceless else made
+    return replace(made, states=alone(made.states)) if faceless else made
 
 
 def _labels(view: VideoView) -> np.ndarray:
