@@ -75,15 +75,20 @@ class PartWriter:
         if name not in self._columns:
             count = schema.chunk_rows(rows.shape[1:], rows.dtype, limit)
             count = min(count, 1 << 16) if len(dims) == 1 and dims[0] == "frame" else count
-            array = _create(self._group, name, (0, *rows.shape[1:]), count, rows.dtype, dims)
-            if units:
-                array.attrs["units"] = units
+            attrs = {"units": units} if units else {}
+            array = _create(self._group, name, (0, *rows.shape[1:]), count, rows.dtype, dims, attrs)
             self._columns[name] = _Column(array, count)
         return self._columns[name]
 
 
 def _create(
-    group: zarr.Group, name: str, shape: tuple[int, ...], rows: int, dtype: np.dtype, dims: Sequence[str]
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    rows: int,
+    dtype: np.dtype,
+    dims: Sequence[str],
+    attrs: Mapping[str, Any],
 ) -> zarr.Array:
     raw = schema.is_number_noise(dtype, len(shape)) or dims[0].endswith("_byte")
     return group.create_array(
@@ -94,6 +99,7 @@ def _create(
         dimension_names=list(dims),
         compressors=None if raw else "auto",
         fill_value=np.nan if dtype.kind == "f" else 0,
+        attributes=dict(attrs),
     )
 
 
@@ -102,6 +108,5 @@ def write_array(
 ) -> None:
     """Write a whole array (N, ...) at once; `dims` names its axes, `attrs` holds JSON values."""
     rows = min(max(len(values), 1), schema.chunk_rows(values.shape[1:], values.dtype))
-    array = _create(group, name, values.shape, rows, values.dtype, dims)
+    array = _create(group, name, values.shape, rows, values.dtype, dims, attrs)
     array[...] = values
-    array.attrs.update(dict(attrs))
