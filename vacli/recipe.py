@@ -129,10 +129,13 @@ class Loss:
 
     `alone`: weight of the same over the frames that have one stream only, each stream for itself. Without it
     a model that reads one stream better than the other says little where it has the other alone.
+    `pooled`: weight of the same over windows, each by the means of its frames, as fits labels that were given
+    to whole recordings.
     """
 
     mse: float = 0.0
     alone: float = 0.0
+    pooled: float = 0.0
     valence: float = 1.0
     arousal: float = 1.0
 

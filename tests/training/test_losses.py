@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -143,3 +145,18 @@ def test_frames_with_one_stream_count_once_more_each_stream_for_itself():
     assert batch_loss(x, batch, Loss()) == ccc_loss(x, y, everywhere, Loss())
     expected = over(slice(None)) + 0.5 * (over(slice(0, 10)) + over(slice(20, 28)))
     torch.testing.assert_close(batch_loss(x, batch, Loss(alone=0.5)), expected)
+
+
+def test_pooled_every_window_counts_once_more_by_its_means():
+    torch.manual_seed(1)
+    x, y = torch.randn(3, 20, 2), torch.randn(3, 20, 2)
+    annotated = torch.ones(3, 20, dtype=torch.bool)
+    annotated[0, 5:] = False  # the shorter one counts as much
+    annotated[2] = False
+    x[0, 5:] = torch.inf  # where nothing is annotated anything may be predicted
+    batch = Batch(streams={}, labels=y, label_mask=annotated, mask=everything(x))
+    means = [torch.stack([z[0, :5].mean(0), z[1].mean(0)]) for z in (x, y)]
+    pooled = ccc_loss(*means, torch.ones(2, dtype=torch.bool), Loss())
+    expected = batch_loss(x, batch, Loss()) + 0.5 * pooled
+    torch.testing.assert_close(batch_loss(x, batch, Loss(pooled=0.5)), expected)
+    assert batch_loss(x, replace(batch, label_mask=annotated & False), Loss(pooled=0.5)) == 0

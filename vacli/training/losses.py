@@ -25,11 +25,26 @@ def alone(sums: Tensor) -> Tensor:
 
 
 def batch_loss(predicted: Tensor, batch: Batch, loss: recipe.Loss, reduce: Reduce = alone) -> Tensor:
-    """`ccc_loss` over a batch's annotated frames, and `loss.alone` times that over those with one stream."""
+    """`ccc_loss` over a batch's annotated frames, `loss.alone` times that over those with one stream, and
+    `loss.pooled` times that over windows.
+    """
     masks = [(1.0, batch.label_mask)]
     if loss.alone:
         masks += [(loss.alone, batch.label_mask & only) for only in _one_stream(batch.streams)]
-    return sum(weight * ccc_loss(predicted, batch.labels, mask, loss, reduce) for weight, mask in masks)
+    total = sum(weight * ccc_loss(predicted, batch.labels, mask, loss, reduce) for weight, mask in masks)
+    return total + loss.pooled * _pooled(predicted, batch, loss, reduce) if loss.pooled else total
+
+
+def _pooled(predicted: Tensor, batch: Batch, loss: recipe.Loss, reduce: Reduce) -> Tensor:
+    """`ccc_loss` where every window counts once, by the means of its annotated frames."""
+    mask = batch.label_mask
+    return ccc_loss(_means(predicted, mask), _means(batch.labels, mask), mask.any(dim=1), loss, reduce)
+
+
+def _means(x: Tensor, mask: Tensor) -> Tensor:
+    """(B, 2) float32: means of (B, T, 2) over the frames where the mask (B, T) is True."""
+    total = torch.where(mask[..., None], x.float(), 0.0).sum(dim=1)
+    return total / mask.sum(dim=1, keepdim=True).clamp_min(1)
 
 
 def _one_stream(streams: Mapping[str, Tensor]) -> Iterator[Tensor]:
