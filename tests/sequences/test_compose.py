@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vacli.sequences.compose import MEMORY_FRAMES, Faces, Material, Mixture, Voice, compose
+from vacli.sequences.compose import MEMORY_FRAMES, UTTERANCES, Faces, Material, Mixture, Voice, compose
 
 
 @pytest.fixture
@@ -92,3 +92,38 @@ def test_a_solo_is_one_utterance_without_a_face(faces, voices):
     assert len(made.labels) == 30
     assert np.isnan(made.face).all()
     np.testing.assert_array_equal(made.labels, made.voice["a"])
+
+
+def test_voices_come_as_often_as_their_chances_say(faces, voices):
+    chances = np.zeros(len(voices))
+    chances[[2, 5]] = 0.25, 0.75
+    material = Material(faces, voices, chances=chances)
+    mixture = Mixture(solo=1, pause=0, no_voice=0)
+    said = [compose(material, mixture, np.random.default_rng(n)).voice["a"][0] for n in range(80)]
+    third = [np.array_equal(row, voices[2].label) for row in said]
+    sixth = [np.array_equal(row, voices[5].label) for row in said]
+    assert sum(third) + sum(sixth) == 80
+    assert 10 <= sum(third) <= 30
+
+
+def test_among_utterances_is_sound_without_speech_of_which_nothing_is_known(faces, voices):
+    noise = Voice({"a": np.full((7, 2), 5, np.float32), "b": np.ones((7, 3), np.float32)}, np.zeros(2))
+    material = Material(faces, voices, [noise])
+    made = [compose(material, UTTERANCES, np.random.default_rng(n)) for n in range(200)]
+    assert all(np.isnan(one.face).all() for one in made)
+    unspoken = [one for one in made if np.isnan(first := one.voice["a"][0, 0]) or first == 5]
+    assert 4 <= len(unspoken) <= 18
+    assert not any(one.labels.any() for one in unspoken)
+
+
+def test_the_silence_around_an_utterance_is_made_shorter_and_never_the_speech(faces):
+    steps = np.arange(30, dtype=np.float32)
+    voice = Voice({"a": np.tile(steps[:, np.newaxis], (1, 2))}, np.zeros(2), quiet=(8, 5))
+    mixture = Mixture(solo=1, pause=0, no_voice=0, cut=True)
+    made = [
+        compose(Material(faces, [voice]), mixture, np.random.default_rng(n)).voice["a"][:, 0]
+        for n in range(60)
+    ]
+    assert {int(said[0]) for said in made} == set(range(9))
+    assert {int(said[-1]) for said in made} == set(range(24, 30))
+    assert all((np.diff(said) == 1).all() for said in made)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vacli.errors import StoreError
+from vacli.sequences.compose import UTTERANCES, Mixture
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps.compose import ComposeSettings, run
 from vacli.store import Store
@@ -16,29 +17,34 @@ from vacli.store import Store
 STILLS, FRAMES = 60, 30
 
 
-def put(store: Store, video: str, count: int, features: tuple[FeatureSpec, ...], **about: str) -> None:
+def put(
+    store: Store, video: str, count: int, features: tuple[FeatureSpec, ...], point=None, **about: str
+) -> None:
     rng = np.random.default_rng(count)
     store.add_video(video, np.arange(count) / 25, source={"name": video, "sha256": video}, stream={})
     for spec in features:
         values = rng.normal(size=(count, spec.dim)).astype(np.float32)
         store.put_feature(video, spec.attributes(), values, np.zeros(count, np.uint8))
     with store.stage(video, "label", about) as writer:
-        for name in ("valence", "arousal"):
-            writer.append(name, rng.uniform(-1, 1, count).astype(np.float32))
+        for column, name in enumerate(("valence", "arousal")):
+            drawn = rng.uniform(-1, 1, count) if point is None else np.full(count, point[column])
+            writer.append(name, drawn.astype(np.float32))
+
+
+FACE = FeatureSpec(name="compact", version="1", modality=VISUAL, dim=4)
+VOICE = tuple(FeatureSpec(name=n, version="1", modality=AUDIO, dim=3) for n in ("egemaps", "mfcc39"))
 
 
 @pytest.fixture
 def settings(tmp_path):
-    face = FeatureSpec(name="compact", version="1", modality=VISUAL, dim=4)
-    voice = tuple(FeatureSpec(name=n, version="1", modality=AUDIO, dim=3) for n in ("egemaps", "mfcc39"))
     stills = Store.open_or_create(tmp_path / "faces.zarr")
-    put(stills, "stills", STILLS, (face,), split="train")
-    put(stills, "others", STILLS + 1, (face,), split="validation")
+    put(stills, "stills", STILLS, (FACE,), split="train")
+    put(stills, "others", STILLS + 1, (FACE,), split="validation")
 
     def made(speakers: int = 6, **more: int) -> ComposeSettings:
         voices = Store.open_or_create(tmp_path / f"voices{speakers}.zarr")
         for number in range(speakers):
-            put(voices, f"u{number}", FRAMES + number, voice, subject=f"speaker{number}")
+            put(voices, f"u{number}", FRAMES + number, VOICE, subject=f"speaker{number}")
         return ComposeSettings(tmp_path / "faces.zarr", voices.path, tmp_path / "mix.zarr", **more)
 
     return made
@@ -63,15 +69,20 @@ def test_another_seed_is_not_mixed_in(settings):
     run(settings(sequences=1))
     with pytest.raises(StoreError, match="another seed"):
         run(settings(sequences=2, seed=3))
+    with pytest.raises(StoreError, match="another solo"):
+        run(settings(sequences=2, mixture=UTTERANCES))
 
 
 def test_too_few_speakers_for_the_groups(settings):
-    with pytest.raises(StoreError, match="5 speakers for 5 groups"):
-        run(settings(speakers=5))
+    with pytest.raises(StoreError, match="5 speakers for 4 groups and some held"):
+        run(settings(speakers=5, groups=4))
+    with pytest.raises(StoreError, match="speakers for 6 groups"):
+        run(settings(groups=6))
 
 
-def test_those_who_are_held_back_are_in_no_group(settings):
-    made = settings(sequences=10)
+@pytest.mark.parametrize("groups", [1, 3, 5])
+def test_those_who_are_held_back_are_in_no_group(settings, groups):
+    made = settings(sequences=10, groups=groups)
     voice_of = {}
     for store, held in ((made.store, False), (made.store.with_name("held.zarr"), True)):
         run(replace(made, store=store, held=held))
@@ -80,5 +91,37 @@ def test_those_who_are_held_back_are_in_no_group(settings):
         subjects = {v.part_attrs("label")["subject"] for v in views}
         assert ("held" in subjects) is held
     assert voice_of[True].isdisjoint(voice_of[False])
-    with pytest.raises(StoreError, match="or of others"):
+    with pytest.raises(StoreError, match="another subject"):
         run(replace(made, held=True))
+
+
+def test_arousal_says_nothing_of_valence_though_it_does_in_the_corpus(settings):
+    """Nine of ten utterances are loud and unpleasant or calm and pleasant: drawn evenly all the same."""
+    made = settings(sequences=24, groups=1, balanced=True, mixture=Mixture(solo=1, pause=0, no_voice=0))
+    voices = Store.open_or_create(made.store.with_name("acted.zarr"))
+    for speaker in ("anna", "bert", "cleo", "dora", "emil", "finn"):
+        for number in range(10):
+            valence, loud = (-1) ** (number % 2), number % 2
+            arousal = loud if number < 9 else 1 - loud
+            put(voices, f"{speaker}{number}", FRAMES, VOICE, point=(valence / 2, arousal), subject=speaker)
+    run(replace(made, voices=voices.path))
+    valence, arousal = np.array(
+        [[v.read(f"label/{d}")[0] for d in ("valence", "arousal")] for v in Store.open(made.store).videos()]
+    ).T
+    rare = (valence > 0) == (arousal > 0.5)
+    assert 7 <= rare.sum() <= 17  # of 24; as often as in the corpus it would be 2
+
+
+def test_speech_is_told_from_the_silence_around_it_by_its_loudness(settings):
+    made = settings(sequences=20, groups=1, mixture=Mixture(solo=1, pause=0, cut=True))
+    voices = Store.open(made.voices)
+    for view in voices.videos():
+        loudness = np.full((len(view.times_s), 3), 0.01, np.float32)
+        loudness[8:20] = 1
+        flags = np.zeros(len(loudness), np.uint8)
+        voices.put_feature(view.id, VOICE[0].attributes(), loudness, flags)
+    run(made)
+    composed = [view.feature("egemaps")[0][:, 0] for view in Store.open(made.store).videos()]
+    assert all((loudness > 0.5).sum() == 12 for loudness in composed)
+    assert len({int(np.argmax(loudness > 0.5)) for loudness in composed}) > 3
+    assert len({int(np.argmax(loudness[::-1] > 0.5)) for loudness in composed}) > 3

@@ -33,10 +33,15 @@ class Faces:
 
 @dataclass(frozen=True, eq=False)
 class Voice:
-    """One utterance. features: name -> (T, D) float32 on the sound clock; label (2,)."""
+    """One utterance.
+
+    features: name -> (T, D) float32 on the sound clock. label: (2,). quiet: frames of silence before and
+    after the speech.
+    """
 
     features: Mapping[str, np.ndarray]
     label: np.ndarray
+    quiet: tuple[int, int] = (0, 0)
 
     def __len__(self) -> int:
         return len(next(iter(self.features.values())))
@@ -57,6 +62,8 @@ class Mixture:
 
     frames: int = 400
     solo: float = 0.6  # of all sequences: one utterance by itself, without a face
+    speechless: float = 0.0  # of those: as much sound without speech, or none, in its place
+    cut: bool = False  # the silence around an utterance is made shorter, by chance
     disagree: float = 0.1
     no_face: float = 0.25
     no_voice: float = 0.2
@@ -66,13 +73,18 @@ class Mixture:
     noise: float = 0.1  # of a face column's spread, per frame
 
 
+UTTERANCES = Mixture(solo=1.0, speechless=0.05, cut=True)
+
+
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What sequences are made of. backgrounds: sounds without speech, whose labels do not count."""
+    """What sequences are made of. backgrounds: sounds without speech, whose labels do not count; chances:
+    the probability of each voice, all equal where it is None."""
 
     faces: Faces
     voices: Sequence[Voice]
     backgrounds: Sequence[Voice] = ()
+    chances: np.ndarray | None = None
 
 
 def compose(material: Material, mixture: Mixture, rng: np.random.Generator) -> Composed:
@@ -95,13 +107,25 @@ def _scene(material: Material, mixture: Mixture, rng: np.random.Generator) -> li
 
 
 def _solo(material: Material, mixture: Mixture, rng: np.random.Generator) -> list[Composed]:
-    """One utterance without anything before it, as a sound file brings it."""
-    return [_piece(material, replace(mixture, no_face=1.0), rng)]
+    """One utterance without anything before it, as a sound file brings it, or sound without speech."""
+    piece = _piece(material, replace(mixture, no_face=1.0), rng)
+    if rng.random() < mixture.speechless:
+        sound = _unspoken(material, material.voices[0], len(piece.labels), rng)
+        piece = replace(piece, voice=sound, labels=np.full_like(piece.labels, np.nan))
+    return [piece]
+
+
+def _cut(voice: Voice, rng: np.random.Generator) -> Voice:
+    """The utterance with some of the silence around it: corpora differ in how much they have."""
+    before, after = (int(rng.integers(quiet + 1)) for quiet in voice.quiet)
+    kept = slice(before, len(voice) - after)
+    return replace(voice, features={name: x[kept] for name, x in voice.features.items()}, quiet=(0, 0))
 
 
 def _piece(material: Material, mixture: Mixture, rng: np.random.Generator) -> Composed:
     """An utterance, perhaps a pause after it, under a face."""
-    voice = material.voices[rng.integers(len(material.voices))]
+    voice = material.voices[rng.choice(len(material.voices), p=material.chances)]
+    voice = _cut(voice, rng) if mixture.cut else voice
     pause = int(rng.integers(*PAUSE_FRAMES)) if rng.random() < mixture.pause else 0
     length = len(voice) + pause
     unspoken = _unspoken(material, voice, pause, rng)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,24 @@ from vacli.clock import SOUND_CLOCK_HZ, regular_times
 from vacli.errors import StoreError
 from vacli.features.flags import MISSING
 from vacli.progress import Progress, Quiet
+from vacli.sequences.balance import balanced_chances
 from vacli.sequences.compose import Composed, Faces, Material, Mixture, Voice, compose
 from vacli.steps.batch import Batch
 from vacli.store import Store, VideoView
 
 FACE_FEATURE = "compact"
 VOICE_FEATURES = ("egemaps", "mfcc39")
+HELD_BACK = 6  # every sixth speaker
+LOUDNESS = ("egemaps", 0)  # feature and column that tell silence from speech
+SPEECH_ABOVE = 0.15  # of the way from the quietest frame to the loud ones
+
+
+@dataclass(frozen=True, eq=False)
+class Speaker:
+    """Somebody's utterances, and the probability of each; None: all equal."""
+
+    voices: list[Voice]
+    chances: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -25,8 +37,9 @@ class ComposeSettings:
     """Stores with stills and with utterances, the store to write, and how much of what.
 
     `groups` are disjoint in faces and speakers; they are the subjects that cross-validation keeps apart.
-    One group of speakers more, and the faces of the validation split, are left for `held`, so that a run
-    can be measured on people whom none of its models has seen.
+    A sixth of the speakers, and the faces of the validation split, are left for `held`, so that a run can be
+    measured on people whom none of its models has seen. `balanced`: each speaker's utterances are drawn by
+    `balanced_chances`, not evenly.
     """
 
     faces: Path
@@ -36,18 +49,15 @@ class ComposeSettings:
     groups: int = 5
     seed: int = 42
     held: bool = False
+    balanced: bool = False
     mixture: Mixture = Mixture()
 
 
 def run(settings: ComposeSettings, progress: Progress = Quiet()) -> Batch:
     """Write `sequences` composed videos with features and labels; the same seed gives the same store."""
     faces = _faces(Store.open(settings.faces), "validation" if settings.held else "train")
-    speakers, backgrounds = _voices(Store.open(settings.voices), progress)
-    if len(speakers) <= settings.groups:
-        raise StoreError(
-            f"store {settings.voices} has {len(speakers)} speakers for {settings.groups} groups and one more",
-            hint="run `va corpus ravdess` or `va corpus emodb` first",
-        )
+    speakers, backgrounds = _voices(settings, progress)
+    groups = _groups_of(sorted(speakers), settings)
     specs = _specs(settings)
     store = Store.open_or_create(settings.store)
     batch = Batch(settings.store)
@@ -61,10 +71,10 @@ def run(settings: ComposeSettings, progress: Progress = Quiet()) -> Batch:
             else:
                 rng = np.random.default_rng([settings.seed, number])
                 own = faces if settings.held else _group(faces, group, settings.groups)
-                voices = _one_speaker(
-                    speakers, settings.groups if settings.held else group, settings.groups, rng
-                )
-                made = compose(Material(own, voices, backgrounds), settings.mixture, rng)
+                names = groups[0 if settings.held else group]
+                who = speakers[names[int(rng.integers(len(names)))]]
+                material = Material(own, who.voices, backgrounds, who.chances)
+                made = compose(material, settings.mixture, rng)
                 attributes = _about(settings, group)
                 _write(store, video, made, specs, attributes)
                 batch.done.append(video)
@@ -89,17 +99,33 @@ def _labels(view: VideoView) -> np.ndarray:
     return np.stack([view.read("label/valence"), view.read("label/arousal")], axis=1)
 
 
-def _voices(store: Store, progress: Progress) -> tuple[dict[str, list[Voice]], list[Voice]]:
-    """Labelled utterances by speaker, and sounds without speech."""
+def _voices(settings: ComposeSettings, progress: Progress) -> tuple[dict[str, Speaker], list[Voice]]:
+    """Speakers by name, and sounds without speech."""
     found: dict[str, list[Voice]] = {}
-    views = [v for v in store.videos() if v.has("label")]
+    views = [v for v in Store.open(settings.voices).videos() if v.has("label")]
     with progress.task("read voices", len(views), "files") as advance:
         for view in views:
             features = {name: view.feature(name)[0].astype(np.float32) for name in VOICE_FEATURES}
             speaker = str(view.part_attrs("label").get("subject", ""))
-            found.setdefault(speaker, []).append(Voice(features, _labels(view)[0]))
+            voice = Voice(features, _labels(view)[0])
+            if speaker and settings.mixture.cut:
+                voice = replace(voice, quiet=_quiet(features[LOUDNESS[0]][:, LOUDNESS[1]]))
+            found.setdefault(speaker, []).append(voice)
             advance(1)
-    return found, found.pop("", [])
+    backgrounds = found.pop("", [])
+    return {name: _speaker(voices, settings.balanced) for name, voices in found.items()}, backgrounds
+
+
+def _quiet(loudness: np.ndarray) -> tuple[int, int]:
+    """How many frames of silence an utterance begins and ends with; loudness (T,), any unit."""
+    quietest, loud = np.nanmin(loudness), np.nanpercentile(loudness, 95)
+    speech = np.flatnonzero(loudness > quietest + SPEECH_ABOVE * (loud - quietest))
+    return (int(speech[0]), len(loudness) - 1 - int(speech[-1])) if speech.size else (0, 0)
+
+
+def _speaker(voices: list[Voice], balanced: bool) -> Speaker:
+    chances = balanced_chances(np.stack([voice.label for voice in voices])) if balanced else None
+    return Speaker(voices, chances)
 
 
 def _group(faces: Faces, group: int, groups: int) -> Faces:
@@ -107,12 +133,17 @@ def _group(faces: Faces, group: int, groups: int) -> Faces:
     return Faces(faces.rows[mine], faces.labels[mine])
 
 
-def _one_speaker(
-    speakers: dict[str, list[Voice]], group: int, groups: int, rng: np.random.Generator
-) -> list[Voice]:
-    ordered = sorted(speakers, key=lambda name: hashlib.sha256(name.encode()).digest())
-    mine = ordered[group :: groups + 1]
-    return speakers[mine[int(rng.integers(len(mine)))]]
+def _groups_of(names: list[str], settings: ComposeSettings) -> list[list[str]]:
+    """The speakers of every group, or, in one, those who are held back."""
+    ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    held = ordered[HELD_BACK - 1 :: HELD_BACK]
+    rest = [name for name in ordered if name not in held]
+    if not held or len(rest) < settings.groups:
+        raise StoreError(
+            f"store {settings.voices}: {len(names)} speakers for {settings.groups} groups and some held",
+            hint="run `va corpus ravdess` or `va corpus emodb` first",
+        )
+    return [held] if settings.held else [rest[group :: settings.groups] for group in range(settings.groups)]
 
 
 def _specs(settings: ComposeSettings) -> dict[str, dict]:
@@ -124,14 +155,18 @@ def _specs(settings: ComposeSettings) -> dict[str, dict]:
 
 def _about(settings: ComposeSettings, group: int) -> dict[str, object]:
     subject = "held" if settings.held else f"group-{group}"
-    return {"split": "", "subject": subject, "mapped": True, "seed": settings.seed}
+    mixture = settings.mixture
+    how = {"groups": settings.groups, "solo": mixture.solo, "cut": mixture.cut, "balanced": settings.balanced}
+    return {"split": "", "subject": subject, "mapped": True, "seed": settings.seed, **how}
 
 
 def _check_same(view: VideoView, about: dict[str, object]) -> None:
     stored = view.part_attrs("label")
-    if any(stored.get(key) != about[key] for key in ("seed", "subject")):
+    other = [key for key, value in about.items() if stored.get(key, value) != value]
+    if other:
         raise StoreError(
-            f"{view.path} was composed with another seed or of others", hint="name a new store with -o"
+            f"{view.path} was composed with another {', another '.join(other)}",
+            hint="name a new store with -o",
         )
 
 
