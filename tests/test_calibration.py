@@ -67,7 +67,7 @@ def test_where_no_face_is_ever_shown_values_vary_as_labels_do():
     made = Calibration.fit(values, truth, np.full_like(values, 0.1), states)
     stretched = made.stretched(values, states)
     np.testing.assert_allclose(stretched.std(axis=0), truth.std(axis=0), rtol=0.02)
-    np.testing.assert_allclose(stretched.mean(axis=0), values.mean(axis=0), atol=0.01)
+    np.testing.assert_allclose(stretched.mean(axis=0), truth.mean(axis=0), atol=0.01)
     assert np.abs(stretched).max() <= 1
     rmse = np.sqrt(np.square(stretched - truth).mean(axis=0))
     np.testing.assert_allclose(made.sd(np.full((1, 2), 0.1), states[:1])[0], rmse, rtol=0.02)
@@ -90,7 +90,15 @@ def test_values_that_vary_more_than_labels_are_not_drawn_together():
     values, truth = too_even()
     stretch = Stretch.fit(truth, values)
     assert stretch.factor == (1, 1)
-    np.testing.assert_allclose(stretch.of(values), values)
+    np.testing.assert_allclose(stretch.of(values), values - truth.mean(axis=0) + values.mean(axis=0))
+
+
+def test_a_stretch_from_before_there_was_a_target_keeps_its_centre():
+    values, truth = too_even()
+    made = Calibration.fit(values, truth, np.full_like(values, 0.1), np.full(len(values), ALONE)).to_dict()
+    del made[ALONE]["stretch"]["target"]
+    stretch = Calibration.from_dict(made).states[ALONE].stretch
+    assert stretch.target == stretch.centre
 
 
 def test_what_tells_nothing_is_not_stretched():

@@ -5,7 +5,7 @@ the error is measured on videos that none of them has seen, apart for what a fra
 them, nothing), and its variance is described as floor^2 + (gain x spread)^2.
 
 The mean of several models that know little also varies too little, which concordance counts as error. Where a
-recording shows no face at all, it is stretched to vary as the labels did.
+recording shows no face at all, it is moved and stretched to lie and vary as the labels did.
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ LEAST_SPREAD = 1e-3  # values that vary less are one value
 
 @dataclass(frozen=True)
 class Stretch:
-    """(valence, arousal) each: a value becomes centre + factor x (value - centre)."""
+    """(valence, arousal) each: a value becomes target + factor x (value - centre)."""
 
     centre: tuple[float, float]
     factor: tuple[float, float]
+    target: tuple[float, float]
 
     @classmethod
     def fit(cls, values: np.ndarray, truth: np.ndarray) -> Stretch:
-        """Values (T, 2) stretched to vary as the labels (T, 2) do, which raises concordance.
+        """What makes values (T, 2) lie and vary as the labels (T, 2) do, which raises concordance.
 
-        They are never drawn together, and left as they are where they do not go with the labels at all.
+        They are never drawn together, and only moved where they do not go with the labels at all.
         """
         values, truth = values.astype(np.float64), truth.astype(np.float64)
         centre, spread = values.mean(axis=0), values.std(axis=0)
         tells = (((values - centre) * truth).mean(axis=0) > 0) & (spread > LEAST_SPREAD)
         factor = np.where(tells, np.maximum(truth.std(axis=0) / np.maximum(spread, LEAST_SPREAD), 1), 1)
-        return cls(tuple(centre.tolist()), tuple(factor.tolist()))
+        return cls(tuple(centre.tolist()), tuple(factor.tolist()), tuple(truth.mean(axis=0).tolist()))
 
     def of(self, values: np.ndarray) -> np.ndarray:
         """(T, 2), in [-1, 1]."""
-        return (self.centre + np.multiply(self.factor, values - self.centre)).clip(-1.0, 1.0)
+        return (self.target + np.multiply(self.factor, values - self.centre)).clip(-1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,10 @@ def _pair(error: Error) -> tuple[tuple[float, float], tuple[float, float]]:
 
 def _error(kept: Mapping) -> Error:
     stretch = kept.get("stretch")
-    made = Stretch(tuple(stretch["centre"]), tuple(stretch["factor"])) if stretch else None
+    made = None
+    if stretch:
+        centre, factor = stretch["centre"], stretch["factor"]
+        made = Stretch(tuple(centre), tuple(factor), tuple(stretch.get("target", centre)))
     return Error(tuple(kept["floor"]), tuple(kept["gain"]), made)
 
 
