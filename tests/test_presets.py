@@ -25,6 +25,7 @@ COUNTS = {
     "charon": 67_155_086,
     "baseline": 4_098,
     "compact": 479_234,
+    "voice": 113_762,
 }
 
 WIDTHS = {"mae-vit-l": 1024, "vggish": 128, "egemaps": 23, "mfcc39": 39, "resnet50": 2048, "compact": 128}
@@ -87,7 +88,10 @@ def test_bdca_gets_streams_of_one_width_and_keeps_those_that_are():
 
 
 def test_causal_presets_are_causal():
-    assert all(part.causal for part in parts_of("compact") + parts_of("lightmamba") + parts_of("charon"))
+    assert all(
+        part.causal
+        for part in parts_of("compact") + parts_of("voice") + parts_of("lightmamba") + parts_of("charon")
+    )
 
 
 def parts_of(name: str) -> list[Tcn]:

@@ -20,6 +20,7 @@ from vacli.models import arrays
 from vacli.recipe import Recipe
 from vacli.sequences.records import Rows
 from vacli.sequences.scaling import Normalisation
+from vacli.spec import VISUAL
 from vacli.windowed import Windowed
 
 RECIPE = "recipe.json"
@@ -32,6 +33,7 @@ STILL = "still"  # the state of a picture for itself
 FOLD = "fold_"
 
 BUNDLED = Path(__file__).parent / "weights" / "compact"
+BUNDLED_VOICE = BUNDLED.with_name("voice")  # for recordings that show no face
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -94,8 +96,9 @@ def load_run(path: Path, device: str = "cpu") -> Run:
         path=path,
         recipe=recipes[0],
         members=tuple(_member(f, r, device) for f, r in zip(folders, recipes, strict=True)),
-        features=_read_json(folders[0] / FEATURES),
+        features=read_json(folders[0] / FEATURES),
         calibration=_calibration(path),
+        faceless=all(stream.name != VISUAL for stream in recipes[0].model.streams),
     )
 
 
@@ -158,7 +161,7 @@ def _calibration(path: Path) -> Calibration | None:
     if not (path / CALIBRATION).is_file():
         return None
     try:
-        return Calibration.from_dict(_read_json(path / CALIBRATION))
+        return Calibration.from_dict(read_json(path / CALIBRATION))
     except (KeyError, TypeError, AttributeError):
         raise RunError(
             f"{path / CALIBRATION} is no calibration", hint="make it again with `va calibrate`"
@@ -168,7 +171,7 @@ def _calibration(path: Path) -> Calibration | None:
 def read_recipe(folder: Path) -> Recipe:
     """The recipe of a run; raises RunError where it cannot be understood."""
     try:
-        return recipe_io.from_dict(Recipe, _read_json(folder / RECIPE))
+        return recipe_io.from_dict(Recipe, read_json(folder / RECIPE))
     except UsageError as error:
         raise RunError(
             f"{folder / RECIPE}: {error}", hint="it was written by another version of va"
@@ -186,7 +189,7 @@ def _member(folder: Path, recipe: Recipe, device: str) -> Member:
     return Member(
         path=folder,
         predictor=make(folder, recipe, device),
-        validation=tuple(_read_json(folder / DATA)["validation"]),
+        validation=tuple(read_json(folder / DATA)["validation"]),
     )
 
 
@@ -234,7 +237,8 @@ def _read(path: Path, load: Any) -> Any:
         raise RunError(f"{path} cannot be read: {error}", hint="the run is damaged; train again") from None
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """A file of a run; raises RunError where it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

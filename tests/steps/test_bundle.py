@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from vacli import presets, recipe_io
 from vacli.errors import RunError, UsageError
-from vacli.inference import CALIBRATION
+from vacli.inference import CALIBRATION, DATA, RECIPE
+from vacli.recipe_io import to_json
 from vacli.steps.bundle import KEPT, BundleSettings, run
 
 WEIGHTS = {"net": np.float32([1, 0.5]), "steps": np.int64([7])}
 
 
-@pytest.fixture
-def trained(tmp_path):
-    folder = tmp_path / "runs" / "compact"
+def trained_as(preset, folder):
     for member in ("fold_1", "fold_2"):
         (folder / member).mkdir(parents=True)
         for name in KEPT:
             (folder / member / name).write_text(name)
+        (folder / member / RECIPE).write_text(to_json(presets.preset(preset)))
+        videos = {"train": {"a": 9, "b": 9}, "validation": {"c": 7}}
+        (folder / member / DATA).write_text(json.dumps({"store": "s.zarr", **videos}))
         save_file(WEIGHTS, folder / member / "weights.safetensors")
         (folder / member / "last.safetensors").write_text("to resume from")
     return folder
+
+
+@pytest.fixture
+def trained(tmp_path):
+    return trained_as("compact", tmp_path / "runs" / "compact")
 
 
 def test_folds_in_half_precision(tmp_path, trained):
@@ -32,6 +42,8 @@ def test_folds_in_half_precision(tmp_path, trained):
         assert sorted(p.name for p in (made / member).iterdir()) == sorted([*KEPT, "weights.safetensors"])
         kept = load_file(made / member / "weights.safetensors")
         assert (kept["net"].dtype, kept["steps"].dtype) == (np.float16, np.int64)
+        about = json.loads((made / member / DATA).read_text())
+        assert about == {"store": "s.zarr", "validation": {"c": 7}}
     assert [p.name for p in made.parent.iterdir()] == ["compact"]
 
 
@@ -52,3 +64,21 @@ def test_a_run_that_is_not_whole_leaves_the_bundle_before_it(tmp_path, trained):
 def test_the_calibration_goes_with_the_run(tmp_path, trained):
     (trained / CALIBRATION).write_text("{}")
     assert (run(BundleSettings(trained, tmp_path / "package")) / CALIBRATION).is_file()
+
+
+def test_a_model_of_other_sound_is_not_that_of_the_voice(tmp_path):
+    other = trained_as("voice", tmp_path / "runs" / "a")
+    recipe = recipe_io.set_values(presets.preset("voice"), ["model.streams.audio.features=['vggish']"])
+    (other / "fold_1" / RECIPE).write_text(to_json(recipe))
+    with pytest.raises(RunError, match="other features than compact"):
+        run(BundleSettings(other, tmp_path / "package"))
+
+
+def test_a_model_of_the_voice_goes_beside_the_other(tmp_path, trained):
+    package = tmp_path / "package"
+    both = (
+        run(BundleSettings(trained, package)),
+        run(BundleSettings(trained_as("voice", tmp_path / "runs" / "a"), package)),
+    )
+    assert [made.name for made in both] == ["compact", "voice"]
+    assert all((made / "fold_2" / "weights.safetensors").is_file() for made in both)

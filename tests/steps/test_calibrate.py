@@ -115,6 +115,16 @@ def test_recordings_that_never_show_a_face_are_measured_for_themselves(model, st
     (model / CALIBRATION).unlink()
 
 
+def test_a_model_of_the_voice_never_sees_a_face(store, tmp_path):
+    tiny = tuple(assignment for assignment in TINY if "visual" not in assignment)
+    asked = train.TrainSettings(
+        store=store.path, out=tmp_path / "run", preset="voice", assignments=tiny, device="cpu", folds=2
+    )
+    train.run(asked)
+    measured = run(CalibrateSettings(asked.out, (store.path,), "cpu"))
+    assert ALONE in {state.name for state in measured} <= {ALONE, NOTHING}
+
+
 def test_what_was_trained_on_does_not_count(model, tmp_path):
     with pytest.raises(LabelError, match="no labelled videos to measure on"):
         run(CalibrateSettings(model, (stills(tmp_path / "faces.zarr", "train").path,), "cpu"))

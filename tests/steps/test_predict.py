@@ -16,13 +16,13 @@ from vacli.calibration import ALONE
 from vacli.errors import RunError
 from vacli.features.compact import CompactFace
 from vacli.features.weights import short_hash
-from vacli.inference import BUNDLED, Run, Trajectory, load_run
+from vacli.inference import BUNDLED, BUNDLED_VOICE, Run, Trajectory, load_run
 from vacli.media.conditions import background, write_wav
 from vacli.output.frame_table import FrameTable
 from vacli.progress import Quiet
 from vacli.recipe_io import set_values
 from vacli.spec import AUDIO, VISUAL
-from vacli.steps import observe
+from vacli.steps import extract_audio, observe
 from vacli.steps.described import FaceRows
 from vacli.steps.predict import PredictSettings, run, senses
 from vacli.steps.telling import Loaded, Telling, table
@@ -128,25 +128,50 @@ def test_with_several_people_in_the_opening_the_whole_is_seen_first(tmp_path):
     assert only.columns["face_x"].min() > 160
 
 
-def test_a_sound_file_is_told_as_a_recording_that_never_shows_a_face(tmp_path):
+@pytest.fixture
+def hum(tmp_path) -> Path:
     pytest.importorskip("opensmile")
     path = tmp_path / "hum.wav"
     write_wav(path, background(2.0, np.random.default_rng(5)))
-    (made,) = tables(path)
-    bundled = load_run(BUNDLED)
+    return path
+
+
+def values(made: FrameTable) -> np.ndarray:
+    return np.stack([made.columns[d] for d in ("valence", "arousal")], axis=1)
+
+
+@pytest.mark.parametrize("model", [BUNDLED, BUNDLED_VOICE])
+def test_sound_alone_is_told_as_it_was_calibrated_for_itself(hum, model):
+    (made,) = tables(hum, model=model)
+    bundled = load_run(model)
+    sound = observe.observe_sound(hum, senses(bundled, PredictSettings(inputs=()), Quiet()))
+    loaded = Loaded(replace(bundled, calibration=None), observe.Senses({}, sound.features))
+    before = values(Telling("hum", loaded, sound.times_s).rest(sound))
     stretch = bundled.calibration.states[ALONE].stretch
-    plain = replace(bundled.calibration, states={"audio": bundled.calibration.states["audio"]})
-    sound = observe.observe_sound(path, senses(bundled, PredictSettings(inputs=()), Quiet()))
-    loaded = Loaded(replace(bundled, calibration=plain), observe.Senses({}, sound.features))
-    before = Telling("hum", loaded, sound.times_s).rest(sound)
-    values = np.stack([before.columns[d] for d in ("valence", "arousal")], axis=1)
-    told = np.stack([made.columns[d] for d in ("valence", "arousal")], axis=1)
-    np.testing.assert_allclose(told, stretch.of(values), atol=1e-5)
-    assert np.abs(told - values).max() > 1e-3
+    np.testing.assert_allclose(values(made), stretch.of(before), atol=1e-5)
+    assert np.abs(values(made) - before).max() > 1e-3
     assert set(made.columns["modality"].tolist()) == {"a"}
+
+
+def test_a_sound_file_goes_by_the_model_of_the_voice(hum):
+    (made,), (voice,), (fused,) = tables(hum), tables(hum, model=BUNDLED_VOICE), tables(hum, model=BUNDLED)
+    np.testing.assert_array_equal(values(made), values(voice))
+    assert np.abs(values(made) - values(fused)).max() > 1e-3
+
+
+def test_a_store_of_sound_goes_by_the_model_of_the_voice_too(hum, tmp_path):
+    store = extract_audio.run(
+        extract_audio.ExtractAudioSettings(inputs=(hum,), store=tmp_path / "feats.zarr")
+    ).out
+    (stored,), (made,) = tables(store), tables(hum)
+    np.testing.assert_allclose(values(stored), values(made), atol=0.01)  # features are kept as float16
 
 
 def test_where_a_face_is_seen_once_nothing_is_told_apart():
     loaded = Loaded(load_run(BUNDLED), observe.Senses({}, {}))
     assert loaded.fit_for(np.array([False, False])).model.faceless
     assert not loaded.fit_for(np.array([True, False])).model.faceless
+    with_voice = replace(loaded, voice=load_run(BUNDLED_VOICE))
+    assert with_voice.voice.faceless
+    assert with_voice.fit_for(np.array([False])).model.path == BUNDLED_VOICE
+    assert with_voice.fit_for(np.array([True])).model.path == BUNDLED

@@ -174,20 +174,36 @@ def corpus(kind: str, path: Path, out: Path | None, copies: int, sounds: Path | 
 @click.argument("voices", type=click.Path(path_type=Path))
 @options.store_out
 @click.option("--sequences", type=click.IntRange(1), default=600, show_default=True)
+@click.option("--groups", type=click.IntRange(2), default=5, show_default=True, help="Of people, kept apart.")
 @click.option("--seed", type=int, default=42, show_default=True)
 @click.option("--held", is_flag=True, help="Of the faces and speakers that are otherwise left out.")
-def compose(faces: Path, voices: Path, out: Path | None, sequences: int, seed: int, held: bool) -> None:
+@click.option("--utterances", is_flag=True, help="Single utterances only, for a model of the voice.")
+def compose(
+    faces: Path,
+    voices: Path,
+    out: Path | None,
+    sequences: int,
+    groups: int,
+    seed: int,
+    held: bool,
+    utterances: bool,
+) -> None:
     """Compose sequences of faces and voices of matching valence and arousal.
 
     FACES and VOICES are stores made by `va corpus` with their features extracted. Pieces without a
     face, without a voice, silent or in disagreement are among them. A sixth of the speakers and the
     validation split's faces are left out, for --held.
 
+    With --utterances no face is shown, a twentieth are other sound or none, and utterances are drawn so that
+    arousal says nothing of valence, which it does in acted speech; with --held evenly.
+
     \b
     Examples:
       va compose faces.zarr voices.zarr -o mix.zarr
+      va compose faces.zarr voices.zarr --utterances -o said.zarr
       va compose faces.zarr voices.zarr --held -o held.zarr
     """
+    from vacli.sequences.compose import UTTERANCES, Mixture
     from vacli.steps import compose as step
 
     console = Console()
@@ -196,8 +212,11 @@ def compose(faces: Path, voices: Path, out: Path | None, sequences: int, seed: i
         voices=voices,
         store=options.store_for((), out),
         sequences=sequences,
+        groups=groups,
         seed=seed,
         held=held,
+        balanced=utterances and not held,
+        mixture=UTTERANCES if utterances else Mixture(),
     )
     finish(step.run(settings, console), console)
 
@@ -208,6 +227,7 @@ def compose(faces: Path, voices: Path, out: Path | None, sequences: int, seed: i
 def bundle(run: Path, out: Path | None) -> None:
     """Put a run of `va train` or `va finetune-mae --encoder compact` where `va predict` finds it by itself.
 
+    A run of the preset voice goes beside the model of face and voice; any other takes that one's place.
     Weights are halved in precision; what is needed only to resume is left out.
 
     \b
@@ -229,7 +249,7 @@ def calibrate(run: Path, stores: tuple[Path, ...]) -> None:
     STORES hold features and labels of people that no model of RUN was trained on, stills among them
     as `va corpus ferplus` brings them. The figures go to RUN/calibration.json, which `va predict` then
     uses; a table of what was measured is printed. Values for recordings that never show a face, state
-    "audio alone", are stretched to vary as their labels do.
+    "audio alone", are moved and stretched to lie and vary as their labels do.
 
     \b
     Example:

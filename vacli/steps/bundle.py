@@ -10,11 +10,24 @@ from pathlib import Path
 from vacli.errors import RunError, UsageError
 from vacli.features.encoder_run import RECORD, read_encoder_run
 from vacli.features.weights import PACKAGE, WEIGHTS, load_tensors
-from vacli.inference import CALIBRATION, DATA, FEATURES, FOLD, NORMALISATION, RECIPE
+from vacli.inference import (
+    BUNDLED,
+    BUNDLED_VOICE,
+    CALIBRATION,
+    DATA,
+    FEATURES,
+    FOLD,
+    NORMALISATION,
+    RECIPE,
+    read_json,
+    read_recipe,
+)
 from vacli.inference import WEIGHTS as RUN_WEIGHTS
+from vacli.presets import VOICE
 from vacli.progress import Progress, Quiet
+from vacli.spec import VISUAL
 from vacli.training.card import CARD
-from vacli.training.checkpoint import write_tensors
+from vacli.training.checkpoint import write_json, write_tensors
 
 KEPT = (RECIPE, NORMALISATION, FEATURES, DATA, CARD)
 
@@ -38,12 +51,12 @@ def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
         raise RunError(
             f"{settings.run}: no trained run in there", hint="name the folder that `va train` wrote"
         )
-    target = settings.out / "compact"
+    target = settings.out / _place_of(members[0]).name
     if target.resolve() == settings.run.resolve():
         raise UsageError(f"{target} is the run itself, which must stay", hint="name another folder with -o")
     settings.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".bundle-", dir=settings.out) as scratch:
-        made = Path(scratch) / "compact"
+        made = Path(scratch) / target.name
         for member in members:
             _bundle(member, made if single else made / member.name, progress)
         if (settings.run / CALIBRATION).is_file():
@@ -53,13 +66,29 @@ def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
     return target
 
 
+def _place_of(member: Path) -> Path:
+    """Which of the bundled runs one is; raises RunError where it cannot stand beside the other."""
+    streams = read_recipe(member).model.streams
+    if any(stream.name == VISUAL for stream in streams):
+        return BUNDLED
+    if streams != VOICE.model.streams:
+        raise RunError(f"{member}: it hears other features than compact", hint="train it with --preset voice")
+    return BUNDLED_VOICE
+
+
 def _bundle(member: Path, place: Path, progress: Progress) -> None:
     place.mkdir(parents=True)
     for name in KEPT:
         if not (member / name).is_file():
             raise RunError(f"{member} has no {name}", hint="let `va train` finish it, with --resume")
         shutil.copyfile(member / name, place / name)
+    _forget_training(place / DATA)
     _shrink(member / RUN_WEIGHTS, place / RUN_WEIGHTS, progress)
+
+
+def _forget_training(data: Path) -> None:
+    """Leave out what the member was trained on: nobody asks a run for it, and it is long."""
+    write_json(data, {name: value for name, value in read_json(data).items() if name != "train"})
 
 
 def _shrink(source: Path, target: Path, progress: Progress) -> Path:

@@ -75,7 +75,7 @@ def _predicted(model: Run, view: VideoView) -> Trajectory:
         return predict_stills(model, view.feature("compact")[0], view.id, view.times_s)
     (rows,) = open_sequences([view], model.recipe.model)
     made = predict_sequence(model, rows, view.times_s)
-    faceless = VISUAL in rows.dims and not any(VISUAL in state for state in np.unique(made.states))
+    faceless = not any(VISUAL in state for state in np.unique(made.states))
     return replace(made, states=alone(made.states)) if faceless else made
 
 

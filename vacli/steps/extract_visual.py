@@ -16,7 +16,7 @@ from vacli.features.registry import EXTRACTORS, create
 from vacli.progress import Progress, Quiet
 from vacli.spec import FeatureSpec
 from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
-from vacli.steps.recordings import has_feature
+from vacli.steps.recordings import has_feature, is_sound_alone
 from vacli.store import Store, VideoView
 
 VISUAL = ("mae-vit-l", "resnet50", "compact")
@@ -54,7 +54,7 @@ def run(settings: ExtractVisualSettings, progress: Progress = Quiet()) -> Batch:
     spec = replace(extractor.spec, settings={**extractor.spec.settings, "every": settings.every})
 
     def work(view: VideoView) -> str:
-        if _is_sound_alone(view) and not view.has("face"):
+        if is_sound_alone(view):
             nothing = np.full((len(view.times_s), spec.dim), np.nan, np.float32)
             store.put_feature(view.id, spec.attributes(), nothing, np.full(len(nothing), MISSING, np.uint8))
             return DONE
@@ -128,12 +128,6 @@ def _crop_blocks(view: VideoView, rows: np.ndarray, block: int) -> Iterator[tupl
             crops = following.result()
             following = pool.submit(read, parts[number]) if number < len(parts) else None
             yield part, crops
-
-
-def _is_sound_alone(view: VideoView) -> bool:
-    """Whether an entry was made from something without a picture."""
-    stream = view.attrs.get("stream", {})
-    return stream.get("kind") == "sound" or ("audio" in stream and "video" not in stream)
 
 
 def _complete(view: VideoView, spec: FeatureSpec, force: bool) -> bool:

@@ -12,7 +12,7 @@ from vacli.faces.choose import check_choice
 from vacli.faces.stills import Aligner
 from vacli.features.execution import Running
 from vacli.features.registry import create
-from vacli.inference import BUNDLED, Run, load_run, predict_stills
+from vacli.inference import BUNDLED, BUNDLED_VOICE, Run, load_run, predict_stills
 from vacli.media.inputs import MediaInput, find_media, pictures_of
 from vacli.progress import Progress, Quiet
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
@@ -64,7 +64,13 @@ def _load(settings: PredictSettings, progress: Progress) -> Loaded:
     """The run on its device; the bundled one needs no GPU, and torch only to look for one."""
     device = "cpu" if settings.model is None and settings.device == "auto" else _device(settings.device)
     model = load_run(settings.model or BUNDLED, device)
-    return Loaded(model, senses(model, settings, progress))
+    made = senses(model, settings, progress)
+    if settings.model is not None:
+        return Loaded(model, made)
+    voice = load_run(BUNDLED_VOICE, device)
+    for name, extractor in made.audio.items():
+        _check_made_alike(voice, name, extractor.spec)
+    return Loaded(model, made, voice)
 
 
 def _device(asked: str) -> str:

@@ -16,6 +16,7 @@ from vacli.spec import AUDIO, VISUAL
 from vacli.steps.batch import DONE, Batch, run_each
 from vacli.steps.described import FaceRows
 from vacli.steps.observe import Observation
+from vacli.steps.recordings import is_sound_alone
 from vacli.steps.telling import Loaded, Write, table
 from vacli.store import Store, VideoView
 
@@ -32,11 +33,16 @@ def predict_stores(paths: list[Path], loaded: Loaded, write: Write, batch: Batch
 def _predict_store(store: Store, loaded: Loaded, write: Write, batch: Batch, progress: Progress) -> None:
     model, views = loaded.model.recipe.model, store.videos()
     used = frozenset(stream.name for stream in model.streams)
-    sequences = dict(zip((v.id for v in views), open_sequences(views, model), strict=True))
+    whole = [v for v in views if loaded.voice is None or not is_sound_alone(v)]
+    sequences = dict(zip((v.id for v in whole), open_sequences(whole, model), strict=True))
 
     def work(view: VideoView) -> str:
-        fitting = loaded.fit_for(_described(view, model, VISUAL)).model
-        predicted = predict_sequence(fitting, sequences[view.id], view.times_s)
+        sequence = sequences.get(view.id)
+        face_ok = np.zeros(1, bool) if sequence is None else _described(view, model, VISUAL)
+        fitting = loaded.fit_for(face_ok).model
+        if fitting.recipe.model != model:
+            (sequence,) = open_sequences([view], fitting.recipe.model)
+        predicted = predict_sequence(fitting, sequence, view.times_s)
         write(table(view.id, _remembered(view, model), predicted, used))
         return DONE
 

@@ -47,3 +47,11 @@ def has_feature(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
             f"{view.path} has {spec.name} made with other settings", hint="give --force to redo it"
         )
     return True
+
+
+def is_sound_alone(view: VideoView) -> bool:
+    """Whether an entry was made from something without a picture, and nobody was put to it."""
+    stream = view.attrs.get("stream", {})
+    if view.has("face"):
+        return False
+    return stream.get("kind") == "sound" or ("audio" in stream and "video" not in stream)

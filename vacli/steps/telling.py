@@ -25,10 +25,15 @@ FIRST_BATCH = 4  # frames of it whose faces are described together: the first ro
 
 @dataclass(frozen=True)
 class Loaded:
-    """A run and the extractors of its features."""
+    """A run and the extractors of its features.
+
+    voice: the run that tells of recordings without a face, if there is one of its own; it is given the same
+    features of the sound.
+    """
 
     model: Run
     senses: Senses
+    voice: Run | None = None
 
     @property
     def used(self) -> frozenset[str]:
@@ -38,7 +43,9 @@ class Loaded:
 
     def fit_for(self, face_ok: np.ndarray) -> Loaded:
         """For a recording whose frames, (N,) bool, show a face or not: one may show none at all."""
-        return self if face_ok.any() else replace(self, model=replace(self.model, faceless=True))
+        if face_ok.any():
+            return self
+        return replace(self, model=replace(self.voice or self.model, faceless=True))
 
 
 class Seen(Protocol):
