@@ -174,7 +174,9 @@ def corpus(kind: str, path: Path, out: Path | None, copies: int, sounds: Path | 
 @click.argument("voices", type=click.Path(path_type=Path))
 @options.store_out
 @click.option("--sequences", type=click.IntRange(1), default=600, show_default=True)
-@click.option("--groups", type=click.IntRange(2), default=5, show_default=True, help="Of people, kept apart.")
+@click.option(
+    "--groups", type=click.IntRange(2), default=5, show_default=True, help="Groups of people, kept apart."
+)
 @click.option("--seed", type=int, default=42, show_default=True)
 @click.option("--held", is_flag=True, help="Of the faces and speakers that are otherwise left out.")
 @click.option("--utterances", is_flag=True, help="Single utterances only, for a model of the voice.")
