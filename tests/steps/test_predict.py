@@ -22,7 +22,7 @@ from vacli.output.frame_table import FrameTable
 from vacli.progress import Quiet
 from vacli.recipe_io import set_values
 from vacli.spec import AUDIO, VISUAL
-from vacli.steps import extract_audio, observe
+from vacli.steps import align, extract_audio, extract_visual, observe
 from vacli.steps.described import FaceRows
 from vacli.steps.predict import PredictSettings, run, senses
 from vacli.steps.telling import Loaded, Telling, table
@@ -165,6 +165,19 @@ def test_a_store_of_sound_goes_by_the_model_of_the_voice_too(hum, tmp_path):
     ).out
     (stored,), (made,) = tables(store), tables(hum)
     np.testing.assert_allclose(values(stored), values(made), atol=0.01)  # features are kept as float16
+
+
+def test_a_stored_video_that_never_shows_a_face_goes_by_the_model_of_the_voice(tmp_path):
+    pytest.importorskip("opensmile")
+    video = write_video(tmp_path / "nobody.mp4", [scene(None)] * 10)
+    store = tmp_path / "feats.zarr"
+    align.run(align.AlignSettings(inputs=(video,), store=store))
+    extract_visual.run(extract_visual.ExtractVisualSettings(inputs=(store,), feature="compact"))
+    extract_audio.run(extract_audio.ExtractAudioSettings(inputs=(video,), store=store))
+    (stored,), (made,) = tables(store), tables(video)
+    np.testing.assert_allclose(values(stored), values(made), atol=1e-5)
+    (fused,) = tables(store, model=BUNDLED)
+    assert np.abs(values(stored) - values(fused)).max() > 1e-3
 
 
 def test_where_a_face_is_seen_once_nothing_is_told_apart():

@@ -141,7 +141,7 @@ def _groups_of(names: list[str], settings: ComposeSettings) -> list[list[str]]:
     if not held or len(rest) < settings.groups:
         raise StoreError(
             f"store {settings.voices}: {len(names)} speakers for {settings.groups} groups and some held",
-            hint="run `va corpus ravdess` or `va corpus emodb` first",
+            hint="give fewer --groups, or add speakers with `va corpus ravdess` or `va corpus emodb`",
         )
     return [held] if settings.held else [rest[group :: settings.groups] for group in range(settings.groups)]
 
