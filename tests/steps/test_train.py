@@ -103,6 +103,17 @@ def test_the_run_directory_holds_what_was_promised(whole):
     assert list((whole / "tensorboard").glob("events.out.tfevents.*"))
 
 
+def test_every_fold_starts_from_weights_of_its_own(store, tmp_path):
+    still = ("training.optim.lr=0", "training.epochs=1")
+    train.run(settings(store, tmp_path / "all", *still, folds=2))
+    train.run(settings(store, tmp_path / "second", *still, folds=2, fold=2))
+    first, second = (load_file(tmp_path / "all" / f"fold_{k}" / "weights.safetensors") for k in (1, 2))
+    alone = load_file(tmp_path / "second" / "fold_2" / "weights.safetensors")
+    matrix = "temporal.project.weight"
+    assert not torch.equal(first[matrix], second[matrix])
+    assert all(torch.equal(alone[name], tensor) for name, tensor in second.items())
+
+
 def test_the_score_told_is_that_of_whole_videos_through_predict(store, whole):
     best = max(metrics(whole), key=lambda row: row["mean"])
     run = load_run(whole)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from vacli import inference, recipe_io
@@ -42,6 +43,13 @@ class Job:
     store: Path
     side: Side
 
+    @property
+    def seed(self) -> int:
+        """From the recipe's seed and the fold: models of one ensemble must not all start from the same weights,
+        or what they agree in is in part that start."""
+        parts = [self.recipe.training.seed, self.side.fold.number]
+        return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -59,10 +67,11 @@ def train(job: Job, world: World, progress: Progress) -> Outcome:
     if world.first:
         _describe(job, progress)
     world.wait()
-    torch.manual_seed(job.recipe.training.seed)
+    training = replace(job.recipe.training, seed=job.seed)
+    torch.manual_seed(training.seed)
     net = build(job.recipe.model).to(world.device)
     normalisation = inference.read_normalisation(job.folder)
-    standardiser = Standardiser(normalisation, job.recipe.training.clip_z).to(world.device)
+    standardiser = Standardiser(normalisation, training.clip_z).to(world.device)
     predictor = Predictor(net, standardiser, job.recipe.window, world.device)
     windows = WindowDataset(job.train, job.recipe.window)
     with closing(Board(job.folder)) as board:
@@ -73,8 +82,8 @@ def train(job: Job, world: World, progress: Progress) -> Outcome:
             tell=lambda history: _tell(history, board, progress),
             data=_videos(job) | {"features": job.features},
         )
-        batches = WindowBatches(windows, standardiser, job.recipe.training, world)
-        return _fit(Trainer(net, job.recipe.training, batches, around), around, progress)
+        batches = WindowBatches(windows, standardiser, training, world)
+        return _fit(Trainer(net, training, batches, around), around, progress)
 
 
 def _fit(trainer: Trainer, around: Around, progress: Progress) -> Outcome:
