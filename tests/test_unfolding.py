@@ -15,9 +15,10 @@ from vacli.recipe import Tcn
 from vacli.unfolding import Unfolding
 
 CENTRED = replace(RECIPE, model=replace(RECIPE.model, tcn=Tcn(channels=(8,), kernel=3, causal=False)))
+SMOOTH = replace(RECIPE, window=replace(RECIPE.window, smooth_frames=9))
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, CENTRED], ids=["causal", "centred"])
+@pytest.mark.parametrize("recipe", [RECIPE, CENTRED, SMOOTH], ids=["causal", "centred", "smooth"])
 @pytest.mark.parametrize("frames", [1, 7, LENGTH, LENGTH + 1, 3 * LENGTH + 5])
 @pytest.mark.parametrize("step", [1, 11, 1000])
 def test_the_parts_are_the_whole(tmp_path: Path, recipe, frames: int, step: int) -> None:
@@ -43,10 +44,11 @@ def test_the_parts_are_the_whole(tmp_path: Path, recipe, frames: int, step: int)
     assert np.concatenate([part.states for part in parts]).tolist() == whole.states.tolist()
 
 
-def test_a_causal_run_tells_the_beginning_early_and_another_waits_for_a_window(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ahead", [CENTRED, SMOOTH], ids=["centred", "smooth"])
+def test_a_causal_run_tells_the_beginning_early_and_another_waits_for_a_window(tmp_path: Path, ahead) -> None:
     rows = sequence(200)
     causal = Unfolding(load_run(write_run(tmp_path / "a")), rows, rows.times_s)
-    centred = Unfolding(load_run(write_run(tmp_path / "b", recipe=CENTRED)), rows, rows.times_s)
+    centred = Unfolding(load_run(write_run(tmp_path / "b", recipe=ahead)), rows, rows.times_s)
     assert (causal.due, centred.due) == (1, LENGTH)
     assert len(causal.upto(9).values) == 9
     assert causal.due == LENGTH

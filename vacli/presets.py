@@ -29,6 +29,7 @@ from vacli.recipe import (
     Temporal,
     Training,
     Transformer,
+    Window,
 )
 
 # MFCC 39 + eGeMAPS low-level 23 make the 62 columns that [L] calls eGeMAPS; [B] names both.
@@ -173,11 +174,12 @@ VOICE = Recipe(
         tcn=Tcn(channels=(48, 48, 48), kernel=5, dropout=0.2),
         temporal=Mamba(depth=2, width=48, state=8, expand=2, dropout=0.2),
     ),
+    window=Window(smooth_frames=50),  # two seconds: a moment of a voice tells little
     training=Training(
-        epochs=2,  # with more it learns its speakers by heart
+        epochs=1,  # of many draws: what it sees again it learns by heart
         loss=Loss(pooled=1.0),
         optim=Optim(lr=2e-3, weight_decay=1e-2),
-        schedule=Schedule(warmup_epochs=0.2),
+        schedule=Schedule(warmup_epochs=0.1),
         augment=Augment(noise=0.2),
     ),
 )

@@ -117,10 +117,15 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """How long sequences are cut, in frames; the last window is right-aligned, never lost."""
+    """How long sequences are cut, in frames; the last window is right-aligned, never lost.
+
+    `smooth_frames`: what is predicted of a frame becomes the mean over so many frames around it, within its
+    window; 0 leaves it as it is. The loss does not see it, validation does.
+    """
 
     length_frames: int = 300
     stride_frames: int = 200
+    smooth_frames: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,11 +21,17 @@ Network = Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]
 @dataclass(frozen=True)
 class Windowed:
     """Validation during training, `va evaluate` and `va predict` all go through here, so that a score means
-    the same wherever it is printed. causal: whether frame t depends on frames <= t of its window only."""
+    the same wherever it is printed. network_causal: whether what the network says of frame t depends on
+    frames <= t of its window only."""
 
     network: Network
     window: Window
-    causal: bool = False
+    network_causal: bool = False
+
+    @property
+    def causal(self) -> bool:
+        """Whether what is predicted of frame t depends on frames <= t of its window only."""
+        return self.network_causal and not self.window.smooth_frames
 
     def __call__(self, rows: Rows) -> np.ndarray:
         """(T, 2) float32 in [-1, 1]: mean over the windows that cover a frame, cut to the scale's ends."""
@@ -47,4 +53,6 @@ class Windowed:
         for number, start in enumerate(starts):
             count = min(length, len(rows) - start)
             rows.fill(int(start), {name: x[number, :count] for name, x in streams.items()})
-        return self.network(streams, windows.mask(len(rows), starts, length))
+        real = windows.mask(len(rows), starts, length)
+        values, smooth_frames = self.network(streams, real), self.window.smooth_frames
+        return windows.smooth(values, real, smooth_frames) if smooth_frames else values

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vacli.errors import UsageError
 from vacli.recipe import Window
-from vacli.sequences.windows import cut, mask, plan, stitch
+from vacli.sequences.windows import cut, mask, plan, smooth, stitch
 
 
 def test_default_plan_keeps_the_tail():
@@ -36,6 +36,27 @@ def test_no_frames_no_windows():
 def test_gaps_are_refused():
     with pytest.raises(UsageError, match="300 frames every 301"):
         plan(1000, Window(stride_frames=301))
+
+
+def test_a_mean_of_less_than_no_frames_is_refused():
+    with pytest.raises(UsageError, match="a mean over -1 frames"):
+        plan(1000, Window(smooth_frames=-1))
+
+
+@given(st.integers(1, 12), st.integers(1, 30), st.integers(1, 40))
+def test_smoothing_is_the_mean_of_the_real_frames_around(real, length, frames):
+    rng = np.random.default_rng(frames)
+    values = rng.normal(size=(2, length, 2)).astype(np.float32)
+    there = np.arange(length) < np.array([[real], [length]])
+    values[~there] = 1e9  # what a network says of padding does not count
+    made = smooth(values, there, frames)
+    assert made.dtype == np.float32
+    for window, kept, row in zip(values, there, made, strict=True):
+        for at in np.flatnonzero(kept):
+            around = slice(max(at - frames // 2, 0), at + frames // 2 + 1)
+            expected = window[around][kept[around]].mean(axis=0, dtype=np.float64)
+            np.testing.assert_allclose(row[at], expected, atol=1e-6)
+        assert not row[~kept].any()
 
 
 def test_overlaps_are_averaged():

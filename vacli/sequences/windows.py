@@ -13,13 +13,16 @@ def plan(frames: int, window: Window) -> np.ndarray:
 
     Windows start every `stride_frames`; the last one is moved back to end at the last frame, so the
     tail is never dropped. A sequence shorter than a window gets one, to be padded at its end.
-    Returns: (W,) int64, ascending. Raises UsageError where a stride would leave gaps.
+    Returns: (W,) int64, ascending. Raises UsageError where a stride would leave gaps or a mean is of less
+    than no frames.
     """
     length, stride = window.length_frames, window.stride_frames
     if not 1 <= stride <= length:
         raise UsageError(
             f"windows of {length} frames every {stride}", hint="the stride must be between 1 and the length"
         )
+    if window.smooth_frames < 0:
+        raise UsageError(f"a mean over {window.smooth_frames} frames", hint="give 0 for none")
     last = max(frames - length, 0)
     starts = np.arange(0, last + 1, stride, dtype=np.int64)[: None if frames else 0]
     return np.append(starts, last) if frames and starts[-1] < last else starts
@@ -42,6 +45,21 @@ def cut(values: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
 def mask(frames: int, starts: np.ndarray, length: int) -> np.ndarray:
     """Which frames of the windows are real. Returns: (W, length) bool, False where padded."""
     return starts[:, None] + np.arange(length) < frames
+
+
+def smooth(values: np.ndarray, real: np.ndarray, frames: int) -> np.ndarray:
+    """Mean over the real frames among the `frames // 2` to each side of a frame and itself.
+
+    values: (W, L, D). real: (W, L) bool. Returns: (W, L, D) of the values' type, 0 where not real.
+    """
+    length, half = values.shape[1], frames // 2
+    kept = real[..., np.newaxis]
+    total = np.cumsum(np.where(kept, values, 0), axis=1, dtype=np.float64)
+    total, count = (np.pad(x, ((0, 0), (1, 0), (0, 0))) for x in (total, np.cumsum(kept, axis=1)))
+    at = np.arange(length)
+    first, end = np.maximum(at - half, 0), np.minimum(at + half + 1, length)
+    mean = (total[:, end] - total[:, first]) / np.maximum(count[:, end] - count[:, first], 1)
+    return np.where(kept, mean, 0).astype(values.dtype)
 
 
 def stitch(windows: np.ndarray, starts: np.ndarray, frames: int) -> np.ndarray:

@@ -45,8 +45,8 @@ class Job:
 
     @property
     def seed(self) -> int:
-        """From the recipe's seed and the fold: models of one ensemble must not all start from the same weights,
-        or what they agree in is in part that start."""
+        """From the recipe's seed and the fold: models that all start from the same weights would agree for
+        that alone."""
         parts = [self.recipe.training.seed, self.side.fold.number]
         return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
