@@ -27,7 +27,7 @@ from vacli.training.distributed import World
 from vacli.training.history import HEADER, History, Row
 from vacli.training.loop import Around, Trainer
 from vacli.training.provenance import Features
-from vacli.training.splits import Side
+from vacli.training.splits import OFFICIAL, Side
 from vacli.training.validation import validate
 
 
@@ -45,10 +45,10 @@ class Job:
 
     @property
     def seed(self) -> int:
-        """From the recipe's seed and the fold: models that all start from the same weights would agree for
-        that alone."""
-        parts = [self.recipe.training.seed, self.side.fold.number]
-        return int(np.random.SeedSequence(parts).generate_state(1)[0])
+        """The recipe's; for a fold of several one made of it and the fold's number: models that all start from
+        the same weights agree for that alone."""
+        seed, fold = self.recipe.training.seed, self.side.fold.number
+        return seed if fold == OFFICIAL else int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
 
 
 @dataclass(frozen=True, kw_only=True)
