@@ -45,8 +45,8 @@ class Job:
 
     @property
     def seed(self) -> int:
-        """The recipe's; for a fold of several one made of it and the fold's number: models that all start from
-        the same weights agree for that alone."""
+        """The recipe's; for a fold of several, one made of it and of the fold's number: models that all start
+        from the same weights agree for that alone."""
         seed, fold = self.recipe.training.seed, self.side.fold.number
         return seed if fold == OFFICIAL else int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
 
