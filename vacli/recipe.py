@@ -119,8 +119,8 @@ class Model:
 class Window:
     """How long sequences are cut, in frames; the last window is right-aligned, never lost.
 
-    `smooth_frames`: what is predicted of a frame becomes the mean over so many frames around it, within its
-    window; 0 leaves it as it is. The loss does not see it, validation does.
+    `smooth_frames`: what is predicted of a frame becomes the mean over it and half so many frames, rounded
+    down, to each side, within its window; 0 leaves it as it is. The loss does not see it, validation does.
     """
 
     length_frames: int = 300

@@ -39,7 +39,7 @@ def test_gaps_are_refused():
 
 
 def test_a_mean_of_less_than_no_frames_is_refused():
-    with pytest.raises(UsageError, match="a mean over -1 frames"):
+    with pytest.raises(UsageError, match="smooth_frames is -1"):
         plan(1000, Window(smooth_frames=-1))
 
 

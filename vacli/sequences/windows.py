@@ -13,8 +13,8 @@ def plan(frames: int, window: Window) -> np.ndarray:
 
     Windows start every `stride_frames`; the last one is moved back to end at the last frame, so the
     tail is never dropped. A sequence shorter than a window gets one, to be padded at its end.
-    Returns: (W,) int64, ascending. Raises UsageError where a stride would leave gaps or a mean is of less
-    than no frames.
+    Returns: (W,) int64, ascending. Raises UsageError where a stride would leave gaps or `smooth_frames` is
+    negative.
     """
     length, stride = window.length_frames, window.stride_frames
     if not 1 <= stride <= length:
@@ -22,7 +22,9 @@ def plan(frames: int, window: Window) -> np.ndarray:
             f"windows of {length} frames every {stride}", hint="the stride must be between 1 and the length"
         )
     if window.smooth_frames < 0:
-        raise UsageError(f"a mean over {window.smooth_frames} frames", hint="give 0 for none")
+        raise UsageError(
+            f"window.smooth_frames is {window.smooth_frames}", hint="give 0 to leave predictions as they are"
+        )
     last = max(frames - length, 0)
     starts = np.arange(0, last + 1, stride, dtype=np.int64)[: None if frames else 0]
     return np.append(starts, last) if frames and starts[-1] < last else starts
