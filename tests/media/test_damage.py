@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 from synth.clips import Clip, steady, write_clip
+from synth.faces import scene, write_video
 
 from vacli.errors import InputError
 from vacli.media.audio import read_sound
@@ -115,6 +116,36 @@ def test_frames_before_and_behind_a_break_are_kept_and_it_is_named(damaged: Path
     assert indices[-25:] == list(range(75, 100))
     assert len(indices) < 100
     assert "of 100 frames do not decode, the first at 2." in reader.broken
+
+
+@pytest.fixture
+def damaged_avi(tmp_path: Path) -> Path:
+    """Faces in groups of five frames; zeros from the middle of the file on, but for its end."""
+    path = write_video(tmp_path / "broken.avi", [scene((150 + i, 120)) for i in range(12)])
+    data = bytearray(path.read_bytes())
+    start, end = len(data) // 2, len(data) * 9 // 10
+    data[start:end] = bytes(end - start)
+    path.write_bytes(data)
+    return path
+
+
+def whole_pictures(path: Path) -> list[bool]:
+    """Of every picture that one thread decodes, whether it is whole."""
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        return [not picture.is_corrupt for picture in container.decode(video=0)]
+
+
+def test_a_damaged_frame_keeps_its_row_in_every_reading(damaged_avi: Path) -> None:
+    whole = whole_pictures(damaged_avi)
+    assert not all(whole)
+    assert whole[-1]
+    for _ in range(40):
+        with open_video(damaged_avi) as reader:
+            indices = [frame.index for frame in reader]
+        assert len(reader) == len(whole)
+        assert indices == np.flatnonzero(whole).tolist()
+        assert "is damaged" in reader.broken
 
 
 def test_sound_beside_a_broken_picture_is_whole(damaged: Path) -> None:

@@ -32,6 +32,10 @@ class PyavReader(TimedReader):
                     lost.append("the decoder gives a frame that the container does not list")
                     continue
                 row = found
+                if picture.is_corrupt:
+                    # Partly made up by the decoder: a row without a picture is honest, a smeared face is not.
+                    lost.append(f"a frame near {self.times_s[row]:.3f} s is damaged")
+                    continue
                 given[row] = True
                 yield Frame(row, float(self.times_s[row]), self._rgb(picture))
         self.broken = self._summary(given, lost)
