@@ -111,6 +111,7 @@ def test_among_utterances_is_sound_without_speech_of_which_nothing_is_known(face
     material = Material(faces, voices, [noise])
     made = [compose(material, UTTERANCES, np.random.default_rng(n)) for n in range(200)]
     assert all(np.isnan(one.face).all() for one in made)
+    assert {len(one.labels) for one in made} == {30}  # no pause comes after them
     unspoken = [one for one in made if np.isnan(first := one.voice["a"][0, 0]) or first == 5]
     assert 4 <= len(unspoken) <= 18
     assert not any(one.labels.any() for one in unspoken)

@@ -71,6 +71,8 @@ def test_another_seed_is_not_mixed_in(settings):
         run(settings(sequences=2, seed=3))
     with pytest.raises(StoreError, match="another solo"):
         run(settings(sequences=2, mixture=UTTERANCES))
+    with pytest.raises(StoreError, match="another pause"):
+        run(settings(sequences=2, mixture=Mixture(pause=0.1)))
 
 
 def test_too_few_speakers_for_the_groups(settings):

@@ -73,7 +73,7 @@ class Mixture:
     noise: float = 0.1  # of a face column's spread, per frame
 
 
-UTTERANCES = Mixture(solo=1.0, speechless=0.05, cut=True)
+UTTERANCES = Mixture(solo=1.0, speechless=0.05, pause=0.0, cut=True)
 
 
 @dataclass(frozen=True, eq=False)

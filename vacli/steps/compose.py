@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -155,8 +155,7 @@ def _specs(settings: ComposeSettings) -> dict[str, dict]:
 
 def _about(settings: ComposeSettings, group: int) -> dict[str, object]:
     subject = "held" if settings.held else f"group-{group}"
-    mixture = settings.mixture
-    how = {"groups": settings.groups, "solo": mixture.solo, "cut": mixture.cut, "balanced": settings.balanced}
+    how = {"groups": settings.groups, "balanced": settings.balanced, **asdict(settings.mixture)}
     return {"split": "", "subject": subject, "mapped": True, "seed": settings.seed, **how}
 
 
