@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from vacli.calibration import ALONE, NOTHING, Calibration, Stretch, states_of
+from vacli.calibration import ALONE, NOTHING, OTHER_SOUND, Calibration, Stretch, drawn, states_of
 
 
-def drawn(floor: float, gain: float, count: int = 20_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def errors(floor: float, gain: float, count: int = 20_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     spread = rng.uniform(0.01, 0.3, (count, 2))
     return rng.normal(size=(count, 2)) * np.sqrt(floor**2 + (gain * spread) ** 2), spread
@@ -21,14 +21,14 @@ def test_states_name_what_a_frame_has():
 
 
 def test_what_the_errors_were_drawn_from_is_found_again():
-    error, spread = drawn(0.2, 1.5)
+    error, spread = errors(0.2, 1.5)
     made = Calibration.fit(error, np.zeros_like(error), spread, np.full(len(error), "audio")).states["audio"]
     np.testing.assert_allclose(made.floor, 0.2, atol=0.01)
     np.testing.assert_allclose(made.gain, 1.5, atol=0.1)
 
 
 def test_its_sd_covers_two_thirds_in_every_state():
-    parts = {"audio": drawn(0.4, 0.5, seed=1), "audio+visual": drawn(0.1, 2.0, seed=2)}
+    parts = {"audio": errors(0.4, 0.5, seed=1), "audio+visual": errors(0.1, 2.0, seed=2)}
     error, spread = (np.concatenate(x) for x in zip(*parts.values(), strict=True))
     states = np.repeat(list(parts), 20_000)
     calibration = Calibration.fit(error, np.zeros_like(error), spread, states)
@@ -40,7 +40,7 @@ def test_its_sd_covers_two_thirds_in_every_state():
 
 
 def test_a_state_that_was_not_measured_is_trusted_least():
-    error, spread = drawn(0.3, 0.0)
+    error, spread = errors(0.3, 0.0)
     error[:100] = np.nan
     states = np.where(np.arange(len(error)) < 150, "visual", "audio")  # 50 labelled frames of the first
     calibration = Calibration.fit(error, np.zeros_like(error), spread, states)
@@ -48,8 +48,19 @@ def test_a_state_that_was_not_measured_is_trusted_least():
     assert (calibration.sd(spread[:5], states[:5]) >= 0.29).all()
 
 
+@pytest.mark.parametrize("state", [NOTHING, OTHER_SOUND])
+def test_what_nothing_is_known_of_is_never_measured(state):
+    """Composed sequences call it the middle, and a model that learned that is right, and knows nothing."""
+    error, spread = errors(0.3, 0.5)
+    error[:1000] = 0
+    states = np.where(np.arange(len(error)) < 1000, state, "audio")
+    calibration = Calibration.fit(error, np.zeros_like(error), spread, states)
+    assert list(calibration.states) == ["audio"]
+    assert (calibration.sd(spread[:5], states[:5]) >= 0.29).all()
+
+
 def test_json_keeps_it():
-    error, spread = drawn(0.2, 1.0, 500)
+    error, spread = errors(0.2, 1.0, 500)
     made = Calibration.fit(error, np.zeros_like(error), spread, np.full(500, "audio"))
     assert Calibration.from_dict(json.loads(json.dumps(made.to_dict()))) == made
 
@@ -73,6 +84,16 @@ def test_where_no_face_is_ever_shown_values_vary_as_labels_do():
     np.testing.assert_allclose(made.sd(np.full((1, 2), 0.1), states[:1])[0], rmse, rtol=0.02)
     np.testing.assert_array_equal(made.stretched(values, np.full(len(values), "audio")), values)
     assert Calibration.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+
+
+def test_sound_unlike_speech_is_drawn_to_the_middle():
+    values = np.full((5, 2), (0.8, -0.4), np.float32)
+    states = np.array([ALONE, ALONE, ALONE, "audio", NOTHING])
+    made, told = drawn(values, states, np.array([1, 0.75, 0, 0, 0]))
+    np.testing.assert_allclose(made[:, 0], [0.8, 0.6, 0, 0.8, 0.8], atol=1e-6)
+    np.testing.assert_allclose(made[:, 1], [-0.4, -0.3, 0, -0.4, -0.4], atol=1e-6)
+    assert made.dtype == np.float32
+    assert told.tolist() == [ALONE, ALONE, OTHER_SOUND, "audio", NOTHING]
 
 
 def test_only_what_was_measured_alone_is_told_apart():

@@ -9,23 +9,43 @@ import numpy as np
 import pytest
 from test_inference import LENGTH, RECIPE, sequence, write_run
 
+from vacli.calibration import ALONE, Calibration, Error, Stretch
 from vacli.errors import InputError
-from vacli.inference import load_run, predict_sequence
+from vacli.inference import Run, load_run, predict_sequence
 from vacli.recipe import Tcn
+from vacli.speech import Speech
 from vacli.unfolding import Unfolding
 
 CENTRED = replace(RECIPE, model=replace(RECIPE.model, tcn=Tcn(channels=(8,), kernel=3, causal=False)))
 SMOOTH = replace(RECIPE, window=replace(RECIPE.window, smooth_frames=9))
 
 
+def judging(run: Run) -> Run:
+    """To tell of a recording without a face, most of whose sound is a little unlike speech."""
+    speech = Speech(
+        least=np.full(2, 0.01),
+        centre=np.array([-1, -1, 0.8, 0.8]),
+        scale=np.array([0.25, 0.25, 0.1, 0.1]),
+        middle=np.zeros(4),
+        whitening=np.eye(4),
+    )
+    stretch = Stretch(centre=(0, 0), factor=(1, 1), target=(0, 0))
+    calibration = Calibration({ALONE: Error((0.1, 0.1), (1, 1), stretch)})
+    return replace(run, faceless=True, calibration=calibration, speech=speech)
+
+
+@pytest.mark.parametrize("judged", [False, True], ids=["", "judged"])
 @pytest.mark.parametrize("recipe", [RECIPE, CENTRED, SMOOTH], ids=["causal", "centred", "smooth"])
 @pytest.mark.parametrize("frames", [1, 7, LENGTH, LENGTH + 1, 3 * LENGTH + 5])
 @pytest.mark.parametrize("step", [1, 11, 1000])
-def test_the_parts_are_the_whole(tmp_path: Path, recipe, frames: int, step: int) -> None:
+def test_the_parts_are_the_whole(tmp_path: Path, recipe, frames: int, step: int, judged: bool) -> None:
     for fold in (1, 2):
         write_run(tmp_path / "run" / f"fold_{fold}", seed=fold, recipe=recipe)
     run, rows = load_run(tmp_path / "run"), sequence(frames)
     rows.streams["audio"][frames // 3 : frames // 2] = np.nan
+    if judged:
+        run = judging(run)
+        rows.streams["visual"][:] = np.nan
     whole = predict_sequence(run, rows, rows.times_s)
     coming = sequence(frames)
     for stream in coming.streams.values():

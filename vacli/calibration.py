@@ -5,7 +5,8 @@ the error is measured on videos that none of them has seen, apart for what a fra
 them, nothing), and its variance is described as floor^2 + (gain x spread)^2.
 
 The mean of several models that know little also varies too little, which concordance counts as error. Where a
-recording shows no face at all, it is moved and stretched to lie and vary as the labels did.
+recording shows no face at all, it is moved and stretched to lie and vary as the labels did, and drawn to the
+middle where its sound is unlike speech.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from vacli.spec import AUDIO
 FEWEST_FRAMES = 200  # with fewer a state is not described
 NOTHING = "none"
 ALONE = "audio alone"  # sound in a recording that never shows a face
+OTHER_SOUND = "other sound"  # the same, but unlike speech
+UNKNOWN = (NOTHING, OTHER_SOUND)  # never measured: what composed sequences say of it is an agreement
 LEAST_SPREAD = 1e-3  # values that vary less are one value
 
 
@@ -77,13 +80,13 @@ class Calibration:
         """Least squares with floors and gains that are not negative.
 
         values, truth, spread: (T, 2), on videos that no model has seen; frames without a label (NaN) do not
-        count. states: (T,) of `states_of`, or ALONE, whose values are stretched.
+        count. states: (T,) of `states_of`, or ALONE, whose values are stretched; UNKNOWN ones do not count.
         """
         labelled = np.isfinite(values - truth).all(axis=1)
         fitted = {}
         for state in np.unique(states[labelled]):
             here = labelled & (states == state)
-            if here.sum() < FEWEST_FRAMES:
+            if state in UNKNOWN or here.sum() < FEWEST_FRAMES:
                 continue
             stretch = Stretch.fit(values[here], truth[here]) if state == ALONE else None
             told = stretch.of(values[here]) if stretch else values[here]
@@ -103,7 +106,7 @@ class Calibration:
         return made
 
     def sd(self, spread: np.ndarray, states: np.ndarray) -> np.ndarray:
-        """(T, 2) float32 standard deviations; a state that was not measured gets the widest one's floor."""
+        """(T, 2) float32 standard deviations; a state that was not measured gets the widest of all."""
         widest = Error(
             *(tuple(np.max(v, axis=0)) for v in zip(*map(_pair, self.states.values()), strict=True))
         )
@@ -121,6 +124,16 @@ class Calibration:
     def from_dict(cls, given: Mapping[str, Mapping]) -> Calibration:
         """The inverse of `to_dict`; KeyError or TypeError where it is no such thing."""
         return cls({state: _error(kept) for state, kept in given.items()})
+
+
+def drawn(values: np.ndarray, states: np.ndarray, likeness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values (T, 2) drawn to the middle by how unlike speech (`Speech.likeness`, (T,)) an ALONE frame is.
+
+    Also returns the states: OTHER_SOUND where it is unlike rather than like.
+    """
+    heard = states == ALONE
+    weight = np.where(heard, likeness, 1.0).astype(values.dtype)
+    return values * weight[:, np.newaxis], np.where(heard & (likeness < 0.5), OTHER_SOUND, states)
 
 
 def states_of(present: Mapping[str, np.ndarray]) -> np.ndarray:

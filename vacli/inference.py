@@ -13,14 +13,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from vacli import recipe_io
-from vacli.calibration import Calibration, states_of
+from vacli.calibration import Calibration, drawn, states_of
 from vacli.errors import InputError, RunError, UsageError
 from vacli.features.compact_rows import read_out
 from vacli.models import arrays
 from vacli.recipe import Recipe
 from vacli.sequences.records import Rows
 from vacli.sequences.scaling import Normalisation
-from vacli.spec import VISUAL
+from vacli.spec import AUDIO, VISUAL
+from vacli.speech import Speech, frames_around
 from vacli.windowed import Windowed
 
 RECIPE = "recipe.json"
@@ -29,6 +30,7 @@ NORMALISATION = "normalisation.safetensors"
 FEATURES = "features.json"
 DATA = "data.json"
 CALIBRATION = "calibration.json"
+SPEECH = "speech.safetensors"
 STILL = "still"  # the state of a picture for itself
 FOLD = "fold_"
 
@@ -68,6 +70,7 @@ class Run:
     """A trained run: one model, or one a fold. `features` tells, by name, how its inputs were made.
 
     faceless: it is to tell of a recording that never shows a face, of which the calibration may know more.
+    speech: what the sound of such a one has to be like, if that is known.
     """
 
     path: Path
@@ -76,6 +79,7 @@ class Run:
     features: Mapping[str, Any]
     calibration: Calibration | None = None
     faceless: bool = False
+    speech: Speech | None = None
 
 
 def load_run(path: Path, device: str = "cpu") -> Run:
@@ -99,6 +103,7 @@ def load_run(path: Path, device: str = "cpu") -> Run:
         features=read_json(folders[0] / FEATURES),
         calibration=_calibration(path),
         faceless=all(stream.name != VISUAL for stream in recipes[0].model.streams),
+        speech=_speech(path),
     )
 
 
@@ -128,6 +133,8 @@ def trajectory(run: Run, rows: Rows, times_s: np.ndarray, values: np.ndarray, fi
     if run.calibration is not None:
         states = run.calibration.alone(states) if run.faceless else states
         mean = run.calibration.stretched(mean, states)
+        if frames := judged_frames(run, times_s):
+            mean, states = drawn(mean, states, _likeness(run.speech, rows, frames, here))
         sd = run.calibration.sd(np.zeros_like(mean) if spread is None else spread, states)
     return Trajectory(
         video=rows.video,
@@ -152,9 +159,26 @@ def predict_stills(run: Run, rows: np.ndarray, video: str, times_s: np.ndarray) 
 
 def _present(rows: Rows, stream: str, here: slice) -> np.ndarray:
     """Whether each frame of a part of a video has the stream."""
+    return np.isfinite(rows_of(rows, stream, here)).all(axis=1)
+
+
+def rows_of(rows: Rows, stream: str, here: slice) -> np.ndarray:
+    """(n, D) float32 of one stream of a part of a video, NaN where missing."""
     x = np.empty((here.stop - here.start, rows.dims[stream]), np.float32)
     rows.fill(here.start, {stream: x})
-    return np.isfinite(x).all(axis=1)
+    return x
+
+
+def judged_frames(run: Run, times_s: np.ndarray) -> int:
+    """By how many rows around it a frame's sound is judged to be speech or not; 0 where it is not judged."""
+    return frames_around(times_s) if run.faceless and run.speech is not None else 0
+
+
+def _likeness(speech: Speech, rows: Rows, frames: int, here: slice) -> np.ndarray:
+    """(n,) of a part of a video, judged by what is around it too."""
+    around = slice(max(here.start - frames // 2, 0), min(here.stop + frames // 2, len(rows)))
+    made = speech.likeness(rows_of(rows, AUDIO, around), frames)
+    return made[here.start - around.start :][: here.stop - here.start]
 
 
 def _calibration(path: Path) -> Calibration | None:
@@ -165,6 +189,17 @@ def _calibration(path: Path) -> Calibration | None:
     except (KeyError, TypeError, AttributeError):
         raise RunError(
             f"{path / CALIBRATION} is no calibration", hint="make it again with `va calibrate`"
+        ) from None
+
+
+def _speech(path: Path) -> Speech | None:
+    if not (path / SPEECH).is_file():
+        return None
+    try:
+        return Speech.from_arrays(_read(path / SPEECH, load_file))
+    except TypeError:
+        raise RunError(
+            f"{path / SPEECH} tells of no speech", hint="make it again with `va calibrate --speech`"
         ) from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vacli.inference import Run, Trajectory, check_widths, trajectory
+from vacli.inference import Run, Trajectory, check_widths, judged_frames, trajectory
 from vacli.sequences import windows
 from vacli.sequences.records import Rows
 
@@ -14,7 +14,7 @@ class Unfolding:
 
     A row is settled when all windows that cover it are known, so that what is told is what
     `inference.predict_sequence` says of the whole. A causal run also tells the beginning of the first window
-    before its end is known.
+    before its end is known. Where sound is judged to be speech or not, so must be what is around a row.
     """
 
     def __init__(self, run: Run, rows: Rows, times_s: np.ndarray) -> None:
@@ -23,7 +23,8 @@ class Unfolding:
         window = run.recipe.window
         self._starts = windows.plan(len(rows), window)
         self._ends = (self._starts + window.length_frames).clip(max=len(rows))
-        self._causal = all(member.predictor.causal for member in run.members)
+        self._ahead = judged_frames(run, times_s) // 2
+        self._causal = not self._ahead and all(member.predictor.causal for member in run.members)
         self._kept = np.empty((0, windows.span(len(rows), window), len(run.members), 2), np.float32)
         self._made = 0  # windows so far, of which the last ones are kept
         self.told = 0  # rows
@@ -42,8 +43,13 @@ class Unfolding:
         ready = int(np.searchsorted(self._ends, known, side="right"))
         if ready > self._made:
             self._add(self._windows(self._made, ready))
-            settled = int(self._starts[ready]) if ready < len(self._starts) else len(self._rows)
-            return self._tell(self._kept, self._starts[ready - len(self._kept) : ready], settled)
+            settled = len(self._rows)
+            if ready < len(self._starts):
+                settled = min(int(self._starts[ready]), known - self._ahead)
+            if settled > self.told:
+                starts = self._starts[ready - len(self._kept) : ready]
+                reaching = starts < settled
+                return self._tell(self._kept[reaching], starts[reaching], settled)
         if self.told or not self._causal or not known:
             nothing = np.empty((len(self._run.members), 0, 2), np.float32)
             return trajectory(self._run, self._rows, self._times_s, nothing, self.told)

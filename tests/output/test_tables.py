@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,7 +53,19 @@ def test_summary(table):
     (row,) = csv.DictReader(io.StringIO(out.getvalue()))
     assert row["frames"] == "2"
     assert row["valence_mean"] == "-0.1250"
-    assert (row["face_share"], row["audio_share"]) == ("0.5000", "1.0000")
+    assert (row["face_share"], row["audio_share"], row["known_share"]) == ("0.5000", "1.0000", "1.0000")
+
+
+def test_what_nothing_is_known_of_is_in_no_mean(table):
+    partly = replace(table, columns={**table.columns, "modality": np.array(["av", "none"])})
+    row = partly.summary()
+    assert (row["valence_mean"], row["valence_std"], row["known_share"]) == (0.25, 0.0, 0.5)
+    nowhere = replace(table, columns={**table.columns, "modality": np.array(["none", "none"])})
+    row = nowhere.summary()
+    assert (row["valence_mean"], row["known_share"]) == (-0.125, 0.0)
+    empty = replace(table, columns={name: column[:0] for name, column in table.columns.items()})
+    assert (empty.summary()["valence_mean"], empty.summary()["known_share"]) == ("", 0.0)
+    assert list(empty.summary()) == list(row)
 
 
 def test_modality_names_what_a_row_rests_on():

@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from synth import affwild2, recipes
 
-from vacli.calibration import ALONE, NOTHING
+from vacli.calibration import ALONE, NOTHING, OTHER_SOUND
 from vacli.circumplex import EMOTION_VA
-from vacli.errors import LabelError, RunError
+from vacli.errors import LabelError, RunError, StoreError
 from vacli.features.compact_rows import DIM, columns
-from vacli.inference import CALIBRATION, load_run, predict_sequence, predict_stills
+from vacli.inference import CALIBRATION, SPEECH, load_run, predict_sequence, predict_stills
 from vacli.sequences.join import open_sequences
+from vacli.sequences.records import Sequence
 from vacli.spec import VISUAL, FeatureSpec
 from vacli.steps import train
 from vacli.steps.calibrate import CalibrateSettings, run
@@ -122,7 +124,39 @@ def test_a_model_of_the_voice_never_sees_a_face(store, tmp_path):
     )
     train.run(asked)
     measured = run(CalibrateSettings(asked.out, (store.path,), "cpu"))
-    assert ALONE in {state.name for state in measured} <= {ALONE, NOTHING}
+    assert [state.name for state in measured] == [ALONE]
+
+
+def test_by_much_speech_other_sound_is_known(store, model, tmp_path):
+    visual = next(s for s in load_run(model).recipe.model.streams if s.name == VISUAL)
+    blind = without_faces(store, tmp_path / "blind.zarr", visual.features)
+    (measured,) = run(CalibrateSettings(model, (blind.path,), "cpu", speech=store.path))
+    assert (measured.name, measured.frames > 200) == (ALONE, True)
+    knowing = replace(load_run(model), faceless=True)
+    (rows, *_), (view, *_) = open_sequences(blind.videos(), knowing.recipe.model), blind.videos()
+    assert set(predict_sequence(knowing, rows, view.times_s).states.tolist()) <= {ALONE, NOTHING}
+    still = {name: np.full((90, dim), np.nan if name == VISUAL else 0.1) for name, dim in rows.dims.items()}
+    note = Sequence(video="held note", times_s=np.arange(90) / 25, streams=still)
+    of_it = predict_sequence(knowing, note, note.times_s)
+    assert set(of_it.states.tolist()) == {OTHER_SOUND}
+    assert not of_it.values.any()
+    assert (of_it.sd >= 0.999 * np.array(knowing.calibration.states[ALONE].floor)).all()
+    assert run(CalibrateSettings(model, (blind.path,), "cpu")) == [measured]  # it is still known
+    (model / CALIBRATION).unlink()
+    (model / SPEECH).unlink()
+
+
+def test_a_store_without_sound_is_no_speech(model, store, tmp_path):
+    faces = Store.open_or_create(tmp_path / "silent.zarr")
+    with pytest.raises(StoreError, match="has no sound"):
+        run(CalibrateSettings(model, (store.path,), "cpu", speech=faces.path))
+
+
+def test_what_tells_of_no_speech_is_named(model, tmp_path):
+    shutil.copytree(model, tmp_path / "run")
+    save_file({"centre": np.zeros(2)}, tmp_path / "run" / SPEECH)
+    with pytest.raises(RunError, match="tells of no speech"):
+        load_run(tmp_path / "run")
 
 
 def test_what_was_trained_on_does_not_count(model, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from synth.faces import scene, somebody_else, write_video
+from synth.sounds import voice
 
 from vacli import presets
 from vacli.calibration import ALONE
@@ -150,35 +151,61 @@ def hum(tmp_path) -> Path:
     return path
 
 
+@pytest.fixture
+def spoken(tmp_path) -> Path:
+    """Something that pulses and glides as a voice does."""
+    pytest.importorskip("opensmile")
+    path = tmp_path / "spoken.wav"
+    write_wav(path, voice(4.0))
+    return path
+
+
 def values(made: FrameTable) -> np.ndarray:
     return np.stack([made.columns[d] for d in ("valence", "arousal")], axis=1)
 
 
 @pytest.mark.parametrize("model", [BUNDLED, BUNDLED_VOICE])
-def test_sound_alone_is_told_as_it_was_calibrated_for_itself(hum, model):
-    (made,) = tables(hum, model=model)
+def test_sound_alone_is_told_as_it_was_calibrated_for_itself(spoken, model):
+    (made,) = tables(spoken, model=model)
     bundled = load_run(model)
-    sound = observe.observe_sound(hum, senses(bundled, PredictSettings(inputs=()), Quiet()))
+    sound = observe.observe_sound(spoken, senses(bundled, PredictSettings(inputs=()), Quiet()))
     loaded = Loaded(replace(bundled, calibration=None), observe.Senses({}, sound.features))
-    before = values(Telling("hum", loaded, sound.times_s).rest(sound))
+    before = values(Telling("spoken", loaded, sound.times_s).rest(sound))
     stretch = bundled.calibration.states[ALONE].stretch
     np.testing.assert_allclose(values(made), stretch.of(before), atol=1e-5)
     assert np.abs(values(made) - before).max() > 1e-3
     assert set(made.columns["modality"].tolist()) == {"a"}
 
 
-def test_a_sound_file_goes_by_the_model_of_the_voice(hum):
-    (made,), (voice,), (fused,) = tables(hum), tables(hum, model=BUNDLED_VOICE), tables(hum, model=BUNDLED)
-    np.testing.assert_array_equal(values(made), values(voice))
+def test_a_sound_file_goes_by_the_model_of_the_voice(spoken):
+    (made,), (fused,) = tables(spoken), tables(spoken, model=BUNDLED)
+    (alone,) = tables(spoken, model=BUNDLED_VOICE)
+    np.testing.assert_array_equal(values(made), values(alone))
     assert np.abs(values(made) - values(fused)).max() > 1e-3
 
 
-def test_a_store_of_sound_goes_by_the_model_of_the_voice_too(hum, tmp_path):
+def test_a_store_of_sound_goes_by_the_model_of_the_voice_too(spoken, tmp_path):
     store = extract_audio.run(
-        extract_audio.ExtractAudioSettings(inputs=(hum,), store=tmp_path / "feats.zarr")
+        extract_audio.ExtractAudioSettings(inputs=(spoken,), store=tmp_path / "feats.zarr")
     ).out
-    (stored,), (made,) = tables(store), tables(hum)
+    (stored,), (made,) = tables(store), tables(spoken)
     np.testing.assert_allclose(values(stored), values(made), atol=0.01)  # features are kept as float16
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["file", "store"])
+def test_of_sound_unlike_speech_it_says_the_middle_that_it_does_not_know_and_why(hum, tmp_path, stored):
+    asked = hum
+    if stored:
+        settings = extract_audio.ExtractAudioSettings(inputs=(hum,), store=tmp_path / "feats.zarr")
+        asked = extract_audio.run(settings).out
+    said = Warnings()
+    (made,) = tables(asked, said)
+    assert stored or "no sound like speech" in said.said[-1]
+    assert np.abs(values(made)).max() < 1e-6
+    assert set(made.columns["modality"].tolist()) == {"none"}
+    assert made.columns["audio_ok"].all()
+    assert made.columns["valence_sd"].min() > 0.5
+    assert made.columns["arousal_sd"].min() > 0.3
 
 
 def test_a_stored_video_that_never_shows_a_face_goes_by_the_model_of_the_voice(tmp_path):

@@ -245,7 +245,10 @@ def bundle(run: Path, out: Path | None) -> None:
 @click.command("calibrate", short_help="What a run's spread is worth, measured on unseen videos.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
-def calibrate(run: Path, stores: tuple[Path, ...]) -> None:
+@click.option(
+    "--speech", type=click.Path(path_type=Path), help="A store with much speech, to tell other sound by."
+)
+def calibrate(run: Path, stores: tuple[Path, ...], speech: Path | None) -> None:
     """Turn the spread of a run's models into a standard deviation of the error.
 
     STORES hold features and labels of people that no model of RUN was trained on, stills among them
@@ -253,13 +256,18 @@ def calibrate(run: Path, stores: tuple[Path, ...]) -> None:
     uses; a table of what was measured is printed. Values for recordings that never show a face, state
     "audio alone", are moved and stretched to lie and vary as their labels do.
 
+    --speech names a store with much speech; what RUN was trained on will do. By RUN/speech.safetensors it is
+    told from other sound: where a recording without a face has that (noise, tones, a beat), `va predict`
+    says 0 and that nothing is known.
+
     \b
-    Example:
+    Examples:
       va calibrate runs/compact held.zarr faces.zarr
+      va calibrate runs/voice said-held.zarr --speech said.zarr
     """
     from vacli.steps import calibrate as step
 
-    states = step.run(step.CalibrateSettings(run, stores), Console())
+    states = step.run(step.CalibrateSettings(run, stores, speech=speech), Console())
     click.echo("state,frames,ccc_valence,ccc_arousal,rmse_valence,rmse_arousal,within_1sd,within_2sd")
     for s in states:
         figures = ",".join(f"{value:.3f}" for value in (*s.ccc, *s.rmse, *s.within))

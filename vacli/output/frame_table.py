@@ -25,6 +25,7 @@ COLUMNS = {
     "person": "identity within the file, from 0; empty where nobody was seen in all of it",
     "input": "the file",
 }
+NOTHING = "none"  # modality of a row that rests on nothing
 DECIMALS = {"time_s": 6, "face_x": 1, "face_y": 1, "face_w": 1, "face_h": 1}
 
 
@@ -41,6 +42,11 @@ class FrameTable:
     def __len__(self) -> int:
         return len(self.columns["frame"])
 
+    @property
+    def known(self) -> np.ndarray:
+        """(N,) bool: rows that rest on something."""
+        return self.columns["modality"] != NOTHING
+
     def rows(self) -> Iterator[list[str]]:
         """Rows as text, in the order of COLUMNS; what is unknown is empty."""
         texts = [_texts(self.columns[c], DECIMALS.get(c, 4)) for c in COLUMNS if c != "input"]
@@ -48,24 +54,33 @@ class FrameTable:
             yield [*cells, self.name]
 
     def summary(self) -> dict[str, str | float]:
-        """One row for the whole input: means, spreads and the shares of frames with face and sound."""
-        c = self.columns
-        mean = {f"{name}_mean": float(np.nanmean(c[name])) for name in ("valence", "arousal") if len(self)}
-        spread = {f"{name}_std": float(np.nanstd(c[name])) for name in ("valence", "arousal") if len(self)}
+        """One row for the whole input.
+
+        Means and spreads are over the frames that rest on something (`known_share` of all), or over all where
+        none does; empty without rows.
+        """
+        c, known = self.columns, self.known
+        counted = known if known.any() else ~known
+        told = {name: c[name][counted] for name in ("valence", "arousal")}
         return {
             "input": self.name,
             "frames": len(self),
             "duration_s": float(c["time_s"][-1] - c["time_s"][0]) if len(self) else 0.0,
-            **mean,
-            **spread,
-            "face_share": float(np.mean(c["face_ok"])) if len(self) else 0.0,
-            "audio_share": float(np.mean(c["audio_ok"])) if len(self) else 0.0,
+            **{f"{name}_mean": float(np.nanmean(x)) if len(x) else "" for name, x in told.items()},
+            **{f"{name}_std": float(np.nanstd(x)) if len(x) else "" for name, x in told.items()},
+            "face_share": _share(c["face_ok"]),
+            "audio_share": _share(c["audio_ok"]),
+            "known_share": _share(known),
         }
+
+
+def _share(ok: np.ndarray) -> float:
+    return float(np.mean(ok)) if len(ok) else 0.0
 
 
 def modality(face_ok: np.ndarray, audio_ok: np.ndarray) -> np.ndarray:
     """What each row rests on, (N,) of "av", "v", "a", "none"."""
-    return np.array(["none", "a", "v", "av"])[2 * face_ok.astype(int) + audio_ok.astype(int)]
+    return np.array([NOTHING, "a", "v", "av"])[2 * face_ok.astype(int) + audio_ok.astype(int)]
 
 
 def _texts(values: np.ndarray, decimals: int) -> list[str]:

@@ -19,6 +19,7 @@ from vacli.inference import (
     FOLD,
     NORMALISATION,
     RECIPE,
+    SPEECH,
     read_json,
     read_recipe,
 )
@@ -59,8 +60,9 @@ def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
         made = Path(scratch) / target.name
         for member in members:
             _bundle(member, made if single else made / member.name, progress)
-        if (settings.run / CALIBRATION).is_file():
-            shutil.copyfile(settings.run / CALIBRATION, made / CALIBRATION)
+        for name in (CALIBRATION, SPEECH):
+            if (settings.run / name).is_file():
+                shutil.copyfile(settings.run / name, made / name)
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
     return target

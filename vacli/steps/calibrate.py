@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from vacli.calibration import FEWEST_FRAMES, Calibration, alone
-from vacli.errors import LabelError
+from vacli.calibration import ALONE, FEWEST_FRAMES, Calibration, alone, drawn
+from vacli.errors import LabelError, StoreError
 from vacli.features.running import pick_device
-from vacli.inference import CALIBRATION, Run, Trajectory, load_run, predict_sequence, predict_stills
+from vacli.inference import (
+    CALIBRATION,
+    SPEECH,
+    Run,
+    Trajectory,
+    load_run,
+    predict_sequence,
+    predict_stills,
+    rows_of,
+)
 from vacli.metrics import Moments
 from vacli.progress import Progress, Quiet
 from vacli.sequences.join import open_sequences
-from vacli.spec import VISUAL
+from vacli.sequences.records import Rows
+from vacli.spec import AUDIO, VISUAL
+from vacli.speech import Speech, frames_around
 from vacli.store import Store, VideoView
-from vacli.training.checkpoint import write_text
+from vacli.training.checkpoint import write_arrays, write_json
 
 
 @dataclass(frozen=True)
 class CalibrateSettings:
-    """A run, and stores of labelled videos, or of stills, that are not what it was trained on."""
+    """A run, and stores of labelled videos, or of stills, that are not what it was trained on.
+
+    speech: a store with much speech, by which other sound is known; what the run was trained on will do.
+    """
 
     run: Path
     stores: tuple[Path, ...]
     device: str = "auto"
+    speech: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -42,41 +56,69 @@ class State:
 
 
 def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State]:
-    """Write the run's calibration.json; raises LabelError where too little is labelled.
+    """Write the run's calibration.json, and speech.safetensors if there is speech to know it from.
 
-    Videos that their labels call training or test data do not count.
+    Videos that their labels call training or test data do not count. Raises LabelError where too little is
+    labelled, StoreError where the store of speech holds none.
     """
     model = replace(load_run(settings.run, pick_device(settings.device)), calibration=None)
+    if settings.speech:
+        model = replace(model, speech=_speech(model, settings.speech, progress))
     views = [v for path in settings.stores for v in Store.open(path).videos() if v.has("label/valence")]
     views = [v for v in views if v.part_attrs("label").get("split") in ("", "validation")]
     if not views:
         names = ", ".join(map(str, settings.stores))
         raise LabelError(f"{names}: no labelled videos to measure on", hint="run `va labels` first")
     with progress.task("calibrate", len(views), "videos") as advance:
-        made = []
+        measured = []
         for view in views:
-            made.append(_predicted(model, view))
+            measured.append(_measured(model, view))
             advance(1)
+    made, likeness = [told for told, _ in measured], np.concatenate([like for _, like in measured])
     values, truth = np.concatenate([t.values for t in made]), np.concatenate([_labels(v) for v in views])
-    states = np.concatenate([t.states for t in made])
     spread = np.concatenate([np.zeros_like(t.values) if t.spread is None else t.spread for t in made])
+    _, states = drawn(values, np.concatenate([t.states for t in made]), likeness)
     calibration = Calibration.fit(values, truth, spread, states)
     if not calibration.states:
         raise LabelError(
             f"no state of the frames has {FEWEST_FRAMES} labelled ones to measure on", hint="give more videos"
         )
-    write_text(settings.run / CALIBRATION, json.dumps(calibration.to_dict(), indent=2) + "\n")
-    values, sd = calibration.stretched(values, states), calibration.sd(spread, states)
+    write_json(settings.run / CALIBRATION, calibration.to_dict())
+    if settings.speech:
+        write_arrays(settings.run / SPEECH, model.speech.arrays())
+    values, _ = drawn(calibration.stretched(values, states), states, likeness)
+    sd = calibration.sd(spread, states)
     return [_state(name, states == name, values, truth, sd) for name in sorted(calibration.states)]
 
 
-def _predicted(model: Run, view: VideoView) -> Trajectory:
+def _speech(model: Run, path: Path, progress: Progress) -> Speech:
+    views, sounds = Store.open(path).videos(), []
+    with progress.task("speech", len(views), "videos") as advance:
+        for rows in open_sequences(views, model.recipe.model) if views else ():
+            sounds += [_sound(rows)] if AUDIO in rows.dims else []
+            advance(1)
+    frames = [frames_around(view.times_s) for view in views]
+    if not any(np.isfinite(x).all(axis=1).any() for x in sounds):
+        raise StoreError(f"store {path} has no sound that is described", hint="run `va extract-audio` first")
+    return Speech.fit(sounds, frames)
+
+
+def _measured(model: Run, view: VideoView) -> tuple[Trajectory, np.ndarray]:
+    """What is told of a video, and how like speech (T,) its sound is, if it never shows a face."""
     if view.attrs.get("stream", {}).get("kind") == "stills":
-        return predict_stills(model, view.feature("compact")[0], view.id, view.times_s)
+        made = predict_stills(model, view.feature("compact")[0], view.id, view.times_s)
+        return made, np.ones(len(made.states))
     (rows,) = open_sequences([view], model.recipe.model)
     made = predict_sequence(model, rows, view.times_s)
-    faceless = not any(VISUAL in state for state in np.unique(made.states))
-    return replace(made, states=alone(made.states)) if faceless else made
+    if not any(VISUAL in state for state in np.unique(made.states)):
+        made = replace(made, states=alone(made.states))
+    if model.speech is None or ALONE not in made.states:
+        return made, np.ones(len(made.states))
+    return made, model.speech.likeness(_sound(rows), frames_around(view.times_s))
+
+
+def _sound(rows: Rows) -> np.ndarray:
+    return rows_of(rows, AUDIO, slice(0, len(rows)))
 
 
 def _labels(view: VideoView) -> np.ndarray:

@@ -100,7 +100,7 @@ class _Work:
             self._predict_still(observe.observe_still(item.path, look, Aligner()), name)
         else:
             seen = _observed(item, look, self.progress)
-            self.write(Telling(name, self.loaded.fit_for(seen.faces.found), seen.times_s).rest(seen))
+            self._tell(Telling(name, self.loaded.fit_for(seen.faces.found), seen.times_s), seen)
         return DONE
 
     def _predict_video(self, path: Path, look: observe.Look) -> None:
@@ -111,7 +111,16 @@ class _Work:
             telling = live.telling if live else None
             fitting = self.loaded.fit_for(seen.faces.found)
             telling = telling or Telling(str(path), fitting, seen.times_s)
-            self.write(telling.rest(seen))
+            self._tell(telling, seen)
+
+    def _tell(self, telling: Telling, seen: observe.Observation) -> None:
+        """What was not told yet."""
+        rest = telling.rest(seen)
+        if len(rest) == len(seen.times_s) and not rest.known.any():
+            self.progress.warn(
+                f"{rest.name}: no face, and no sound like speech: nothing is known, do not use its values"
+            )
+        self.write(rest)
 
     def _predict_still(self, seen: observe.Observation, name: str) -> None:
         loaded = self.loaded

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from vacli.calibration import OTHER_SOUND
 from vacli.faces.follow import FaceFrame
 from vacli.inference import Run, Trajectory
 from vacli.output.frame_table import FrameTable, modality
@@ -99,8 +100,10 @@ def _joined(stream: Stream, features: Mapping[str, np.ndarray]) -> np.ndarray:
 def table(
     name: str, seen: Observation, predicted: Trajectory, used: frozenset[str], first: int = 0
 ) -> FrameTable:
-    """The table of the frames from `first` on; streams that are not `used` do not count for `modality`."""
+    """The table of the frames from `first` on; `modality` counts neither streams that are not `used` nor
+    sound that is unlike speech."""
     found, box = seen.faces.found, seen.faces.box
+    heard = seen.audio_ok & (AUDIO in used) & (predicted.states != OTHER_SOUND)
     spread = np.full_like(predicted.values, np.nan) if predicted.sd is None else predicted.sd
     columns = {
         "frame": first + np.arange(len(seen.times_s)),
@@ -109,7 +112,7 @@ def table(
         "arousal": predicted.values[:, 1],
         "face_ok": found,
         "audio_ok": seen.audio_ok,
-        "modality": modality(found & (VISUAL in used), seen.audio_ok & (AUDIO in used)),
+        "modality": modality(found & (VISUAL in used), heard),
         "valence_sd": spread[:, 0],
         "arousal_sd": spread[:, 1],
         "face_score": seen.faces.score,

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -54,6 +56,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str,
     """Write named tensors atomically as safetensors; `about` goes into the file's metadata."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomic(path, lambda part: save_file(plain, part, dict(about or {})))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named numpy arrays atomically as safetensors."""
+    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_atomic(path, lambda part: save_arrays(plain, part))
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
