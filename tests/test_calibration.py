@@ -59,6 +59,13 @@ def test_what_nothing_is_known_of_is_never_measured(state):
     assert (calibration.sd(spread[:5], states[:5]) >= 0.29).all()
 
 
+def test_what_nothing_is_known_of_was_measured_once():
+    error, spread = errors(0.2, 1.0, 500)
+    made = Calibration.fit(error, np.zeros_like(error), spread, np.full(500, "audio"))
+    old = made.to_dict() | {NOTHING: {"floor": [0.04, 0.04], "gain": [0, 0], "stretch": None}}
+    assert Calibration.from_dict(old) == made
+
+
 def test_json_keeps_it():
     error, spread = errors(0.2, 1.0, 500)
     made = Calibration.fit(error, np.zeros_like(error), spread, np.full(500, "audio"))

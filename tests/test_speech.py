@@ -37,7 +37,16 @@ def told(speech: Speech, rows: np.ndarray, t: int) -> np.ndarray:
 
 def test_another_speaker_is_like_speech(speech):
     assert (speech.likeness(talk(200, 99, shift=0.5), FRAMES) == 1).all()
-    assert (speech.likeness(talk(12, 98), FRAMES) > 0).all()  # half a second of it
+    assert (speech.likeness(talk(16, 98), FRAMES) > 0).all()  # little more than what is told at all
+
+
+@pytest.mark.parametrize("rows", [1, 2, 11])
+def test_of_what_is_too_short_it_cannot_be_told(speech, rows):
+    assert (speech.likeness(talk(rows, 98, still=0), FRAMES) == 1).all()
+    assert (speech.likeness(talk(12, 98, still=0), FRAMES) == 0).all()
+    among = np.full((60, COLUMNS), np.nan, np.float32)
+    among[5 : 5 + rows] = talk(rows, 98, still=0)
+    assert (speech.likeness(among, FRAMES) == 1).all()
 
 
 @pytest.mark.parametrize("still", [0.0, 0.02, 20.0])
@@ -89,11 +98,12 @@ def test_fitted_to_the_middle_of_what_it_was_given(speech):
 
 def test_a_file_keeps_it(speech, tmp_path):
     save_file(speech.arrays(), tmp_path / "speech.safetensors")
-    read = Speech.from_arrays(load_file(tmp_path / "speech.safetensors"))
+    read = Speech.from_arrays(load_file(tmp_path / "speech.safetensors"), COLUMNS)
     rows = talk(120, 5, still=0.6)
     np.testing.assert_allclose(read.likeness(rows, FRAMES), speech.likeness(rows, FRAMES), atol=1e-3)
-    with pytest.raises(TypeError):
-        Speech.from_arrays({"centre": speech.centre})
+    for arrays, columns in (({"centre": speech.centre}, COLUMNS), (speech.arrays(), COLUMNS + 1)):
+        with pytest.raises(ValueError, match="no speech"):
+            Speech.from_arrays(arrays, columns)
 
 
 def test_missing_rows_and_columns_of_one_value_are_no_trouble(speech):
@@ -108,4 +118,6 @@ def test_missing_rows_and_columns_of_one_value_are_no_trouble(speech):
 def test_four_seconds_of_a_clock():
     assert frames_around(np.arange(90) / 25) == 100
     assert frames_around(np.arange(90) / 59.94) == 240
-    assert frames_around(np.zeros(1)) == 1
+    assert frames_around(np.arange(90) / 23.976) == 96
+    assert frames_around(np.arange(90) / 15) == 0
+    assert frames_around(np.zeros(1)) == 0

@@ -123,7 +123,7 @@ class Calibration:
     @classmethod
     def from_dict(cls, given: Mapping[str, Mapping]) -> Calibration:
         """The inverse of `to_dict`; KeyError or TypeError where it is no such thing."""
-        return cls({state: _error(kept) for state, kept in given.items()})
+        return cls({state: _error(kept) for state, kept in given.items() if state not in UNKNOWN})
 
 
 def drawn(values: np.ndarray, states: np.ndarray, likeness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -133,7 +133,7 @@ def drawn(values: np.ndarray, states: np.ndarray, likeness: np.ndarray) -> tuple
     """
     heard = states == ALONE
     weight = np.where(heard, likeness, 1.0).astype(values.dtype)
-    return values * weight[:, np.newaxis], np.where(heard & (likeness < 0.5), OTHER_SOUND, states)
+    return values * weight[:, np.newaxis] + 0.0, np.where(heard & (likeness < 0.5), OTHER_SOUND, states)
 
 
 def states_of(present: Mapping[str, np.ndarray]) -> np.ndarray:

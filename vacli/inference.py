@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from vacli import recipe_io
-from vacli.calibration import Calibration, drawn, states_of
+from vacli.calibration import ALONE, Calibration, drawn, states_of
 from vacli.errors import InputError, RunError, UsageError
 from vacli.features.compact_rows import read_out
 from vacli.models import arrays
-from vacli.recipe import Recipe
+from vacli.recipe import Model, Recipe
 from vacli.sequences.records import Rows
 from vacli.sequences.scaling import Normalisation
 from vacli.spec import AUDIO, VISUAL
@@ -103,7 +103,7 @@ def load_run(path: Path, device: str = "cpu") -> Run:
         features=read_json(folders[0] / FEATURES),
         calibration=_calibration(path),
         faceless=all(stream.name != VISUAL for stream in recipes[0].model.streams),
-        speech=_speech(path),
+        speech=_speech(path, recipes[0].model),
     )
 
 
@@ -171,7 +171,8 @@ def rows_of(rows: Rows, stream: str, here: slice) -> np.ndarray:
 
 def judged_frames(run: Run, times_s: np.ndarray) -> int:
     """By how many rows around it a frame's sound is judged to be speech or not; 0 where it is not judged."""
-    return frames_around(times_s) if run.faceless and run.speech is not None else 0
+    measured = run.calibration is not None and ALONE in run.calibration.states
+    return frames_around(times_s) if run.faceless and run.speech is not None and measured else 0
 
 
 def _likeness(speech: Speech, rows: Rows, frames: int, here: slice) -> np.ndarray:
@@ -185,21 +186,23 @@ def _calibration(path: Path) -> Calibration | None:
     if not (path / CALIBRATION).is_file():
         return None
     try:
-        return Calibration.from_dict(read_json(path / CALIBRATION))
+        made = Calibration.from_dict(read_json(path / CALIBRATION))
+        return made if made.states else None
     except (KeyError, TypeError, AttributeError):
         raise RunError(
             f"{path / CALIBRATION} is no calibration", hint="make it again with `va calibrate`"
         ) from None
 
 
-def _speech(path: Path) -> Speech | None:
+def _speech(path: Path, model: Model) -> Speech | None:
     if not (path / SPEECH).is_file():
         return None
+    (columns, *_) = [stream.dim for stream in model.streams if stream.name == AUDIO] or [0]
     try:
-        return Speech.from_arrays(_read(path / SPEECH, load_file))
-    except TypeError:
+        return Speech.from_arrays(_read(path / SPEECH, load_file), columns)
+    except ValueError as error:
         raise RunError(
-            f"{path / SPEECH} tells of no speech", hint="make it again with `va calibrate --speech`"
+            f"{path / SPEECH}: {error}", hint="make it again with `va calibrate --speech`"
         ) from None
 
 

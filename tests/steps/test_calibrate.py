@@ -152,6 +152,12 @@ def test_a_store_without_sound_is_no_speech(model, store, tmp_path):
         run(CalibrateSettings(model, (store.path,), "cpu", speech=faces.path))
 
 
+def test_speech_is_of_no_use_where_all_show_a_face(model, store):
+    with pytest.raises(LabelError, match="no speech of recordings without a face"):
+        run(CalibrateSettings(model, (store.path,), "cpu", speech=store.path))
+    assert not (model / SPEECH).exists()
+
+
 def test_what_tells_of_no_speech_is_named(model, tmp_path):
     shutil.copytree(model, tmp_path / "run")
     save_file({"centre": np.zeros(2)}, tmp_path / "run" / SPEECH)

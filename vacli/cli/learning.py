@@ -258,7 +258,7 @@ def calibrate(run: Path, stores: tuple[Path, ...], speech: Path | None) -> None:
 
     --speech names a store with much speech; what RUN was trained on will do. By RUN/speech.safetensors it is
     told from other sound: where a recording without a face has that (noise, tones, a beat), `va predict`
-    says 0 and that nothing is known.
+    draws the values to 0 and calls the rows none.
 
     \b
     Examples:

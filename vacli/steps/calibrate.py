@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.calibration import ALONE, FEWEST_FRAMES, Calibration, alone, drawn
-from vacli.errors import LabelError, StoreError
+from vacli.errors import LabelError, RunError, StoreError
 from vacli.features.running import pick_device
 from vacli.inference import (
     CALIBRATION,
@@ -59,7 +59,7 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     """Write the run's calibration.json, and speech.safetensors if there is speech to know it from.
 
     Videos that their labels call training or test data do not count. Raises LabelError where too little is
-    labelled, StoreError where the store of speech holds none.
+    labelled, StoreError where the store of speech holds none, RunError where the run hears none.
     """
     model = replace(load_run(settings.run, pick_device(settings.device)), calibration=None)
     if settings.speech:
@@ -83,6 +83,10 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
         raise LabelError(
             f"no state of the frames has {FEWEST_FRAMES} labelled ones to measure on", hint="give more videos"
         )
+    if settings.speech and ALONE not in calibration.states:
+        raise LabelError(
+            "no speech of recordings without a face to measure on", hint="leave out --speech, or give such"
+        )
     write_json(settings.run / CALIBRATION, calibration.to_dict())
     if settings.speech:
         write_arrays(settings.run / SPEECH, model.speech.arrays())
@@ -92,13 +96,16 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
 
 
 def _speech(model: Run, path: Path, progress: Progress) -> Speech:
+    hearing = tuple(stream for stream in model.recipe.model.streams if stream.name == AUDIO)
+    if not hearing:
+        raise RunError(f"{model.path} hears no sound", hint="leave out --speech")
     views, sounds = Store.open(path).videos(), []
     with progress.task("speech", len(views), "videos") as advance:
-        for rows in open_sequences(views, model.recipe.model) if views else ():
-            sounds += [_sound(rows)] if AUDIO in rows.dims else []
+        for rows in open_sequences(views, replace(model.recipe.model, streams=hearing)):
+            sounds.append(_sound(rows))
             advance(1)
     frames = [frames_around(view.times_s) for view in views]
-    if not any(np.isfinite(x).all(axis=1).any() for x in sounds):
+    if not any(count and np.isfinite(x).all(1).any() for x, count in zip(sounds, frames, strict=True)):
         raise StoreError(f"store {path} has no sound that is described", hint="run `va extract-audio` first")
     return Speech.fit(sounds, frames)
 
@@ -112,9 +119,10 @@ def _measured(model: Run, view: VideoView) -> tuple[Trajectory, np.ndarray]:
     made = predict_sequence(model, rows, view.times_s)
     if not any(VISUAL in state for state in np.unique(made.states)):
         made = replace(made, states=alone(made.states))
-    if model.speech is None or ALONE not in made.states:
+    frames = frames_around(view.times_s)
+    if model.speech is None or ALONE not in made.states or not frames:
         return made, np.ones(len(made.states))
-    return made, model.speech.likeness(_sound(rows), frames_around(view.times_s))
+    return made, model.speech.likeness(_sound(rows), frames)
 
 
 def _sound(rows: Rows) -> np.ndarray:

@@ -161,7 +161,7 @@ def _about(settings: ComposeSettings, group: int) -> dict[str, object]:
 
 def _check_same(view: VideoView, about: dict[str, object]) -> None:
     stored = view.part_attrs("label")
-    other = [key for key, value in about.items() if stored.get(key, value) != value]
+    other = [key for key, value in about.items() if stored.get(key) != value]
     if other:
         raise StoreError(
             f"{view.path} was composed with another {', another '.join(other)}",

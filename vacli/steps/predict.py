@@ -18,7 +18,7 @@ from vacli.progress import Progress, Quiet
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps import observe
 from vacli.steps.batch import DONE, Batch, run_each
-from vacli.steps.telling import Live, Loaded, Telling, Write, table
+from vacli.steps.telling import Live, Loaded, Telling, Write, table, warn_of_nothing
 
 STILL_FEATURE = "compact"  # the bundled model reads single pictures with its face network alone
 FREE = frozenset({"dtype", "every"})  # settings that change a feature's precision, not its meaning
@@ -116,10 +116,8 @@ class _Work:
     def _tell(self, telling: Telling, seen: observe.Observation) -> None:
         """What was not told yet."""
         rest = telling.rest(seen)
-        if len(rest) == len(seen.times_s) and not rest.known.any():
-            self.progress.warn(
-                f"{rest.name}: no face, and no sound like speech: nothing is known, do not use its values"
-            )
+        if len(rest) == len(seen.times_s):
+            warn_of_nothing(rest, self.progress)
         self.write(rest)
 
     def _predict_still(self, seen: observe.Observation, name: str) -> None:

@@ -12,6 +12,7 @@ from vacli.calibration import OTHER_SOUND
 from vacli.faces.follow import FaceFrame
 from vacli.inference import Run, Trajectory
 from vacli.output.frame_table import FrameTable, modality
+from vacli.progress import Progress
 from vacli.recipe import Stream
 from vacli.sequences.records import Sequence
 from vacli.spec import AUDIO, VISUAL
@@ -123,6 +124,13 @@ def table(
         "person": np.full(len(found), seen.person),
     }
     return FrameTable(name, columns)
+
+
+def warn_of_nothing(whole: FrameTable, progress: Progress) -> None:
+    """Where no row of a recording rests on anything."""
+    if not whole.known.any():
+        nothing = "neither a face that the model reads nor a sound like speech"
+        progress.warn(f"{whole.name}: {nothing}: do not use its values")
 
 
 @dataclass(frozen=True)
