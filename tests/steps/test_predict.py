@@ -6,12 +6,13 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from synth.faces import scene, somebody_else, write_video
-from synth.sounds import voice
+from synth.sounds import RATE_HZ, voice
 
 from vacli import presets
 from vacli.calibration import ALONE
@@ -191,6 +192,38 @@ def test_a_store_of_sound_goes_by_the_model_of_the_voice_too(spoken, tmp_path):
     ).out
     (stored,), (made,) = tables(store), tables(spoken)
     np.testing.assert_allclose(values(stored), values(made), atol=0.01)  # features are kept as float16
+
+
+def grey(path: Path, samples: np.ndarray, rate_hz: int) -> Path:
+    """A grey picture that is `samples` to hear."""
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("libx264", rate=rate_hz)
+        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=RATE_HZ, layout="mono")
+        for _ in range(round(len(samples) / RATE_HZ * rate_hz)):
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8))))
+        heard = av.AudioFrame.from_ndarray((samples[np.newaxis] * 32767).astype(np.int16), "s16", "mono")
+        heard.sample_rate = RATE_HZ
+        container.mux(sound.encode(heard))
+        for stream in (picture, sound):
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("rate_hz", [10, 25, 60])
+def test_a_video_without_a_face_says_what_its_sound_does_at_every_frame_rate(tmp_path, rate_hz):
+    pytest.importorskip("opensmile")
+    samples, path = voice(4.0), tmp_path / "spoken.wav"
+    write_wav(path, samples)
+    (heard,) = tables(path)
+    (seen,) = tables(grey(tmp_path / "grey.mkv", samples, rate_hz))
+    assert len(seen) == 4 * rate_hz
+    assert set(seen.columns["modality"].tolist()) == {"a"}
+    for name in ("valence", "arousal", "valence_sd"):
+        told = np.interp(seen.columns["time_s"], heard.columns["time_s"], heard.columns[name])
+        np.testing.assert_allclose(seen.columns[name], told, atol=2e-3)
+    (tone,) = tables(grey(tmp_path / "tone.mkv", np.sin(np.arange(64_000) / 5) * 0.3, rate_hz))
+    assert set(tone.columns["modality"].tolist()) == {"none"}
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["file", "store"])

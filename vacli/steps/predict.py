@@ -18,7 +18,7 @@ from vacli.progress import Progress, Quiet
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps import observe
 from vacli.steps.batch import DONE, Batch, run_each
-from vacli.steps.telling import Live, Loaded, Telling, Write, table, warn_of_nothing
+from vacli.steps.telling import Live, Loaded, Telling, Write, heard_alone, on_clock, table, warn_of_nothing
 
 STILL_FEATURE = "compact"  # the bundled model reads single pictures with its face network alone
 FREE = frozenset({"dtype", "every"})  # settings that change a feature's precision, not its meaning
@@ -109,9 +109,26 @@ class _Work:
             live = Live(str(path), self.loaded, self.write)
         for seen in observe.observe_video(path, look, self.progress, live):
             telling = live.telling if live else None
+            if telling is None and self._by_voice(seen):
+                self._predict_voice(path, seen)
+                continue
             fitting = self.loaded.fit_for(seen.faces.found)
             telling = telling or Telling(str(path), fitting, seen.times_s)
             self._tell(telling, seen)
+
+    def _by_voice(self, seen: observe.Observation) -> bool:
+        """Whether a video is heard alone: no face, and a model of its own for what is left."""
+        heard = self.loaded.voice is not None and self.loaded.senses.audio and seen.audio_ok.any()
+        return bool(heard) and not seen.faces.found.any()
+
+    def _predict_voice(self, path: Path, seen: observe.Observation) -> None:
+        """As its sound by itself: that model knows the sound's clock, whatever the frame rate."""
+        loaded = self.loaded.fit_for(seen.faces.found)
+        sound = observe.observe_sound(path, loaded.senses)
+        predicted = on_clock(heard_alone(str(path), loaded, sound), seen.times_s)
+        made = table(str(path), seen, predicted, loaded.used)
+        warn_of_nothing(made, self.progress)
+        self.write(made)
 
     def _tell(self, telling: Telling, seen: observe.Observation) -> None:
         """What was not told yet."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from vacli.calibration import OTHER_SOUND
 from vacli.faces.follow import FaceFrame
-from vacli.inference import Run, Trajectory
+from vacli.inference import Run, Trajectory, predict_sequence
 from vacli.output.frame_table import FrameTable, modality
 from vacli.progress import Progress
 from vacli.recipe import Stream
@@ -92,6 +92,32 @@ class Telling:
     def rest(self, seen: Observation) -> FrameTable:
         """The table of all that was not told yet."""
         return self.part(seen, len(seen.times_s))
+
+
+def heard_alone(name: str, loaded: Loaded, sound: Observation) -> Trajectory:
+    """What a model of the voice says of a sound, all at once."""
+    streams = {s.name: _joined(s, sound.features) for s in loaded.model.recipe.model.streams}
+    rows = Sequence(video=name, times_s=sound.times_s, streams=streams)
+    return predict_sequence(loaded.model, rows, sound.times_s)
+
+
+def on_clock(told: Trajectory, times_s: np.ndarray) -> Trajectory:
+    """A trajectory at other times (N,): values and sd in between, the nearest state; its ends go on."""
+    nearest = np.searchsorted((told.times_s[1:] + told.times_s[:-1]) / 2, times_s)
+
+    def between(x: np.ndarray | None) -> np.ndarray | None:
+        if x is None:
+            return None
+        return np.stack([np.interp(times_s, told.times_s, c) for c in x.T], axis=1).astype(np.float32)
+
+    return Trajectory(
+        video=told.video,
+        times_s=times_s,
+        values=between(told.values),
+        sd=between(told.sd),
+        spread=between(told.spread),
+        states=told.states[nearest],
+    )
 
 
 def _joined(stream: Stream, features: Mapping[str, np.ndarray]) -> np.ndarray:
