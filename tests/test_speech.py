@@ -96,6 +96,14 @@ def test_fitted_to_the_middle_of_what_it_was_given(speech):
     assert all(0 < least < STILLEST * 2 for least in speech.least)
 
 
+def test_where_all_of_it_has_something_odd_there_is_still_a_middle():
+    rng = np.random.default_rng(0)
+    far = np.tile([500, 0, 0, 0, -500, 0, 0, 0], 5)  # other columns in every recording
+    odd = [rng.normal(np.roll(far, n), 1, (70, 40)) for n in range(40)]
+    made = Speech.fit(odd, [FRAMES] * 40)
+    assert all(np.isfinite(x).all() for x in made.arrays().values())
+
+
 def test_a_file_keeps_it(speech, tmp_path):
     save_file(speech.arrays(), tmp_path / "speech.safetensors")
     read = Speech.from_arrays(load_file(tmp_path / "speech.safetensors"), COLUMNS)

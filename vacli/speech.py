@@ -32,7 +32,7 @@ class Speech:
     """What D columns are over AROUND_S of speech: the mean of each and, as a logarithm, its movement.
 
     least: (D,) what is no movement. centre, scale: (2D,) median and half of the middle 68 % of means and
-    movements. middle: (2D,) and whitening: (2D, 2D) of these in such units: a Mahalanobis distance.
+    movements. middle: (2D,) and whitening: (2D, 2D) of these in such units (Mahalanobis 1936).
     """
 
     least: np.ndarray
@@ -58,7 +58,8 @@ class Speech:
         low, centre, high = np.percentile(told, [16, 50, 84], axis=0)
         scale = np.where(high > low, (high - low) / 2, 1.0)
         away = ((told - centre) / scale).clip(-FURTHEST, FURTHEST)
-        speech = away[np.square(away).mean(axis=1) <= UNLIKE]  # whatever else is among it
+        far = np.square(away).mean(axis=1)
+        speech = away[far <= max(UNLIKE, np.median(far))]  # whatever else is among it
         varying = np.cov(speech.T, ddof=0) + EASE * np.eye(len(centre))
         whitening = np.linalg.inv(np.linalg.cholesky(varying))
         return cls(least, centre, scale, speech.mean(axis=0), whitening.astype(np.float16))

@@ -35,7 +35,7 @@ class Unfolding:
         if self._causal and not self.told:
             return min(1, len(self._rows))
         end = int(self._ends[self._made]) if self._made < len(self._ends) else len(self._rows)
-        return min(max(end, self.told + self._ahead + 1), len(self._rows)) if self._ahead else end
+        return min(max(end, self.told + self._ahead + 1), len(self._rows))
 
     def upto(self, known: int) -> Trajectory:
         """What the first `known` rows settle beyond what was told, which is nothing below `due`. The

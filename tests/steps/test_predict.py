@@ -28,7 +28,7 @@ from vacli.spec import AUDIO, VISUAL
 from vacli.steps import align, described, extract_audio, extract_visual, observe
 from vacli.steps.described import FaceRows
 from vacli.steps.predict import PredictSettings, run, senses
-from vacli.steps.telling import Loaded, Telling, table
+from vacli.steps.telling import Loaded, Telling, on_clock, table
 
 
 @pytest.fixture
@@ -224,6 +224,21 @@ def test_a_video_without_a_face_says_what_its_sound_does_at_every_frame_rate(tmp
         np.testing.assert_allclose(seen.columns[name], told, atol=2e-3)
     (tone,) = tables(grey(tmp_path / "tone.mkv", np.sin(np.arange(64_000) / 5) * 0.3, rate_hz))
     assert set(tone.columns["modality"].tolist()) == {"none"}
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_on_another_clock_values_lie_between_and_the_ends_go_on(rows):
+    values = np.array([[0.0, 0.5], [1.0, 0.5], [0.0, -0.5]], np.float32)[:rows]
+    states = np.array(["a", "b", "c"])[:rows]
+    told = Trajectory(
+        video="a", times_s=np.arange(rows) / 10, values=values, sd=values, spread=None, states=states
+    )
+    made = on_clock(told, np.array([-1, 0.02, 0.08, 0.15, 9]))
+    between = [[0, 0.5], [0.2, 0.5], [0.8, 0.5], [0.5, 0], [0, -0.5]] if rows == 3 else [[0, 0.5]] * 5
+    np.testing.assert_allclose(made.values, between, atol=1e-6)
+    np.testing.assert_array_equal(made.sd, made.values)
+    assert made.spread is None
+    assert made.states[[0, 1, 2, 4]].tolist() == (["a", "a", "b", "c"] if rows == 3 else ["a"] * 4)
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["file", "store"])

@@ -64,11 +64,7 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     model = replace(load_run(settings.run, pick_device(settings.device)), calibration=None)
     if settings.speech:
         model = replace(model, speech=_speech(model, settings.speech, progress))
-    views = [v for path in settings.stores for v in Store.open(path).videos() if v.has("label/valence")]
-    views = [v for v in views if v.part_attrs("label").get("split") in ("", "validation")]
-    if not views:
-        names = ", ".join(map(str, settings.stores))
-        raise LabelError(f"{names}: no labelled videos to measure on", hint="run `va labels` first")
+    views = _labelled(settings.stores)
     with progress.task("calibrate", len(views), "videos") as advance:
         measured = []
         for view in views:
@@ -79,20 +75,34 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     spread = np.concatenate([np.zeros_like(t.values) if t.spread is None else t.spread for t in made])
     _, states = drawn(values, np.concatenate([t.states for t in made]), likeness)
     calibration = Calibration.fit(values, truth, spread, states)
-    if not calibration.states:
-        raise LabelError(
-            f"no state of the frames has {FEWEST_FRAMES} labelled ones to measure on", hint="give more videos"
-        )
-    if settings.speech and ALONE not in calibration.states:
-        raise LabelError(
-            "no speech of recordings without a face to measure on", hint="leave out --speech, or give such"
-        )
+    _check_measured(calibration, settings)
     write_json(settings.run / CALIBRATION, calibration.to_dict())
     if settings.speech:
         write_arrays(settings.run / SPEECH, model.speech.arrays())
     values, _ = drawn(calibration.stretched(values, states), states, likeness)
     sd = calibration.sd(spread, states)
     return [_state(name, states == name, values, truth, sd) for name in sorted(calibration.states)]
+
+
+def _labelled(stores: tuple[Path, ...]) -> list[VideoView]:
+    views = [v for path in stores for v in Store.open(path).videos() if v.has("label/valence")]
+    views = [v for v in views if v.part_attrs("label").get("split") in ("", "validation")]
+    if not views:
+        names = ", ".join(map(str, stores))
+        raise LabelError(f"{names}: no labelled videos to measure on", hint="run `va labels` first")
+    return views
+
+
+def _check_measured(calibration: Calibration, settings: CalibrateSettings) -> None:
+    if not calibration.states:
+        raise LabelError(
+            f"no state of the frames has {FEWEST_FRAMES} labelled ones to measure on", hint="give more videos"
+        )
+    if settings.speech and ALONE not in calibration.states:
+        raise LabelError(
+            f"fewer than {FEWEST_FRAMES} labelled frames of speech without a face to measure on",
+            hint="leave out --speech, or add recordings that show no face",
+        )
 
 
 def _speech(model: Run, path: Path, progress: Progress) -> Speech:

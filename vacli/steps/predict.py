@@ -14,11 +14,12 @@ from vacli.features.execution import Running
 from vacli.features.registry import create
 from vacli.inference import BUNDLED, BUNDLED_VOICE, Run, load_run, predict_stills
 from vacli.media.inputs import MediaInput, find_media, pictures_of
+from vacli.output.frame_table import FrameTable
 from vacli.progress import Progress, Quiet
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps import observe
 from vacli.steps.batch import DONE, Batch, run_each
-from vacli.steps.telling import Live, Loaded, Telling, Write, heard_alone, on_clock, table, warn_of_nothing
+from vacli.steps.telling import Live, Loaded, Telling, Write, hand_over, heard_alone, on_clock, table
 
 STILL_FEATURE = "compact"  # the bundled model reads single pictures with its face network alone
 FREE = frozenset({"dtype", "every"})  # settings that change a feature's precision, not its meaning
@@ -100,7 +101,8 @@ class _Work:
             self._predict_still(observe.observe_still(item.path, look, Aligner()), name)
         else:
             seen = _observed(item, look, self.progress)
-            self._tell(Telling(name, self.loaded.fit_for(seen.faces.found), seen.times_s), seen)
+            telling = Telling(name, self.loaded.fit_for(seen.faces.found), seen.times_s)
+            hand_over(telling.rest(seen), self.write, self.progress)
         return DONE
 
     def _predict_video(self, path: Path, look: observe.Look) -> None:
@@ -109,33 +111,24 @@ class _Work:
             live = Live(str(path), self.loaded, self.write)
         for seen in observe.observe_video(path, look, self.progress, live):
             telling = live.telling if live else None
-            if telling is None and self._by_voice(seen):
-                self._predict_voice(path, seen)
-                continue
-            fitting = self.loaded.fit_for(seen.faces.found)
-            telling = telling or Telling(str(path), fitting, seen.times_s)
-            self._tell(telling, seen)
+            if telling is None and self._is_heard_alone(seen):
+                made = self._by_voice(path, seen)
+            else:
+                fitting = self.loaded.fit_for(seen.faces.found)
+                made = (telling or Telling(str(path), fitting, seen.times_s)).rest(seen)
+            hand_over(made, self.write, self.progress)
 
-    def _by_voice(self, seen: observe.Observation) -> bool:
-        """Whether a video is heard alone: no face, and a model of its own for what is left."""
-        heard = self.loaded.voice is not None and self.loaded.senses.audio and seen.audio_ok.any()
-        return bool(heard) and not seen.faces.found.any()
+    def _is_heard_alone(self, seen: observe.Observation) -> bool:
+        """Whether a video shows no face and there is a model of its own for its sound."""
+        listening = self.loaded.voice is not None and bool(self.loaded.senses.audio)
+        return listening and bool(seen.audio_ok.any()) and not seen.faces.found.any()
 
-    def _predict_voice(self, path: Path, seen: observe.Observation) -> None:
+    def _by_voice(self, path: Path, seen: observe.Observation) -> FrameTable:
         """As its sound by itself: that model knows the sound's clock, whatever the frame rate."""
         loaded = self.loaded.fit_for(seen.faces.found)
         sound = observe.observe_sound(path, loaded.senses)
         predicted = on_clock(heard_alone(str(path), loaded, sound), seen.times_s)
-        made = table(str(path), seen, predicted, loaded.used)
-        warn_of_nothing(made, self.progress)
-        self.write(made)
-
-    def _tell(self, telling: Telling, seen: observe.Observation) -> None:
-        """What was not told yet."""
-        rest = telling.rest(seen)
-        if len(rest) == len(seen.times_s):
-            warn_of_nothing(rest, self.progress)
-        self.write(rest)
+        return table(str(path), seen, predicted, loaded.used)
 
     def _predict_still(self, seen: observe.Observation, name: str) -> None:
         loaded = self.loaded

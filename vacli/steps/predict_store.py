@@ -17,7 +17,7 @@ from vacli.steps.batch import DONE, Batch, run_each
 from vacli.steps.described import FaceRows
 from vacli.steps.observe import Observation
 from vacli.steps.recordings import is_sound_alone
-from vacli.steps.telling import Loaded, Write, table, warn_of_nothing
+from vacli.steps.telling import Loaded, Write, hand_over, table
 from vacli.store import Store, VideoView
 
 
@@ -44,8 +44,7 @@ def _predict_store(store: Store, loaded: Loaded, write: Write, batch: Batch, pro
             (sequence,) = open_sequences([view], fitting.recipe.model)
         predicted = predict_sequence(fitting, sequence, view.times_s)
         made = table(view.id, _remembered(view, model), predicted, used)
-        warn_of_nothing(made, progress)
-        write(made)
+        hand_over(made, write, progress)
         return DONE
 
     run_each(batch, views, lambda view: view.id, work, progress)

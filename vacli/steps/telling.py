@@ -152,11 +152,13 @@ def table(
     return FrameTable(name, columns)
 
 
-def warn_of_nothing(whole: FrameTable, progress: Progress) -> None:
-    """Where no row of a recording rests on anything."""
-    if not whole.known.any():
+def hand_over(made: FrameTable, write: Write, progress: Progress) -> None:
+    """Write a table, and warn where it is that of a whole recording and no row rests on anything."""
+    whole = made.columns["frame"][:1].tolist() == [0]
+    if whole and not made.known.any():
         nothing = "neither a face that the model reads nor a sound like speech"
-        progress.warn(f"{whole.name}: {nothing}: do not use its values")
+        progress.warn(f"{made.name}: {nothing}: do not use its values")
+    write(made)
 
 
 @dataclass(frozen=True)
