@@ -7,7 +7,7 @@ import json
 import pytest
 
 from vacli.errors import UsageError
-from vacli.models.build import count_parameters
+from vacli.models.size import count_parameters
 from vacli.presets import FUSION, PRESETS, TEMPORAL, preset, with_fusion, with_temporal
 from vacli.recipe import Bdca, Recipe, Tcn
 from vacli.recipe_io import from_dict, to_json

@@ -8,7 +8,7 @@ import pytest
 
 from vacli.cli.main import va
 from vacli.cli.manual import pages
-from vacli.models.build import count_parameters
+from vacli.models.size import count_parameters
 from vacli.presets import PRESETS
 
 TOP = Path(__file__).parents[2]

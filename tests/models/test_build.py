@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from vacli.errors import UsageError
-from vacli.models.build import FUSION, TEMPORAL, build, count_parameters
-from vacli.presets import COMPACT, with_fusion, with_temporal
+from vacli.models import size
+from vacli.models.build import FUSION, TEMPORAL, build
+from vacli.presets import COMPACT, PRESETS, with_fusion, with_temporal
 from vacli.presets import FUSION as FUSION_NAMES
 from vacli.presets import TEMPORAL as TEMPORAL_NAMES
 from vacli.recipe import Bdca, Head, Mamba, Model, Stream, Tcn, Transformer
@@ -19,7 +20,8 @@ MODEL = COMPACT.model
 
 def test_tables_and_names_are_the_same():
     assert set(TEMPORAL_NAMES) == {*TEMPORAL, "none"}
-    assert set(FUSION_NAMES) == set(FUSION)
+    assert set(FUSION_NAMES) == set(FUSION) == set(size.FUSION)
+    assert set(TEMPORAL) == set(size.TEMPORAL)
 
 
 @pytest.mark.parametrize("fusion", FUSION_NAMES)
@@ -33,8 +35,32 @@ def test_every_temporal_module_runs_with_every_fusion(temporal, fusion):
     assert all(p.grad is not None for p in net.parameters())
 
 
-def test_count_on_the_meta_device_is_the_count_of_the_network():
-    assert count_parameters(MODEL) == sum(p.numel() for p in build(MODEL).parameters())
+def counted(model: Model) -> int:
+    """The parameters of the network itself, built without memory for them."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in build(model).parameters())
+
+
+@pytest.mark.parametrize("fusion", FUSION_NAMES)
+@pytest.mark.parametrize("temporal", TEMPORAL_NAMES)
+@pytest.mark.parametrize("preset", [name for name, p in PRESETS.items() if len(p.model.streams) == 2])
+def test_the_counted_size_of_every_combination_is_that_of_the_network(preset, temporal, fusion):
+    model = with_fusion(with_temporal(PRESETS[preset].model, temporal), fusion)
+    assert size.count_parameters(model) == counted(model)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_counted_size_of_every_preset_is_that_of_the_network(preset):
+    model = PRESETS[preset].model
+    assert size.count_parameters(model) == counted(model)
+
+
+@pytest.mark.parametrize(
+    "head", [Head(hidden=(7, 5), activation="prelu", batch_norm=True), Head(hidden=(9,)), Head(squash=True)]
+)
+def test_the_counted_size_of_every_head_is_that_of_the_network(head):
+    model = replace(MODEL, head=head, temporal=Mamba(width=MODEL.tcn.channels[-1], conv=3, state=5, expand=1))
+    assert size.count_parameters(model) == counted(model)
 
 
 VISUAL = MODEL.streams[0]

@@ -10,7 +10,7 @@ import pytest
 from synth import affwild2, recipes
 
 from vacli.errors import UsageError
-from vacli.models.build import count_parameters
+from vacli.models.size import count_parameters
 from vacli.presets import preset
 from vacli.progress import Quiet
 from vacli.steps import ablate

