@@ -54,7 +54,11 @@ class RunError(VaError):
 
 
 class PackageMissing(VaError):
-    """An optional package that this step needs is not installed."""
+    """An optional package that this step needs is not installed; `package` is its import name."""
+
+    def __init__(self, message: str, *, package: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.package = package
 
 
 class UsageError(VaError):

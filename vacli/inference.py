@@ -17,6 +17,7 @@ from vacli.calibration import ALONE, Calibration, drawn, states_of
 from vacli.errors import InputError, RunError, UsageError
 from vacli.features.compact_rows import read_out
 from vacli.models import arrays
+from vacli.packages import needed_by
 from vacli.recipe import Model, Recipe
 from vacli.sequences.records import Rows
 from vacli.sequences.scaling import Normalisation
@@ -85,7 +86,7 @@ class Run:
 def load_run(path: Path, device: str = "cpu") -> Run:
     """A run directory, or one with a directory a fold; raises RunError where it is not whole.
 
-    On a CPU a small model runs without torch (`models.arrays`).
+    On a CPU a small model runs without torch (`models.arrays`); others raise PackageMissing without it.
     """
     path = Path(path)
     single = (path / WEIGHTS).is_file()
@@ -246,12 +247,13 @@ def _array_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
 
 
 def _torch_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
-    import torch
-    from safetensors.torch import load_file as load_tensors
+    with needed_by(f"the run {folder}"):
+        import torch
+        from safetensors.torch import load_file as load_tensors
 
-    from vacli.models.build import build
-    from vacli.predictor import Predictor
-    from vacli.sequences.dataset import Standardiser
+        from vacli.models.build import build
+        from vacli.predictor import Predictor
+        from vacli.sequences.dataset import Standardiser
 
     net = build(recipe.model)
     try:

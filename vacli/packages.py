@@ -24,25 +24,28 @@ def installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def require(package: str, what: str, otherwise: str = "") -> None:
+    """Raise PackageMissing where an optional package is absent; `otherwise` is a way to do without it."""
+    if not installed(package):
+        raise _absent(package, what, otherwise)
+
+
 @contextmanager
 def needed_by(what: str) -> Iterator[None]:
-    """Turn a failed import of an optional package into PackageMissing, which says what needs it."""
+    """Turn failed imports of optional packages into PackageMissing, which says what needs them."""
     try:
         yield
     except ModuleNotFoundError as error:
-        if told := missing(error, what):
-            raise told from error
-        raise
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        raise _absent(package, what) from error
 
 
-def missing(error: ModuleNotFoundError, what: str) -> PackageMissing | None:
-    """The error to show for a failed import, None where no extra brings the module."""
-    package = (error.name or "").partition(".")[0]
-    if package not in EXTRAS:
-        return None
-    return PackageMissing(f"{what} needs {package}, which is not installed", hint=install_hint(package))
-
-
-def install_hint(package: str) -> str:
-    """How to install an optional package."""
-    return f"`pip install 'vacli[{EXTRAS[package]}]'`"
+def _absent(package: str, what: str, otherwise: str = "") -> PackageMissing:
+    hint = f"pip install 'vacli[{EXTRAS[package]}]'"
+    return PackageMissing(
+        f"{what} needs {package}, which is not installed",
+        package=package,
+        hint=f"{hint}, or {otherwise}" if otherwise else hint,
+    )

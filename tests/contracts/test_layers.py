@@ -28,6 +28,7 @@ LAYERS = (
     ("media",),
     ("presets", "recipe_io", "metrics", "circumplex", "calibration"),
     ("recipe",),
+    ("packages",),
     ("errors", "clock", "spec", "progress", "threads", "compiled", "protobuf"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from synth.clips import Clip, picture_of, steady, uneven, write_clip
 
+from vacli import packages
 from vacli.errors import InputError, PackageMissing, UsageError
-from vacli.media import video
 from vacli.media.guarded import GuardedReader
 from vacli.media.probe import probe
 from vacli.media.timeline import read_timeline
 from vacli.media.video import open_video
-from vacli.media.video_decord import installed, objection
+from vacli.media.video_decord import objection
 
 TICK_25 = Fraction(1, 25)
 NTSC_FILM = Fraction(24_000, 1001)
@@ -71,7 +71,7 @@ def test_real_clips_show_these_frames_at_these_times(clips: Path, number: str) -
 
 @pytest.mark.parametrize("number", sorted(SHOWN))
 def test_both_backends_show_the_same_frames(clips: Path, number: str) -> None:
-    if not installed():
+    if not packages.installed("decord"):
         pytest.skip("needs decord, which has no wheel here")
     path = real_clip(clips, number)
     info = probe(path)
@@ -220,7 +220,7 @@ def test_an_unknown_backend_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_without_decord_only_asking_for_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_clip(tmp_path / "clip.mp4", Clip(steady(25, 0.2)))
-    monkeypatch.setattr(video, "installed", lambda: False)
+    monkeypatch.setattr(packages, "installed", lambda name: False)
     assert len(list(open_video(path))) == 5
     with pytest.raises(PackageMissing, match="decord"):
         open_video(path, backend="decord")

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from vacli import __version__, compiled
+from vacli import __version__, compiled, packages
 from vacli.cli import extraction, learning, results
 from vacli.errors import VaError
 
@@ -24,6 +24,11 @@ class PipelineGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a subcommand; PackageMissing where it needs a package that an extra brings."""
+        with packages.needed_by("this command"):
+            return super().invoke(ctx)
 
 
 @click.group(

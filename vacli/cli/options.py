@@ -21,7 +21,7 @@ backend = click.option(
     type=click.Choice(["auto", "decord", "pyav"]),
     default="auto",
     show_default=True,
-    help="Video decoder; auto is PyAV, decord refuses files on which it is not exact.",
+    help="Video decoder. auto is PyAV; decord is an extra and refuses files on which it is not exact.",
 )
 store_out = click.option(
     "-o",

@@ -14,6 +14,7 @@ from vacli.features import compact_rows as rows
 from vacli.features.execution import AS_IT_FITS, Running
 from vacli.features.onnx_graph import UINT8, Graph
 from vacli.features.weights import check_keys, load_arrays
+from vacli.packages import needed_by
 from vacli.progress import Progress
 
 NORM_EPSILON = 1e-5  # of torch's batch norm
@@ -43,7 +44,8 @@ class Compact:
 
 
 def _by_torch(path: Path, running: Running) -> Callable[[np.ndarray], np.ndarray]:
-    from vacli.features.compact import on_device
+    with needed_by(f"--device {running.device}"):
+        from vacli.features.compact import on_device
 
     return on_device(path, running)
 

@@ -9,6 +9,7 @@ import importlib
 from typing import Any
 
 from vacli.errors import UsageError, nearest
+from vacli.packages import needed_by
 
 EXTRACTORS: dict[str, str] = {
     "mae-vit-l": "vacli.features.timm_backbone:MaeVitL",
@@ -31,4 +32,5 @@ def create(name: str, **settings: Any) -> Any:
     if name not in EXTRACTORS:
         raise UsageError(f"there is no feature called {name!r}", hint=nearest(name, EXTRACTORS))
     module, _, attribute = EXTRACTORS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)(**settings)
+    with needed_by(f"the feature {name}"):
+        return getattr(importlib.import_module(module), attribute)(**settings)

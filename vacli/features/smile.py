@@ -59,6 +59,7 @@ def _library() -> ModuleType:
     except (ImportError, OSError) as error:
         raise PackageMissing(
             f"openSMILE is not installed ({error})",
+            package="opensmile",
             hint="pip install opensmile (research and private use), or leave its features out",
         ) from error
 

@@ -1,6 +1,6 @@
 """A short clip made on the spot: a photographed face that the camera follows, and speech-like sound.
 
-The photograph is NASA's portrait of Eileen Collins (public domain), which scikit-image carries.
+The photograph is NASA's portrait of Eileen Collins (public domain), as scikit-image has it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+PHOTOGRAPH = Path(__file__).with_name("astronaut.png")
 SIZE_PX = (640, 360)
 RATE = Fraction(25)
 SOUND_HZ = 16_000
@@ -42,9 +43,8 @@ def write_demo_clip(path: Path) -> None:
 def _pictures() -> Iterator[np.ndarray]:
     """The photograph through a camera that sways, zooms and once looks away; (360, 640, 3) uint8."""
     from PIL import Image
-    from skimage.data import astronaut
 
-    photograph = Image.fromarray(astronaut())
+    photograph = Image.open(PHOTOGRAPH)
     width, height = SIZE_PX
     for index in range(int(SECONDS * RATE)):
         time_s = float(index / RATE)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vacli.errors import InputError, PackageMissing, UsageError, nearest
+from vacli.errors import InputError, UsageError, nearest
 from vacli.media.frame import Frame, VideoReader
 from vacli.media.guarded import GuardedReader, decoder_command
 from vacli.media.probe import MediaInfo, probe
 from vacli.media.timeline import Timeline, read_timeline
-from vacli.media.video_decord import installed, objection
+from vacli.media.video_decord import objection
 from vacli.media.video_pyav import PyavReader
+from vacli.packages import require
 
-__all__ = ["BACKENDS", "Frame", "VideoReader", "open_video"]
+__all__ = ["BACKENDS", "Frame", "VideoReader", "check_backend", "open_video"]
 
 BACKENDS = ("auto", "decord", "pyav")
 
@@ -26,8 +27,7 @@ def open_video(path: Path, backend: str = "auto") -> VideoReader:
     Raises InputError if the file cannot be read, shows no picture, or is not one that decord shows
     exactly; UsageError for an unknown backend; PackageMissing where decord is not installed.
     """
-    if backend not in BACKENDS:
-        raise UsageError(f"no video backend is called {backend!r}", hint=nearest(backend, BACKENDS))
+    check_backend(backend)
     info = probe(path)
     if info.video is None:
         raise InputError(f"{path}: has no picture stream")
@@ -39,9 +39,15 @@ def open_video(path: Path, backend: str = "auto") -> VideoReader:
     return PyavReader(info, timeline)
 
 
+def check_backend(backend: str) -> None:
+    """Raises UsageError for an unknown backend, PackageMissing for decord where it is not installed."""
+    if backend not in BACKENDS:
+        raise UsageError(f"no video backend is called {backend!r}", hint=nearest(backend, BACKENDS))
+    if backend == "decord":
+        require("decord", "--backend decord", otherwise="leave it out: auto is PyAV")
+
+
 def _decord(info: MediaInfo, timeline: Timeline) -> VideoReader:
-    if not installed():
-        raise PackageMissing("decord is not installed", hint="use the backend pyav, or `pip install decord`")
     why_not = objection(info, timeline)
     if why_not:
         raise InputError(f"{info.path}: {why_not}", hint="use the backend pyav")

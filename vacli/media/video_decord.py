@@ -3,12 +3,11 @@
 Measured against PyAV and FFmpeg, decord gives hidden frames where there is an edit list, leaves out the
 first group of pictures of programme and transport streams (and repeats the last frame instead), and on
 damaged files it may crash or wait for ever. So each file is judged first and decord runs in a process of
-its own (`guarded`). Its own timestamps are never used.
+its own (`guarded`). Its own timestamps are never used. It has wheels for Linux and Windows on x86-64 only.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 
 from vacli.errors import InputError
@@ -19,11 +18,6 @@ from vacli.media.timeline import Timeline
 # Containers with an index, which decord needs for seeking to the first frame.
 INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv"}
 EIGHT_BIT_420 = {"yuv420p", "yuvj420p"}
-
-
-def installed() -> bool:
-    """Whether decord is there; it has wheels for Linux and Windows on x86-64 only."""
-    return importlib.util.find_spec("decord") is not None
 
 
 def objection(info: MediaInfo, timeline: Timeline) -> str | None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from vacli.errors import InputError, StoreError, UsageError, VaError, nearest
+from vacli.errors import InputError, StoreError, VaError
 from vacli.faces.choose import check_choice, chosen
 from vacli.faces.follow import FaceFrame, follow
 from vacli.faces.jpeg import encode
 from vacli.media.frame import VideoReader
 from vacli.media.inputs import MediaInput, find_media
-from vacli.media.video import BACKENDS, open_video
+from vacli.media.video import check_backend, open_video
 from vacli.progress import Progress, Quiet
 from vacli.steps import ready_crops
 from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
@@ -50,10 +50,7 @@ def run(settings: AlignSettings, progress: Progress = Quiet()) -> Batch:
     NAME_right, a number n NAME_person<n>. Raises UsageError for an unknown `face` or backend.
     """
     check_choice(settings.face)
-    if settings.backend not in BACKENDS:
-        raise UsageError(
-            f"no video backend is called {settings.backend!r}", hint=nearest(settings.backend, BACKENDS)
-        )
+    check_backend(settings.backend)
     store, batch = Store.open_or_create(settings.store), Batch(settings.store)
     inputs = _found(settings.inputs, batch, progress)
     videos = {media.name: media.path for media in inputs if media.kind == "video"}

@@ -9,7 +9,7 @@ import numpy as np
 
 from vacli.calibration import ALONE, FEWEST_FRAMES, Calibration, alone, drawn
 from vacli.errors import LabelError, RunError, StoreError
-from vacli.features.running import pick_device
+from vacli.features.execution import device_name
 from vacli.inference import (
     CALIBRATION,
     SPEECH,
@@ -61,7 +61,7 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     Videos that their labels call training or test data do not count. Raises LabelError where too little is
     labelled, StoreError where the store of speech holds none, RunError where the run hears none.
     """
-    model = replace(load_run(settings.run, pick_device(settings.device)), calibration=None)
+    model = replace(load_run(settings.run, device_name(settings.device)), calibration=None)
     if settings.speech:
         model = replace(model, speech=_speech(model, settings.speech, progress))
     views = _labelled(settings.stores)

@@ -15,7 +15,7 @@ from vacli.evaluation.predictions import read_predictions
 from vacli.evaluation.published import PAPERS
 from vacli.evaluation.score import Score
 from vacli.evaluation.tables import Result, published_grids, score_grids
-from vacli.features.running import pick_device
+from vacli.features.execution import device_name
 from vacli.inference import FOLD, RECIPE, load_run
 from vacli.progress import Progress, Quiet
 from vacli.store import Store
@@ -77,7 +77,7 @@ def _judge(path: Path, settings: EvaluateSettings, progress: Progress) -> judge.
     if not path.exists():
         raise InputError(f"no such run or file: {path}")
     if (path / RECIPE).is_file() or any(path.glob(f"{FOLD}*")):
-        run = load_run(path, pick_device(settings.device))
+        run = load_run(path, device_name(settings.device))
         store = Store.open(settings.store or judge.store_of(run))
         with progress.task(path.name, None, "frames") as advance:
             return judge.judge_run(run, store, settings.on, advance)

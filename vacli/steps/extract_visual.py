@@ -13,6 +13,7 @@ import numpy as np
 from vacli.errors import StoreError, UsageError
 from vacli.features.flags import INTERPOLATED, MISSING
 from vacli.features.registry import EXTRACTORS, create
+from vacli.packages import needed_by
 from vacli.progress import Progress, Quiet
 from vacli.spec import FeatureSpec
 from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
@@ -149,9 +150,10 @@ def _extractor(settings: ExtractVisualSettings, progress: Progress) -> Any:
         raise UsageError("compact normalises each face by itself", hint="leave out --normalise")
     if settings.feature in VISUAL:
         return create(settings.feature, **options)
-    from vacli.features.timm_backbone import TimmBackbone
+    with needed_by(f"the feature {settings.feature}"):
+        from vacli.features.timm_backbone import TimmBackbone
 
-    return TimmBackbone(settings.feature, **options)
+        return TimmBackbone(settings.feature, **options)
 
 
 def _aligned(settings: ExtractVisualSettings, progress: Progress) -> Batch:

@@ -10,10 +10,11 @@ from pathlib import Path
 from vacli.errors import InputError, PackageMissing, RunError
 from vacli.faces.choose import check_choice
 from vacli.faces.stills import Aligner
-from vacli.features.execution import Running
+from vacli.features.execution import Running, device_name
 from vacli.features.registry import create
 from vacli.inference import BUNDLED, BUNDLED_VOICE, Run, load_run, predict_stills
 from vacli.media.inputs import MediaInput, find_media, pictures_of
+from vacli.media.video import check_backend
 from vacli.output.frame_table import FrameTable
 from vacli.progress import Progress, Quiet
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
@@ -49,6 +50,7 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
     A person has one table, or with `live` several that follow each other.
     """
     check_choice(settings.face)
+    check_backend(settings.backend)
     loaded = _load(settings, progress)
     batch = Batch(loaded.model.path)
     stores = [path for path in settings.inputs if (path / "zarr.json").is_file()]
@@ -63,7 +65,7 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
 
 def _load(settings: PredictSettings, progress: Progress) -> Loaded:
     """The run on its device; the bundled one needs no GPU, and torch only to look for one."""
-    device = "cpu" if settings.model is None and settings.device == "auto" else _device(settings.device)
+    device = "cpu" if settings.model is None and settings.device == "auto" else device_name(settings.device)
     model = load_run(settings.model or BUNDLED, device)
     made = senses(model, settings, progress)
     if settings.model is not None:
@@ -72,14 +74,6 @@ def _load(settings: PredictSettings, progress: Progress) -> Loaded:
     for name, extractor in made.audio.items():
         _check_made_alike(voice, name, extractor.spec)
     return Loaded(model, made, voice)
-
-
-def _device(asked: str) -> str:
-    if asked == "cpu":
-        return asked
-    from vacli.features.running import pick_device
-
-    return str(pick_device(asked))
 
 
 @dataclass(frozen=True)
@@ -144,6 +138,8 @@ def senses(model: Run, settings: PredictSettings, progress: Progress) -> observe
     try:
         audio = {name: create(name) for name in streams.get(AUDIO, ())}
     except PackageMissing as error:
+        if error.package != "opensmile":  # which is left out for its licence; the rest can be had
+            raise
         progress.warn(f"the sound is left out: {error.one_line()}")
         audio = {}
     for name, extractor in (visual | audio).items():

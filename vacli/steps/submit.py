@@ -11,7 +11,7 @@ import numpy as np
 from vacli.errors import StoreError, UsageError
 from vacli.evaluation import submission
 from vacli.evaluation.predictions import read_predictions
-from vacli.features.running import pick_device
+from vacli.features.execution import device_name
 from vacli.inference import load_run, predict_sequence
 from vacli.progress import Progress, Quiet
 from vacli.sequences.join import open_sequences
@@ -53,7 +53,7 @@ def run(settings: SubmitSettings, progress: Progress = Quiet()) -> submission.Wr
 def _predict(settings: SubmitSettings, trials: Iterable[str], progress: Progress) -> Mapping[str, np.ndarray]:
     if settings.store is None or len(settings.what) > 1:
         raise UsageError("a submission from a run", hint="give one run, and its features with --store")
-    trained = load_run(settings.what[0], pick_device(settings.device))
+    trained = load_run(settings.what[0], device_name(settings.device))
     store = Store.open(settings.store)
     absent = [trial for trial in trials if safe_id(trial) not in store]
     if absent:

@@ -8,15 +8,15 @@ import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from safetensors.numpy import save_file as save_arrays
-from safetensors.torch import save_file
-from torch import Tensor
 
 from vacli.errors import RunError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LAST = "last.safetensors"
 STATE = "training_state.pt"
@@ -54,6 +54,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> None:
     """Write named tensors atomically as safetensors; `about` goes into the file's metadata."""
+    from safetensors.torch import save_file
+
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomic(path, lambda part: save_file(plain, part, dict(about or {})))
 
@@ -66,11 +68,15 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write training state (tensors, numbers, strings in dicts and lists) atomically."""
+    import torch
+
     write_atomic(path, lambda part: torch.save(dict(state), part))
 
 
 def read_state(path: Path) -> dict[str, Any]:
     """Read what `write_state` wrote; nothing but tensors and plain values is ever unpickled."""
+    import torch
+
     hint = "start afresh without --resume"
     if not path.is_file():
         raise RunError(f"{path}: no training state", hint=hint)
