@@ -15,7 +15,7 @@ from vacli.errors import InputError, PackageMissing, UsageError
 from vacli.media.guarded import GuardedReader
 from vacli.media.probe import probe
 from vacli.media.timeline import read_timeline
-from vacli.media.video import open_video
+from vacli.media.video import Frame, VideoReader, open_video
 from vacli.media.video_decord import objection
 
 TICK_25 = Fraction(1, 25)
@@ -90,7 +90,7 @@ def test_both_backends_show_the_same_frames(clips: Path, number: str) -> None:
             assert np.abs(a.rgb.astype(np.int16) - b.rgb).mean() <= bound
 
 
-def _some(reader: video.VideoReader) -> list[video.Frame]:
+def _some(reader: VideoReader) -> list[Frame]:
     """Enough frames of a clip to notice any shift, few enough to keep the test short."""
     frames = []
     for frame in reader:

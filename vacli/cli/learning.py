@@ -17,7 +17,7 @@ CORPORA = ("ferplus", "ravdess", "emodb", "background")
 
 @click.command("labels", short_help="Annotations (Aff-Wild2 or CSV) -> store.")
 @click.argument("annotations", type=click.Path(path_type=Path))
-@click.argument("store", required=False)
+@options.store
 @options.store_out
 @click.option(
     "--refine",
@@ -102,7 +102,7 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: object) -> None:
 
 
 @click.command("train", short_help="Train a model on a store: a run directory.")
-@click.argument("store", required=False)
+@options.store
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Run directory. [default: runs/PRESET]")
 @click.option("--preset", help="See `va presets`. [default: compact]")
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML laid over the preset.")

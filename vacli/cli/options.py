@@ -8,12 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from vacli.errors import StoreError, UsageError
 
 DEFAULT_STORE = "feats.zarr"
 
-inputs = click.argument("inputs", nargs=-1, required=True)
+
+def complete_paths(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete files and folders; the arguments themselves are not checked."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+inputs = click.argument("inputs", nargs=-1, required=True, shell_complete=complete_paths)
+store = click.argument("store", required=False, shell_complete=complete_paths)
 force = click.option("--force", is_flag=True, help="Redo what was made with other settings.")
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 backend = click.option(

@@ -47,7 +47,7 @@ def evaluate(inputs: tuple[str, ...], **chosen: object) -> None:
 
 
 @click.command("ablate", short_help="Train the rows of the papers' ablations and fill their tables.")
-@click.argument("store", required=False)
+@options.store
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), default=Path("runs/ablation"), show_default=True
 )

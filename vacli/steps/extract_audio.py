@@ -21,6 +21,7 @@ from vacli.media.audio import Sound, read_sound
 from vacli.media.inputs import find_media
 from vacli.media.probe import MediaInfo, probe
 from vacli.media.timeline import read_timeline
+from vacli.packages import needed_by
 from vacli.progress import Progress, Quiet
 from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps.recordings import has_feature, source_of, stream_of
@@ -201,7 +202,9 @@ def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) ->
     if name != "vggish":
         return create(name)
     from vacli.features.execution import Running
-    from vacli.features.vggish import Ending
+
+    with needed_by(f"the feature {name}"):
+        from vacli.features.vggish import Ending
 
     return create(
         name,
