@@ -25,7 +25,7 @@ WORKS = (
     "evaluate demo.csv --labels labels",
     "evaluate voice --store demo.zarr --on all",
     "submit demo.csv --sample official.txt -o sent.txt",
-    "calibrate voice demo.zarr demo.zarr",
+    "calibrate own demo.zarr demo.zarr",
     "extract-audio demo.mp4 -o sound.zarr --feature egemaps-functionals",
     "presets",
     "presets bdca",
@@ -58,7 +58,8 @@ def folder(tmp_path_factory) -> Path:
     lines = [f"demo/{frame:05d}.jpg,-5,-5" for frame in range(1, 151)]
     (place / "official.txt").write_text("\n".join(["image_location,valence,arousal", *lines, ""]))
     Image.fromarray(portrait()).save(place / "portrait.png")
-    shutil.copytree(BUNDLED, place / "compact")
+    for name in ("compact", "own"):
+        shutil.copytree(BUNDLED, place / name)
     shutil.copytree(BUNDLED_VOICE, place / "voice")
     shutil.copytree(BUNDLED / "fold_1", place / "transformer")
     recipe = json.loads((place / "transformer" / "recipe.json").read_text())
