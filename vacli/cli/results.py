@@ -140,7 +140,7 @@ def predict(
 def demo(out: Path) -> None:
     """Make a short clip, run the whole line on it and show what comes out.
 
-    Nothing is downloaded: the face comes with an installed package, the voice is synthesised.
+    Nothing is downloaded: the face comes with the package, the voice is synthesised.
     """
     from vacli.steps import demo as step
 
