@@ -26,7 +26,7 @@ with open_video(sys.argv[1]) as reader:
     count = sum(1 for _ in reader)
 """
 READ_BLOCKS = """
-from vacli.media.audio import SoundBlocks
+from vacli.media.audio_blocks import SoundBlocks
 count = sum(len(block) for block in SoundBlocks(sys.argv[1]))
 """
 READ_SOUND = """

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from synth.clips import Clip, steady, uneven, write_clip
 
 from vacli.errors import InputError
-from vacli.media.audio import Sound, SoundBlocks, read_sound
+from vacli.media.audio import Sound, read_sound
+from vacli.media.audio_blocks import SoundBlocks
 from vacli.media.video import open_video
 
 CLOCKS = {
@@ -94,6 +95,19 @@ def test_blocks_follow_each_other_and_make_up_the_whole(tmp_path: Path) -> None:
         assert {len(block) for block in blocks[:-1]} <= {round(block_s * 16_000)}
         np.testing.assert_array_equal(np.concatenate(blocks), whole.samples)
         assert stream.present == whole.present
+
+
+def test_a_clock_that_starts_anew_goes_on(tmp_path: Path) -> None:
+    """Two recordings joined in one stream, and a jump of the sender's clock."""
+    once = write_clip(tmp_path / "once.ts", Clip(sound_spans=((0.0, 2.0),)))
+    twice = tmp_path / "twice.ts"
+    twice.write_bytes(2 * once.read_bytes())
+    jump = write_clip(tmp_path / "jump.ts", Clip(sound_spans=((0.0, 2.0), (3_602.0, 3_604.0))))
+    for path in (twice, jump):
+        sound = read_sound(path)
+        assert sound.duration_s == pytest.approx(4.0, abs=0.15)
+        assert sum(end - start for start, end in sound.present) == pytest.approx(4.0, abs=0.15)
+        assert any("starts anew" in note for note in sound.notes)
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -69,17 +70,18 @@ def test_cover_art_is_not_a_picture_stream(tmp_path: Path) -> None:
     assert probe(path).video is None
 
 
-def test_a_picture_stream_of_zero_length(tmp_path: Path) -> None:
+def test_a_picture_stream_of_zero_length_beside_sound_is_none(tmp_path: Path) -> None:
     path = tmp_path / "silent_film.mkv"
     with av.open(str(path), "w") as container:
         picture = container.add_stream("libx264", rate=25)
         picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
         sound = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.int16), "s16", "mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 32_000), np.int16), "s16", "mono")
         frame.sample_rate = 16_000
         container.mux(sound.encode(frame))
         container.mux(sound.encode(None))
-    assert "no frame of its h264 stream" in one_line(path)
+    assert "has no picture stream that can be used: its stream 0 is a cover or empty" in one_line(path)
+    assert probe(path).video is None
 
 
 def test_no_frame_decodes(tmp_path: Path) -> None:
@@ -92,11 +94,129 @@ def test_no_frame_decodes(tmp_path: Path) -> None:
     assert "no frame of its h264 stream can be decoded" in one_line(path)
 
 
+def overwritten(path: Path, rows: range) -> Path:
+    """Overwrite the middle of the packets of some rows, counted in the order of decoding, with zeros."""
+    with av.open(str(path)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+        spans = [(packets[row].pos, packets[row].size) for row in rows]
+    data = bytearray(path.read_bytes())
+    for position, size in spans:
+        middle = slice(position + size // 4, position + size - size // 4)
+        data[middle] = bytes(middle.stop - middle.start)
+    path.write_bytes(data)
+    return path
+
+
+def textured(path: Path, codec: str, options: dict[str, str], pixel_format: str = "yuv420p") -> Path:
+    """100 frames of a picture that moves, so that each predicted frame has something to say."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 176, 144, pixel_format
+        stream.codec_context.time_base = Fraction(1, 25)
+        noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8).repeat(6, 0).repeat(6, 1)
+        for row in range(100):
+            picture = np.ascontiguousarray(noise[row : row + 144, 2 * row % 180 : 2 * row % 180 + 176])
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+            frame.pts, frame.time_base = row, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+X264 = {"x264-params": "keyint=25:scenecut=0"}
+X265 = {"x265-params": "keyint=25:scenecut=0:log-level=none"}
+VPX = {"g": "25", "b": "400k", "deadline": "realtime", "cpu-used": "8"}
+PREDICTED = [
+    ("a.mp4", "libx264", X264),
+    ("b.mkv", "libx264", {"x264-params": "keyint=25:scenecut=0:open-gop=1"}),
+    ("c.flv", "libx264", X264),
+    ("d.mp4", "libx265", X265),
+    ("e.webm", "libvpx", VPX),
+    ("f.webm", "libvpx-vp9", VPX),
+    ("g.ivf", "libvpx-vp9", VPX),
+    ("h.mp4", "mpeg4", {"g": "25", "bf": "2"}),
+    ("i.flv", "flv", {"g": "25"}),
+    ("j.mkv", "mpeg1video", {"g": "25", "bf": "2"}),
+    ("k.ts", "mpeg2video", {"g": "25", "bf": "2"}),
+    ("l.mp4", "libsvtav1", {"g": "25", "preset": "12"}),
+]
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), PREDICTED)
+def test_after_damage_there_is_no_picture_until_a_key_frame(
+    tmp_path: Path, name: str, codec: str, options: dict[str, str]
+) -> None:
+    path = tmp_path / name
+    if codec not in av.codecs_available:
+        pytest.skip(f"needs an FFmpeg with {codec}")
+    textured(path, codec, options)
+    with open_video(path) as reader:
+        whole = {frame.index: frame.rgb.astype(np.int16) for frame in reader}
+        assert reader.broken is None
+    overwritten(path, range(55, 57))
+    with open_video(path) as reader:
+        given = {frame.index: frame.rgb for frame in reader}
+        rows = len(reader)
+    spoiled = [row for row, rgb in given.items() if np.abs(whole[row] - rgb).mean() > 1]
+    assert rows == 100
+    assert spoiled == []
+    assert set(range(50)) <= set(given)
+    assert set(range(76, 100)) <= set(given)
+    assert f"{100 - len(given)} of 100 frames do not decode or follow damage" in reader.broken
+    assert "no key frame ends it" not in reader.broken
+
+
+def test_a_damaged_frame_costs_itself_where_every_frame_is_a_key_frame(tmp_path: Path) -> None:
+    path = textured(tmp_path / "prores.mov", "prores_ks", {}, "yuv422p10le")
+    overwritten(path, range(55, 56))
+    with open_video(path) as reader:
+        assert [frame.index for frame in reader] == [row for row in range(100) if row != 55]
+
+
+def test_damage_that_no_key_frame_ends_is_said_to_go_on(tmp_path: Path) -> None:
+    path = textured(tmp_path / "one_key.mp4", "libx264", {"x264-params": "keyint=250:scenecut=0"})
+    overwritten(path, range(55, 57))
+    with open_video(path) as reader:
+        last = [frame.index for frame in reader][-1]
+    assert 45 <= last < 60
+    assert f"{99 - last} of 100 frames" in reader.broken
+    assert "no key frame ends it" in reader.broken
+
+
+def test_intra_refresh_heals_with_the_second_wave(tmp_path: Path) -> None:
+    options = {"x264-params": "keyint=20:intra-refresh=1:scenecut=0:bframes=0"}
+    path = textured(tmp_path / "waves.mp4", "libx264", options)
+    with open_video(path) as reader:
+        whole = {frame.index: frame.rgb.astype(np.int16) for frame in reader}
+    assert len(whole) == 100  # nothing of an undamaged stream is lost for want of key frames
+    overwritten(path, range(25, 26))
+    with open_video(path) as reader:
+        given = {frame.index: frame.rgb for frame in reader}
+    assert all(np.abs(whole[row] - rgb).mean() < 1 for row, rgb in given.items())
+    assert set(range(25)) <= set(given)
+    assert 26 not in given
+    assert 99 in given
+
+
+def test_a_block_that_the_demuxer_leaves_out_is_damage_too(tmp_path: Path) -> None:
+    path = textured(tmp_path / "lost.webm", "libvpx", VPX)
+    with av.open(str(path)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+        start, end = packets[55].pos - 4, packets[57].pos + packets[57].size
+    data = bytearray(path.read_bytes())
+    data[start:end] = bytes(end - start)
+    path.write_bytes(data)
+    with open_video(path) as reader:
+        times_s = [frame.time_s for frame in reader]
+    assert not any(2.2 < time_s < 2.96 for time_s in times_s)
+    assert times_s[-1] == pytest.approx(3.96, abs=0.002)
+    assert "missing" in reader.broken
+
+
 @pytest.fixture
 def damaged(tmp_path: Path) -> Path:
-    """100 frames in four groups; the third group is overwritten with zeros."""
-    options = {"x264-params": "keyint=25:scenecut=0"}
-    clip = Clip(steady(25, 4), size_px=(176, 144), options=options, sound_spans=((0, 4),))
+    """100 frames in four groups, with sound; the third group is overwritten with zeros."""
+    clip = Clip(steady(25, 4), size_px=(176, 144), options=X264, sound_spans=((0, 4),))
     path = write_clip(tmp_path / "broken.mp4", clip)
     with av.open(str(path)) as container:
         packets = [p for p in container.demux(video=0) if p.size]
@@ -114,8 +234,10 @@ def test_frames_before_and_behind_a_break_are_kept_and_it_is_named(damaged: Path
     assert len(reader) == 100
     assert indices[:50] == list(range(50))
     assert indices[-25:] == list(range(75, 100))
-    assert len(indices) < 100
-    assert "of 100 frames do not decode, the first at 2." in reader.broken
+    assert len(indices) < 80
+    assert f"{100 - len(indices)} of 100 frames do not decode or follow damage, the first at 2." in (
+        reader.broken
+    )
 
 
 @pytest.fixture
@@ -129,23 +251,20 @@ def damaged_avi(tmp_path: Path) -> Path:
     return path
 
 
-def whole_pictures(path: Path) -> list[bool]:
-    """Of every picture that one thread decodes, whether it is whole."""
-    with av.open(str(path)) as container:
-        container.streams.video[0].codec_context.thread_count = 1
-        return [not picture.is_corrupt for picture in container.decode(video=0)]
-
-
 def test_a_damaged_frame_keeps_its_row_in_every_reading(damaged_avi: Path) -> None:
-    whole = whole_pictures(damaged_avi)
-    assert not all(whole)
-    assert whole[-1]
-    for _ in range(40):
+    with av.open(str(damaged_avi)) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        pictures = list(container.decode(video=0))
+    first = next(row for row, picture in enumerate(pictures) if picture.is_corrupt)
+    assert not pictures[-1].is_corrupt
+    readings = set()
+    for _ in range(20):
         with open_video(damaged_avi) as reader:
-            indices = [frame.index for frame in reader]
-        assert len(reader) == len(whole)
-        assert indices == np.flatnonzero(whole).tolist()
+            readings.add(tuple(frame.index for frame in reader))
+        assert len(reader) == len(pictures)
         assert "is damaged" in reader.broken
+    (indices,) = readings
+    assert set(indices) <= {*range(first), *range(10, len(pictures))}  # 10 is a key frame
 
 
 def test_sound_beside_a_broken_picture_is_whole(damaged: Path) -> None:

@@ -84,11 +84,19 @@ def test_a_transport_stream_starts_at_zero(tmp_path: Path) -> None:
     np.testing.assert_allclose(timeline.times_s, np.arange(25) / 25, atol=1e-4)
 
 
-def test_two_recordings_in_one_stream_end_at_the_seam(tmp_path: Path) -> None:
-    one = write_clip(tmp_path / "one.ts", Clip(steady(25, 3))).read_bytes()
-    path = tmp_path / "two.ts"
-    path.write_bytes(one + one)
-    timeline = read_timeline(probe(path))
-    assert np.all(np.diff(timeline.times_s) > 0)
-    assert 74 <= len(timeline.times_s) <= 76
-    assert "clock jumps back" in timeline.broken
+def test_frames_of_one_stamp_have_rows_of_their_own(tmp_path: Path) -> None:
+    # Matroska counts milliseconds here, so of six frames five have the stamp of the one before.
+    fast = write_clip(tmp_path / "fast.mkv", Clip((*steady(25, 1), *(1 + i / 6000 for i in range(6)))))
+    timeline = read_timeline(probe(fast))
+    assert len(timeline.times_s) == 31
+    assert (np.diff(timeline.times_s) > 0).all()
+    assert "of 31 frames are not later than the one before" in timeline.notes[0]
+    with open_video(fast) as reader:
+        assert [frame.index for frame in reader] == list(range(31))
+
+
+def test_a_hole_in_a_file_with_an_index_stays_and_is_named(tmp_path: Path) -> None:
+    times_s = (*steady(25, 1), *steady(25, 1, start_s=3600.0))
+    timeline = read_timeline(probe(write_clip(tmp_path / "hole.mkv", Clip(times_s))))
+    np.testing.assert_allclose(timeline.times_s, times_s, atol=1e-3)
+    assert timeline.notes == ("no picture for 3599 s after 0.960 s",)

@@ -141,7 +141,7 @@ def test_a_face_that_was_never_described_has_no_description(mean):
 
 
 def test_sound_that_fails_is_told_at_once(tmp_path, monkeypatch):
-    def fail(path):
+    def fail(path, track=None):
         raise InputError("no sound to be had")
 
     class Count:

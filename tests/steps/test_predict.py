@@ -170,7 +170,8 @@ def values(made: FrameTable) -> np.ndarray:
 def test_sound_alone_is_told_as_it_was_calibrated_for_itself(spoken, model):
     (made,) = tables(spoken, model=model)
     bundled = load_run(model)
-    sound = observe.observe_sound(spoken, senses(bundled, PredictSettings(inputs=()), Quiet()))
+    look = observe.Look(senses(bundled, PredictSettings(inputs=()), Quiet()), "largest", "auto")
+    sound = observe.observe_sound(spoken, look, Quiet())
     loaded = Loaded(replace(bundled, calibration=None), observe.Senses({}, sound.features))
     before = values(Telling("spoken", loaded, sound.times_s).rest(sound))
     stretch = bundled.calibration.states[ALONE].stretch

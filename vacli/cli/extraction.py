@@ -119,6 +119,7 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: object) 
     "--window", "window_s", type=float, default=1.0, show_default=True, help="Functionals' seconds."
 )
 @click.option("--workers", type=click.IntRange(1), help="Recordings at once. [default: one a core]")
+@options.audio_track
 @options.device
 @options.force
 def extract_audio(inputs: tuple[str, ...], out: Path | None, **chosen: object) -> None:

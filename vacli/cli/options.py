@@ -31,6 +31,12 @@ backend = click.option(
     show_default=True,
     help="Video decoder. auto is PyAV; decord is an extra and refuses files on which it is not exact.",
 )
+audio_track = click.option(
+    "--audio-track",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Audio track to read, from 1. [default: the default one, or one with speech if that has none]",
+)
 store_out = click.option(
     "-o",
     "--out",

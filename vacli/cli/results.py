@@ -89,6 +89,7 @@ def ablate(store: str | None, rows: tuple[str, ...], **chosen: object) -> None:
 @click.option(
     "--face", default="largest", show_default=True, metavar="largest|all|ID|left|right", help="Whose face."
 )
+@options.audio_track
 @options.backend
 @options.device
 def predict(

@@ -43,7 +43,7 @@ def _silent(sound, start_s: np.ndarray, end_s: np.ndarray) -> np.ndarray:
 def sound_flags(sound, times_s: np.ndarray, reach: Reach, values: np.ndarray) -> np.ndarray:
     """Flags of an audio extractor's rows.
 
-    sound: media.audio.Sound. times_s: (N,) seconds. values: (N, D) as extracted.
+    sound: media.audio.Sound. times_s: (N,) seconds on its own clock. values: (N, D) as extracted.
     Returns: (N,) uint8; a MISSING row has no other flag.
     """
     start_s, end_s = times_s - reach.before_s, times_s + reach.after_s
@@ -62,5 +62,6 @@ def rows_and_flags(extractor, sound, times_s: np.ndarray) -> tuple[np.ndarray, n
     if sound is None or len(sound.samples) == 0:
         missing = np.full((len(times_s), extractor.spec.dim), np.nan, np.float32)
         return missing, np.full(len(times_s), MISSING, np.uint8)
-    values = extractor.extract(sound, times_s)
-    return values, sound_flags(sound, times_s, extractor.reach, values)
+    own_s = sound.own_times(times_s)
+    values = extractor.extract(sound, own_s)
+    return values, sound_flags(sound, own_s, extractor.reach, values)

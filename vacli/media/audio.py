@@ -3,127 +3,133 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from vacli.errors import InputError
-from vacli.media.audio_pieces import RATE_HZ, Piece, Pieces
-from vacli.media.container import opened, picture_stream, sound_stream
-
-# Shorter holes are bridged with zeros and still count as sound.
-SHORTEST_HOLE_S = 0.020
-
-Spans = tuple[tuple[float, float], ...]
+from vacli.clock import SOUND_CLOCK_HZ, regular_times
+from vacli.media.audible import SHORTEST_SOUND_S, Spans, audible_spans, gain_db
+from vacli.media.audio_blocks import SoundBlocks
+from vacli.media.audio_pieces import RATE_HZ
+from vacli.media.audio_tracks import chosen_track
+from vacli.media.holes import Cut, clock_times, own_times
 
 
 @dataclass(frozen=True)
 class Sound:
-    """Mono sound whose sample k belongs to the time k / rate_hz on the clock of the frames.
+    """Mono sound on a clock of its own: that of the frames, less what is cut out of long holes.
 
-    samples: (S,) float32, zeros where the stream has nothing. present: (start_s, end_s) of what is really
-    there, ascending. broken: where decoding failed, or None.
+    samples: (S,) float32, zeros where the stream has nothing; sample k belongs to the time k / rate_hz.
+    present: (start_s, end_s) of what is really there, ascending. audible: the same of what counts as sound,
+    which digital silence and snippets do not (`audible`); None for all that is present. cuts: `own_times`
+    takes times of frames to this clock; without cuts they are the same. broken: where decoding failed, or
+    None. notes: what a user should know of the sound. track: the number of its stream among the audio
+    streams, from 1. gain_db: by how much the recording was raised.
     """
 
     samples: np.ndarray
     rate_hz: int
     present: Spans
     broken: str | None = None
+    audible: Spans | None = None
+    cuts: tuple[Cut, ...] = ()
+    notes: tuple[str, ...] = ()
+    track: int = 1
+    gain_db: float = 0.0
 
     @property
     def duration_s(self) -> float:
-        """Length, silence included."""
+        """Length on its own clock, silence included."""
         return len(self.samples) / self.rate_hz
 
-    def ok_at(self, times_s: np.ndarray) -> np.ndarray:
-        """Whether there is sound at each time. times_s: (N,) seconds. Returns: (N,) bool."""
-        times_s = np.asarray(times_s, dtype=np.float64)
-        spans = np.array(self.present, dtype=np.float64).reshape(-1, 2)
-        last = np.searchsorted(spans[:, 0], times_s, side="right") - 1
-        return times_s < np.append(spans[:, 1], -np.inf)[last]
+    def ok_at(self, own_s: np.ndarray) -> np.ndarray:
+        """Whether there is sound at each time of its own clock. own_s: (N,) seconds. Returns: (N,) bool."""
+        own_s = np.asarray(own_s, dtype=np.float64)
+        spans = self.present if self.audible is None else self.audible
+        bounds_s = np.array(spans, dtype=np.float64).reshape(-1, 2)
+        last = np.searchsorted(bounds_s[:, 0], own_s, side="right") - 1
+        return own_s < np.append(bounds_s[:, 1], -np.inf)[last]
 
-    def around(self, times_s: np.ndarray, margin_s: float) -> tuple[Sound, float]:
+    def own_times(self, times_s: np.ndarray) -> np.ndarray:
+        """Times of frames (N,) on the sound's own clock; all of a cut is one moment in a hole."""
+        return own_times(self.cuts, times_s)
+
+    def row_times(self) -> np.ndarray:
+        """The rows of a sound without pictures, SOUND_CLOCK_HZ a second and none in a cut. Returns: (N,)
+        float64 seconds of the frames' clock, N at least 1."""
+        own_s = regular_times(max(1, round(self.duration_s * SOUND_CLOCK_HZ)), SOUND_CLOCK_HZ)
+        return clock_times(self.cuts, own_s)
+
+    def around(self, own_s: np.ndarray, margin_s: float) -> tuple[Sound, float]:
         """The part that covers ascending times (N,) and `margin_s` to each side, and the time of its first
         sample: a multiple of 10 ms, so that analysis frames lie as in the whole. A hole may cut it short."""
-        zero_s = max(math.floor((times_s[0] - margin_s) * 100), 0) / 100
-        first, end = round(zero_s * self.rate_hz), math.ceil((times_s[-1] + margin_s) * self.rate_hz)
+        zero_s = max(math.floor((own_s[0] - margin_s) * 100), 0) / 100
+        first, end = round(zero_s * self.rate_hz), math.ceil((own_s[-1] + margin_s) * self.rate_hz)
         samples = self.samples[first:end]
         length_s = len(samples) / self.rate_hz
-        spans = ((max(a - zero_s, 0.0), min(b - zero_s, length_s)) for a, b in self.present)
-        return Sound(samples, self.rate_hz, tuple((a, b) for a, b in spans if b > a)), zero_s
+
+        def within(spans: Spans) -> Spans:
+            moved = ((max(a - zero_s, 0.0), min(b - zero_s, length_s)) for a, b in spans)
+            return tuple((a, b) for a, b in moved if b > a)
+
+        audible = None if self.audible is None else within(self.audible)
+        return replace(self, samples=samples, present=within(self.present), audible=audible, cuts=()), zero_s
 
 
-class SoundBlocks:
-    """A file's sound in blocks of equal length, for what must not hold an hour of it at once.
-
-    Iterating gives (samples,) float32 arrays that follow each other from time 0 on, zeros where the stream
-    has nothing; the last one may be shorter. Afterwards `present` and `broken` are as in `Sound`. The whole
-    is as long as the picture or the sound, whichever ends later; what lies before time 0 (encoder priming)
-    is dropped.
-    Raises InputError if the file has no sound stream, or if it is sound alone and none of it decodes.
-    """
-
-    def __init__(self, path: Path, block_s: float = 60.0) -> None:
-        self.path = path
-        self.present: Spans = ()
-        self.broken: str | None = None
-        self._block = round(block_s * RATE_HZ)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        spans: list[tuple[int, int]] = []
-        first, block = 0, np.zeros(self._block, dtype=np.float32)
-        with opened(self.path) as container:
-            stream = sound_stream(container)
-            if stream is None:
-                raise InputError(f"{self.path}: has no sound stream")
-            pieces = Pieces(container, stream, picture_stream(container))
-            for piece in pieces:
-                _extend(spans, piece.first, piece.end)
-                while piece.end > first + self._block:
-                    _lay(piece, block, first)
-                    yield block
-                    first, block = first + self._block, np.zeros(self._block, dtype=np.float32)
-                _lay(piece, block, first)
-        heard = spans[-1][1] if spans else 0
-        self.broken = pieces.broken
-        self.present = tuple((begin / RATE_HZ, end / RATE_HZ) for begin, end in spans)
-        if not heard and pieces.picture_end_s == 0:
-            raise InputError(f"{self.path}: none of its sound decodes ({self.broken or 'it holds none'})")
-        left = max(heard, math.ceil(pieces.picture_end_s * RATE_HZ)) - first
-        while left > 0:
-            yield block[:left]
-            left, block = left - self._block, np.zeros(self._block, dtype=np.float32)
-
-
-def read_sound(path: Path) -> Sound | None:
+def read_sound(path: Path, track: int | None = None) -> Sound | None:
     """A file's sound in one piece; None without a sound stream.
 
-    A hole in the timestamps stays a hole: zeros, and a gap in `present`. Raises InputError as `SoundBlocks`.
+    track: the number of the audio stream, from 1; None: `audio_tracks.chosen_track`. A hole in the
+    timestamps stays a hole: zeros, and a gap in `present`. A faint recording is raised to a usual level.
+    Raises InputError as `SoundBlocks`, and where the track is not there or cannot be decoded.
     """
-    with opened(path) as container:
-        if sound_stream(container) is None:
-            return None
-    blocks = SoundBlocks(path)
+    chosen = chosen_track(path, track)
+    if chosen is None:
+        return None
+    if chosen.codec is None:
+        return Sound(np.zeros(0, np.float32), RATE_HZ, (), notes=chosen.notes)
+    blocks, samples = _gathered(SoundBlocks(path, track=chosen))
+    inverted: tuple[str, ...] = ()
+    if any(signs is not None for signs in blocks.signs):
+        del samples
+        inverted = (
+            "its channels are in opposite phase; some are inverted so that their mix keeps the voice",
+        )
+        blocks, samples = _gathered(SoundBlocks(path, track=chosen, signs=blocks.signs))
+    audible = audible_spans(samples, RATE_HZ, blocks.present)
+    raised_db = gain_db(samples, RATE_HZ, audible)
+    faint: tuple[str, ...] = ()
+    if raised_db:
+        samples *= np.float32(10 ** (raised_db / 20))
+        faint = (f"its sound is faint; it is raised by {raised_db:.0f} dB",)
+    return Sound(
+        samples,
+        RATE_HZ,
+        blocks.present,
+        blocks.broken,
+        audible=audible,
+        cuts=blocks.cuts,
+        notes=chosen.notes + blocks.notes + inverted + faint + _silence(blocks.present, audible),
+        track=chosen.number,
+        gain_db=raised_db,
+    )
+
+
+def _gathered(blocks: SoundBlocks) -> tuple[SoundBlocks, np.ndarray]:
     samples = np.zeros(0, dtype=np.float32)
     for block in blocks:
         start = len(samples)
         samples.resize(start + len(block), refcheck=False)  # in place: no second copy of an hour of sound
         samples[start:] = block
-    return Sound(samples, RATE_HZ, blocks.present, blocks.broken)
+    return blocks, samples
 
 
-def _lay(piece: Piece, block: np.ndarray, first: int) -> None:
-    """Write what a piece has for a block that starts at sample `first`."""
-    start, end = max(piece.first, first), min(piece.end, first + len(block))
-    if start < end:
-        block[start - first : end - first] = piece.samples[start - piece.first : end - piece.first]
-
-
-def _extend(spans: list[tuple[int, int]], first: int, end: int) -> None:
-    """Add a stretch of samples to the last span, or as a new one behind a hole."""
-    if spans and first - spans[-1][1] <= SHORTEST_HOLE_S * RATE_HZ:
-        spans[-1] = (spans[-1][0], end)
-    else:
-        spans.append((first, end))
+def _silence(present: Spans, audible: Spans) -> tuple[str, ...]:
+    """A sentence where a recording has sound, but nothing to hear."""
+    if audible or not present:
+        return ()
+    length_s = sum(end - start for start, end in present)
+    if length_s < SHORTEST_SOUND_S:
+        return (f"its sound lasts {length_s:.3f} s, too short to say anything",)
+    return ("its sound is digital silence; it counts as none",)

@@ -29,11 +29,13 @@ class VideoReader(Protocol):
 
     `len(reader)` and `times_s` (N,) float64 count the frames that the container shows. Iterating gives
     those of them that decode, with ascending `index`; afterwards `broken` says what was lost, or is None.
+    `notes` says what a user should know of streams and clock though no frame is lost, a sentence each.
     """
 
     info: MediaInfo
     times_s: np.ndarray
     broken: str | None
+    notes: tuple[str, ...]
 
     def __enter__(self) -> Self: ...
 

@@ -11,10 +11,12 @@ from av.container import InputContainer
 
 from vacli.errors import InputError
 from vacli.media.container import (
+    careful,
     clock_zero_s,
     decoded,
     opened,
     packets_of,
+    passed_over,
     picture_stream,
     shown_at_s,
     sound_stream,
@@ -64,6 +66,7 @@ class MediaInfo:
     duration_s: float  # NaN where the header does not say
     video: VideoStream | None
     audio: AudioStream | None
+    notes: tuple[str, ...] = ()  # streams that are passed over, a sentence each
 
 
 def probe(path: Path) -> MediaInfo:
@@ -80,9 +83,11 @@ def probe(path: Path) -> MediaInfo:
             duration_s=_seconds(container.duration, 1 / av.time_base),
             video=_video(container, path),
             audio=_audio(container),
+            notes=passed_over(container),
         )
     if info.video is None and info.audio is None:
-        raise InputError(f"{path}: has neither a picture nor a sound stream")
+        why = f" that can be used: {info.notes[0]}" if info.notes else ""
+        raise InputError(f"{path}: has neither a picture nor a sound stream{why}")
     return info
 
 
@@ -128,7 +133,7 @@ def _pixel_aspect(stream: av.VideoStream) -> float:
 def _first_frame(container: InputContainer, stream: av.VideoStream, path: Path) -> av.VideoFrame:
     """The first frame that decodes; what was lost before it is left for the reader to tell."""
     lost: list[str] = []
-    for packet in packets_of(container, [stream], lost):
+    for packet in packets_of(container, [careful(stream)], lost):
         for frame in decoded(packet, lost):
             return frame
     cause = lost[0] if lost else "it holds no picture"

@@ -20,6 +20,7 @@ class TimedReader:
         self.info = info
         self.times_s = timeline.times_s
         self.broken = timeline.broken
+        self.notes = info.notes + timeline.notes
         self._frames: Iterator[Frame] | None = None
 
     def __enter__(self) -> Self:

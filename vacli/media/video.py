@@ -30,7 +30,8 @@ def open_video(path: Path, backend: str = "auto") -> VideoReader:
     check_backend(backend)
     info = probe(path)
     if info.video is None:
-        raise InputError(f"{path}: has no picture stream")
+        why = f" that can be used: {info.notes[0]}" if info.notes else ""
+        raise InputError(f"{path}: has no picture stream{why}")
     timeline = read_timeline(info)
     if backend == "decord":
         return _decord(info, timeline)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import av
 import numpy as np
 
-from vacli.media.container import frames_of, opened, picture_stream
+from vacli.media.container import FAULTS, opened, picture_stream, reason
+from vacli.media.damage import judged_pictures
 from vacli.media.frame import Frame
 from vacli.media.probe import MediaInfo
 from vacli.media.reader import TimedReader
@@ -26,18 +27,17 @@ class PyavReader(TimedReader):
         given = np.zeros(len(self), dtype=bool)
         row = -1
         with opened(self.info.path) as container:
-            for picture in frames_of(container, picture_stream(container), lost):
+            for picture, whole in judged_pictures(container, picture_stream(container), lost):
                 found = self._row_of(picture.pts, row + 1)
                 if found is None:
                     lost.append("the decoder gives a frame that the container does not list")
                     continue
                 row = found
-                if picture.is_corrupt:
-                    # Partly made up by the decoder: a row without a picture is honest, a smeared face is not.
-                    lost.append(f"a frame near {self.times_s[row]:.3f} s is damaged")
-                    continue
-                given[row] = True
-                yield Frame(row, float(self.times_s[row]), self._rgb(picture))
+                # A row without a picture is honest, a smeared face is not.
+                rgb = self._rgb(picture, lost) if whole else None
+                if rgb is not None:
+                    given[row] = True
+                    yield Frame(row, float(self.times_s[row]), rgb)
         self.broken = self._summary(given, lost)
 
     def _row_of(self, tick: int | None, first: int) -> int | None:
@@ -50,12 +50,19 @@ class PyavReader(TimedReader):
     def _summary(self, given: np.ndarray, lost: list[str]) -> str | None:
         if not given.all():
             first_s = self.times_s[np.argmin(given)]
-            missing = f"{np.sum(~given)} of {len(self)} frames do not decode, the first at {first_s:.3f} s"
+            count = f"{np.sum(~given)} of {len(self)} frames"
+            missing = f"{count} do not decode or follow damage, the first at {first_s:.3f} s"
+            if not given[-1]:
+                missing += ", and no key frame ends it"
             return f"{missing} ({lost[0]})" if lost else missing
         return lost[0] if lost else None
 
-    def _rgb(self, picture: av.VideoFrame) -> np.ndarray:
+    def _rgb(self, picture: av.VideoFrame, lost: list[str]) -> np.ndarray | None:
         video = self.info.video
-        # One thread: handing slices to others costs more than it saves at these sizes.
-        shown = picture.reformat(round(picture.width * video.pixel_aspect), format="rgb24", threads=1)
-        return video.turn.apply(shown.to_ndarray())
+        try:
+            # One thread: handing slices to others costs more than it saves at these sizes.
+            shown = picture.reformat(round(picture.width * video.pixel_aspect), format="rgb24", threads=1)
+            return video.turn.apply(shown.to_ndarray())
+        except FAULTS as problem:
+            lost.append(f"a frame cannot be converted ({reason(problem)})")
+            return None

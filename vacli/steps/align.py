@@ -19,6 +19,7 @@ from vacli.steps import ready_crops
 from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps.people import Recording, write_person
 from vacli.steps.recordings import source_of
+from vacli.steps.watching import warn_of
 from vacli.store import Store
 
 METHOD = "RetinaFace MobileNet-0.25, faces at 208 px, votes of all anchors; ArcFace template x 2; JPEG 90"
@@ -99,9 +100,10 @@ def _align_video(target: _Target, path: Path) -> str:
         return SKIPPED
     with open_video(path, settings.backend) as video, Recording() as recording:
         _record(video, recording, settings.crops, target.progress)
+        warn_of(path, video.notes, target.progress)
         if video.broken:
             attributes["broken"] = video.broken
-            target.progress.warn(f"{path}: {video.broken}; what was before is kept")
+            target.progress.warn(f"{path}: {video.broken}; what is whole is kept")
         people = chosen(recording.presences(), settings.face)
         if not people:
             target.progress.warn(f"{path}: no face in any frame")

@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vacli.clock import SOUND_CLOCK_HZ, regular_times
-from vacli.errors import InputError, UsageError, nearest
+from vacli.errors import InputError, StoreError, UsageError, nearest
 from vacli.features.registry import create
 from vacli.features.sound_rows import rows_and_flags
 from vacli.media.audio import Sound, read_sound
@@ -24,7 +23,9 @@ from vacli.media.timeline import read_timeline
 from vacli.packages import needed_by
 from vacli.progress import Progress, Quiet
 from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps.listening import warn_of_sound
 from vacli.steps.recordings import has_feature, source_of, stream_of
+from vacli.steps.watching import warn_of
 from vacli.store import Store, VideoView
 
 AUDIO = ("egemaps", "mfcc39", "vggish", "egemaps-v02", "gemaps-functionals", "egemaps-functionals")
@@ -36,7 +37,8 @@ class ExtractAudioSettings:
     """Which recordings, which of the AUDIO features, and how.
 
     `inputs` are clips, sound files, folders of them, or one store, whose videos are then read again.
-    `weights`, `align`, `final_relu` and `pca` are for vggish, `window_s` for the functionals. Several
+    `weights`, `align`, `final_relu` and `pca` are for vggish, `window_s` for the functionals. `audio_track`:
+    the number of the audio stream, from 1; None for the one that `media.audio_tracks` chooses. Several
     recordings are worked on at once, `workers` of them (None: as many as there are cores).
     """
 
@@ -51,6 +53,7 @@ class ExtractAudioSettings:
     window_s: float = 1.0
     device: str = "auto"
     dtype: str = "auto"
+    audio_track: int | None = None
     workers: int | None = None
     force: bool = False
 
@@ -71,7 +74,7 @@ def run(settings: ExtractAudioSettings, progress: Progress = Quiet()) -> Batch:
     recordings = _behind(store) if stores else []
     batch = Batch(store.path)
     recordings += _named([path for path in settings.inputs if path not in stores], batch, progress)
-    listening = _Listening(store, extractors, settings.force, progress)
+    listening = _Listening(store, extractors, settings, progress)
     return _all_at_once(listening, recordings, settings.workers or os.cpu_count() or 1, batch)
 
 
@@ -97,8 +100,11 @@ def _all_at_once(
 class _Listening:
     """From one recording to its rows in the store; called from several threads."""
 
-    def __init__(self, store: Store, extractors: Sequence[Any], force: bool, progress: Progress) -> None:
-        self.store, self.extractors, self.force, self.progress = store, extractors, force, progress
+    def __init__(
+        self, store: Store, extractors: Sequence[Any], settings: ExtractAudioSettings, progress: Progress
+    ) -> None:
+        self.store, self.extractors, self.progress = store, extractors, progress
+        self.force, self.track = settings.force, settings.audio_track
         self._naming = threading.Lock()
         self._known: dict[str, list[str]] = defaultdict(list)
         for view in store.videos():
@@ -128,18 +134,31 @@ class _Listening:
     def _describe(self, view: VideoView, extractors: Sequence[Any], sound: Sound | None) -> None:
         for extractor in extractors:
             values, flags = rows_and_flags(extractor, sound, view.times_s)
-            self.store.put_feature(view.id, extractor.spec.attributes(), values, flags)
+            attributes = extractor.spec.attributes() | (
+                {} if sound is None else {"sound": _provenance(sound)}
+            )
+            self.store.put_feature(view.id, attributes, values, flags)
 
     def _pending(self, video: str) -> list[Any]:
         view = self.store.video(video)
-        return [e for e in self.extractors if not has_feature(view, e.spec, self.force)]
+        there = [e for e in self.extractors if has_feature(view, e.spec, self.force)]
+        for extractor in there:
+            self._check_track(view, extractor.spec.name)
+        return [e for e in self.extractors if e not in there]
+
+    def _check_track(self, view: VideoView, feature: str) -> None:
+        """Raises StoreError where a feature is there that was made from another audio track."""
+        made = view.part_attrs(f"feature/{feature}").get("sound", {}).get("track", self.track)
+        if self.track is not None and made != self.track:
+            raise StoreError(
+                f"{view.path} has {feature} made from audio track {made}", hint="give --force to redo it"
+            )
 
     def _sound(self, path: Path) -> Sound | None:
-        sound = read_sound(path)
+        sound = read_sound(path, self.track)
         if sound is None:
             self.progress.warn(f"{path}: has no sound; its rows are flagged as missing")
-        elif sound.broken:
-            self.progress.warn(f"{path}: {sound.broken}; the sound before it is used")
+        warn_of_sound(path, sound, self.progress)
         return sound
 
     def _add(self, path: Path, source: dict[str, Any], sound: Sound | None) -> str:
@@ -151,13 +170,19 @@ class _Listening:
         return video
 
     def _times(self, info: MediaInfo, sound: Sound | None) -> np.ndarray:
+        warn_of(info.path, info.notes, self.progress)
         if info.video is None:
-            rows = round(sound.duration_s * SOUND_CLOCK_HZ) if sound else 0
-            return regular_times(max(1, rows), SOUND_CLOCK_HZ)
+            return sound.row_times() if sound else np.zeros(1)
         timeline = read_timeline(info)
+        warn_of(info.path, timeline.notes, self.progress)
         if timeline.broken:
             self.progress.warn(f"{info.path}: {timeline.broken}; the frames before it are used")
         return timeline.times_s
+
+
+def _provenance(sound: Sound) -> dict[str, Any]:
+    """What a store keeps of how a sound was read."""
+    return {"track": sound.track, "gain_db": round(sound.gain_db, 3)}
 
 
 def _target(settings: ExtractAudioSettings, stores: Sequence[Path]) -> Store:

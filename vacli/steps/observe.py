@@ -18,9 +18,12 @@ from vacli.faces.follow import FaceFrame, FaceSettings, follow
 from vacli.faces.stills import Aligner, views
 from vacli.media.audio import Sound, read_sound
 from vacli.media.crops import CropFolder, read_image
+from vacli.media.probe import probe
 from vacli.media.video import open_video
 from vacli.progress import Progress
 from vacli.steps.described import Describer, FaceReader, FaceRows
+from vacli.steps.listening import warn_of_sound
+from vacli.steps.watching import warn_of
 
 FIRST_PART_S, PART_S = 2.0, 25.0  # of sound that is described at once
 AROUND_S = 2.0  # of sound around a part, beyond which no row looks
@@ -65,38 +68,38 @@ class Senses:
 class Heard:
     """What a recording sounds like at N times, described part after part.
 
-    ok (N,) bool: where there is sound; features: name -> (N, D) float32. `known` rows are described; broken:
-    where the sound breaks off, if it does.
+    ok (N,) bool: where there is sound; features: name -> (N, D) float32. `known` rows are described.
     """
 
     def __init__(self, senses: Senses, sound: Sound | None, times_s: np.ndarray) -> None:
-        self._senses, self._sound, self.times_s = senses, sound, times_s
-        self.ok = np.zeros(len(times_s), bool) if sound is None else sound.ok_at(times_s)
+        self._senses, self.sound, self.times_s = senses, sound, times_s
+        self._own_s = times_s if sound is None else sound.own_times(times_s)
+        self.ok = np.zeros(len(times_s), bool) if sound is None else sound.ok_at(self._own_s)
         self.features = {
             n: np.full((len(times_s), e.spec.dim), np.nan, np.float32) for n, e in senses.audio.items()
         }
-        self.broken = None if sound is None else sound.broken
         self.known = len(times_s) if sound is None else 0
 
     def listen(self) -> Heard:
         """Describe all of it at once."""
         if self.known < len(self.times_s):
             for name, extractor in self._senses.audio.items():
-                self.features[name][:] = extractor.extract(self._sound, self.times_s)
+                self.features[name][:] = extractor.extract(self.sound, self._own_s)
             self.known = len(self.times_s)
         return self
 
     def listen_in_parts(self) -> Heard:
         """Describe all of it, `known` growing; at once where there is a hole, on whose edges rows depend."""
-        if self._sound is None or len(self._sound.present) != 1:
+        if self.sound is None or len(self.sound.present) != 1:
             return self.listen()
-        while self.known < len(self.times_s):
-            from_s = self.times_s[self.known]
-            part_s = np.clip(from_s - self.times_s[0], FIRST_PART_S, PART_S)  # as much as is known already
-            here = slice(self.known, int(np.searchsorted(self.times_s, from_s + part_s)))
-            part, zero_s = self._sound.around(self.times_s[here], AROUND_S)
+        own_s = self._own_s
+        while self.known < len(own_s):
+            from_s = own_s[self.known]
+            part_s = np.clip(from_s - own_s[0], FIRST_PART_S, PART_S)  # as much as is known already
+            here = slice(self.known, int(np.searchsorted(own_s, from_s + part_s)))
+            part, zero_s = self.sound.around(own_s[here], AROUND_S)
             for name, extractor in self._senses.audio.items():
-                self.features[name][here] = extractor.extract(part, self.times_s[here] - zero_s)
+                self.features[name][here] = extractor.extract(part, own_s[here] - zero_s)
             self.known = here.stop
         return self
 
@@ -104,12 +107,14 @@ class Heard:
 @dataclass(frozen=True)
 class Look:
     """How recordings are looked at: what is computed, whose face, by which video backend; `sparse`: faces are
-    described DESCRIBED_HZ times a second, the frames in between by interpolation."""
+    described DESCRIBED_HZ times a second, the frames in between by interpolation; `track`: the number of the
+    audio stream, None for the one that `media.audio_tracks` chooses."""
 
     senses: Senses
     face: str
     backend: str
     sparse: bool = False
+    track: int | None = None
 
 
 class Crowd:
@@ -172,7 +177,7 @@ def observe_video(
 ) -> list[Observation]:
     """The wanted people of a video, with its sound: one row a frame that the container shows."""
     with open_video(path, look.backend) as video, ThreadPoolExecutor(1) as pool:
-        listening = _Listening(pool, path, look.senses, video.times_s)
+        listening = _Listening(pool, path, look, video.times_s)
         crowd = Crowd(look.senses, len(video))
         with progress.task(path.name, len(video), "frames") as advance:
             every = _every(video.times_s) if look.sparse else 1
@@ -183,11 +188,11 @@ def observe_video(
                     watcher.see(crowd, frame, heard)
                 advance(1)
         times_s, broken = video.times_s, video.broken
+        warn_of(path, video.notes, progress)
         heard = listening.done()
     if broken:
-        progress.warn(f"{path}: {broken}; what was before is used")
-    if heard.broken:
-        progress.warn(f"{path}: {heard.broken}; the sound before it is used")
+        progress.warn(f"{path}: {broken}; what is whole is used")
+    warn_of_sound(path, heard.sound, progress)
     people = crowd.wanted(look.face)
     if crowd.staying_with is not None and crowd.means(look.face) != [crowd.staying_with]:
         (larger,) = crowd.means(look.face)
@@ -201,13 +206,13 @@ def observe_video(
 class _Listening:
     """A recording's sound, described in a thread of `pool`."""
 
-    def __init__(self, pool: ThreadPoolExecutor, path: Path, senses: Senses, times_s: np.ndarray) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, path: Path, look: Look, times_s: np.ndarray) -> None:
         self._heard: Heard | None = None
-        self._running = pool.submit(self._listen, path, senses, times_s)
+        self._running = pool.submit(self._listen, path, look, times_s)
 
-    def _listen(self, path: Path, senses: Senses, times_s: np.ndarray) -> Heard:
-        sound = read_sound(path)
-        self._heard = Heard(senses, sound, times_s)
+    def _listen(self, path: Path, look: Look, times_s: np.ndarray) -> Heard:
+        sound = read_sound(path, look.track)
+        self._heard = Heard(look.senses, sound, times_s)
         return self._heard.listen_in_parts()
 
     @property
@@ -226,14 +231,16 @@ def _every(times_s: np.ndarray) -> int:
     return max(1, round(rate_hz / DESCRIBED_HZ)) if np.isfinite(rate_hz) else 1
 
 
-def observe_sound(path: Path, senses: Senses) -> Observation:
-    """A sound file on its own clock of 25 rows a second."""
-    sound = read_sound(path)
+def observe_sound(path: Path, look: Look, progress: Progress) -> Observation:
+    """A recording's sound by itself, on its own clock of 25 rows a second."""
+    sound = read_sound(path, look.track)
     if sound is None:
         raise InputError(f"{path} holds no sound")
-    times_s = regular_times(max(1, round(sound.duration_s * SOUND_CLOCK_HZ)), SOUND_CLOCK_HZ)
-    reader = FaceReader(Describer(senses.visual), len(times_s))
-    return _together(times_s, reader, Heard(senses, sound, times_s).listen())
+    warn_of(path, probe(path).notes, progress)
+    warn_of_sound(path, sound, progress)
+    times_s = sound.row_times()
+    reader = FaceReader(Describer(look.senses.visual), len(times_s))
+    return _together(times_s, reader, Heard(look.senses, sound, times_s).listen())
 
 
 def observe_crops(path: Path, senses: Senses, progress: Progress) -> Observation:

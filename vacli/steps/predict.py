@@ -13,6 +13,7 @@ from vacli.faces.stills import Aligner
 from vacli.features.execution import Running, device_name
 from vacli.features.registry import create
 from vacli.inference import BUNDLED, BUNDLED_VOICE, Run, load_run, predict_stills
+from vacli.media.container import has_picture
 from vacli.media.inputs import MediaInput, find_media, pictures_of
 from vacli.media.video import check_backend
 from vacli.output.frame_table import FrameTable
@@ -23,6 +24,7 @@ from vacli.steps.batch import DONE, Batch, run_each
 from vacli.steps.telling import Live, Loaded, Telling, Write, hand_over, heard_alone, on_clock, table
 
 STILL_FEATURE = "compact"  # the bundled model reads single pictures with its face network alone
+WITH_SOUND = ("video", "sound")  # kinds of input; whether there is a picture too, the file itself says
 FREE = frozenset({"dtype", "every"})  # settings that change a feature's precision, not its meaning
 
 
@@ -31,7 +33,8 @@ class PredictSettings:
     """What to predict, with which run (None: the bundled one), for whose face.
 
     `weights` are those of the visual feature where the model needs others than it is known by. `live`: the
-    rows of whoever opens a video alone are told while it is being watched (`telling.Live`).
+    rows of whoever opens a video alone are told while it is being watched (`telling.Live`). `audio_track`:
+    the number of the audio stream, from 1; None for the one that `media.audio_tracks` chooses.
     """
 
     inputs: tuple[Path, ...]
@@ -41,6 +44,7 @@ class PredictSettings:
     stills: bool = False
     backend: str = "auto"
     device: str = "auto"
+    audio_track: int | None = None
     live: bool = False
 
 
@@ -88,8 +92,10 @@ class _Work:
     def predict(self, item: MediaInput) -> str:
         settings, name = self.settings, str(item.path)
         bundled = settings.model is None
-        look = observe.Look(self.loaded.senses, settings.face, settings.backend, sparse=bundled)
-        if item.kind == "video":
+        look = observe.Look(
+            self.loaded.senses, settings.face, settings.backend, sparse=bundled, track=settings.audio_track
+        )
+        if item.kind in WITH_SOUND and has_picture(item.path):
             self._predict_video(item.path, look)
         elif item.kind == "image" and bundled:
             self._predict_still(observe.observe_still(item.path, look, Aligner()), name)
@@ -106,7 +112,7 @@ class _Work:
         for seen in observe.observe_video(path, look, self.progress, live):
             telling = live.telling if live else None
             if telling is None and self._is_heard_alone(seen):
-                made = self._by_voice(path, seen)
+                made = self._by_voice(path, seen, look)
             else:
                 fitting = self.loaded.fit_for(seen.faces.found)
                 made = (telling or Telling(str(path), fitting, seen.times_s)).rest(seen)
@@ -117,10 +123,10 @@ class _Work:
         listening = self.loaded.voice is not None and bool(self.loaded.senses.audio)
         return listening and bool(seen.audio_ok.any()) and not seen.faces.found.any()
 
-    def _by_voice(self, path: Path, seen: observe.Observation) -> FrameTable:
+    def _by_voice(self, path: Path, seen: observe.Observation, look: observe.Look) -> FrameTable:
         """As its sound by itself: that model knows the sound's clock, whatever the frame rate."""
         loaded = self.loaded.fit_for(seen.faces.found)
-        sound = observe.observe_sound(path, loaded.senses)
+        sound = observe.observe_sound(path, look, Quiet())  # what is to be said of it was said
         predicted = on_clock(heard_alone(str(path), loaded, sound), seen.times_s)
         return table(str(path), seen, predicted, loaded.used)
 
@@ -175,7 +181,7 @@ def _observed(media: MediaInput, look: observe.Look, progress: Progress) -> obse
         return observe.observe_crops(media.path, look.senses, progress)
     if media.kind == "image":
         return observe.observe_still(media.path, look, Aligner())
-    return observe.observe_sound(media.path, look.senses)
+    return observe.observe_sound(media.path, look, progress)
 
 
 def _media(
