@@ -173,6 +173,44 @@ def test_a_damaged_frame_costs_itself_where_every_frame_is_a_key_frame(tmp_path:
         assert [frame.index for frame in reader] == [row for row in range(100) if row != 55]
 
 
+UNDAMAGED = [
+    ("open.ts", "libx264", {"x264-params": "keyint=25:scenecut=0:open-gop=1"}),
+    ("waves.ts", "libx264", {"x264-params": "keyint=25:intra-refresh=1"}),
+    ("fields.ts", "libx264", {"x264-params": "keyint=25:tff=1"}),
+    ("filler.mp4", "libx264", {"x264-params": "nal-hrd=cbr:bitrate=900:vbv-maxrate=900:vbv-bufsize=900"}),
+    ("pyramid.mkv", "libx264", {"x264-params": "keyint=250:bframes=8:b-pyramid=normal:ref=8"}),
+    ("hidden.webm", "libvpx", {"auto-alt-ref": "1", "lag-in-frames": "25", "b": "200k"}),
+    ("parts.mpg", "mpeg2video", {"g": "15", "bf": "2"}),
+    ("old.avi", "msmpeg4", {"g": "50"}),
+    ("bare.h264", "libx264", {"x264-params": "keyint=25"}),
+]
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), UNDAMAGED)
+def test_nothing_of_an_undamaged_stream_is_lost(
+    tmp_path: Path, name: str, codec: str, options: dict[str, str]
+) -> None:
+    with open_video(textured(tmp_path / name, codec, options)) as reader:
+        assert [frame.index for frame in reader] == list(range(100))
+        assert (reader.broken, reader.notes) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"), [case for case in UNDAMAGED if case[0].endswith((".ts", ".mpg"))]
+)
+def test_a_stream_cut_in_mid_air_loses_nothing_behind_its_first_picture(
+    tmp_path: Path, name: str, codec: str, options: dict[str, str]
+) -> None:
+    path = textured(tmp_path / name, codec, options)
+    data = path.read_bytes()
+    path.write_bytes(data[len(data) // 3 // 188 * 188 :])
+    with open_video(path) as reader:
+        indices = [frame.index for frame in reader]
+        assert reader.broken is None
+    assert indices == list(range(len(reader)))
+    assert len(indices) > 20
+
+
 def test_damage_that_no_key_frame_ends_is_said_to_go_on(tmp_path: Path) -> None:
     path = textured(tmp_path / "one_key.mp4", "libx264", {"x264-params": "keyint=250:scenecut=0"})
     overwritten(path, range(55, 57))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from synth.clips import Clip, steady, write_clip
 
-from vacli.media.audio import read_sound
+from vacli.media.container import clock_zero_s, decoded, opened, packets_of, sound_stream
 from vacli.media.probe import probe
 from vacli.media.timeline import read_timeline
 from vacli.media.video import open_video
@@ -37,10 +37,15 @@ def joined(folder: Path, *offsets_s: float) -> Path:
 
 
 def clicks_s(path: Path) -> list[float]:
-    """When the sound clicks."""
-    sound = read_sound(path)
-    loud = np.flatnonzero(np.abs(sound.samples) > 0.3) / sound.rate_hz
-    return loud[np.diff(loud, prepend=-1) > 0.5].tolist()
+    """When the sound clicks, on the joined clock."""
+    loud: list[float] = []
+    with opened(path) as container:
+        for packet in packets_of(container, [sound_stream(container)], []):
+            for block in decoded(packet, []):
+                at = np.flatnonzero(np.abs(block.to_ndarray()).max(0) > 0.3)
+                loud += (block.time + at / block.sample_rate - clock_zero_s(container)).tolist()
+    steps_s = np.diff(loud, prepend=-1)
+    return [time_s for time_s, step_s in zip(loud, steps_s, strict=True) if step_s > 0.5]
 
 
 # Anew from the same time, an hour and 22 hours later, earlier by an hour, and anew twice.

@@ -82,11 +82,12 @@ def picture_stream(container: InputContainer) -> av.VideoStream | None:
 
 
 def passed_over(container: InputContainer) -> tuple[str, ...]:
-    """A sentence for each stream that cannot be used although it seems to be a picture or sound."""
+    """A sentence for each picture that cannot be used, and for sound if there is none that can."""
     used = picture_stream(container)
+    types = ("video",) if audio_streams(container) else ("video", "audio")
     told = []
     for stream in container.streams:
-        if stream.type in ("video", "audio") and stream.codec_context is None:
+        if stream.type in types and stream.codec_context is None:
             told.append(f"its stream {stream.index} ({stream.type}) has no decoder here and is passed over")
         elif stream.type == "video" and used is None and not stream.disposition & Disposition.attached_pic:
             told.append(f"its stream {stream.index} is a cover or empty, not a video: the sound counts alone")

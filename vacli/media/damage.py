@@ -30,7 +30,8 @@ STARTS_ANYWHERE = {"mpeg4", "h263", "flv1", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3
 MARKED_EARLY = 2  # packets, by which a parser may lay a transport stream's mark before the damage
 ZEROS = bytes(32)
 NO_ZEROS = {"vp6", "vp6f", "vp6a", "vp8", "vp9", "av1"}  # arithmetic coding from the first to the last byte
-NO_ZEROS_IF_SIZED = {"h264", "hevc"}  # in MP4 and Matroska: elsewhere zeros may fill up between their units
+# In MP4 and Matroska, but for the end, where some encoders fill up; elsewhere zeros may lie between units.
+NO_ZEROS_IF_SIZED = {"h264", "hevc"}
 
 
 def judged_pictures(
@@ -88,8 +89,7 @@ class Judge:
         context = stream.codec_context
         self._lost, self._tick_s, self._zero_s = lost, stream.time_base, zero_s
         self._codec = context.name
-        sized = (context.extradata or b"")[:1] == b"\x01"
-        self._no_zeros = self._codec in NO_ZEROS or (sized and self._codec in NO_ZEROS_IF_SIZED)
+        self._sized = self._codec in NO_ZEROS_IF_SIZED and (context.extradata or b"")[:1] == b"\x01"
         # Places in the order of decoding; one between two packets is half.
         self._damage: list[float] = [0] if self._codec in STARTS_ANYWHERE else []
         self._refreshes: deque[int] = deque(maxlen=2 * DEEPEST_REORDERING)  # places of key packets
@@ -110,8 +110,14 @@ class Judge:
             self._unnamed.append(self._fed)
         else:
             self._places[packet.pts] = self._fed
-        if packet.is_corrupt or (self._no_zeros and ZEROS in bytes(packet)):
+        if packet.is_corrupt or self._has_zeros(packet):
             self._note(self._fed, "a packet", packet.pts)
+
+    def _has_zeros(self, packet: av.Packet) -> bool:
+        """Whether a packet has a run of zeros that its codec cannot have written."""
+        if self._sized:
+            return ZEROS in bytes(packet).rstrip(b"\0")
+        return self._codec in NO_ZEROS and ZEROS in bytes(packet)
 
     def miss(self) -> None:
         """Note that something is missing in the file behind the packet fed last."""
