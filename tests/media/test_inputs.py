@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from PIL import Image
 from synth.clips import Clip, steady, write_clip
 
 from vacli.errors import InputError
-from vacli.media.inputs import MediaInput, find_media, pictures_of
+from vacli.media.inputs import find_media, pictures_of
+from vacli.media.kinds import MediaInput, settled
+from vacli.media.video import open_video
 
 
 @pytest.fixture
@@ -23,7 +26,6 @@ def corpus(tmp_path: Path) -> Path:
         ".hidden/c.mp4",
         "sound/v.wav",
         "notes.txt",
-        "face.jpg",
         "s.zarr/0/x.mp4",
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -31,11 +33,12 @@ def corpus(tmp_path: Path) -> Path:
     for trial in ("a", "b_left"):
         (root / "cropped_aligned" / trial).mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(root / "cropped_aligned" / trial / "00007.jpg")
+    Image.new("RGB", (8, 8)).save(root / "face.jpg")
     return root
 
 
 def test_a_folder_is_walked_to_the_bottom(corpus: Path) -> None:
-    found = find_media([corpus])
+    found = find_media([corpus]).media
     assert [(media.path.relative_to(corpus).as_posix(), media.kind, media.name) for media in found] == [
         ("batch1/a.MP4", "video", "a"),
         ("batch2/b.avi", "video", "b"),
@@ -49,27 +52,27 @@ def test_a_folder_is_walked_to_the_bottom(corpus: Path) -> None:
 def test_each_thing_comes_once_and_in_order(corpus: Path) -> None:
     (corpus / "link.mp4").symlink_to(corpus / "batch1" / "a.MP4")
     (corpus / "loop").symlink_to(corpus)
-    twice = find_media([corpus / "sound" / "v.wav", corpus / "batch1" / ".." / "batch2", corpus])
+    twice = find_media([corpus / "sound" / "v.wav", corpus / "batch1" / ".." / "batch2", corpus]).media
     assert len({media.path.resolve() for media in twice}) == len(twice) == 6
     assert twice == sorted(twice)
 
 
 def test_a_named_file_is_what_its_suffix_says(corpus: Path) -> None:
-    assert find_media([corpus / "batch1" / "a.MP4"]) == [MediaInput(corpus / "batch1" / "a.MP4", "video")]
-    assert find_media([corpus / ".hidden" / "c.mp4"])[0].kind == "video"
+    named = [corpus / "batch1" / "a.MP4", corpus / ".hidden" / "c.mp4"]
+    assert find_media(named).media == [MediaInput(path, "video") for path in sorted(named)]
 
 
 def test_a_named_file_without_a_known_suffix_is_what_it_holds(tmp_path: Path) -> None:
     video = write_clip(tmp_path / "clip.mp4", Clip(steady(25, 0.2))).rename(tmp_path / "clip.download")
     sound = write_clip(tmp_path / "v.wav", Clip(sound_spans=((0, 1),), sound_codec="pcm_s16le"))
     sound = sound.rename(tmp_path / "voice")
-    assert [media.kind for media in find_media([video, sound])] == ["video", "sound"]
+    assert [media.kind for media in find_media([video, sound]).media] == ["video", "sound"]
 
 
 def test_names_keep_their_dots(tmp_path: Path) -> None:
     path = tmp_path / "122-60-1920x1080.3.mp4"
     path.touch()
-    assert find_media([path])[0].name == "122-60-1920x1080.3"
+    assert find_media([path]).media[0].name == "122-60-1920x1080.3"
 
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
@@ -93,8 +96,164 @@ def test_a_named_text_file(tmp_path: Path) -> None:
 def test_numbered_pictures_can_be_taken_for_themselves(tmp_path: Path) -> None:
     for name in ("00001.jpg", "00003.jpg", "notes.txt"):
         (tmp_path / name).touch()
-    (folder,) = find_media([tmp_path])
+    (folder,) = find_media([tmp_path]).media
     assert folder.kind == "crops"
     assert [m.name for m in pictures_of(folder)] == ["00001", "00003"]
     assert {m.kind for m in pictures_of(folder)} == {"image"}
     assert pictures_of(MediaInput(tmp_path / "a.mp4", "video")) == [MediaInput(tmp_path / "a.mp4", "video")]
+
+
+def sound_alone(path: Path) -> Path:
+    return write_clip(path, Clip(sound_spans=((0, 1),)))
+
+
+def a_picture(path: Path, pictures: int = 1) -> Path:
+    first, *more = (Image.new("RGB", (32, 24), (40 * i, 90, 30)) for i in range(pictures))
+    first.save(path, save_all=pictures > 1, append_images=more) if more else first.save(path)
+    return path
+
+
+def test_content_decides_what_a_file_is(tmp_path: Path) -> None:
+    a_picture(tmp_path / "a.png").rename(tmp_path / "a.mp4")
+    a_picture(tmp_path / "b.jpg").rename(tmp_path / "b")
+    write_clip(tmp_path / "c.mp4", Clip(steady(25, 0.2))).rename(tmp_path / "c.jpg")
+    sound_alone(tmp_path / "d.mp4")
+    sound_alone(tmp_path / "e.mka").rename(tmp_path / "e.webm")
+    a_picture(tmp_path / "f.gif")
+    a_picture(tmp_path / "g.gif", pictures=3)
+    kinds = {media.path.name: settled(media).kind for media in find_media([tmp_path]).media}
+    assert kinds == {
+        "a.mp4": "image",
+        "b": "image",
+        "c.jpg": "video",
+        "d.mp4": "sound",
+        "e.webm": "sound",
+        "f.gif": "image",
+        "g.gif": "video",
+    }
+    for name, kind in kinds.items():
+        assert [settled(media).kind for media in find_media([tmp_path / name]).media] == [kind]
+
+
+def test_an_animation_is_also_a_picture(tmp_path: Path) -> None:
+    (media,) = find_media([a_picture(tmp_path / "g.gif", pictures=3)]).media
+    assert (media.kind, media.animated) == ("video", True)
+    assert pictures_of(media) == [MediaInput(media.path, "image")]
+
+
+def test_a_broken_picture_and_a_broken_video_are_still_what_they_are_called(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text("<html>not found</html>")
+    (tmp_path / "b.mp4").write_text("<html>not found</html>")
+    found = find_media([tmp_path])
+    assert [media.kind for media in found.media] == ["image", "video"]
+    with pytest.raises(InputError, match="cannot be read as audio or video"):
+        settled(found.media[1])
+
+
+def test_every_file_that_opens_when_named_is_found_in_a_folder(tmp_path: Path) -> None:
+    clip, sound = Clip(steady(25, 0.2)), Clip(sound_spans=((0, 1),))
+    write_clip(tmp_path / "a.mp4", clip)
+    write_clip(tmp_path / "b.mkv", clip).rename(tmp_path / "b.download")
+    write_clip(tmp_path / "c.mp4", sound).rename(tmp_path / "c.m4b")
+    write_clip(tmp_path / "d.h264", clip)
+    write_clip(tmp_path / "e.webm", Clip(sound_spans=((0, 1),), sound_codec="libopus")).rename(
+        tmp_path / "e.weba"
+    )
+    found = find_media([tmp_path])
+    assert [media.path.name for media in found.media] == [
+        "a.mp4",
+        "b.download",
+        "c.m4b",
+        "d.h264",
+        "e.weba",
+    ]
+    assert not found.left_out
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels.csv", b"P1 0.5,1\n" * 50),
+        ("participants.tsv", b"P5 1 2\n" * 50),
+        ("notes", "à voir\n".encode("latin-1") * 20),
+        ("utf16.txt", "valence".encode("utf-16")),
+        ("features.npz", b"PK\x03\x04" + bytes(500)),
+        ("paper.pdf", b"%PDF-1.7" + bytes(500)),
+        ("index.ts", b"export const a = 1;\n" * 30),
+        ("empty", b""),
+        ("zeros.bin", bytes(5000)),
+    ],
+)
+def test_what_is_no_media_is_left_out_of_a_folder_and_named(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / name).write_bytes(content)
+    found = find_media([tmp_path])
+    assert [media.path.name for media in found.media] == ["a.mp4"]
+    assert found.left_out == {tmp_path / name: "not media"}
+
+
+def test_links_that_lead_nowhere_fail_and_the_rest_is_found(tmp_path: Path) -> None:
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    (tmp_path / "good.mp4").touch()
+    found = find_media([tmp_path])
+    assert [media.path.name for media in found.media] == ["good.mp4"]
+    assert {path.name for path in found.failed} == {"gone.mp4", "loop.mp4"}
+    assert "nowhere.mp4, which is not there" in str(found.failed[tmp_path / "gone.mp4"])
+    assert "leads back to itself" in str(found.failed[tmp_path / "loop.mp4"])
+    for name in ("gone.mp4", "loop.mp4"):
+        with pytest.raises(InputError, match="is a link"):
+            find_media([tmp_path / name])
+
+
+def test_a_folder_that_cannot_be_listed_fails_and_the_rest_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "good.mp4").touch()
+    scandir = os.scandir
+
+    def refused(path: Path) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    found = find_media([tmp_path])
+    assert [media.path.name for media in found.media] == ["good.mp4"]
+    assert "cannot be listed (Permission denied)" in str(found.failed[tmp_path / "locked"])
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "good.mp4").touch()
+    assert list(find_media([tmp_path]).failed) == [tmp_path / "pipe.mp4"]
+    with pytest.raises(InputError, match="neither a file nor a folder"):
+        find_media([tmp_path / "pipe.mp4"])
+
+
+def test_a_store_by_any_name_is_no_folder_of_media(tmp_path: Path) -> None:
+    (tmp_path / "features" / "clip").mkdir(parents=True)
+    (tmp_path / "features" / "zarr.json").touch()
+    (tmp_path / "features" / "clip" / "chunk").write_bytes(bytes(100))
+    (tmp_path / "a.mp4").touch()
+    found = find_media([tmp_path])
+    assert [media.path.name for media in found.media] == ["a.mp4"]
+    assert not found.left_out
+
+
+@pytest.mark.parametrize("name", ["P01:baseline.mp4", "file:x.mp4", "http:y.mp4", b"caf\xe9.mp4", "a%d.mp4"])
+def test_odd_names_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | bytes) -> None:
+    path = Path(os.fsdecode(name))
+    monkeypatch.chdir(tmp_path)
+    clip = write_clip(tmp_path / "clip.mp4", Clip(steady(25, 0.2)))
+    try:
+        clip.rename(path)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    (media,) = find_media([path]).media
+    assert settled(media).kind == "video"
+    with open_video(path) as video:
+        assert len(list(video)) == 5

@@ -21,12 +21,13 @@ LOWEST_SIDE_PX = 32  # one cell of the coarsest stride
 @dataclass(frozen=True, eq=False)
 class Detection:
     """One face. box: (4,) float32 x0 y0 x1 y1; landmarks: (5, 2) float32 x y: the eye, then the mouth
-    corner, that is left in the picture comes first, the nose between. Pixels; pixel (0, 0) has its centre
-    at 0.5, 0.5."""
+    corner, that is left in the upright picture comes first, the nose between. Pixels; pixel (0, 0) has its
+    centre at 0.5, 0.5. quarter_turns: the counter-clockwise turns of the picture in which it was found."""
 
     box: np.ndarray
     score: float
     landmarks: np.ndarray
+    quarter_turns: int = 0
 
     @property
     def size_px(self) -> float:
@@ -42,7 +43,19 @@ class Detection:
         """The same face after enlarging by `scale` and moving by `offset` (x, y)."""
         shift = np.asarray(offset, np.float32)
         box = self.box * np.float32(scale) + np.tile(shift, 2)
-        return Detection(box, self.score, self.landmarks * np.float32(scale) + shift)
+        landmarks = self.landmarks * np.float32(scale) + shift
+        return Detection(box, self.score, landmarks, self.quarter_turns)
+
+    def turned_back(self, quarter_turns: int, size_px: tuple[int, int]) -> Detection:
+        """A face found in a picture that was turned counter-clockwise, as the picture of `size_px` (width,
+        height) shows it."""
+        points = np.concatenate([self.landmarks, self.box.reshape(2, 2)])
+        sides = size_px if quarter_turns % 2 else size_px[::-1]
+        for turn in range(quarter_turns % 4):
+            # Undo one turn: the upper edge of the turned picture is the right edge of the other.
+            points = np.stack([sides[turn % 2] - points[:, 1], points[:, 0]], axis=1)
+        box = np.concatenate([points[5:].min(axis=0), points[5:].max(axis=0)])
+        return Detection(box, self.score, points[:5], quarter_turns % 4)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 A picture is searched as a whole when a shot begins, once a second (mostly at a glance), and while somebody
 is missing or nobody is there; in between each person is looked for around the place before (`region`). All
-landmarks come from there, so that a crop does not depend on how its face was found.
+landmarks come from there, so that a crop does not depend on how its face was found. Faces that lie or are
+upside down are looked for in the turned picture (`orientation`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from vacli.faces.align import warp
 from vacli.faces.appearance import look
 from vacli.faces.cuts import CutFinder
 from vacli.faces.detect import Detection, Detector
+from vacli.faces.orientation import UprightDetector, turned
 from vacli.faces.quality import sharpness
 from vacli.faces.region import RegionDetector
 from vacli.faces.track import People, Person, without_repeats
@@ -34,6 +36,7 @@ FINE_EVERY = 3  # ... and every third time as when it began
 COARSE_SEARCH_PX = 640  # ... while somebody is missing
 # What a search finds within a shot joins so many frames later, so that nothing waits for it; no later than
 # this, in which people do not get far.
+TURNED_SEARCH_PX = 320  # ... and once a second while nobody is there, in the other three orientations
 SEARCH_LAG_FRAMES = 5
 SEARCH_LAG_S = 0.2
 LOOK_AHEAD_FRAMES = 4
@@ -104,10 +107,12 @@ class Follower:
 
     def __init__(self, settings: FaceSettings) -> None:
         self._detector = Detector(score_threshold=settings.score_threshold)
-        self._region = RegionDetector(score_threshold=settings.score_threshold)
+        self._upright = UprightDetector(RegionDetector(score_threshold=settings.score_threshold))
         self._cuts = CutFinder()
         self._people = People()
         self._searched_s = -np.inf
+        self._turned_s = -np.inf
+        self._turns = 0  # in quarters, of the picture, as whoever was seen last needs it
         self._before_s = -np.inf
         self._search: tuple[Future[list[Detection]], int] | None = None  # and how many frames it may take
         self._started_searches = 0  # in this shot
@@ -122,7 +127,7 @@ class Follower:
                 ready = [self._finished(*waiting.popleft()) for _ in range(done)]
                 if cut:
                     self._people.forget_places()
-                    self._searched_s = -np.inf
+                    self._searched_s = self._turned_s = -np.inf
                     self._search = None
                     self._started_searches = 0
                 waiting.append((frame, self._started(frame, pool)))
@@ -131,16 +136,17 @@ class Follower:
                 yield self._finished(frame, sought)
 
     def _started(self, frame: Frame, pool: ThreadPoolExecutor) -> Sought:
-        if frame.time_s - self._searched_s >= SEARCH_EVERY_S:
+        begins = frame.time_s - self._searched_s >= SEARCH_EVERY_S
+        if begins:
             side_px = GLANCE_PX if self._started_searches % FINE_EVERY else FINE_SEARCH_PX
             lag = self._lag(frame) if self._started_searches else 0  # nobody is known when a shot begins
-            self._search = (pool.submit(searched, self._detector, frame.rgb, side_px), lag)
+            self._search = (pool.submit(searched, self._detector, frame.rgb, side_px, self._turns), lag)
             self._started_searches += 1
             self._searched_s = frame.time_s
         self._before_s = frame.time_s
         anybody = self._due_search()
         people = {
-            person: pool.submit(self._region.near, frame.rgb, person.face.box)
+            person: pool.submit(self._upright.near, frame.rgb, person.face, careful=begins)
             for person in self._people.known
             if person.face is not None
         }
@@ -164,7 +170,15 @@ class Follower:
         seen = self._followed(frame, around, sought.people)
         lost = bool(sought.anybody) and not self._join(frame, seen, sought.anybody.result())
         if lost or len(seen) < max(len(around), 1):
-            self._join(frame, seen, searched(self._detector, frame.rgb, COARSE_SEARCH_PX))
+            self._join(frame, seen, searched(self._detector, frame.rgb, COARSE_SEARCH_PX, self._turns))
+        if not seen and frame.time_s - self._turned_s >= SEARCH_EVERY_S:
+            self._turned_s = frame.time_s
+            for turns in ((self._turns + more) % 4 for more in (2, 1, 3)):
+                self._join(frame, seen, searched(self._detector, frame.rgb, TURNED_SEARCH_PX, turns))
+        if seen and all(person.face.quarter_turns != self._turns for person in seen):
+            # The camera was turned, or is from the start: others are best found so too.
+            self._turns = seen[0].face.quarter_turns
+            self._join(frame, seen, searched(self._detector, frame.rgb, COARSE_SEARCH_PX, self._turns))
         return frame, sorted((person.track, person.face) for person in seen)
 
     def _followed(
@@ -174,7 +188,7 @@ class Follower:
         found = {person: sought[person].result() if person in sought else None for person in around}
         for person in around:
             if found[person] is None:  # too far from where the person was two frames ago, or new since
-                found[person] = self._region.near(frame.rgb, person.face.box)
+                found[person] = self._upright.near(frame.rgb, person.face)
         seen = [person for person in around if found[person]]
         if len(seen) > 1:
             order = sorted(seen, key=lambda p: -_kept_place(p, found[p]))
@@ -192,7 +206,7 @@ class Follower:
             person.looks.keep(look(warp(rgb, person.face.landmarks)))
         known = [person.face for person in seen]
         strangers = without_repeats(anybody, known)
-        exact = [self._region.near(rgb, face.box) for face in strangers]
+        exact = [self._upright.near(rgb, face, careful=True) for face in strangers]
         fresh = without_repeats((face for face in exact if face), known)
         looks = [look(warp(rgb, face.landmarks)) for face in fresh]
         absent = [person for person in self._people.known if person not in seen]
@@ -200,8 +214,12 @@ class Follower:
         return all(exact)
 
 
-def searched(detector: Detector, rgb: np.ndarray, side_px: int) -> list[Detection]:
-    """Faces of a whole picture, (H, W, 3) uint8, that is first reduced to `side_px` at the longer side."""
+def searched(detector: Detector, rgb: np.ndarray, side_px: int, quarter_turns: int = 0) -> list[Detection]:
+    """Faces of a whole picture, (H, W, 3) uint8, that is first reduced to `side_px` at the longer side and
+    turned counter-clockwise."""
+    if quarter_turns:
+        found = searched(detector, turned(rgb, quarter_turns), side_px)
+        return [face.turned_back(quarter_turns, rgb.shape[1::-1]) for face in found]
     scale = side_px / max(rgb.shape[:2])
     if scale >= 1:
         return detector.detect(rgb)

@@ -36,12 +36,16 @@ class RegionDetector:
     def __post_init__(self) -> None:
         object.__setattr__(self, "session", coarse_session(self.threads))
 
-    def near(self, rgb: np.ndarray, box: np.ndarray) -> Detection | None:
-        """The face in (H, W, 3) uint8 `rgb` that overlaps `box` (4,) most; None where there is none."""
+    def near(self, rgb: np.ndarray, box: np.ndarray, quarter_turns: int = 0) -> Detection | None:
+        """The face in (H, W, 3) uint8 `rgb` that overlaps `box` (4,) most; None where there is none.
+
+        It is looked for in the picture turned counter-clockwise by `quarter_turns`; what is returned is where
+        `rgb` itself shows it.
+        """
         side = float(max(box[2] - box[0], box[3] - box[1])) * INPUT_PX / FACE_PX
         corner = (box[:2] + box[2:] - side) / 2
         scale = side / INPUT_PX
-        faces = self._faces(_network_input(rgb, corner, side))
+        faces = self._faces(_network_input(rgb, corner, side), quarter_turns)
         if not faces:
             return None
         there = (box - np.tile(corner, 2)) / scale
@@ -51,7 +55,11 @@ class RegionDetector:
             return None
         return faces[best].placed(scale, (float(corner[0]), float(corner[1])))
 
-    def _faces(self, planes: np.ndarray) -> list[Detection]:
+    def _faces(self, planes: np.ndarray, quarter_turns: int) -> list[Detection]:
+        if quarter_turns:
+            turned = np.ascontiguousarray(np.rot90(planes, quarter_turns, axes=(2, 3)))
+            faces = self._faces(turned, 0)
+            return [face.turned_back(quarter_turns, (INPUT_PX, INPUT_PX)) for face in faces]
         out = self.session.run(None, {"input": planes})
         heads = tuple(np.concatenate([out[k][0], out[k + 3][0]]) for k in range(3))
         anchors = anchor_table(INPUT_PX, INPUT_PX, first_stride=1)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from vacli.faces.align import SIDE_PX, warp
 from vacli.faces.detect import Detection, Detector
+from vacli.faces.orientation import UprightDetector, most_upright, turned
 from vacli.faces.region import RegionDetector
 from vacli.faces.sample import similar
 
@@ -17,6 +18,7 @@ from vacli.faces.sample import similar
 SEARCH_SIDES_PX = (160, 320, 640, 1280)
 SURE = 0.9
 STILL_THRESHOLD = 0.5  # a still has no neighbours to take over from
+ALWAYS_DOUBTED = 1.0  # a score that none reaches: there is time to look at a still in every orientation
 VIEW_ZOOMS = (1.0, 0.93, 1.07)
 
 
@@ -34,15 +36,13 @@ class Aligner:
 
     def __init__(self) -> None:
         self._detector = Detector(score_threshold=STILL_THRESHOLD)
-        self._region = RegionDetector(score_threshold=STILL_THRESHOLD)
+        self._upright = UprightDetector(RegionDetector(score_threshold=STILL_THRESHOLD), ALWAYS_DOUBTED)
 
     def align(self, rgb: np.ndarray) -> Still:
         """The aligned face of a picture, (H, W, 3) uint8 RGB, its points found as those of a video are."""
-        found = find_face(rgb, self._detector)
-        if found is None:
-            return Still(_middle(rgb), None)
-        face = self._region.near(rgb, found.box) or found
-        return Still(warp(rgb, face.landmarks), face)
+        found = find_face_at_any_angle(rgb, self._detector)
+        face = found and (self._upright.near(rgb, found, careful=True) or most_upright([found]))
+        return Still(_middle(rgb), None) if face is None else Still(warp(rgb, face.landmarks), face)
 
 
 def views(crop: np.ndarray) -> np.ndarray:
@@ -54,6 +54,18 @@ def views(crop: np.ndarray) -> np.ndarray:
         similar(np.ascontiguousarray(crop), np.float32([[zoom, 0, shift], [0, zoom, shift]]), made[number])
     made[3:] = made[:3, :, ::-1]
     return made
+
+
+def find_face_at_any_angle(rgb: np.ndarray, detector: Detector) -> Detection | None:
+    """As `find_face`; where that is not sure, a sure face of the picture on its side or upside down."""
+    best = find_face(rgb, detector)
+    for turns in (2, 1, 3):
+        if best is not None and best.score > SURE:
+            return best
+        found = find_face(turned(rgb, turns), detector)
+        if found is not None and found.score > SURE:
+            best = found.turned_back(turns, rgb.shape[1::-1])
+    return best
 
 
 def find_face(rgb: np.ndarray, detector: Detector) -> Detection | None:

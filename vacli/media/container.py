@@ -42,7 +42,8 @@ def opened(path: Path) -> Iterator[InputContainer]:
         raise InputError(f"{path}: is empty (0 bytes)", hint="copy or download it again")
     try:
         # Decoded text (titles, tags) is never used, so odd encodings of it must not matter.
-        container = av.open(str(path), metadata_errors="replace")
+        # The prefix keeps FFmpeg from taking what is before a colon in the name for a protocol.
+        container = av.open(f"file:{path}", metadata_errors="replace")
     except (av.FFmpegError, OSError) as problem:
         raise InputError(
             f"{path}: cannot be read as audio or video ({reason(problem)})", hint=REPAIR
@@ -92,12 +93,6 @@ def passed_over(container: InputContainer) -> tuple[str, ...]:
         elif stream.type == "video" and used is None and not stream.disposition & Disposition.attached_pic:
             told.append(f"its stream {stream.index} is a cover or empty, not a video: the sound counts alone")
     return tuple(told)
-
-
-def has_picture(path: Path) -> bool:
-    """Whether a file shows pictures; raises InputError as `opened`."""
-    with opened(path) as container:
-        return picture_stream(container) is not None
 
 
 def sound_stream(container: InputContainer) -> av.AudioStream | None:

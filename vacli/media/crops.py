@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from vacli.errors import InputError
+from vacli.media.picture import read_image
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset(
+    (
+        *(".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
+        *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+    )
+)
 CROP_NAME = re.compile(r"(\d{5})\.(jpg|jpeg|png)", re.IGNORECASE)
 
 
@@ -69,15 +74,6 @@ class CropFolder:
     def read(self, row: int) -> np.ndarray | None:
         """The crop of a row: (H, W, 3) uint8 RGB in its own size, None where there is none."""
         return read_image(self._files[row]) if row in self._files else None
-
-
-def read_image(path: Path) -> np.ndarray:
-    """A picture file as (H, W, 3) uint8 RGB, turned as its EXIF tag asks. Raises InputError."""
-    try:
-        with Image.open(path) as image:
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
-        raise InputError(f"{path}: cannot be read as a picture ({problem})") from None
 
 
 def _numbered_files(folder: Path) -> dict[int, Path]:

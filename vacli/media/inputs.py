@@ -3,141 +3,113 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from vacli.errors import InputError
-from vacli.media.crops import IMAGE_SUFFIXES, is_crop_folder
-from vacli.media.probe import probe
+from vacli.media.crops import is_crop_folder
+from vacli.media.kinds import MediaInput, is_folder, kind_of_suffix, looked_into, recognised
 
-Kind = Literal["video", "sound", "image", "crops"]
-
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".divx",
-        ".f4v",
-        ".flv",
-        ".m2ts",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-    ]
-)
-SOUND_SUFFIXES = frozenset(
-    [
-        ".aac",
-        ".ac3",
-        ".aif",
-        ".aiff",
-        ".amr",
-        ".au",
-        ".caf",
-        ".flac",
-        ".m4a",
-        ".mka",
-        ".mp2",
-        ".mp3",
-        ".oga",
-        ".ogg",
-        ".opus",
-        ".wav",
-        ".wma",
-    ]
-)
-KIND_OF_SUFFIX: dict[str, Kind] = (
-    dict.fromkeys(VIDEO_SUFFIXES, "video")
-    | dict.fromkeys(SOUND_SUFFIXES, "sound")
-    | dict.fromkeys(IMAGE_SUFFIXES, "image")
-)
-STORE_SUFFIX = ".zarr"  # full of folders, none of them media
+STORE_SUFFIX, STORE_FILE = ".zarr", "zarr.json"  # full of folders, none of them media
 
 
-@dataclass(frozen=True, order=True)
-class MediaInput:
-    """One thing to work on: a file, or a folder of crops."""
+@dataclass
+class Found:
+    """What some paths lead to.
 
-    path: Path
-    kind: Kind
+    media: sorted by path, each thing once. left_out: files in folders that are no media -> why.
+    failed: paths that ought to be media, or to hold some, and cannot be looked at -> why.
+    """
 
-    @property
-    def name(self) -> str:
-        """What it is called: the file's name without its suffix, or the folder's name (dots and all)."""
-        return self.path.name if self.kind == "crops" else self.path.stem
+    media: list[MediaInput] = field(default_factory=list)
+    left_out: dict[Path, str] = field(default_factory=dict)
+    failed: dict[Path, InputError] = field(default_factory=dict)
 
 
-def find_media(paths: Iterable[Path]) -> list[MediaInput]:
-    """Files as named; folders with everything below them, hidden names left out.
+def find_media(paths: Iterable[Path]) -> Found:
+    """Files as named; folders with everything below them, hidden names and stores left out.
 
-    A file is taken for what its suffix says, and one with a suffix that is not known for what it holds.
-    Returns: sorted by path, each thing once even if several paths lead to it.
+    A picture is known by its first bytes. Another file is taken for what its suffix says until `settled`
+    looks into it; one with a suffix that is not known is looked into at once.
     Raises InputError for a path that does not exist, a folder with nothing usable, or a named file that
     is no media. Whether the others can be decoded is found out when they are read.
     """
-    found: dict[Path, MediaInput] = {}
+    found = Found()
     for path in map(Path, paths):
-        for media in _below(path) if path.is_dir() else [_named_file(path)]:
-            found.setdefault(media.path.resolve(), media)
-    return sorted(found.values())
-
-
-def pictures_of(media: MediaInput) -> list[MediaInput]:
-    """The pictures that a folder of crops holds, each for itself; anything else is what it is."""
-    if media.kind != "crops":
-        return [media]
-    files = sorted(path for path in media.path.iterdir() if not path.name.startswith("."))
-    return [MediaInput(path, "image") for path in files if KIND_OF_SUFFIX.get(path.suffix.lower()) == "image"]
-
-
-def _named_file(path: Path) -> MediaInput:
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
-    kind = KIND_OF_SUFFIX.get(path.suffix.lower())
-    if kind is None:
-        kind = "video" if probe(path).video else "sound"
-    return MediaInput(path, kind)
-
-
-def _below(folder: Path) -> list[MediaInput]:
-    found = list(_walk(folder, set()))
-    if not found:
-        hint = "a folder may hold videos, sound files, pictures and folders of crops, at any depth"
-        raise InputError(f"{folder}: holds nothing that could be read", hint=hint)
+        if is_folder(path):
+            below = _below(path)
+            if not below.media and not below.failed:
+                hint = "a folder may hold videos, sound files, pictures and folders of crops, at any depth"
+                raise InputError(f"{path}: holds nothing that could be read", hint=hint)
+            found.media += below.media
+            found.left_out |= below.left_out
+            found.failed |= below.failed
+        else:
+            media = recognised(path)
+            found.media.append(media if isinstance(media, MediaInput) else looked_into(path))
+    found.media = _each_once(found.media)
     return found
 
 
-def _walk(folder: Path, seen: set[Path]) -> Iterator[MediaInput]:
-    """Media in a folder and below; `seen` keeps links that lead back from being followed for ever."""
-    if folder.resolve() in seen:
-        return
-    seen.add(folder.resolve())
-    try:
-        crops = is_crop_folder(folder)
-        names = sorted(os.listdir(folder))
-    except OSError as problem:
-        raise InputError(f"{folder}: cannot be listed ({problem.strerror})") from None
-    if crops:
-        yield MediaInput(folder, "crops")
-    for name in names:
-        path = folder / name
-        kind = KIND_OF_SUFFIX.get(path.suffix.lower())
-        if name.startswith(".") or path.suffix == STORE_SUFFIX or (crops and kind == "image"):
+def pictures_of(media: MediaInput) -> list[MediaInput]:
+    """The pictures that a folder of crops holds, each for itself, or the first one of an animation; anything
+    else is what it is."""
+    if media.animated:
+        return [MediaInput(media.path, "image")]
+    if media.kind != "crops":
+        return [media]
+    files = sorted(path for path in media.path.iterdir() if not path.name.startswith("."))
+    return [MediaInput(path, "image") for path in files if kind_of_suffix(path) == "image"]
+
+
+def _each_once(media: Iterable[MediaInput]) -> list[MediaInput]:
+    """By path; of several paths that lead to one thing the first counts."""
+    once: dict[str, MediaInput] = {}
+    for one in media:
+        once.setdefault(os.path.realpath(one.path), one)
+    return sorted(once.values())
+
+
+def _below(folder: Path) -> Found:
+    """What a folder and those below it hold; links that lead back are not followed for ever."""
+    found, seen, waiting = Found(), set(), [folder]
+    while waiting:
+        here = waiting.pop()
+        if (real := os.path.realpath(here)) in seen:
             continue
-        if path.is_dir():
-            yield from _walk(path, seen)
-        elif kind:
-            yield MediaInput(path, kind)
+        seen.add(real)
+        try:
+            crops = is_crop_folder(here)
+            names = sorted(os.listdir(here))
+        except OSError as problem:
+            found.failed[here] = InputError(f"{here}: cannot be listed ({problem.strerror})")
+            continue
+        if STORE_FILE in names:
+            continue
+        if crops:
+            found.media.append(MediaInput(here, "crops"))
+            names = [name for name in names if kind_of_suffix(here / name) != "image"]
+        waiting += [path for name in names if _is_open(name) and not _is_taken(path := here / name, found)]
+    found.media = _each_once(found.media)
+    return found
+
+
+def _is_open(name: str) -> bool:
+    return not name.startswith(".") and not name.endswith(STORE_SUFFIX)
+
+
+def _is_taken(path: Path, found: Found) -> bool:
+    """Note a file among what was found; False for a folder."""
+    try:
+        if is_folder(path):
+            return False
+        media = recognised(path)
+    except InputError as problem:
+        found.failed[path] = problem
+    else:
+        if isinstance(media, MediaInput):
+            found.media.append(media)
+        else:
+            found.left_out[path] = media
+    return True

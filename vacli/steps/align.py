@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from vacli.errors import InputError, StoreError, VaError
+from vacli.errors import InputError, StoreError
 from vacli.faces.choose import check_choice, chosen
 from vacli.faces.follow import FaceFrame, follow
 from vacli.faces.jpeg import encode
 from vacli.media.frame import VideoReader
-from vacli.media.inputs import MediaInput, find_media
+from vacli.media.kinds import MediaInput
 from vacli.media.video import check_backend, open_video
 from vacli.progress import Progress, Quiet
 from vacli.steps import ready_crops
 from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps.inputs import usable
 from vacli.steps.people import Recording, write_person
 from vacli.steps.recordings import source_of
 from vacli.steps.watching import warn_of
@@ -53,7 +54,7 @@ def run(settings: AlignSettings, progress: Progress = Quiet()) -> Batch:
     check_choice(settings.face)
     check_backend(settings.backend)
     store, batch = Store.open_or_create(settings.store), Batch(settings.store)
-    inputs = _found(settings.inputs, batch, progress)
+    inputs = usable(settings.inputs, _use, _nothing, batch, progress)
     videos = {media.name: media.path for media in inputs if media.kind == "video"}
     crops = [media.name for media in inputs if media.kind == "crops"]
     ready = {ready_crops.video_of(trial, videos) for trial in crops}
@@ -166,18 +167,12 @@ def _take_crops(target: _Target, media: MediaInput, video: Path | None) -> str:
     return DONE
 
 
-def _found(paths: Iterable[Path], batch: Batch, progress: Progress) -> list[MediaInput]:
-    """What there is to align; a path that holds nothing is noted as failed."""
-    found: set[MediaInput] = set()
-    for path in paths:
-        try:
-            usable = [media for media in find_media([path]) if media.kind in ("video", "crops")]
-            if not usable:
-                raise InputError(f"{path}: neither a video nor a folder of aligned faces")
-            found.update(usable)
-        except VaError as error:
-            batch.fail(str(path), error, progress)
-    return sorted(found)
+def _use(media: MediaInput) -> list[MediaInput] | str:
+    return [media] if media.kind in ("video", "crops") else "neither a video nor a folder of aligned faces"
+
+
+def _nothing(path: Path) -> InputError:
+    return InputError(f"{path}: neither a video nor a folder of aligned faces")
 
 
 def _ending(face: str) -> str:

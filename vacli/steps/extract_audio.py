@@ -17,12 +17,13 @@ from vacli.errors import InputError, StoreError, UsageError, nearest
 from vacli.features.registry import create
 from vacli.features.sound_rows import rows_and_flags
 from vacli.media.audio import Sound, read_sound
-from vacli.media.inputs import find_media
+from vacli.media.kinds import MediaInput
 from vacli.media.probe import MediaInfo, probe
 from vacli.media.timeline import read_timeline
 from vacli.packages import needed_by
 from vacli.progress import Progress, Quiet
 from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps.inputs import usable
 from vacli.steps.listening import warn_of_sound
 from vacli.steps.recordings import has_feature, source_of, stream_of
 from vacli.steps.watching import warn_of
@@ -73,7 +74,8 @@ def run(settings: ExtractAudioSettings, progress: Progress = Quiet()) -> Batch:
     store = _target(settings, stores)
     recordings = _behind(store) if stores else []
     batch = Batch(store.path)
-    recordings += _named([path for path in settings.inputs if path not in stores], batch, progress)
+    named = [path for path in settings.inputs if path not in stores]
+    recordings += [_Recording(m.path) for m in usable(named, _use, _nothing, batch, progress)]
     listening = _Listening(store, extractors, settings, progress)
     return _all_at_once(listening, recordings, settings.workers or os.cpu_count() or 1, batch)
 
@@ -204,19 +206,12 @@ def _behind(store: Store) -> list[_Recording]:
     return [_Recording(Path(path), tuple(ids)) for path, ids in sorted(videos.items())]
 
 
-def _named(paths: Sequence[Path], batch: Batch, progress: Progress) -> list[_Recording]:
-    """The recordings that the user named; a path that holds none is noted as failed."""
-    recordings: dict[Path, _Recording] = {}
-    for path in paths:
-        try:
-            media = [found.path for found in find_media([path]) if found.kind in WITH_SOUND]
-            if not media:
-                raise InputError(f"{path}: holds no recording with sound")
-        except InputError as error:
-            batch.fail(str(path), error, progress)
-        else:
-            recordings |= {found.resolve(): _Recording(found) for found in media}
-    return list(recordings.values())
+def _use(media: MediaInput) -> list[MediaInput] | str:
+    return [media] if media.kind in WITH_SOUND and not media.animated else "no recording with sound"
+
+
+def _nothing(path: Path) -> InputError:
+    return InputError(f"{path}: holds no recording with sound")
 
 
 def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) -> Any:

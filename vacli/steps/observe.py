@@ -17,7 +17,8 @@ from vacli.faces.choose import Presence, chosen
 from vacli.faces.follow import FaceFrame, FaceSettings, follow
 from vacli.faces.stills import Aligner, views
 from vacli.media.audio import Sound, read_sound
-from vacli.media.crops import CropFolder, read_image
+from vacli.media.crops import CropFolder
+from vacli.media.picture import read_picture
 from vacli.media.probe import probe
 from vacli.media.video import open_video
 from vacli.progress import Progress
@@ -255,18 +256,22 @@ def observe_crops(path: Path, senses: Senses, progress: Progress) -> Observation
     return _together(times_s, reader, Heard(senses, None, times_s), person=0)
 
 
-def observe_still(path: Path, look: Look, aligner: Aligner) -> Observation:
+def observe_still(path: Path, look: Look, progress: Progress) -> Observation:
     """A picture for itself: one row, aligned, or the whole picture where no face is found.
 
     Where faces of a video are described sparsely there is time to look at a still more than once: the
     description is the mean over its `views`.
     """
-    still = aligner.align(read_image(path))
+    picture = read_picture(path)
+    if picture.note:
+        progress.warn(f"{path}: {picture.note}")
+    still = Aligner().align(picture.rgb)
+    face = still.face and still.face.placed(picture.reduced_by, (0.0, 0.0))
     seen = views(still.crop) if look.sparse else still.crop[np.newaxis]
-    there = still.face is not None
+    there = face is not None
     senses = look.senses
     reader = FaceReader(Describer(senses.visual), 1)
-    reader.add(0, None, still.face, found=there)
+    reader.add(0, None, face, found=there)
     described = {
         name: extractor.extract(seen).mean(axis=0, keepdims=True) for name, extractor in senses.visual.items()
     }

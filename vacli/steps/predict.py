@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from vacli.errors import InputError, PackageMissing, RunError
 from vacli.faces.choose import check_choice
-from vacli.faces.stills import Aligner
 from vacli.features.execution import Running, device_name
 from vacli.features.registry import create
 from vacli.inference import BUNDLED, BUNDLED_VOICE, Run, load_run, predict_stills
-from vacli.media.container import has_picture
-from vacli.media.inputs import MediaInput, find_media, pictures_of
+from vacli.media.inputs import pictures_of
+from vacli.media.kinds import MediaInput, settled
 from vacli.media.video import check_backend
 from vacli.output.frame_table import FrameTable
 from vacli.progress import Progress, Quiet
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps import observe
 from vacli.steps.batch import DONE, Batch, run_each
+from vacli.steps.inputs import usable
 from vacli.steps.telling import Live, Loaded, Telling, Write, hand_over, heard_alone, on_clock, table
 
 STILL_FEATURE = "compact"  # the bundled model reads single pictures with its face network alone
@@ -62,7 +62,7 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
         from vacli.steps.predict_store import predict_stores
 
         predict_stores(stores, loaded, write, batch, progress)
-    media = list(_media(settings, stores, batch, progress))
+    media = _media(settings, stores, batch, progress)
     work = _Work(settings, loaded, write, progress)
     return run_each(batch, media, lambda item: str(item.path), work.predict, progress)
 
@@ -89,16 +89,18 @@ class _Work:
     write: Write
     progress: Progress
 
-    def predict(self, item: MediaInput) -> str:
-        settings, name = self.settings, str(item.path)
+    def predict(self, named: MediaInput) -> str:
+        settings, name, item = self.settings, str(named.path), settled(named)
         bundled = settings.model is None
         look = observe.Look(
             self.loaded.senses, settings.face, settings.backend, sparse=bundled, track=settings.audio_track
         )
-        if item.kind in WITH_SOUND and has_picture(item.path):
+        if item.kind == "image" and not settings.stills:
+            raise _unfitting(item.path, stills=False)
+        if item.kind == "video":
             self._predict_video(item.path, look)
         elif item.kind == "image" and bundled:
-            self._predict_still(observe.observe_still(item.path, look, Aligner()), name)
+            self._predict_still(observe.observe_still(item.path, look, self.progress), name)
         else:
             seen = _observed(item, look, self.progress)
             telling = Telling(name, self.loaded.fit_for(seen.faces.found), seen.times_s)
@@ -180,33 +182,27 @@ def _observed(media: MediaInput, look: observe.Look, progress: Progress) -> obse
     if media.kind == "crops":
         return observe.observe_crops(media.path, look.senses, progress)
     if media.kind == "image":
-        return observe.observe_still(media.path, look, Aligner())
+        return observe.observe_still(media.path, look, progress)
     return observe.observe_sound(media.path, look, progress)
 
 
 def _media(
     settings: PredictSettings, stores: list[Path], batch: Batch, progress: Progress
-) -> Iterator[MediaInput]:
+) -> list[MediaInput]:
     """What the inputs lead to; pictures only with `stills`, and then nothing else."""
-    told: set[Path] = set()
-    for path in settings.inputs:
-        if path in stores:
-            continue
-        try:
-            found = find_media([path])
-            if settings.stills:
-                found = [picture for media in found for picture in pictures_of(media)]
-            fitting = [m for m in found if (m.kind == "image") == settings.stills]
-            if not fitting:
-                raise _unfitting(path, settings.stills)
-        except InputError as error:
-            batch.fail(str(path), error, progress)
-        else:
-            yield from (m for m in fitting if m.path.resolve() not in told)
-            told |= {m.path.resolve() for m in fitting}
+
+    def use(media: MediaInput) -> list[MediaInput] | str:
+        if not settings.stills:
+            return "a picture: add --stills" if media.kind == "image" else [media]
+        pictures = [one for one in pictures_of(media) if one.kind == "image"]
+        return pictures or "no picture: leave out --stills"
+
+    paths = [path for path in settings.inputs if path not in stores]
+    return usable(paths, use, partial(_unfitting, stills=settings.stills), batch, progress)
 
 
 def _unfitting(path: Path, stills: bool) -> InputError:
     if stills:
         return InputError(f"{path} holds no pictures", hint="leave out --stills for videos and sound")
-    return InputError(f"{path} holds only pictures", hint="add --stills to take every picture for itself")
+    what = "holds only pictures" if path.is_dir() else "is a picture"
+    return InputError(f"{path} {what}", hint="add --stills to take every picture for itself")

@@ -1,0 +1,149 @@
+"""What a step takes of the paths it is given, and what it says of the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from synth.faces import portrait, write_video
+from synth.sounds import voice
+
+from vacli.errors import InputError
+from vacli.media.conditions import write_wav
+from vacli.media.kinds import MediaInput
+from vacli.output.frame_table import FrameTable
+from vacli.progress import Quiet
+from vacli.steps import align, extract_audio
+from vacli.steps.batch import Batch
+from vacli.steps.inputs import MOST_NAMED, usable
+from vacli.steps.predict import PredictSettings, run
+
+
+def predicted(*inputs: Path, stills: bool = False) -> tuple[dict[str, FrameTable], Batch, Quiet]:
+    tables: list[FrameTable] = []
+    heard = Quiet()
+    batch = run(PredictSettings(inputs=inputs, stills=stills, device="cpu"), tables.append, heard)
+    return {Path(table.name).name: table for table in tables}, batch, heard
+
+
+def videos(media: MediaInput) -> list[MediaInput] | str:
+    return [media] if media.kind == "video" else f"{media.kind} is not wanted"
+
+
+def used(*paths: Path) -> tuple[list[MediaInput], Batch, Quiet]:
+    batch, heard = Batch(Path("out")), Quiet()
+    found = usable(paths, videos, lambda path: InputError(f"{path}: no videos"), batch, heard)
+    return found, batch, heard
+
+
+def test_what_a_folder_holds_besides_is_said_in_one_line(tmp_path):
+    for number in range(MOST_NAMED + 2):
+        (tmp_path / f"{number}.csv").write_text("a,b\n")
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "v.wav").touch()
+    found, batch, heard = used(tmp_path)
+    assert [media.path.name for media in found] == ["a.mp4"]
+    assert batch.failed == []
+    assert heard.messages == [
+        f"{tmp_path}: 8 files left out: 0.csv, 1.csv, 2.csv, 3.csv, 4.csv and 2 more (not media); "
+        "sub/v.wav (sound is not wanted)"
+    ]
+
+
+def test_each_input_counts_once_and_in_the_order_of_the_paths(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
+    found, _, _ = used(tmp_path / "b.mp4", tmp_path, tmp_path / "link.mp4")
+    assert [media.path.name for media in found] == ["b.mp4", "a.mp4"]
+
+
+def test_each_path_that_cannot_be_used_fails_by_name_and_the_rest_goes_on(tmp_path):
+    (tmp_path / "good.mp4").touch()
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "v.wav").touch()
+    found, batch, _ = used(tmp_path / "missing.mp4", tmp_path / "v.wav", tmp_path)
+    assert [media.path.name for media in found] == ["good.mp4"]
+    assert [Path(failure.name).name for failure in batch.failed] == ["missing.mp4", "v.wav", "gone.mp4"]
+    assert "no such file" in batch.failed[0].reason
+    assert "no videos" in batch.failed[1].reason
+    assert "is not there" in batch.failed[2].reason
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """One portrait in several files: as a picture, a picture by the name of a video, an animation."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    portrait_picture = Image.fromarray(portrait())
+    portrait_picture.save(folder / "a.png")
+    portrait_picture.save(folder / "b.bmp")
+    (folder / "b.bmp").rename(folder / "b.mp4")
+    turned = [portrait_picture, portrait_picture.rotate(3), portrait_picture.rotate(-3)]
+    turned[0].save(folder / "c.png", save_all=True, append_images=turned[1:], duration=40)
+    Image.fromarray(np.asarray(portrait_picture.convert("L")).astype(np.uint16) * 257).save(folder / "d.png")
+    return folder
+
+
+def test_a_picture_is_a_picture_in_a_folder_and_named(pictures):
+    in_folder, batch, heard = predicted(pictures, stills=True)
+    named, _, _ = predicted(*sorted(pictures.iterdir()), stills=True)
+    assert not batch.failed
+    assert set(in_folder) == set(named) == {"a.png", "b.mp4", "c.png", "d.png"}
+    assert heard.warnings == [f"{pictures / 'c.png'}: holds 3 pictures, of which the first is used"]
+    for name, table in in_folder.items():
+        np.testing.assert_array_equal(table.columns["valence"], named[name].columns["valence"])
+    first = [float(table.columns["valence"][0]) for table in in_folder.values()]
+    assert np.ptp(first[:3]) < 0.01
+    assert abs(first[3] - first[0]) < 0.3  # the same in grey
+
+
+def test_without_stills_an_animation_is_a_video_and_pictures_are_left_out(pictures):
+    tables, batch, heard = predicted(pictures)
+    assert {name: len(table.columns["frame"]) for name, table in tables.items()} == {"c.png": 3}
+    assert not batch.failed
+    (left_out,) = [line for line in heard.messages if "left out" in line]
+    assert left_out.endswith("3 files left out: a.png, b.mp4, d.png (a picture: add --stills)")
+    _, batch, _ = predicted(pictures / "b.mp4")
+    assert batch.failed[0].reason.endswith(
+        "b.mp4 is a picture; add --stills to take every picture for itself"
+    )
+
+
+def test_the_face_of_a_picture_that_was_reduced_is_where_the_picture_shows_it(tmp_path, monkeypatch):
+    Image.fromarray(portrait()).save(tmp_path / "a.png")
+    whole, _, _ = predicted(tmp_path / "a.png", stills=True)
+    monkeypatch.setattr("vacli.media.pixels.LARGEST_PX", 512 * 512 // 3)
+    reduced, _, _ = predicted(tmp_path / "a.png", stills=True)
+    for column in ("face_x", "face_y", "face_w", "face_h"):
+        assert whole["a.png"].columns[column] == pytest.approx(reduced["a.png"].columns[column], abs=8)
+
+
+def test_sound_alone_in_a_video_container_is_a_sound_file(tmp_path):
+    write_wav(tmp_path / "v.wav", voice(2.0))
+    (tmp_path / "v.wav").rename(tmp_path / "v.mp4")
+    tables, batch, _ = predicted(tmp_path / "v.mp4")
+    assert not batch.failed
+    assert len(tables["v.mp4"].columns["frame"]) == 50
+
+
+def test_align_and_extract_audio_say_what_they_leave_out(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write_video(folder / "a.mp4", [portrait()[:256, :256]] * 3)
+    write_wav(folder / "v.wav", voice(1.0))
+    Image.fromarray(portrait()).save(folder / "p.png")
+    heard = Quiet()
+    align.run(align.AlignSettings(inputs=(folder,), store=tmp_path / "s.zarr"), heard)
+    why = "neither a video nor a folder of aligned faces"
+    assert f"{folder}: 2 files left out: p.png, v.wav ({why})" in heard.messages
+    heard = Quiet()
+    settings = extract_audio.ExtractAudioSettings(
+        inputs=(folder,), store=tmp_path / "t.zarr", features=("mfcc39",)
+    )
+    batch = extract_audio.run(settings, heard)
+    assert not batch.failed
+    assert f"{folder}: 1 file left out: p.png (no recording with sound)" in heard.messages
