@@ -6,6 +6,8 @@
     |- WeightsError         weights that are missing, corrupt or of another shape
     |- LabelError           an annotation that cannot be understood
     |- RunError             a run directory that cannot be used
+    |- OutputError          a result that cannot be written where it should go; ends a run over many inputs
+    |  `- ReaderGone        exit 0: whoever read the results has had enough
     |- PackageMissing       an optional package that this step needs
     `- UsageError           exit 2: a request that makes no sense, an unknown preset or key
 
@@ -51,6 +53,16 @@ class LabelError(VaError):
 
 class RunError(VaError):
     """A run directory that cannot be used."""
+
+
+class OutputError(VaError):
+    """A result that cannot be written where it should go; it ends a run over many inputs."""
+
+
+class ReaderGone(OutputError):
+    """Whoever read the results, as `head` does, has had enough: no failure, but the end of the run."""
+
+    exit_code = 0
 
 
 class PackageMissing(VaError):

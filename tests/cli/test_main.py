@@ -9,7 +9,8 @@ import pytest
 
 from vacli.cli import main as cli
 from vacli.cli.main import run, va
-from vacli.errors import InputError, UsageError
+from vacli.cli.signals import Stopped
+from vacli.errors import InputError, ReaderGone, UsageError
 
 
 @pytest.mark.parametrize("name", va.commands)
@@ -94,6 +95,12 @@ class Failing:
         (InputError("no", hint="do this"), 1, "va: no; do this\n"),
         (UsageError("no"), 2, "va: no\n"),
         (KeyboardInterrupt(), 130, "va: interrupted; what was complete is kept"),
+        (Stopped(15), 143, "va: interrupted; what was complete is kept"),
+        (ReaderGone("x"), 0, ""),
+        (PermissionError(13, "Permission denied", "x"), 1, "va: x: Permission denied; see that the place"),
+        (OSError(28, "No space left on device", "/x/y"), 1, "va: /x/y: no space left; "),
+        (OSError(28, "No space left on device"), 1, "va: no space left on a disk that is written to; make"),
+        (RuntimeError("os error 28"), 1, "va: no space left on a disk that is written to; make room"),
         (ZeroDivisionError("x"), 1, "va: unexpected ZeroDivisionError: x; run it again with --traceback"),
     ],
 )

@@ -27,8 +27,8 @@ LAYERS = (
     ("faces",),
     ("media",),
     ("presets", "recipe_io", "metrics", "circumplex", "calibration"),
-    ("recipe",),
-    ("packages",),
+    ("recipe", "atomic"),
+    ("diskspace", "packages"),
     ("errors", "clock", "spec", "progress", "threads", "compiled", "protobuf"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,3 +73,41 @@ def test_modality_names_what_a_row_rests_on():
     face = np.array([True, True, False, False])
     sound = np.array([True, False, True, False])
     assert modality(face, sound).tolist() == ["av", "v", "a", "none"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=cmd|' /C calc'!A0.mp4", "./=cmd|' /C calc'!A0.mp4"),
+        ("+1.mp4", "./+1.mp4"),
+        ("-1.mp4", "./-1.mp4"),
+        ("@x.mp4", "./@x.mp4"),
+        ("\tx.mp4", "./\tx.mp4"),
+        ("\rx.mp4", "./\rx.mp4"),
+        ("/a/=x.mp4", "/a/=x.mp4"),
+        ("two\nlines.mp4", "two\nlines.mp4"),
+        ("cr\rx.mp4", "cr\rx.mp4"),
+        ('a"b.mp4', 'a"b.mp4'),
+        ("caf\udce9.mp4", "caf\udce9.mp4"),
+    ],
+)
+@pytest.mark.parametrize("kind", [CsvWriter, SummaryWriter])
+def test_no_name_is_a_formula_or_breaks_a_row(name, cell, kind, table):
+    out = io.StringIO()
+    kind(out).write(replace(table, name=name))
+    rows = list(csv.DictReader(io.StringIO(out.getvalue(), newline="")))
+    assert {row["input"] for row in rows} == {cell}
+    assert Path(cell).resolve() == Path(name).resolve(), "it is still the path of the file"
+    out = io.StringIO()
+    JsonWriter(out).write(replace(table, name=name))
+    assert {json.loads(line)["input"] for line in out.getvalue().splitlines()} == {name}
+
+
+def test_a_table_that_goes_on_has_no_second_header(table):
+    out = io.StringIO()
+    CsvWriter(out).write(table)
+    CsvWriter(out, header=False).write(table)
+    assert len(list(csv.DictReader(io.StringIO(out.getvalue())))) == 4
+    out = io.StringIO()
+    SummaryWriter(out, header=False).write(table)
+    assert len(out.getvalue().splitlines()) == 1

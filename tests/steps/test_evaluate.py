@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,6 +146,19 @@ def test_missing_rows_are_warned_of(tmp_path, store, trials):
     wanted = int(np.sum(~np.isnan(trial.labels[:40, 0])))
     assert result.scores[0].missing == wanted
     assert any(f"{wanted} annotated frames have no prediction" in w for w in quiet.warnings)
+
+
+def test_what_cannot_be_judged_is_named_and_the_rest_is_judged(tmp_path, store, trials):
+    good = csv_of(tmp_path, trials[0], np.nan_to_num(trials[0].labels))
+    torn = tmp_path / "torn.csv"
+    torn.write_text("time_s,valence\n")
+    quiet = Quiet()
+    made = run(EvaluateSettings(what=(torn, tmp_path / "absent.csv", good), store=store.path), quiet)
+    assert [result.name for result in made.results] == [good.stem]
+    assert [Path(failure.name).name for failure in made.failed] == ["torn.csv", "absent.csv"]
+    assert "no column arousal" in quiet.warnings[0]
+    nothing = run(EvaluateSettings(what=(torn, tmp_path / "absent.csv"), store=store.path))
+    assert (nothing.results, nothing.text, len(nothing.failed)) == ((), "", 2)
 
 
 def test_figures(tmp_path, official, trials):

@@ -10,6 +10,7 @@ from synth.stores import add_video, empty
 from vacli.errors import LabelError, UsageError
 from vacli.progress import Quiet
 from vacli.sequences.labels import ANNOTATED, INTERPOLATED, NOT_ANNOTATED
+from vacli.steps import labels
 from vacli.steps.labels import LabelsSettings, run
 
 WORLD = World(videos=8, frames=120)
@@ -120,6 +121,24 @@ def test_a_bad_file_is_named_and_the_rest_is_done(store, annotations, trials):
     result = run(LabelsSettings(annotations=annotations, store=store.path))
     assert [f.name for f in result.failed] == [trials[1].name]
     assert f"{trials[1].name}.txt:42: 'zero' is not a number" in result.failed[0].reason
+    assert len(result.done) == len(trials) - 1
+
+
+@pytest.mark.parametrize("place", ["affwild2.read", "on_frames"])
+def test_an_unforeseen_error_costs_its_trial_only(place, store, annotations, trials, monkeypatch):
+    module = labels.affwild2 if "." in place else labels
+    real = getattr(module, place.split(".")[-1])
+
+    def fails(made, *more):
+        named = made.path.stem if place == "affwild2.read" else made.trial
+        if named == trials[1].name:
+            raise ZeroDivisionError("x")
+        return real(made, *more)
+
+    monkeypatch.setattr(module, place.split(".")[-1], fails)
+    result = run(LabelsSettings(annotations=annotations, store=store.path))
+    assert {f.name for f in result.failed} == {trials[1].name}
+    assert result.failed[0].reason.startswith("unexpected ZeroDivisionError: x; run this input alone")
     assert len(result.done) == len(trials) - 1
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
+from vacli.cli.streams import printable, put
 from vacli.progress import Advance
 
 PLAIN_EVERY_S = 10.0  # how often a log file hears of progress
@@ -15,10 +16,12 @@ PLAIN_EVERY_S = 10.0  # how often a log file hears of progress
 class Console:
     """Progress and messages on stderr: a live bar on a terminal, plain lines elsewhere.
 
-    With `rows`, stdout gets rows meanwhile: on one and the same terminal they are progress enough.
+    With `rows`, stdout gets rows meanwhile: on one and the same terminal they are progress enough. Messages
+    that are not `is_news` are left out. Nothing that is shown reaches the terminal as a control character.
     """
 
-    def __init__(self, rows: bool = False) -> None:
+    def __init__(self, rows: bool = False, is_news: Callable[[str], bool] = lambda message: True) -> None:
+        self._is_news = is_news
         self._live = sys.stderr.isatty()
         self._mute = rows and self._live and sys.stdout.isatty()
         self._rich = None
@@ -29,23 +32,29 @@ class Console:
         if self._mute:
             yield lambda amount: None
             return
+        title = printable(title)
         drawn = self._bar(title, total, unit) if self._live else self._lines(title, total, unit)
         with drawn as advance:
             yield advance
 
     def say(self, message: str) -> None:
         """A line on stderr."""
-        self._print(message)
+        if self._is_news(message):
+            self._print(message)
 
     def warn(self, message: str) -> None:
         """A line on stderr that stands out on a terminal."""
-        self._print(message, "yellow")
+        if self._is_news(message):
+            self._print(message, "yellow")
 
     def _print(self, message: str, style: str = "") -> None:
-        if self._live:
-            self._stderr().print(message, style=style, markup=False, highlight=False, soft_wrap=True)
-        else:
-            print(message, file=sys.stderr, flush=True)
+        message = printable(message)
+        with suppress(OSError):  # nobody reads it any more; the work goes on
+            if self._live:
+                self._stderr().print(message, style=style, markup=False, highlight=False, soft_wrap=True)
+            else:
+                sys.stderr.write(f"{message}\n")  # at once: threads write, and may die in between
+                sys.stderr.flush()
 
     def _stderr(self):
         if self._rich is None:
@@ -92,14 +101,13 @@ class Console:
 
 
 def _fit(title: str, width: int = 30) -> str:
-    return title if len(title) <= width else title[: width - 1] + "…"
+    return title if len(title) <= width else title[: width - 3] + "..."
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on stdout: ruled on a terminal, tab-separated in a pipe."""
     if not sys.stdout.isatty():
-        for row in (header, *rows):
-            print("\t".join(row))
+        put("".join("\t".join(row) + "\n" for row in (header, *rows)))
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console as RichConsole
@@ -109,5 +117,5 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for name in header:
         table.add_column(name, overflow="fold", no_wrap=not table.columns)  # a name stays in one piece
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     RichConsole().print(table, markup=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vacli.cli import options
+from vacli.cli import options, supervisor
 from vacli.cli.console import Console
 from vacli.cli.report import finish
 
@@ -39,12 +39,14 @@ def align(
     Example:
       va align videos/ -o s.zarr
     """
+    paths = options.read_inputs(inputs)
+    store = options.store_for(paths, out)
+    console = Console(is_news=supervisor.split().is_news)
     from vacli.steps import align as step
 
-    paths, console = options.read_inputs(inputs), Console()
     settings = step.AlignSettings(
         inputs=paths,
-        store=options.store_for(paths, out),
+        store=store,
         face=face,
         crops=not no_crops,
         backend=backend,
@@ -80,10 +82,12 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: object) 
     Example:
       va align videos/ -o s.zarr | va extract-visual - --feature mae-vit-l
     """
+    paths = options.read_inputs(inputs)
+    store = options.store_for(paths, out)
+    console = Console(is_news=supervisor.split().is_news)
     from vacli.steps import extract_visual as step
 
-    paths, console = options.read_inputs(inputs), Console()
-    settings = step.ExtractVisualSettings(inputs=paths, store=options.store_for(paths, out), **chosen)
+    settings = step.ExtractVisualSettings(inputs=paths, store=store, **chosen)
     finish(step.run(settings, console), console)
 
 
@@ -133,10 +137,12 @@ def extract_audio(inputs: tuple[str, ...], out: Path | None, **chosen: object) -
     Example:
       va extract-audio videos/ -o feats.zarr
     """
+    paths = options.read_inputs(inputs)
+    store = options.store_for(paths, out)
+    console = Console(is_news=supervisor.split().is_news)
     from vacli.steps import extract_audio as step
 
-    paths, console = options.read_inputs(inputs), Console()
-    settings = step.ExtractAudioSettings(inputs=paths, store=options.store_for(paths, out), **chosen)
+    settings = step.ExtractAudioSettings(inputs=paths, store=store, **chosen)
     finish(step.run(settings, console), console)
 
 

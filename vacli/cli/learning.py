@@ -10,6 +10,7 @@ import click
 from vacli.cli import options
 from vacli.cli.console import Console
 from vacli.cli.report import finish
+from vacli.cli.streams import put
 
 REFINEMENTS = ("fill", "fill+repair", "off")
 CORPORA = ("ferplus", "ravdess", "emodb", "background")
@@ -98,7 +99,7 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: object) -> None:
     console = Console()
     settings = step.FinetuneMaeSettings(stores=options.read_inputs(inputs), out=out, **chosen)
     result = step.run(settings, console)
-    click.echo(str(result.out))
+    put(f"{result.out}\n")
 
 
 @click.command("train", short_help="Train a model on a store: a run directory.")
@@ -132,7 +133,7 @@ def train(store: str | None, out: Path | None, preset: str | None, **chosen: obj
     run = out or Path("runs") / (preset or step.DEFAULT_PRESET)
     result = step.run(step.TrainSettings(store=named[0], out=run, preset=preset, **chosen), Console())
     if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes speaks for all
-        click.echo(str(result.out))
+        put(f"{result.out}\n")
 
 
 @click.command("corpus", short_help="FER+, RAVDESS or EmoDB -> store, labels mapped.")
@@ -239,7 +240,7 @@ def bundle(run: Path, out: Path | None) -> None:
     from vacli.steps import bundle as step
 
     settings = step.BundleSettings(run, out) if out else step.BundleSettings(run)
-    click.echo(str(step.run(settings, Console())))
+    put(f"{step.run(settings, Console())}\n")
 
 
 @click.command("calibrate", short_help="What a run's spread is worth, measured on unseen videos.")
@@ -268,10 +269,10 @@ def calibrate(run: Path, stores: tuple[Path, ...], speech: Path | None) -> None:
     from vacli.steps import calibrate as step
 
     states = step.run(step.CalibrateSettings(run, stores, speech=speech), Console())
-    click.echo("state,frames,ccc_valence,ccc_arousal,rmse_valence,rmse_arousal,within_1sd,within_2sd")
+    put("state,frames,ccc_valence,ccc_arousal,rmse_valence,rmse_arousal,within_1sd,within_2sd\n")
     for s in states:
         figures = ",".join(f"{value:.3f}" for value in (*s.ccc, *s.rmse, *s.within))
-        click.echo(f"{s.name},{s.frames},{figures}")
+        put(f"{s.name},{s.frames},{figures}\n")
 
 
 COMMANDS = (labels, finetune_mae, train, calibrate)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import gc
-import io
 import os
 import sys
 import traceback
 import warnings
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
 
 from vacli import __version__, compiled, packages
-from vacli.cli import extraction, learning, results
-from vacli.errors import VaError
+from vacli.cli import extraction, learning, results, signals, streams, supervisor
+from vacli.diskspace import is_full, no_space
+from vacli.errors import ReaderGone, VaError
 
 INTERRUPTED = 130
 
@@ -49,7 +51,9 @@ def va(ctx: click.Context, traceback: bool) -> None:
       va align videos/ -o s.zarr | va extract-visual - | va extract-audio - \\
         | va labels csv/ - | va train - --temporal mamba -o runs/a
     """
-    ctx.obj = {"traceback": traceback}
+    ctx.ensure_object(dict)
+    if traceback:
+        _show_tracebacks()
     # NumPy's products here are small; threads of theirs would only spin beside those that do the work.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     compiled.wants_blas = False
@@ -69,39 +73,44 @@ for command in (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run `va` and leave with its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    sys.exit(run(arguments))
+    """Run `va` and leave with its exit code.
+
+    0 done, 1 failed, 2 wrong usage, 130, 143 or 129 interrupted by SIGINT, SIGTERM or SIGHUP. Commands over
+    many inputs work in a child process (`supervisor`).
+    """
+    streams.fill_closed()
+    signals.install()
+    code = run(arguments, supervised=True)
+    supervisor.leave(code)
+    sys.exit(code)
 
 
-def run(arguments: list[str] | None = None) -> int:
+def run(arguments: list[str] | None = None, supervised: bool = False) -> int:
     """Run `va` and return the exit code; errors become one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
     show = "--traceback" in arguments
     # Wherever it is written, `va align x --traceback` included, it belongs to the whole command.
     arguments = ["--traceback", *(a for a in arguments if a != "--traceback")] if show else arguments
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
+    streams.set_encodings()
     try:
-        return va.main(arguments, prog_name="va", standalone_mode=False) or 0
+        code = va.main(arguments, prog_name="va", standalone_mode=False, obj={"supervised": supervised}) or 0
+        sys.stdout.flush()
+        return code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code
     except click.ClickException as error:
         return _fail(_usage_line(error), error.exit_code, show)
+    except ReaderGone as end:
+        return end.exit_code
     except VaError as error:
         return _fail(error.one_line(), error.exit_code, show)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail(
-            "interrupted; what was complete is kept, run the same command again to finish", INTERRUPTED
-        )
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader had enough, as `head` has
-        return 0
-    except OSError as error:
-        return _fail(_system_line(error), 1, show)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        line = "interrupted; what was complete is kept, run the same command again to finish"
+        cause = stop if isinstance(stop, signals.Stopped) else stop.__cause__  # click has an Abort of its own
+        return _fail(line, getattr(cause, "code", INTERRUPTED))
     except Exception as error:
-        line = f"unexpected {type(error).__name__}: {error}; run it again with --traceback and report it"
-        return _fail(" ".join(line.split()), 1, show)
+        return _fail(" ".join(_unforeseen_line(error).split()), 1, show)
 
 
 def _usage_line(error: click.ClickException) -> str:
@@ -110,15 +119,35 @@ def _usage_line(error: click.ClickException) -> str:
     return f"{text} See `{context.command_path} --help`." if context else text
 
 
-def _system_line(error: OSError) -> str:
-    """What the system refused, and for which file, as far as it says."""
-    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+def _unforeseen_line(error: Exception) -> str:
+    """What the system refused, and for which file, as far as it says; else what to report."""
+    name = getattr(error, "filename", None)
+    where = f"{os.fsdecode(name)}: " if isinstance(name, str | bytes) else ""
+    if is_full(error):
+        if where:
+            return no_space(Path(os.fsdecode(name)), error).one_line()
+        return "no space left on a disk that is written to; make room, or name another place"
+    if not isinstance(error, OSError):
+        return f"unexpected {type(error).__name__}: {error}; run it again with --traceback and report it"
     why = error.strerror or str(error) or type(error).__name__
     return f"{where}{why}; see that the place exists, is writable and has room (--traceback tells more)"
 
 
 def _fail(line: str, code: int, show_traceback: bool = False) -> int:
-    if show_traceback:
-        traceback.print_exc()
-    print(f"va: {line}", file=sys.stderr)
+    with suppress(OSError):
+        if show_traceback:
+            traceback.print_exc()
+        print(f"va: {streams.printable(line)}", file=sys.stderr)
     return code
+
+
+def _show_tracebacks() -> None:
+    """Have shown where a crash and the failure of each input came from."""
+    import faulthandler
+    import logging
+
+    with suppress(OSError, ValueError):  # a stderr that is no file
+        faulthandler.enable()
+    log = logging.getLogger("vacli")
+    log.setLevel(logging.DEBUG)
+    log.addHandler(logging.StreamHandler())

@@ -101,7 +101,7 @@ Some inputs failed; each is named with its cause, the rest are done.
 Wrong usage.
 .TP
 130
-Interrupted; what was complete is kept.
+Interrupted; what was complete is kept. By SIGTERM 143, by SIGHUP 129.
 .SH ENVIRONMENT
 .TP
 .B VA_STORE

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +12,12 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from vacli.cli.console import Console
 from vacli.errors import StoreError, UsageError
 
 DEFAULT_STORE = "feats.zarr"
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+LEFT_OUT = "vacli.left_out"  # key of click's notes of a command
 
 
 def complete_paths(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -47,17 +52,35 @@ store_out = click.option(
 
 
 def read_inputs(values: Sequence[str]) -> tuple[Path, ...]:
-    """The paths named on the command line; `-` stands for the lines of stdin."""
-    paths: list[Path] = []
-    for value in values:
-        if value == "-":
-            lines = sys.stdin.buffer.read().splitlines()  # bytes: names need not be UTF-8
-            paths += [Path(os.fsdecode(line)) for line in lines if line.strip()]
-        else:
-            paths.append(Path(value))
-    if not paths:
+    """The paths named on the command line; `-` stands for the lines of stdin.
+
+    Lines may end as on Windows and be in UTF-16 with its mark; with null characters they end in these. URLs
+    are told and left out. Raises UsageError where there was no line, click's Exit where all were URLs.
+    """
+    named = [text for value in values for text in (_lines_of_stdin() if value == "-" else [value])]
+    if not named:
         raise UsageError("no input: stdin had no line", hint="the step before may have failed")
-    return tuple(paths)
+    urls = [text for text in named if URL.match(text) and not os.path.lexists(text)]
+    for url in urls:
+        Console().warn(f"{url} is a URL; download it first")
+    if len(urls) == len(named):
+        raise click.exceptions.Exit(1)
+    click.get_current_context().meta[LEFT_OUT] = len(urls)
+    return tuple(Path(text) for text in named if text not in urls)
+
+
+def left_out() -> int:
+    """How many of the inputs were no paths."""
+    return click.get_current_context().meta.get(LEFT_OUT, 0)
+
+
+def _lines_of_stdin() -> list[str]:
+    data = sys.stdin.buffer.read()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.decode("utf-16", "surrogatepass").encode("utf-8", "surrogatepass")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    lines = data.split(b"\0") if b"\0" in data else [line.removesuffix(b"\r") for line in data.split(b"\n")]
+    return [os.fsdecode(line) for line in lines if line.strip()]  # bytes: names need not be UTF-8
 
 
 def default_store() -> Path:
@@ -67,13 +90,13 @@ def default_store() -> Path:
 
 def is_store(path: Path) -> bool:
     """Whether a path is a feature store (a folder with Zarr's own file in it)."""
-    return (path / "zarr.json").is_file()
+    return os.path.isfile(path / "zarr.json")
 
 
 def store_for(paths: Sequence[Path], out: Path | None) -> Path:
     """Where a step writes: `--out`, else the store that it reads, else the default store."""
     for path in paths:
-        if path.suffix == ".zarr" and not path.exists():
+        if path.suffix == ".zarr" and not os.path.exists(path):
             raise StoreError(f"no store at {path}", hint="check its name; `va align` makes one with -o")
     if out is not None:
         return out

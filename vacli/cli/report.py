@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vacli.cli import options
 from vacli.cli.console import Console
+from vacli.cli.streams import put
 
 if TYPE_CHECKING:
     from vacli.steps.batch import Batch
@@ -20,6 +22,11 @@ def finish(batch: Batch, console: Console) -> None:
         f"{len(batch.failed)} failed" if batch.failed else "",
     ]
     console.say(f"{batch.out}: " + ", ".join(c for c in counts if c))
-    click.echo(str(batch.out))
-    if batch.failed:
+    put(f"{batch.out}\n")
+    leave(bool(batch.failed))
+
+
+def leave(failed: bool) -> None:
+    """End with exit code 1 where an input failed, here or when the inputs were read."""
+    if failed or options.left_out():
         raise click.exceptions.Exit(1)

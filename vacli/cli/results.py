@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
-from vacli.cli import options
+from vacli.cli import options, supervisor
 from vacli.cli.console import Console, print_table
-from vacli.errors import InputError, UsageError
+from vacli.cli.report import leave
+from vacli.cli.streams import put
+from vacli.cli.table_target import TableTarget
+from vacli.errors import UsageError
 
 if TYPE_CHECKING:
     from vacli.output.frame_table import FrameTable
@@ -43,7 +44,9 @@ def evaluate(inputs: tuple[str, ...], **chosen: object) -> None:
     from vacli.steps import evaluate as step
 
     paths = options.read_inputs(inputs)
-    click.echo(step.run(step.EvaluateSettings(what=paths, **chosen), Console()).text)
+    result = step.run(step.EvaluateSettings(what=paths, **chosen), Console())
+    put(f"{result.text}\n" if result.text else "")
+    leave(bool(result.failed))
 
 
 @click.command("ablate", short_help="Train the rows of the papers' ablations and fill their tables.")
@@ -72,9 +75,8 @@ def ablate(store: str | None, rows: tuple[str, ...], **chosen: object) -> None:
     named = options.read_inputs([store]) if store else (options.default_store(),)
     wanted = step.named_rows(rows) if rows else step.ROWS
     result = step.run(step.AblateSettings(store=named[0], rows=wanted, **chosen), Console())
-    click.echo(result.text)
-    if result.failed:
-        raise click.exceptions.Exit(1)
+    put(f"{result.text}\n")
+    leave(bool(result.failed))
 
 
 @click.command("predict", short_help="Valence and arousal of every frame: recordings -> CSV.")
@@ -110,28 +112,35 @@ def predict(
       va predict videos/ -o va.csv
       va predict faces/*.png --stills --summary
     """
+    if summary and as_json:
+        raise UsageError("--summary is a CSV table", hint="leave out --json")
+    paths = options.read_inputs(inputs)
+    target = TableTarget(out)
+    live = target.is_stdout and not summary
+    child = supervisor.split(target.draft)
     from vacli.output.tables import CsvWriter, JsonWriter, SummaryWriter
     from vacli.steps import predict as step
 
-    if summary and as_json:
-        raise UsageError("--summary is a CSV table", hint="leave out --json")
-    live = out is None and not summary  # somebody, or the next program, may be waiting for rows
-    console = Console(rows=live)
-    settings = step.PredictSettings(inputs=options.read_inputs(inputs), live=live, **chosen)
-    with _opened(out) as stream:
-        writer = SummaryWriter(stream) if summary else (JsonWriter if as_json else CsvWriter)(stream)
+    console, text = Console(rows=live, is_news=child.is_news), io.StringIO()
+    if as_json:
+        writer = JsonWriter(text)
+    else:
+        writer = (SummaryWriter if summary else CsvWriter)(text, header=not child.has_header)
+    with target.opened(console) as put_rows:
 
         def write(table: FrameTable) -> None:
             writer.write(table)
-            stream.flush()
+            put_rows(text.getvalue())
+            child.wrote()
+            text.seek(0)
+            text.truncate()
 
-        batch = step.run(settings, write, console)
-    if out is not None:
+        batch = step.run(step.PredictSettings(inputs=paths, live=live, **chosen), write, console)
+    if not target.is_stdout:
         console.say(
             f"{out}: {len(batch.done)} done" + (f", {len(batch.failed)} failed" if batch.failed else "")
         )
-    if batch.failed:
-        raise click.exceptions.Exit(1)
+    leave(bool(batch.failed))
 
 
 @click.command("demo", short_help="Make a short clip on the spot and run the whole line on it.")
@@ -148,7 +157,7 @@ def demo(out: Path) -> None:
     result = step.run(step.DemoSettings(out=out), Console())
     print_table(result.head[0], result.head[1:])
     for path, what in result.files:
-        click.echo(f"{path}  {what}")
+        put(f"{path}  {what}\n")
 
 
 @click.command("submit", short_help="Write and check the challenge's submission file.")
@@ -170,7 +179,7 @@ def submit(inputs: tuple[str, ...], **chosen: object) -> None:
 
     settings = step.SubmitSettings(what=options.read_inputs(inputs), **chosen)
     step.run(settings, Console())
-    click.echo(str(settings.out))
+    put(f"{settings.out}\n")
 
 
 @click.command("presets", short_help="List the presets, or print the recipe of one.")
@@ -188,7 +197,7 @@ def presets(name: str | None, assignments: tuple[str, ...]) -> None:
 
     if name is not None:
         recipe = recipe_io.set_values(known.preset(name), assignments)
-        click.echo(recipe_io.to_json(recipe), nl=False)
+        put(recipe_io.to_json(recipe))
         return
     from vacli.models.size import count_parameters
 
@@ -197,32 +206,6 @@ def presets(name: str | None, assignments: tuple[str, ...]) -> None:
         for name, recipe in known.PRESETS.items()
     ]
     print_table(["preset", "parameters", "what", "source"], rows)
-
-
-@contextmanager
-def _opened(out: Path | None) -> Iterator[TextIO]:
-    """Stdout, or a file that takes its name at the end, with what was done if the rest is interrupted.
-
-    A file of that name stays as it was until then, and for good where there is nothing to replace it.
-    """
-    if out is None:
-        yield sys.stdout
-        return
-    special = out.exists() and not out.is_file()  # a pipe or a device is written to, not replaced
-    partial = out if special else out.with_name(f"{out.name}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        stream = open(partial, "w", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115
-    except OSError as error:
-        raise InputError(
-            f"{out} cannot be written: {error.strerror}", hint="name another file with -o"
-        ) from None
-    try:
-        with stream:
-            yield stream
-    finally:
-        if not special:
-            partial.replace(out) if partial.stat().st_size else partial.unlink()
 
 
 COMMANDS = (evaluate, predict, ablate, submit, presets, demo)

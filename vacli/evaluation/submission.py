@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vacli import atomic
 from vacli.errors import LabelError
 from vacli.sequences.labels import Table
 
@@ -53,7 +54,7 @@ def write(path: Path, trajectories: Mapping[str, np.ndarray], sample: Path | Non
         if row >= len(values):
             repeated[trial] = repeated.get(trial, 0) + 1
         lines.append(f"{location},{_pair(values[min(row, len(values) - 1)], location)}")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    atomic.write_text(path, "\n".join(lines) + "\n")
     return Written(lines=len(wanted), repeated=repeated)
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vacli.atomic import filling
+from vacli.diskspace import is_full
 from vacli.errors import UsageError, WeightsError, nearest
 from vacli.progress import Progress, Quiet
 
@@ -188,17 +190,16 @@ def _from_url(name: str, record: Weights, progress: Progress) -> Path:
     if path.is_file():
         _verify(path, record.sha256)
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
     progress.say(f"fetching {record.file} for {name} (licence {record.licence or 'unstated'})")
-    try:
-        with urlopen(record.source, timeout=30) as answer:
-            _save(answer, part, progress, record.file)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise _unreachable(name, record.source, record, error) from None
-    _verify(part, record.sha256, name=path)
-    part.replace(path)
+    with filling(path) as part:
+        try:
+            with urlopen(record.source, timeout=30) as answer:
+                _save(answer, part, progress, record.file)
+        except OSError as error:
+            if is_full(error):
+                raise
+            raise _unreachable(name, record.source, record, error) from None
+        _verify(part, record.sha256, name=path)
     return path
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vacli.atomic import filling
+
 PHOTOGRAPH = Path(__file__).with_name("astronaut.png")
 SIZE_PX = (640, 360)
 RATE = Fraction(25)
@@ -26,7 +28,7 @@ def write_demo_clip(path: Path) -> None:
     """Write an H.264 + AAC clip of SECONDS at RATE."""
     import av
 
-    with av.open(str(path), "w") as container:
+    with filling(path) as part, av.open(str(part), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=RATE, options={"crf": "20", "preset": "veryfast"})
         video.width, video.height = SIZE_PX
         video.pix_fmt = "yuv420p"

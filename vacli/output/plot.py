@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vacli.atomic import filling
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -145,4 +147,5 @@ def _figure(path: Path, size_in: tuple[float, float], rows: int = 1, columns: in
         FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, **shared)
         yield figure, axes
-        figure.savefig(path)
+        with filling(path) as part:
+            figure.savefig(part, format=path.suffix.removeprefix(".") or "png")

@@ -1,26 +1,34 @@
-"""Frame tables as CSV, JSON lines or summaries."""
+"""Frame tables as CSV, JSON lines or summaries.
+
+In CSV a relative path is written with ./ before it where a spreadsheet would take its first character for a
+formula's: it stays the path of the same file. JSON has names as they are.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from typing import TextIO
 
 from vacli.output.frame_table import COLUMNS, FrameTable
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
+
 
 class CsvWriter:
-    """One table for all inputs, the header once."""
+    """One table for all inputs, the header once, or never where it is there already."""
 
-    def __init__(self, out: TextIO) -> None:
-        self._writer = csv.writer(out, lineterminator="\n")
-        self._header = [COLUMNS]
+    def __init__(self, out: TextIO, header: bool = True) -> None:
+        self._out = out
+        self._header = [COLUMNS] if header else []
 
     def write(self, table: FrameTable) -> None:
         """Append the rows of one table, the first one below the header."""
-        self._writer.writerows(self._header)
+        writer = csv.writer(self._out, lineterminator="\n", quoting=_quoting(table.name))
+        writer.writerows(self._header)
         self._header = []
-        self._writer.writerows(table.rows())
+        writer.writerows(replace(table, name=_path_cell(table.name)).rows())
 
 
 class JsonWriter:
@@ -39,17 +47,26 @@ class JsonWriter:
 class SummaryWriter:
     """One CSV row an input; see FrameTable.summary."""
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._writer: csv.DictWriter | None = None
+    def __init__(self, out: TextIO, header: bool = True) -> None:
+        self._out, self._header = out, header
 
     def write(self, table: FrameTable) -> None:
         """Append the row of one input."""
-        row = table.summary()
-        if self._writer is None:
-            self._writer = csv.DictWriter(self._out, list(row), lineterminator="\n")
-            self._writer.writeheader()
-        self._writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
+        row = table.summary() | {"input": _path_cell(table.name)}
+        writer = csv.writer(self._out, lineterminator="\n", quoting=_quoting(table.name))
+        if self._header:
+            writer.writerow(row)
+        self._header = False
+        writer.writerow([f"{v:.4f}" if isinstance(v, float) else v for v in row.values()])
+
+
+def _path_cell(name: str) -> str:
+    return f"./{name}" if name.startswith(FORMULA) else name
+
+
+def _quoting(name: str) -> int:
+    """A lone carriage return is a line's end to many readers, and not every csv module quotes it."""
+    return csv.QUOTE_ALL if "\r" in name else csv.QUOTE_MINIMAL
 
 
 def _value(name: str, cell: str) -> str | float | int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vacli.errors import UsageError, VaError, nearest
+from vacli.errors import UsageError, nearest
 from vacli.evaluation import judge
 from vacli.evaluation.formats import FORMATS, Grid
 from vacli.evaluation.published import PAPERS
@@ -17,7 +17,7 @@ from vacli.inference import load_run
 from vacli.presets import preset
 from vacli.progress import Progress, Quiet
 from vacli.steps import train
-from vacli.steps.batch import Failure
+from vacli.steps.batch import DONE, Batch, Failure, run_each
 from vacli.store import Store
 from vacli.training import checkpoint
 
@@ -92,21 +92,21 @@ def run(settings: AblateSettings, progress: Progress | None = None) -> AblateRes
     if settings.format not in ("json", *FORMATS):
         raise UsageError(f"--format {settings.format}", hint=nearest(settings.format, ("json", *FORMATS)))
     progress = progress or Quiet()
-    results, failed = [], []
-    for row in settings.rows:
+    results: list[Result] = []
+
+    def work(row: Ablation) -> str:
         progress.say(f"{row.label} ({row.preset})")
-        try:
-            results.append(_result(row, settings, progress))
-        except VaError as error:
-            failed.append(Failure(row.preset, error.one_line()))
-            progress.warn(f"{row.preset}: {error.one_line()}")
+        results.append(_result(row, settings, progress))
+        return DONE
+
+    batch = run_each(Batch(settings.out), settings.rows, lambda row: row.preset, work, progress)
     grids = _grids(settings.rows, results)
     if results:
         _write(settings.out, grids, results)
     return AblateResult(
         out=settings.out,
         results=tuple(results),
-        failed=tuple(failed),
+        failed=tuple(batch.failed),
         text=_text(settings.format, grids, results),
     )
 

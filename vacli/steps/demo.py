@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vacli.atomic import writing
 from vacli.errors import InputError
 from vacli.media.synthetic import write_demo_clip
 from vacli.output import plot
@@ -61,7 +62,7 @@ def run(settings: DemoSettings, progress: Progress = Quiet()) -> DemoResult:
 def _predict(clip: Path, path: Path, progress: Progress) -> FrameTable:
     tables: list[FrameTable] = []
     _all_done(predict.run(predict.PredictSettings(inputs=(clip,)), tables.append, progress))
-    with open(path, "w", encoding="utf-8", newline="") as stream:
+    with writing(path) as stream:
         CsvWriter(stream).write(tables[0])
     return tables[0]
 

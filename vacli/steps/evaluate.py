@@ -18,6 +18,7 @@ from vacli.evaluation.tables import Result, published_grids, score_grids
 from vacli.features.execution import device_name
 from vacli.inference import FOLD, RECIPE, load_run
 from vacli.progress import Progress, Quiet
+from vacli.steps.batch import DONE, Batch, Failure, run_each
 from vacli.store import Store
 
 FORMATS = ("json", *formats.FORMATS)
@@ -45,22 +46,38 @@ class EvaluateSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateResult:
-    """All scores, and their text in the format that was asked for."""
+    """All scores, what could not be judged and why, and the scores' text in the format that was asked for."""
 
     results: tuple[Result, ...]
+    failed: tuple[Failure, ...]
     text: str
 
 
 def run(settings: EvaluateSettings, progress: Progress = Quiet()) -> EvaluateResult:
-    """Score everything; raises UsageError, RunError, StoreError, LabelError or InputError."""
+    """Score everything; what cannot be judged is named and the rest goes on.
+
+    Raises UsageError, and the error of the only one (RunError, StoreError, LabelError or InputError).
+    """
     _check(settings)
-    judged = [_judge(path, settings, progress) for path in settings.what]
+    judged: list[judge.Judged] = []
+
+    def work(path: Path) -> str:
+        judged.append(_judge(path, settings, progress))
+        return DONE
+
+    batch = Batch(Path())
+    if len(settings.what) == 1:
+        work(settings.what[0])
+    else:
+        run_each(batch, settings.what, str, work, progress)
     results = tuple(result for result, _ in judged)
     for score in (s for r in results for s in r.scores):
         _warn(score, progress)
-    if settings.figures is not None:
+    if settings.figures is not None and judged:
         _draw(judged, settings.figures, progress)
-    return EvaluateResult(results=results, text=_text(settings, results))
+    return EvaluateResult(
+        results=results, failed=tuple(batch.failed), text=_text(settings, results) if results else ""
+    )
 
 
 def _check(settings: EvaluateSettings) -> None:

@@ -6,7 +6,6 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -70,7 +69,7 @@ class _Recording:
 def run(settings: ExtractAudioSettings, progress: Progress = Quiet()) -> Batch:
     """Add audio features to a store; frames without sound get NaN and a flag."""
     extractors = [_extractor(name, settings, progress) for name in dict.fromkeys(settings.features)]
-    stores = [path for path in settings.inputs if (path / "zarr.json").is_file()]
+    stores = [path for path in settings.inputs if os.path.isfile(path / "zarr.json")]
     store = _target(settings, stores)
     recordings = _behind(store) if stores else []
     batch = Batch(store.path)
@@ -85,18 +84,15 @@ def _all_at_once(
 ) -> Batch:
     """Work on several recordings at a time; results are told in the order of the inputs."""
     progress = listening.progress
-    pool = ThreadPoolExecutor(workers)
-    try:
-        results = {r: pool.submit(listening.work, r) for r in recordings}
-        with progress.task("sound", len(recordings), "files") as advance:
+    with progress.task("sound", len(recordings), "files") as advance:
 
-            def wait(recording: _Recording) -> str:
+        def work(recording: _Recording) -> str:
+            try:
+                return listening.work(recording)
+            finally:
                 advance(1)
-                return results[recording].result()
 
-            return run_each(batch, recordings, lambda r: r.path.name, wait, progress)
-    finally:
-        pool.shutdown(cancel_futures=True)
+        return run_each(batch, recordings, lambda r: r.path.name, work, progress, workers)
 
 
 class _Listening:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -158,7 +159,7 @@ def _extractor(settings: ExtractVisualSettings, progress: Progress) -> Any:
 
 def _aligned(settings: ExtractVisualSettings, progress: Progress) -> Batch:
     """The store to work in; clips are aligned into it first, and those that fail are noted."""
-    stores = [path for path in settings.inputs if (path / "zarr.json").is_file()]
+    stores = [path for path in settings.inputs if os.path.isfile(path / "zarr.json")]
     clips = tuple(path for path in settings.inputs if path not in stores)
     target = settings.store or (stores[0] if stores else None)
     if target is None:

@@ -10,7 +10,7 @@ from vacli.errors import VaError
 from vacli.media.inputs import find_media
 from vacli.media.kinds import MediaInput
 from vacli.progress import Progress
-from vacli.steps.batch import Batch
+from vacli.steps.batch import Batch, find_each
 
 MOST_NAMED = 5  # files of a folder that are left out for one reason
 
@@ -26,28 +26,23 @@ def usable(
     A path that holds nothing usable fails with the error that `nothing` makes of it, and so does what cannot
     be looked at; what a folder holds besides is told in one line.
     """
-    usable: dict[str, MediaInput] = {}
-    for path in paths:
-        try:
-            found = find_media([path])
-        except VaError as error:
-            batch.fail(str(path), error, progress)
-            continue
+
+    def find(path: Path) -> list[MediaInput]:
+        found = find_media([path])
         for failed, error in found.failed.items():
             batch.fail(str(failed), error, progress)
-        left_out, count = dict(found.left_out), 0
-        for media in found.media:
-            used = use(media)
-            if isinstance(used, str):
-                left_out[media.path] = used
-                continue
-            count += 1
-            for one in used:
-                usable.setdefault(os.path.realpath(one.path), one)
-        if not count and not found.failed:
-            batch.fail(str(path), nothing(path), progress)
-        elif left_out:
+        uses = {media.path: use(media) for media in found.media}
+        left_out = found.left_out | {path: used for path, used in uses.items() if isinstance(used, str)}
+        chosen = [one for used in uses.values() if not isinstance(used, str) for one in used]
+        if not chosen and not found.failed:
+            raise nothing(path)
+        if chosen and left_out:
             progress.say(_told(path, left_out))
+        return chosen
+
+    usable: dict[str, MediaInput] = {}
+    for one in find_each(paths, find, batch, progress):
+        usable.setdefault(os.path.realpath(one.path), one)
     return list(usable.values())
 
 

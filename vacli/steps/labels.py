@@ -74,7 +74,7 @@ def run(settings: LabelsSettings, progress: Progress = Quiet()) -> LabelsResult:
     store = Store.open(settings.store)
     result = LabelsResult(settings.store)
     annotations, discrete = _read_all(settings.annotations, result, progress)
-    trials = _match(store, annotations, discrete, result)
+    trials = _match(store, annotations, discrete, result, progress)
     statistics = refine.fit(
         ((t.labels.values, e) for t in trials if t.trains and (e := t.expression()) is not None), EXPRESSIONS
     )
@@ -107,7 +107,7 @@ def _read_all(
                     _add(annotations, made.trial, made)
                 else:
                     _add(discrete, (made.trial, made.kind), made)
-            except LabelError as error:
+            except Exception as error:
                 result.fail(file.path.stem, error, progress)
     return annotations, discrete
 
@@ -125,6 +125,7 @@ def _match(
     annotations: Mapping[str, Annotation],
     discrete: Mapping[tuple[str, str], Discrete],
     result: LabelsResult,
+    progress: Progress,
 ) -> list[_Trial]:
     trials = []
     for trial, annotation in sorted(annotations.items()):
@@ -132,11 +133,15 @@ def _match(
         if video not in store:
             result.unmatched.append(Failure(trial, _why_unmatched(store, trial)))
             continue
-        view = store.video(video)
         beside = {k: discrete[trial, k] for k in (EXPRESSION, ACTION_UNITS) if (trial, k) in discrete}
-        labels = on_frames(annotation, view.times_s)
+        try:
+            view = store.video(video)
+            labels = on_frames(annotation, view.times_s)
+        except Exception as error:
+            result.fail(trial, error, progress)
+            continue
         trials.append(_Trial(view=view, annotation=annotation, labels=labels, discrete=beside))
-        surplus = len(annotation.values) - len(view.times_s)
+        surplus = len(annotation.values) - len(labels.source)
         if annotation.times_s is None and surplus:
             result.surplus_rows[trial] = surplus
     result.unlabelled = sorted(set(store.video_ids()) - {t.view.id for t in trials})

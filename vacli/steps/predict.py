@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,7 +58,7 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
     check_backend(settings.backend)
     loaded = _load(settings, progress)
     batch = Batch(loaded.model.path)
-    stores = [path for path in settings.inputs if (path / "zarr.json").is_file()]
+    stores = [path for path in settings.inputs if os.path.isfile(path / "zarr.json")]
     if stores:
         from vacli.steps.predict_store import predict_stores
 

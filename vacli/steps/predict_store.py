@@ -13,7 +13,7 @@ from vacli.progress import Progress
 from vacli.recipe import Model
 from vacli.sequences.join import open_sequences
 from vacli.spec import AUDIO, VISUAL
-from vacli.steps.batch import DONE, Batch, run_each
+from vacli.steps.batch import DONE, Batch, find_each, run_each
 from vacli.steps.described import FaceRows
 from vacli.steps.observe import Observation
 from vacli.steps.recordings import is_sound_alone
@@ -22,32 +22,43 @@ from vacli.store import Store, VideoView
 
 
 def predict_stores(paths: list[Path], loaded: Loaded, write: Write, batch: Batch, progress: Progress) -> None:
-    """Hand `write` a table for every video of the stores; a store that does not fit is named."""
-    for path in paths:
-        try:
-            _predict_store(Store.open(path), loaded, write, batch, progress)
-        except StoreError as error:
-            batch.fail(str(path), error, progress)
-
-
-def _predict_store(store: Store, loaded: Loaded, write: Write, batch: Batch, progress: Progress) -> None:
-    model, views = loaded.model.recipe.model, store.videos()
+    """Hand `write` a table for every video of the stores; a store, or a video, that does not fit is named."""
+    model = loaded.model.recipe.model
     used = frozenset(stream.name for stream in model.streams)
-    whole = [v for v in views if loaded.voice is None or not is_sound_alone(v)]
-    sequences = dict(zip((v.id for v in whole), open_sequences(whole, model), strict=True))
 
     def work(view: VideoView) -> str:
-        sequence = sequences.get(view.id)
-        face_ok = np.zeros(1, bool) if sequence is None else _described(view, model, VISUAL)
+        by_voice = loaded.voice is not None and is_sound_alone(view)
+        if not by_voice:
+            open_sequences([view], model)
+        face_ok = np.zeros(1, bool) if by_voice else _described(view, model, VISUAL)
         fitting = loaded.fit_for(face_ok).model
-        if fitting.recipe.model != model:
-            (sequence,) = open_sequences([view], fitting.recipe.model)
+        (sequence,) = open_sequences([view], fitting.recipe.model)
         predicted = predict_sequence(fitting, sequence, view.times_s)
         made = table(view.id, _remembered(view, model), predicted, used)
         hand_over(made, write, progress)
         return DONE
 
+    views = find_each(paths, lambda path: _videos(path, loaded), batch, progress)
     run_each(batch, views, lambda view: view.id, work, progress)
+
+
+def _videos(path: Path, loaded: Loaded) -> list[VideoView]:
+    """The videos of a store. Raises StoreError where not one has what the model wants."""
+    views = Store.open(path).videos()
+    if not any(_may_fit(view, loaded) for view in views):
+        open_sequences(views, loaded.model.recipe.model)  # raises one error for all of them
+    return views
+
+
+def _may_fit(view: VideoView, loaded: Loaded) -> bool:
+    """Whether a video has the features that are wanted, or fails for a reason of its own."""
+    try:
+        if loaded.voice is not None and is_sound_alone(view):
+            return True
+        streams = loaded.model.recipe.model.streams
+        return all(view.has(f"feature/{name}") for stream in streams for name in stream.features)
+    except StoreError:
+        return True
 
 
 def _remembered(view: VideoView, model: Model) -> Observation:

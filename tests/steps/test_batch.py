@@ -1,0 +1,100 @@
+"""Many inputs: what one raises is its own failure; a place that cannot be written ends the run."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from pathlib import Path
+
+import pytest
+
+from vacli import diskspace
+from vacli.errors import InputError, OutputError, ReaderGone
+from vacli.progress import Quiet
+from vacli.steps.batch import DONE, SKIPPED, Batch, Failure, find_each, run_each
+
+OUT = Path("out")
+
+
+def run(work, items="abc", **options) -> tuple[Batch, Quiet]:
+    progress = Quiet()
+    return run_each(Batch(OUT), items, str, work, progress, **options), progress
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (InputError("no", hint="do"), "no; do"),
+        (PermissionError(errno.EACCES, "Permission denied", "b.mp4"), "b.mp4: Permission denied; see that"),
+        (
+            MemoryError("Unable to allocate 9 GiB"),
+            "not enough memory (MemoryError: Unable to allocate 9 GiB)",
+        ),
+        (RecursionError("too deep"), "unexpected RecursionError: too deep; run this input alone with"),
+        (AttributeError("two\nlines"), "unexpected AttributeError: two lines; run this input alone with"),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_whatever_an_input_raises_is_its_own_failure(error, reason, workers):
+    def work(item: str) -> str:
+        if item == "b":
+            raise error
+        return DONE if item == "a" else SKIPPED
+
+    batch, progress = run(work, workers=workers)
+    assert (batch.done, batch.skipped) == (["a"], ["c"])
+    assert batch.failed[0].name == "b"
+    assert batch.failed[0].reason.startswith(reason)
+    assert progress.warnings[0].startswith(reason if reason.startswith("b") else f"b: {reason}")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("error", [OutputError("no room"), ReaderGone("gone"), KeyboardInterrupt()])
+def test_what_is_no_fault_of_an_input_ends_the_run(error, workers):
+    def work(item: str) -> str:
+        if item == "b":
+            raise error
+        return DONE
+
+    with pytest.raises(type(error)):
+        run(work, workers=workers)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_ends_the_run_with_its_place(number, tmp_path, monkeypatch):
+    monkeypatch.setattr(diskspace, "free_bytes", lambda path: 5_000_000 if path == OUT else 10**9)
+
+    def work(item: str) -> str:
+        raise OSError(number, "full")
+
+    with pytest.raises(OutputError, match=r"^out: (no space left|over the quota); 5 MB are free"):
+        run(work)
+
+
+def test_outcomes_are_in_the_order_of_inputs_however_long_each_takes():
+    last = threading.Event()
+
+    def work(item: str) -> str:
+        if item == "c":
+            last.set()
+        else:
+            assert last.wait(60)
+        return DONE
+
+    batch, _ = run(work, workers=3)
+    assert batch.done == ["a", "b", "c"]
+
+
+def test_a_path_that_cannot_be_listed_is_noted_and_the_others_are_found():
+    batch, progress = Batch(OUT), Quiet()
+
+    def find(path: Path) -> list[str]:
+        if path.name == "loop":
+            raise RuntimeError("Symlink loop")
+        return [f"{path}/1", f"{path}/2"]
+
+    found = list(find_each([Path("a"), Path("loop"), Path("b")], find, batch, progress))
+    assert found == ["a/1", "a/2", "b/1", "b/2"]
+    assert [failure.name for failure in batch.failed] == ["loop"]
+    assert "unexpected RuntimeError: Symlink loop" in progress.warnings[0]
+    assert isinstance(batch.failed[0], Failure)

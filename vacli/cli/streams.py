@@ -1,0 +1,96 @@
+"""Standard input, output and error: closed ones, other encodings, and names that a terminal would obey."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import re
+import sys
+
+from vacli.errors import OutputError, ReaderGone
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+NAMES = "va-names"  # how names that an encoding lacks are written to stdout
+_closed: set[int] = set()
+
+
+def fill_closed() -> None:
+    """Open the null device where stdin, stdout or stderr is closed: no other file may take its number."""
+    _closed.update(n for n, s in enumerate((sys.stdin, sys.stdout, sys.stderr)) if s is None)
+    if not _closed:
+        return
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if number in _closed:
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+
+
+def stdout_is_closed() -> bool:
+    """Whether the program was started without a standard output."""
+    return 1 in _closed
+
+
+def set_encodings() -> None:
+    """Make stdout take every name.
+
+    UTF-8 in pipes and files, unless PYTHONIOENCODING says otherwise; a terminal keeps its own encoding. Bytes
+    of names that are not UTF-8 stay as they are; what the encoding lacks is written as \\uXXXX.
+    """
+    codecs.register_error(NAMES, _keep_or_escape)
+    if not isinstance(sys.stdout, io.TextIOWrapper):
+        return
+    if os.environ.get("PYTHONIOENCODING") or sys.stdout.isatty():
+        sys.stdout.reconfigure(errors=NAMES)
+    else:
+        sys.stdout.reconfigure(encoding="utf-8", errors=NAMES)
+
+
+def give_up_stdout() -> None:
+    """Let what is still to be written to stdout go nowhere: whoever read it has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def printable(text: str) -> str:
+    """Text without anything that a terminal would obey: control characters are written as escapes."""
+    return CONTROL.sub(_escaped, text)
+
+
+def put(text: str) -> None:
+    """Write to stdout and flush; on a terminal as `printable`, line by line.
+
+    Raises OutputError, which is ReaderGone where it was a pipe.
+    """
+    if sys.stdout.isatty():
+        text = "\n".join(map(printable, text.split("\n")))
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        give_up_stdout()
+        raise ReaderGone("standard output: nobody reads it any more") from error
+    except OSError as error:
+        give_up_stdout()
+        raise OutputError(
+            f"standard output: {error.strerror}", hint="send it to a place with room"
+        ) from error
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a name that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return found[0].encode("unicode_escape").decode()
+
+
+def _keep_or_escape(error: UnicodeError) -> tuple[bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    kept = b""
+    for character in error.object[error.start : error.end]:
+        code = ord(character)
+        byte = 0xDC80 <= code <= 0xDCFF
+        kept += bytes([code - 0xDC00]) if byte else character.encode("ascii", "backslashreplace")
+    return kept, error.end

@@ -1,0 +1,173 @@
+"""A command over many inputs works in a child process, so that a crash costs one input and not the run.
+
+The parent loads nothing heavy. It is told through a pipe which inputs the child has begun and ended. If the
+child dies, the input that it worked on has failed and another child goes on with those that are left; where
+several were worked on, they come one at a time first, to find the one. Without fork (Windows) the command
+works in the process that it was started in.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from vacli.cli import signals
+from vacli.cli.journal import Child, Ledger
+from vacli.cli.streams import printable
+from vacli.errors import VaError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from vacli.atomic import Draft
+
+GRACE_S = 10  # for a child that was told to stop
+
+
+@dataclass(frozen=True)
+class _Forked:
+    """A child as its parent has it: its number, the pipe that it tells through, the pipe that it watches."""
+
+    pid: int
+    told: int
+    held: int
+
+
+_this: Child | None = None
+
+
+def split(draft: Draft | None = None) -> Child:
+    """Go on in a child process. To be called before anything heavy is loaded; the parent never returns.
+
+    draft: the table that is written to; after a death it is cut back to the inputs that were complete.
+    """
+    if not click.get_current_context().find_root().obj.get("supervised") or not hasattr(os, "fork"):
+        return Child(Ledger())
+    ledger = Ledger()
+    try:
+        while True:
+            made = _fork(ledger, draft)
+            if isinstance(made, Child):
+                _begin(made)
+                return made
+            settled = len(ledger.outcomes)
+            why = _why(_follow(made, ledger))
+            if ledger.code is not None:
+                raise click.exceptions.Exit(ledger.code)
+            if ledger.stopped is not None:
+                raise signals.Stopped(ledger.stopped)
+            if not ledger.blame(why) and len(ledger.outcomes) == settled:
+                raise VaError(f"the process that works died ({why}) while it read no input")
+            _cut_back(draft, ledger)
+    except (VaError, KeyboardInterrupt):
+        if draft is not None and (kept := draft.keep()):
+            print(f"va: {printable(str(kept))} has the rows so far", file=sys.stderr)
+        raise
+
+
+def leave(code: int) -> None:
+    """Tell the parent process, if this is a child, that the command has ended with `code`."""
+    if _this is not None:
+        signals.ignore()
+        _this.leave(code)
+
+
+def _begin(child: Child) -> None:
+    """Have all inputs told to the parent, and its end noticed."""
+    global _this
+    from vacli.steps.batch import keep_journal
+
+    _this = child
+    keep_journal(child)
+
+
+def _fork(ledger: Ledger, draft: Draft | None) -> Child | _Forked:
+    """Two processes: what the child has, and what the parent has, where signals wait until it is ready."""
+    told, tell = os.pipe()
+    alive, held = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.NUMBERS)
+    pid = os.fork()
+    if pid:
+        os.close(tell)
+        os.close(alive)
+        return _Forked(pid, told, held)
+    os.close(told)
+    os.close(held)
+    signals.install()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    threading.Thread(target=_watch, args=(alive,), daemon=True).start()
+    return Child(ledger, tell, draft)
+
+
+def _watch(alive: int) -> None:
+    """Stop this process when its parent is gone and with it the other end of a pipe."""
+    os.read(alive, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os._exit(128 + signal.SIGTERM)
+
+
+def _follow(child: _Forked, ledger: Ledger) -> int:
+    """Note what a child tells until it is gone; its exit code, negative for a signal."""
+    with _handing_on(child.pid, ledger), os.fdopen(child.told, "rb") as lines:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.NUMBERS)
+        for line in lines:
+            ledger.take(line)
+        _, status = os.waitpid(child.pid, 0)
+    os.close(child.held)
+    return os.waitstatus_to_exitcode(status)
+
+
+@contextmanager
+def _handing_on(pid: int, ledger: Ledger) -> Iterator[None]:
+    """Let a child have the signals that this process gets, and end it if it does not stop by itself."""
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        ledger.stopped = number
+        if number != signal.SIGINT:  # a person sees that nothing happens, a machine waits
+            signal.alarm(GRACE_S)
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    before = {n: signal.getsignal(n) for n in (*signals.NUMBERS, signal.SIGALRM)}
+    for number in signals.NUMBERS:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, hand_on)
+    signal.signal(signal.SIGALRM, end)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _why(status: int) -> str:
+    if status >= 0:
+        return f"it left by itself with code {status}"
+    name = (signal.strsignal(-status) or "unknown").split(":")[0].lower()
+    hint = ", as the system does where memory runs out" if -status == signal.SIGKILL else ""
+    return f"signal {-status}, {name}{hint}"
+
+
+def _cut_back(draft: Draft | None, ledger: Ledger) -> None:
+    """Take out of a table what belongs to inputs that are not complete."""
+    if draft is not None:
+        os.ftruncate(draft.fd, ledger.table_bytes)
+        os.lseek(draft.fd, ledger.table_bytes, os.SEEK_SET)
+        ledger.has_header = ledger.table_bytes > 0

@@ -1,0 +1,75 @@
+"""Where `va predict` writes: standard output, a pipe or a device, or a file that appears when it is whole."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vacli.atomic import Draft
+from vacli.cli import streams
+from vacli.cli.console import Console
+from vacli.diskspace import explained
+from vacli.errors import OutputError, ReaderGone
+
+OPEN_ALREADY = re.compile(r"/dev/(?:fd/)?(stdout|stderr|\d+)|/proc/self/fd/(\d+)")
+STANDARD = {"stdout": 1, "stderr": 2}
+
+
+class TableTarget:
+    """`out` None or `-` is stdout. What the process holds open is written to, a pipe or a device is opened.
+
+    Any other `out` stays as it was until the table is whole (`draft`, see `atomic.Draft`). Raises OutputError
+    for a place that cannot be written.
+    """
+
+    def __init__(self, out: Path | None) -> None:
+        self._out, self._fd = (None if out == Path("-") else out), None
+        self.draft: Draft | None = None
+        if self._out is None:
+            if streams.stdout_is_closed():
+                raise OutputError("standard output is closed", hint="name a file with -o")
+        elif held := OPEN_ALREADY.fullmatch(str(out)):
+            name = held[1] or held[2]
+            self._fd = os.dup(STANDARD[name] if name in STANDARD else int(name))
+        elif os.path.exists(out) and not os.path.isfile(out) and not os.path.isdir(out):
+            with explained(out):
+                self._fd = os.open(out, os.O_WRONLY)
+        else:
+            self.draft = Draft(out)
+
+    @property
+    def is_stdout(self) -> bool:
+        """Whether rows go where somebody, or the next program, may be waiting for them."""
+        return self._out is None
+
+    @contextmanager
+    def opened(self, console: Console) -> Iterator[Callable[[str], None]]:
+        """What writes text at once. At the end a file takes its name, after an error another one."""
+        if self._out is None:
+            yield streams.put
+            return
+        try:
+            yield self._write
+        except BaseException:
+            if self.draft is not None and (kept := self.draft.keep()):
+                as_before = f"; {self._out} is as it was before" if os.path.exists(self._out) else ""
+                console.say(f"{kept} has the rows so far{as_before}")
+            raise
+        finally:
+            if self._fd is not None:
+                os.close(self._fd)
+        if self.draft is not None:
+            self.draft.commit() if os.fstat(self.draft.fd).st_size else self.draft.discard()
+
+    def _write(self, text: str) -> None:
+        fd = self._fd if self.draft is None else self.draft.fd
+        rest = memoryview(text.encode("utf-8", "surrogateescape"))
+        try:
+            with explained(self._out):
+                while rest:
+                    rest = rest[os.write(fd, rest) :]
+        except BrokenPipeError as error:
+            raise ReaderGone(f"{self._out}: nobody reads it any more") from error
