@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
-from vacli import recipe_io
+from vacli import digests, recipe_io
 from vacli.calibration import ALONE, Calibration, drawn, states_of
 from vacli.errors import InputError, RunError, UsageError
 from vacli.features.compact_rows import read_out
 from vacli.models import arrays
 from vacli.packages import needed_by
 from vacli.recipe import Model, Recipe
+from vacli.run_files import DAMAGED, read_json, read_tensors, unreadable
 from vacli.sequences.records import Rows
 from vacli.sequences.scaling import Normalisation
 from vacli.spec import AUDIO, VISUAL
@@ -89,8 +87,8 @@ def load_run(path: Path, device: str = "cpu") -> Run:
     On a CPU a small model runs without torch (`models.arrays`); others raise PackageMissing without it.
     """
     path = Path(path)
-    single = (path / WEIGHTS).is_file()
-    folders = [path] if single else sorted(p.parent for p in path.glob(f"{FOLD}*/{WEIGHTS}"))
+    folders = [f for f in (path, *sorted(path.glob(f"{FOLD}*"))) if digests.is_there(f / WEIGHTS)]
+    folders = [path] if path in folders else folders
     if not folders:
         raise RunError(f"{path}: no trained run in there", hint="name the folder that `va train` wrote")
     recipes = [read_recipe(folder) for folder in folders]
@@ -101,7 +99,7 @@ def load_run(path: Path, device: str = "cpu") -> Run:
         path=path,
         recipe=recipes[0],
         members=tuple(_member(f, r, device) for f, r in zip(folders, recipes, strict=True)),
-        features=read_json(folders[0] / FEATURES),
+        features=_features(folders[0] / FEATURES),
         calibration=_calibration(path),
         faceless=all(stream.name != VISUAL for stream in recipes[0].model.streams),
         speech=_speech(path, recipes[0].model),
@@ -184,23 +182,23 @@ def _likeness(speech: Speech, rows: Rows, frames: int, here: slice) -> np.ndarra
 
 
 def _calibration(path: Path) -> Calibration | None:
-    if not (path / CALIBRATION).is_file():
+    if not digests.is_there(path / CALIBRATION):
         return None
     try:
         made = Calibration.from_dict(read_json(path / CALIBRATION))
         return made if made.states else None
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise RunError(
             f"{path / CALIBRATION} is no calibration", hint="make it again with `va calibrate`"
         ) from None
 
 
 def _speech(path: Path, model: Model) -> Speech | None:
-    if not (path / SPEECH).is_file():
+    if not digests.is_there(path / SPEECH):
         return None
     (columns, *_) = [stream.dim for stream in model.streams if stream.name == AUDIO] or [0]
     try:
-        return Speech.from_arrays(_read(path / SPEECH, load_file), columns)
+        return Speech.from_arrays(read_tensors(path / SPEECH), columns)
     except ValueError as error:
         raise RunError(
             f"{path / SPEECH}: {error}", hint="make it again with `va calibrate --speech`"
@@ -219,7 +217,17 @@ def read_recipe(folder: Path) -> Recipe:
 
 def read_normalisation(folder: Path) -> Normalisation:
     """The statistics by which a run scales its inputs."""
-    return Normalisation.from_tensors(_read(folder / NORMALISATION, load_file))
+    return Normalisation.from_tensors(read_tensors(folder / NORMALISATION))
+
+
+def _normalisation(folder: Path, model: Model) -> Normalisation:
+    made = read_normalisation(folder)
+    for stream in model.streams:
+        if any(np.shape(table.get(stream.name)) != (stream.dim,) for table in (made.mean, made.std)):
+            raise RunError(
+                f"{folder / NORMALISATION} does not fit {RECIPE}: stream {stream.name!r}", hint=DAMAGED
+            )
+    return made
 
 
 def _member(folder: Path, recipe: Recipe, device: str) -> Member:
@@ -228,17 +236,31 @@ def _member(folder: Path, recipe: Recipe, device: str) -> Member:
     return Member(
         path=folder,
         predictor=make(folder, recipe, device),
-        validation=tuple(read_json(folder / DATA)["validation"]),
+        validation=_validation(folder / DATA),
     )
 
 
+def _features(path: Path) -> dict[str, Any]:
+    made = read_json(path)
+    if not isinstance(made, dict) or not all(isinstance(about, dict) for about in made.values()):
+        raise RunError(f"{path} does not tell of features", hint=DAMAGED)
+    return made
+
+
+def _validation(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(map(str, read_json(path)["validation"]))
+    except (KeyError, TypeError) as error:
+        raise unreadable(path, error) from None
+
+
 def _array_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
-    tensors = _read(folder / WEIGHTS, load_file)
+    tensors = read_tensors(folder / WEIGHTS)
     try:
         net = arrays.ArrayNet(recipe.model, tensors)
     except ValueError as error:
         raise _misfit(folder, error) from None
-    normalisation, clip_z = read_normalisation(folder), recipe.training.clip_z
+    normalisation, clip_z = _normalisation(folder, recipe.model), recipe.training.clip_z
 
     def network(streams: Mapping[str, np.ndarray], mask: np.ndarray) -> np.ndarray:
         return net(normalisation.apply(streams, clip_z), mask)
@@ -249,7 +271,6 @@ def _array_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
 def _torch_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
     with needed_by(f"the run {folder}"):
         import torch
-        from safetensors.torch import load_file as load_tensors
 
         from vacli.models.build import build
         from vacli.predictor import Predictor
@@ -257,10 +278,10 @@ def _torch_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
 
     net = build(recipe.model)
     try:
-        net.load_state_dict(_read(folder / WEIGHTS, load_tensors))
+        net.load_state_dict({k: torch.tensor(x) for k, x in read_tensors(folder / WEIGHTS).items()})
     except RuntimeError as error:
         raise _misfit(folder, error) from None
-    standardiser = Standardiser(read_normalisation(folder), recipe.training.clip_z)
+    standardiser = Standardiser(_normalisation(folder, recipe.model), recipe.training.clip_z)
     place = torch.device(device)
     return Predictor(net.to(place), standardiser.to(place), recipe.window, place)
 
@@ -268,18 +289,3 @@ def _torch_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
 def _misfit(folder: Path, error: Exception) -> RunError:
     line = " ".join(str(error).split())
     return RunError(f"{folder / WEIGHTS} does not fit {RECIPE}: {line}", hint="train again")
-
-
-def _read(path: Path, load: Any) -> Any:
-    try:
-        return load(path)
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path} cannot be read: {error}", hint="the run is damaged; train again") from None
-
-
-def read_json(path: Path) -> Any:
-    """A file of a run; raises RunError where it cannot be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}", hint="the run is damaged; train again") from None

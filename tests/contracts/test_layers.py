@@ -26,8 +26,10 @@ LAYERS = (
     ("features",),
     ("faces",),
     ("media",),
+    ("run_files",),
     ("presets", "recipe_io", "metrics", "circumplex", "calibration"),
-    ("recipe", "atomic"),
+    ("recipe", "digests"),
+    ("atomic",),
     ("diskspace", "packages"),
     ("errors", "clock", "spec", "progress", "threads", "compiled", "protobuf"),
 )

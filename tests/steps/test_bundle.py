@@ -39,7 +39,8 @@ def test_folds_in_half_precision(tmp_path, trained):
     made = run(BundleSettings(trained, tmp_path / "package"))
     assert made == tmp_path / "package" / "compact"
     for member in ("fold_1", "fold_2"):
-        assert sorted(p.name for p in (made / member).iterdir()) == sorted([*KEPT, "weights.safetensors"])
+        files = {*KEPT, "files.json", "weights.safetensors"}
+        assert {p.name for p in (made / member).iterdir()} == files
         kept = load_file(made / member / "weights.safetensors")
         assert (kept["net"].dtype, kept["steps"].dtype) == (np.float16, np.int64)
         about = json.loads((made / member / DATA).read_text())

@@ -89,6 +89,7 @@ def test_the_run_directory_holds_what_was_promised(whole):
         "card.md",
         "data.json",
         "features.json",
+        "files.json",
         "last.safetensors",
         "metrics.jsonl",
         "normalisation.safetensors",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
 import numpy as np
+from synth import crash_jobs
 
 from vacli.spec import AUDIO, FeatureSpec
 from vacli.store import Store
@@ -14,3 +19,26 @@ def write_one_video(path: str, name: str) -> None:
     store.add_video(name, np.arange(4) / 25, source={"sha256": "0f"}, stream={})
     spec = FeatureSpec(name="mfcc39", version="1", modality=AUDIO, dim=3).attributes()
     store.put_feature(name, spec, np.ones((4, 3), np.float32), np.zeros(4, np.uint8))
+
+
+def add_same_name(path: str, sha256: str) -> None:
+    """Add a recording called clip.mp4, with a feature that tells which one it is."""
+    store = Store.open_or_create(path)
+    source = {"name": "clip.mp4", "sha256": sha256}
+    view = store.add_recording("clip.mp4", np.arange(4) / 25, source=source, stream={})
+    spec = FeatureSpec(name="mfcc39", version="1", modality=AUDIO, dim=3).attributes()
+    store.put_feature(view.id, spec, np.full((4, 3), ord(sha256), np.float32), np.zeros(4, np.uint8))
+
+
+def replace_often(folder: str, value: int) -> None:
+    """Replace a feature of `crash_jobs` again and again."""
+    for _ in range(12):
+        crash_jobs.write_feature(Store.open(Path(folder) / "s.zarr"), crash_jobs.AUDIO, value)
+
+
+def wait_in_stage(path: str, started: Event) -> None:
+    """Begin a part, say so, and never end it."""
+    with Store.open(path).stage("clip", "label", {}) as part:
+        part.append("valence", np.zeros(crash_jobs.FRAMES, np.float32))
+        started.set()
+        time.sleep(600)

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from synth.mounts import mounted
 
-from vacli.errors import RunError
+from vacli import digests
+from vacli.errors import OutputError, RunError
 from vacli.training import checkpoint
 
 
@@ -23,12 +25,9 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "card.md"
     checkpoint.write_text(path, "old")
 
-    def half(part: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), digests.filling(path) as part:
         part.write_text("ne")
         raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        checkpoint.write_atomic(path, half)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["card.md"]
 
@@ -67,3 +66,23 @@ def test_a_damaged_state_is_named(tmp_path: Path, content: bytes) -> None:
         checkpoint.read_state(path)
     with pytest.raises(RunError, match="no training state"):
         checkpoint.read_state(tmp_path / "absent.pt")
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path) -> None:
+    with mounted("tmpfs", tmp_path / "disk", "size=1m") as disk:
+        small, large = {"a": torch.ones(9)}, {"a": torch.randn(1_000_000)}
+        checkpoint.write_state(disk / "state.pt", small)
+        checkpoint.write_weights(disk / "w.safetensors", small)
+        for write, name in (
+            (checkpoint.write_state, "state.pt"),
+            (checkpoint.write_weights, "w.safetensors"),
+            (checkpoint.write_tensors, "w.safetensors"),
+        ):
+            with pytest.raises(
+                OutputError, match=rf"{name}: no space left; needs about 4 MB, .* MB are free"
+            ):
+                write(disk / name, large)
+        assert torch.equal(checkpoint.read_state(disk / "state.pt")["a"], small["a"])
+        assert torch.equal(load_file(disk / "w.safetensors")["a"], small["a"])
+        digests.check_file(disk / "w.safetensors")
+        assert sorted(os.listdir(disk)) == ["files.json", "state.pt", "w.safetensors"]

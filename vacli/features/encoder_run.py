@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vacli import digests
 from vacli.errors import RunError
 
 RECORD, BEST = "encoder.json", "weights.safetensors"
@@ -22,13 +23,15 @@ class EncoderRun:
 
     def write(self, folder: Path) -> None:
         """Write the record into a run directory."""
-        (folder / RECORD).write_text(json.dumps(asdict(self), indent=2) + "\n")
+        digests.write(folder / RECORD, (json.dumps(asdict(self), indent=2) + "\n").encode("utf-8"))
 
 
 def read_encoder_run(folder: Path) -> tuple[EncoderRun, Path]:
     """The record of a run directory and its best weights; RunError where it is none."""
     try:
-        values = json.loads((folder / RECORD).read_text())
+        data = (folder / RECORD).read_bytes()
+        digests.check(folder / RECORD, data)
+        values = json.loads(data)
         run = EncoderRun(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
     except (OSError, ValueError, TypeError, KeyError):
         raise RunError(
@@ -36,4 +39,5 @@ def read_encoder_run(folder: Path) -> tuple[EncoderRun, Path]:
         ) from None
     if not (folder / BEST).is_file():
         raise RunError(f"{folder} has no {BEST} yet", hint="let one epoch of `va finetune-mae` end")
+    digests.check_file(folder / BEST)
     return run, folder / BEST

@@ -68,6 +68,12 @@ class StoredSequence:
                 self._fill_feature(feature, start, rows[:, column : column + width])
                 column += width
 
+    def check(self) -> None:
+        """Raise StoreError where something of it is damaged."""
+        for feature in self.widths:
+            self._view.check(f"feature/{feature}")
+            self._view.check(f"flag/{feature}")
+
     def load(self) -> VideoSequence:
         """The whole video in memory."""
         streams = {name: np.empty((len(self), dim), np.float32) for name, dim in self.dims.items()}

@@ -19,7 +19,7 @@ from vacli.steps import ready_crops
 from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps.inputs import usable
 from vacli.steps.people import Recording, write_person
-from vacli.steps.recordings import source_of
+from vacli.steps.recordings import source_of, tell_copy
 from vacli.steps.watching import warn_of
 from vacli.store import Store
 
@@ -97,7 +97,10 @@ def _align_video(target: _Target, path: Path) -> str:
     settings, attributes = target.settings, target.attributes()
     source = source_of(path)
     name = partial(target.store.id_for, path.name, source["sha256"])
-    if target.is_complete(name(_ending(settings.face)), attributes):
+    first = name(_ending(settings.face))
+    if first in target.store:
+        tell_copy(target.store.video(first), path, target.progress)
+    if target.is_complete(first, attributes):
         return SKIPPED
     with open_video(path, settings.backend) as video, Recording() as recording:
         _record(video, recording, settings.crops, target.progress)
@@ -115,9 +118,11 @@ def _align_video(target: _Target, path: Path) -> str:
         }
         # The first entry comes last: it says that all of them are there.
         for rank, track in reversed(list(enumerate(people or [-1]))):
-            entry = name(f"_face{rank + 1}" if rank else _ending(settings.face))
-            target.store.add_video(entry, video.times_s, source=source, stream=stream)
-            write_person(target.store, entry, recording, track, attributes | {"people": len(people)})
+            person = f"_face{rank + 1}" if rank else _ending(settings.face)
+            view = target.store.add_recording(
+                path.name, video.times_s, source=source, stream=stream, person=person
+            )
+            write_person(target.store, view.id, recording, track, attributes | {"people": len(people)})
     if settings.face == "all":
         _forget_those_gone(target.store, name, max(len(people), 1))
     return DONE
@@ -150,11 +155,14 @@ def _take_crops(target: _Target, media: MediaInput, video: Path | None) -> str:
     crops = ready_crops.open_crops(media.path, video)
     source = source_of(video) if video else ready_crops.folder_source(media.path, crops.folder)
     # A folder's name may hold dots, of which `id_for` would take the last for the start of a suffix.
-    entry = target.store.id_for(f"{media.name}.crops", str(source["sha256"]))
+    name = video.name if video else f"{media.name}.crops"
+    person = media.name.removeprefix(video.stem) if video else ""
+    entry = target.store.id_for(name, str(source["sha256"]), person)
     attributes = target.attributes(face="given", method="taken as given, enlarged by bicubic interpolation")
     if target.is_complete(entry, attributes):
         return SKIPPED
-    target.store.add_video(entry, crops.times_s, source=source, stream={"kind": "crops"})
+    stream = {"kind": "crops"}
+    view = target.store.add_recording(name, crops.times_s, source=source, stream=stream, person=person)
     with Recording() as recording:
         with target.progress.task(media.name, len(crops.folder.rows), "faces") as advance:
             for index, face in ready_crops.faces(crops.folder):
@@ -163,7 +171,7 @@ def _take_crops(target: _Target, media: MediaInput, video: Path | None) -> str:
         if crops.folder.broken:
             attributes["broken"] = crops.folder.broken
             target.progress.warn(f"{media.path}: {crops.folder.broken}; the other crops are kept")
-        write_person(target.store, entry, recording, 0, attributes)
+        write_person(target.store, view.id, recording, 0, attributes)
     return DONE
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from vacli import digests
+from vacli.diskspace import explained
 from vacli.errors import RunError, UsageError
 from vacli.features.encoder_run import RECORD, read_encoder_run
 from vacli.features.weights import PACKAGE, WEIGHTS, load_tensors
@@ -27,8 +29,10 @@ from vacli.inference import WEIGHTS as RUN_WEIGHTS
 from vacli.presets import VOICE
 from vacli.progress import Progress, Quiet
 from vacli.spec import VISUAL
+from vacli.store import commit
+from vacli.store.work import WorkFolder
 from vacli.training.card import CARD
-from vacli.training.checkpoint import write_json, write_tensors
+from vacli.training.checkpoint import json_bytes, write_tensors, write_weights
 
 KEPT = (RECIPE, NORMALISATION, FEATURES, DATA, CARD)
 
@@ -45,7 +49,7 @@ def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
     """Write the run's weights as float16; returns what was written. Raises RunError where it is no run."""
     if (settings.run / RECORD).is_file():
         _, weights = read_encoder_run(settings.run)
-        return _shrink(weights, settings.out / WEIGHTS["compact"].file, progress)
+        return _shrink(weights, settings.out / WEIGHTS["compact"].file, write_tensors, progress)
     single = (settings.run / RUN_WEIGHTS).is_file()
     members = [settings.run] if single else sorted(settings.run.glob(f"{FOLD}*"))
     if not members:
@@ -56,15 +60,17 @@ def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
     if target.resolve() == settings.run.resolve():
         raise UsageError(f"{target} is the run itself, which must stay", hint="name another folder with -o")
     settings.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=settings.out) as scratch:
-        made = Path(scratch) / target.name
+    work = WorkFolder(settings.out)
+    for place in work.dead():  # of a bundle that was interrupted
+        commit.complete(settings.out, place)
+    with work.place() as place, explained(target):
+        made = place / target.name
         for member in members:
             _bundle(member, made if single else made / member.name, progress)
         for name in (CALIBRATION, SPEECH):
             if (settings.run / name).is_file():
-                shutil.copyfile(settings.run / name, made / name)
-        shutil.rmtree(target, ignore_errors=True)
-        made.rename(target)
+                _copy(settings.run / name, made / name)
+        commit.make(settings.out, place, [(target.name, target.name)])
     return target
 
 
@@ -83,18 +89,29 @@ def _bundle(member: Path, place: Path, progress: Progress) -> None:
     for name in KEPT:
         if not (member / name).is_file():
             raise RunError(f"{member} has no {name}", hint="let `va train` finish it, with --resume")
-        shutil.copyfile(member / name, place / name)
-    _forget_training(place / DATA)
-    _shrink(member / RUN_WEIGHTS, place / RUN_WEIGHTS, progress)
+    shutil.copyfile(member / CARD, place / CARD)  # people may add to it
+    for name in (RECIPE, NORMALISATION, FEATURES):
+        _copy(member / name, place / name)
+    _write_data(member / DATA, place / DATA)
+    _shrink(member / RUN_WEIGHTS, place / RUN_WEIGHTS, write_weights, progress)
 
 
-def _forget_training(data: Path) -> None:
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file of a run, if it is whole, and note its digest where it goes."""
+    data = source.read_bytes()
+    digests.check(source, data)
+    digests.write(target, data)
+
+
+def _write_data(source: Path, target: Path) -> None:
     """Leave out what the member was trained on: nobody asks a run for it, and it is long."""
-    write_json(data, {name: value for name, value in read_json(data).items() if name != "train"})
+    about = {name: value for name, value in read_json(source).items() if name != "train"}
+    digests.write(target, json_bytes(about))
 
 
-def _shrink(source: Path, target: Path, progress: Progress) -> Path:
+def _shrink(source: Path, target: Path, write: Callable[..., None], progress: Progress) -> Path:
+    digests.check_file(source)
     halved = {k: t.half() if t.is_floating_point() else t for k, t in load_tensors(source).items()}
-    write_tensors(target, halved)
+    write(target, halved)
     progress.say(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
     return target

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vacli import digests
 from vacli.calibration import ALONE, FEWEST_FRAMES, Calibration, alone, drawn
 from vacli.errors import LabelError, RunError, StoreError
 from vacli.features.execution import device_name
@@ -27,7 +28,7 @@ from vacli.sequences.records import Rows
 from vacli.spec import AUDIO, VISUAL
 from vacli.speech import Speech, frames_around
 from vacli.store import Store, VideoView
-from vacli.training.checkpoint import write_arrays, write_json
+from vacli.training.checkpoint import arrays_bytes, json_bytes
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     _, states = drawn(values, np.concatenate([t.states for t in made]), likeness)
     calibration = Calibration.fit(values, truth, spread, states)
     _check_measured(calibration, settings)
-    write_json(settings.run / CALIBRATION, calibration.to_dict())
+    digests.write(settings.run / CALIBRATION, json_bytes(calibration.to_dict()))
     if settings.speech:
-        write_arrays(settings.run / SPEECH, model.speech.arrays())
+        digests.write(settings.run / SPEECH, arrays_bytes(model.speech.arrays()))
     values, _ = drawn(calibration.stretched(values, states), states, likeness)
     sd = calibration.sd(spread, states)
     return [_state(name, states == name, values, truth, sd) for name in sorted(calibration.states)]

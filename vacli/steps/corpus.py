@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vacli import atomic
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
 from vacli.errors import InputError, UsageError, nearest
 from vacli.faces.align import SIDE_PX
@@ -125,7 +126,7 @@ def _make_backgrounds(settings: CorpusSettings) -> None:
         path = settings.path / f"background-{number:04d}.wav"
         if not path.exists():
             rng = np.random.default_rng([settings.seed, number])
-            conditions.write_wav(path, conditions.background(BACKGROUND_S, rng))
+            _write_wav(path, conditions.background(BACKGROUND_S, rng))
 
 
 def _disturbed(
@@ -154,7 +155,12 @@ def _write_disturbed(original: Path, paths: list[Path], seed: int) -> None:
         raise InputError(f"{original} has no sound")
     for copy, path in enumerate(paths):
         rng = np.random.default_rng([seed, copy, zlib.crc32(original.stem.encode())])
-        conditions.write_wav(path, conditions.disturbed(sound.samples, rng))
+        _write_wav(path, conditions.disturbed(sound.samples, rng))
+
+
+def _write_wav(path: Path, samples: np.ndarray) -> None:
+    with atomic.filling(path, 2 * len(samples)) as part:
+        conditions.write_wav(part, samples)
 
 
 def _speech(store: Store, utterances: list[corpora.Utterance], batch: Batch, progress: Progress) -> Batch:
@@ -170,14 +176,15 @@ def _speech(store: Store, utterances: list[corpora.Utterance], batch: Batch, pro
 def _add_utterance(store: Store, utterance: corpora.Utterance) -> str:
     source = source_of(utterance.path)
     name = f"{utterance.speaker or BACKGROUND}-{utterance.path.stem}"
-    video = store.id_for(name, source["sha256"])
+    video = store.id_for(name, source["sha256"], once=False)  # two may sound the same, such as silence
     if video in store and store.video(video).has("label"):
         return SKIPPED
     sound = read_sound(utterance.path)
     if sound is None:
         raise InputError(f"{utterance.path} has no sound")
     times = regular_times(max(1, int(sound.duration_s * SOUND_CLOCK_HZ)), SOUND_CLOCK_HZ)
-    store.add_video(video, times, source=source, stream={"kind": "sound"})
+    stream = {"kind": "sound"}
+    video = store.add_recording(name, times, source=source, stream=stream, once=False).id
     attributes = {
         "split": "",
         "subject": utterance.speaker,

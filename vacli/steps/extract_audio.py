@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,8 +70,8 @@ def run(settings: ExtractAudioSettings, progress: Progress = Quiet()) -> Batch:
     extractors = [_extractor(name, settings, progress) for name in dict.fromkeys(settings.features)]
     stores = [path for path in settings.inputs if os.path.isfile(path / "zarr.json")]
     store = _target(settings, stores)
-    recordings = _behind(store) if stores else []
     batch = Batch(store.path)
+    recordings = _behind(store, batch, progress) if stores else []
     named = [path for path in settings.inputs if path not in stores]
     recordings += [_Recording(m.path) for m in usable(named, _use, _nothing, batch, progress)]
     listening = _Listening(store, extractors, settings, progress)
@@ -103,17 +102,13 @@ class _Listening:
     ) -> None:
         self.store, self.extractors, self.progress = store, extractors, progress
         self.force, self.track = settings.force, settings.audio_track
-        self._naming = threading.Lock()
-        self._known: dict[str, list[str]] = defaultdict(list)
-        for view in store.videos():
-            self._known[str(view.source.get("sha256"))].append(view.id)
 
     def work(self, recording: _Recording) -> str:
         """DONE, or SKIPPED where all was there."""
         path, videos = recording.path, recording.videos
         source = None if videos else source_of(path)
         if source is not None:  # named by the user: the store knows a recording by its content
-            videos = tuple(self._known.get(source["sha256"], ()))
+            videos = tuple(self.store.ids_of(source["sha256"]))
         pending = {video: self._pending(video) for video in videos}
         if pending and not any(pending.values()):
             return SKIPPED
@@ -162,10 +157,7 @@ class _Listening:
     def _add(self, path: Path, source: dict[str, Any], sound: Sound | None) -> str:
         info = probe(path)
         times_s = self._times(info, sound)
-        with self._naming:  # two files of one name must not take the same id
-            video = self.store.id_for(path.name, source["sha256"])
-            self.store.add_video(video, times_s, source=source, stream=stream_of(info))
-        return video
+        return self.store.add_recording(path.name, times_s, source=source, stream=stream_of(info)).id
 
     def _times(self, info: MediaInfo, sound: Sound | None) -> np.ndarray:
         warn_of(info.path, info.notes, self.progress)
@@ -194,11 +186,17 @@ def _target(settings: ExtractAudioSettings, stores: Sequence[Path]) -> Store:
     return Store.open(path) if stores else Store.open_or_create(path)
 
 
-def _behind(store: Store) -> list[_Recording]:
-    """The recordings that a store was made from; several people of one recording share it."""
+def _behind(store: Store, batch: Batch, progress: Progress) -> list[_Recording]:
+    """The recordings that a store was made from; several people of one recording share it.
+
+    A video that does not tell its recording any more is noted as failed.
+    """
     videos: dict[str, list[str]] = defaultdict(list)
     for view in store.videos():
-        videos[str(view.source.get("path") or view.source.get("name") or view.id)].append(view.id)
+        try:
+            videos[str(view.source.get("path") or view.source.get("name") or view.id)].append(view.id)
+        except StoreError as error:
+            batch.fail(view.id, error, progress)
     return [_Recording(Path(path), tuple(ids)) for path, ids in sorted(videos.items())]
 
 

@@ -63,7 +63,7 @@ def run(settings: ExtractVisualSettings, progress: Progress = Quiet()) -> Batch:
         if _complete(view, spec, settings.force):
             return SKIPPED
         values, flags = _features(view, extractor, settings.every, progress)
-        store.put_feature(view.id, spec.attributes(), values, flags)
+        store.put_feature(view.id, spec.attributes(), values, flags, made_from=view)
         return DONE
 
     return run_each(batch, store.videos(), lambda view: view.id, work, progress)

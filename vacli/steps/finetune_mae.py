@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from vacli import recipe
+from vacli import atomic, recipe
 from vacli.errors import RunError, UsageError
 from vacli.progress import Progress, Quiet
 from vacli.store import Store, VideoView
@@ -66,12 +66,15 @@ class FinetuneMaeResult:
 
 def run(settings: FinetuneMaeSettings, progress: Progress = Quiet()) -> FinetuneMaeResult:
     """Train an encoder into the directory `out`; UsageError, StoreError, WeightsError or RunError."""
+    import torch
+
     from vacli.features.running import pick_device
     from vacli.training.finetune import Fit
     from vacli.training.learners import learner
 
     device = pick_device(settings.device)
-    _claim(settings)
+    _check_claim(settings)
+    torch.manual_seed(settings.seed)  # of what is not taken from weights
     made = learner(_learner_request(settings), progress)
     made.task.to(device)
     plan = _plan(settings, made.plan)
@@ -83,6 +86,9 @@ def run(settings: FinetuneMaeSettings, progress: Progress = Quiet()) -> Finetune
     fit = Fit(made.task, data, plan, settings.out)
     if settings.resume:
         fit.resume()
+        progress.say(f"{settings.out}: {fit.state.epoch} epochs are done, going on from there")
+    else:
+        _claim(settings)
     made.record.write(settings.out)
     state = fit.run(progress)
     best = state.history[state.best_epoch - 1]
@@ -153,20 +159,29 @@ def _serves(view: VideoView, labelled: bool) -> bool:
     return view.has_crops() and (not labelled or view.has("label/valence"))
 
 
-def _claim(settings: FinetuneMaeSettings) -> None:
-    """Take the run directory: a fresh one, an old one by force, or the same run to go on with."""
-    stated = json.loads(json.dumps(asdict(settings), default=str))
+def _check_claim(settings: FinetuneMaeSettings) -> None:
+    """RunError unless the run directory is fresh, is given by force, or holds the run to go on with."""
     path = settings.out / SETTINGS
     if settings.resume:
-        _check_same(path, stated)
-        return
-    if path.exists() and not settings.force:
+        _check_same(path, _stated(settings))
+    elif path.exists() and not settings.force:
         raise RunError(
             f"{settings.out} holds a run already",
             hint="give --resume to go on with it, --force to start it anew",
         )
-    settings.out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(stated, indent=2) + "\n")
+
+
+def _claim(settings: FinetuneMaeSettings) -> None:
+    """Take the run directory; of a run that was there before, what it would be resumed from goes first."""
+    from vacli.training.finetune import forget
+
+    forget(settings.out)
+    atomic.write_text(settings.out / SETTINGS, json.dumps(_stated(settings), indent=2) + "\n")
+
+
+def _stated(settings: FinetuneMaeSettings) -> dict[str, Any]:
+    """The settings as JSON values."""
+    return json.loads(json.dumps(asdict(settings), default=str))
 
 
 def _check_same(path: Path, stated: dict[str, Any]) -> None:
@@ -194,4 +209,4 @@ def _write_card(settings: FinetuneMaeSettings, best: dict[str, float], frames: i
         "Use it with `va extract-visual --weights` and this folder. It describes faces as its training\n"
         "data shows them and inherits the licence of the weights that it started from and of that data.\n"
     )
-    (settings.out / "card.md").write_text(text)
+    atomic.write_text(settings.out / "card.md", text)

@@ -129,7 +129,7 @@ def _match(
 ) -> list[_Trial]:
     trials = []
     for trial, annotation in sorted(annotations.items()):
-        video = safe_id(trial)
+        video = store.id_named(trial)
         if video not in store:
             result.unmatched.append(Failure(trial, _why_unmatched(store, trial)))
             continue

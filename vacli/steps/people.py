@@ -11,10 +11,11 @@ from typing import Self
 
 import numpy as np
 
+from vacli.errors import StoreError
 from vacli.faces.choose import Presence
 from vacli.faces.follow import Face
 from vacli.spec import VISUAL
-from vacli.store import Store
+from vacli.store import Store, VideoView
 
 ROW = np.dtype(
     [
@@ -85,8 +86,9 @@ def write_person(
 ) -> None:
     """Store one person's faces as the part "face": a row a frame, NaN and track -1 where not seen."""
     rows = recording.rows(track)
-    count = len(store.video(video).times_s)
-    with store.stage(video, "face", attributes) as writer:
+    view = store.video(video)
+    count = len(view.times_s)
+    with store.stage(video, "face", attributes, forget=_descriptions(view)) as writer:
         found = np.zeros(count, bool)
         found[rows["index"]] = True
         writer.append("found", found)
@@ -98,15 +100,18 @@ def write_person(
         if attributes["settings"]["crops"]:
             for images in _blocks(count, recording, rows):
                 writer.append_images("crop", images)
-    _forget_descriptions(store, video)
 
 
-def _forget_descriptions(store: Store, video: str) -> None:
-    """Remove visual features: they describe the faces that were there before."""
-    view = store.video(video)
-    for name in view.feature_names():
-        if view.part_attrs(f"feature/{name}").get("modality") == VISUAL:
-            store.drop_feature(video, name)
+def _descriptions(view: VideoView) -> list[str]:
+    """The visual features, which describe the faces that are there; a damaged one may be one of them."""
+
+    def is_one(name: str) -> bool:
+        try:
+            return view.part_attrs(f"feature/{name}").get("modality") == VISUAL
+        except StoreError:
+            return True
+
+    return [name for name in view.feature_names() if is_one(name)]
 
 
 def _blocks(count: int, recording: Recording, rows: np.ndarray) -> Iterator[list[bytes | None]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from vacli.errors import StoreError
 from vacli.media.probe import MediaInfo, file_sha256
+from vacli.progress import Progress
 from vacli.spec import FeatureSpec
 from vacli.store import VideoView
 
@@ -31,6 +32,13 @@ def stream_of(info: MediaInfo) -> dict[str, Any]:
         names = ("codec", "rate_hz", "channels", "start_s")
         facts["audio"] = {name: getattr(info.audio, name) for name in names}
     return facts
+
+
+def tell_copy(view: VideoView, path: Path, progress: Progress) -> None:
+    """Say so where a video was made from another file of the same content."""
+    stored = str(view.source.get("path", ""))
+    if stored not in ("", str(path.resolve())):
+        progress.say(f"{path}: the same recording as {stored}, which is {view.id} in the store")
 
 
 def has_feature(view: VideoView, spec: FeatureSpec, force: bool) -> bool:

@@ -15,7 +15,7 @@ from vacli.features.running import pick_device
 from vacli.presets import preset, with_fusion, with_temporal
 from vacli.progress import Progress, Quiet
 from vacli.recipe import Recipe
-from vacli.sequences.join import open_sequences
+from vacli.sequences.join import StoredSequence, open_sequences
 from vacli.store import Store, VideoView
 from vacli.training import checkpoint
 from vacli.training.card import CARD, card
@@ -130,7 +130,8 @@ def _recipe(settings: TrainSettings) -> Recipe:
 
 def _jobs(settings: TrainSettings, recipe: Recipe) -> list[Job]:
     views = _labelled(settings.store)
-    videos = [s for s in open_sequences(views, recipe.model) if np.isfinite(s.labels).all(axis=1).any()]
+    videos = _whole(open_sequences(views, recipe.model))
+    videos = [s for s in videos if np.isfinite(s.labels).all(axis=1).any()]
     if not videos:
         raise StoreError(
             f"{settings.store}: no video has labels to train on", hint="add them with `va labels`"
@@ -149,6 +150,22 @@ def _jobs(settings: TrainSettings, recipe: Recipe) -> list[Job]:
         )
         for side in divide(videos, wish, recipe.training.seed)
     ]
+
+
+def _whole(videos: list[StoredSequence]) -> list[StoredSequence]:
+    """The videos themselves; StoreError where some are damaged: a run on fewer would be another run."""
+    damaged = []
+    for video in videos:
+        try:
+            video.check()
+        except StoreError as error:
+            damaged.append(error)
+    if damaged:
+        raise StoreError(
+            f"{len(damaged)} of {len(videos)} videos are damaged: {'; '.join(map(str, damaged))}",
+            hint="; ".join(dict.fromkeys(str(error.hint) for error in damaged)),
+        )
+    return videos
 
 
 def _labelled(store: Path) -> list[VideoView]:

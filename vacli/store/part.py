@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 
+from vacli.diskspace import explained
 from vacli.store import schema
 
 
@@ -39,17 +42,23 @@ class _Column:
 
 
 class PartWriter:
-    """Appends rows to the arrays of one part; memory stays flat."""
+    """Appends rows to the arrays of one part; memory stays flat. `path` is where the part will be.
 
-    def __init__(self, group: zarr.Group) -> None:
+    Writing raises OutputError where the disk is full.
+    """
+
+    def __init__(self, group: zarr.Group, path: Path) -> None:
         self._group = group
+        self._path = path
         self._columns: dict[str, _Column] = {}
         self._bytes_written: dict[str, int] = {}
+        self._total = 0  # bytes
 
     def append(self, name: str, rows: np.ndarray, *, dims: Sequence[str] = (), units: str = "") -> None:
         """Append (k, ...) rows, one a frame, to array `name`; `dims` names the axes after the first."""
         rows = np.asarray(rows)
-        self._column(name, rows, ("frame", *dims), units, schema.CHUNK_BYTES).append(rows)
+        with self._counted(rows):
+            self._column(name, rows, ("frame", *dims), units, schema.CHUNK_BYTES).append(rows)
 
     def append_images(self, name: str, images: Sequence[bytes | None]) -> None:
         """Append encoded images, one a frame, None where a frame has none (size 0)."""
@@ -60,7 +69,8 @@ class PartWriter:
         self.append(f"{name}_start", starts.astype(np.int64)[: len(sizes)])
         self.append(f"{name}_size", sizes)
         data = np.frombuffer(b"".join(image or b"" for image in images), np.uint8)
-        self._column(name, data, (f"{name}_byte",), "", schema.CROP_CHUNK_BYTES).append(data)
+        with self._counted(data):
+            self._column(name, data, (f"{name}_byte",), "", schema.CROP_CHUNK_BYTES).append(data)
 
     def set(self, **attributes: Any) -> None:
         """Add attributes to the part, such as what was found out while writing it."""
@@ -68,8 +78,14 @@ class PartWriter:
 
     def close(self) -> None:
         """Write what is still pending."""
-        for column in self._columns.values():
-            column.flush(column.count)
+        with explained(self._path, self._total):
+            for column in self._columns.values():
+                column.flush(column.count)
+
+    def _counted(self, rows: np.ndarray) -> AbstractContextManager[None]:
+        """Say how much there is to write so far where it cannot be written."""
+        self._total += rows.nbytes
+        return explained(self._path, self._total)
 
     def _column(self, name: str, rows: np.ndarray, dims: Sequence[str], units: str, limit: int) -> _Column:
         if name not in self._columns:

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
 from vacli.errors import StoreError
-from vacli.store.raw import RawTable
+from vacli.features.flags import MISSING
+from vacli.store import commit, locks, schema, seal
+from vacli.store.array import StoredArray
 
 CROPS_A_READ = 64
 SPARSE = 4  # reading up to this many times the wanted bytes at once beats as many small reads
+EDITION = "edition"  # attribute that a feature and its flags have in common
 
 
 class VideoView:
-    """One video of a store; arrays are read when asked for."""
+    """One video of a store; arrays are read when asked for.
+
+    All reading raises StoreError, with the path and what to do, where something is absent or damaged, or
+    where another process replaces a part of which something has been read already.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
-        self._tables: dict[str, RawTable | None] = {}
+        self._arrays: dict[str, StoredArray] = {}
+        self._editions: dict[str, tuple[int, int] | None] = {}
+        self._matched: set[str] = set()
 
     @cached_property
     def attrs(self) -> dict[str, Any]:
         """Attributes of the video: `source` (name, path, size_bytes, sha256) and `stream`."""
-        return _attributes(self.path)
+        return self._attributes("")
 
     @property
     def source(self) -> dict[str, Any]:
@@ -40,11 +48,29 @@ class VideoView:
     @cached_property
     def times_s(self) -> np.ndarray:
         """(N,) float64 seconds, one row a frame of the container."""
-        return self.read("time")
+        self._attributes("")  # a video that does not tell what it is is not read at all
+        times_s = self.read("time")
+        schema.check_times(self.path, times_s, schema.how_to_remake("time", self.path))
+        return times_s
 
     def has(self, part: str) -> bool:
-        """Whether a part ("face", "feature/vggish", "label") or array is there, and so is whole."""
-        return (self.path / part / "zarr.json").is_file()
+        """Whether a part ("face", "feature/vggish", "label") or array is there, and so is whole.
+
+        Raises StoreError where only pieces of it are.
+        """
+        if self._is_there(part):
+            return True
+        with locks.locked(self.path.parent / seal.META, shared=True):  # it may be being replaced just now
+            if self._is_there(part):
+                return True
+            if (self.path / part).is_dir():
+                raise self._damaged(part, f"has no {seal.META}")
+        parent, _, name = part.rpartition("/")
+        if parent and self._is_there(parent):
+            members = self._meta(parent).get("attributes", {}).get(seal.MEMBERS, ())
+            if name in members:
+                raise self._damaged(part, "is missing")
+        return False
 
     def feature_names(self) -> list[str]:
         """Names of the stored features, sorted."""
@@ -53,21 +79,22 @@ class VideoView:
 
     def part_attrs(self, part: str) -> dict[str, Any]:
         """Attributes of a part: how it was made."""
-        return _attributes(self._existing(part))
+        self._need(part)
+        return self._attributes(part)
 
     def read(self, array: str, rows: slice = slice(None)) -> np.ndarray:
         """Rows of an array such as "face/box"."""
-        return np.asarray(self._array(array)[rows])
+        with self._steady(array):
+            return self._array(array).read(rows)
+
+    def check(self, array: str) -> None:
+        """Check an array without reading it, so that damage is found before long work begins."""
+        self._array(array).check()
 
     def read_into(self, array: str, start: int, out: np.ndarray) -> None:
         """Copy rows start, start + 1, ... of a float table such as "feature/vggish" into (n, D) `out`."""
-        if array not in self._tables:
-            self._tables[array] = RawTable.open(self._existing(array))
-        table = self._tables[array]
-        if table is None:
-            out[...] = self.read(array, slice(start, start + len(out)))
-        else:
-            table.read_into(start, out)
+        with self._steady(array):
+            self._array(array).read_into(start, out)
 
     def feature(self, name: str, rows: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
         """A feature's (n, D) values and (n,) uint8 flags."""
@@ -84,12 +111,11 @@ class VideoView:
     def crop_bytes(self, indices: Sequence[int]) -> Iterator[bytes | None]:
         """The encoded aligned faces of some frames."""
         starts, sizes = self._crop_index
-        data = self._array("face/crop")
         for first in range(0, len(indices), CROPS_A_READ):
             rows = np.asarray(indices[first : first + CROPS_A_READ])
             for group in _near(rows, starts, sizes):
                 low = int(starts[group].min())
-                block = np.asarray(data[low : int((starts[group] + sizes[group]).max())])
+                block = self.read("face/crop", slice(low, int((starts[group] + sizes[group]).max())))
                 for start, size in zip(starts[group] - low, sizes[group], strict=True):
                     yield block[start : start + size].tobytes() if size else None
 
@@ -98,19 +124,107 @@ class VideoView:
         from PIL import Image
 
         for data in self.crop_bytes(indices):
-            yield None if data is None else np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            try:
+                yield None if data is None else np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            except (OSError, ValueError, SyntaxError) as error:
+                raise self._damaged("face/crop", f"holds no picture: {error}") from None
+
+    def is_current(self) -> bool:
+        """Whether everything that was read through this view is still what the store holds."""
+        return all(commit.stamp(self.path / part) == seen for part, seen in self._editions.items())
 
     @cached_property
     def _crop_index(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.read("face/crop_start"), self.read("face/crop_size")
+        starts, sizes = self.read("face/crop_start"), self.read("face/crop_size")
+        if len(starts) and (min(starts.min(), sizes.min()) < 0 or (starts + sizes).max() > self._crop_end):
+            raise self._damaged("face/crop", "is shorter than face/crop_start and face/crop_size say")
+        return starts, sizes
 
-    def _array(self, name: str) -> zarr.Array:
-        return zarr.open_array(str(self._existing(name)), mode="r")
+    @property
+    def _crop_end(self) -> int:
+        return self._array("face/crop").shape[0]
 
-    def _existing(self, part: str) -> Path:
+    def _array(self, name: str) -> StoredArray:
+        if name not in self._arrays:
+            self._need(name)
+            part = schema.part_of(name)
+            self._editions.setdefault(part, commit.stamp(self.path / part))
+            array = StoredArray(self.path / name, schema.how_to_remake(name, self.path))
+            self._check(name, array)
+            self._arrays[name] = array
+        return self._arrays[name]
+
+    def _check(self, name: str, array: StoredArray) -> None:
+        kinds = schema.kinds_of(name)
+        if array.dtype.kind not in kinds:
+            raise self._damaged(name, f"holds {array.dtype}")
+        if name == "time":
+            if len(array.shape) != 1 or (not array.sealed and array.absent_rows()):
+                raise self._damaged(name, "has lost chunks, or has other axes than time alone")
+            return
+        if array.is_by_frame and array.shape[0] != len(self.times_s):
+            raise self._damaged(name, f"has {array.shape[0]} rows, the video {len(self.times_s)} frames")
+        kind, _, feature = name.partition("/")
+        if kind in ("feature", "flag"):
+            self._check_pair(feature, array)
+
+    def _check_pair(self, feature: str, array: StoredArray) -> None:
+        """A feature and its flags belong together; rows without a file are rows that are flagged."""
+        if feature in self._matched:
+            return
+        for kind in ("feature", "flag"):
+            part = f"{kind}/{feature}"
+            self._need(part)
+            self._editions.setdefault(part, commit.stamp(self.path / part))
+        editions = {self._attributes(f"{kind}/{feature}").get(EDITION) for kind in ("feature", "flag")}
+        if len(editions - {None}) > 1:
+            raise self._damaged(f"feature/{feature}", "does not belong to its flags")
+        self._matched.add(feature)
+        if not array.sealed:
+            self._check_absent(feature)
+
+    def _check_absent(self, feature: str) -> None:
+        absent = self._array(f"feature/{feature}").absent_rows()
+        flags = self.read(f"flag/{feature}") if absent else np.zeros(0, np.uint8)
+        if any((flags[rows] & MISSING == 0).any() for rows in absent):
+            self._matched.discard(feature)
+            raise self._damaged(f"feature/{feature}", "has lost chunks")
+
+    @contextmanager
+    def _steady(self, array: str) -> Iterator[None]:
+        """Refuse what was read of a part that another process replaced meanwhile, whatever came of it."""
+        try:
+            yield
+        except StoreError as error:
+            if self.is_current():
+                raise
+            raise self._replaced(array) from error
+        part = schema.part_of(array)
+        if commit.stamp(self.path / part) != self._editions[part]:
+            raise self._replaced(array)
+
+    def _replaced(self, array: str) -> StoreError:
+        path = self.path / schema.part_of(array)
+        return StoreError(f"{path} was replaced by another process while it was read", hint="run it again")
+
+    def _attributes(self, part: str) -> dict[str, Any]:
+        return seal.own(self._meta(part).get("attributes", {}))
+
+    def _meta(self, part: str) -> seal.Meta:
+        try:
+            return seal.read(self.path / part)
+        except (OSError, ValueError) as error:
+            raise self._damaged(part, f"cannot be read: {error}") from None
+
+    def _is_there(self, part: str) -> bool:
+        return (self.path / part / seal.META).is_file()
+
+    def _need(self, part: str) -> None:
         if not self.has(part):
-            raise StoreError(f"{self.path} has no {part}", hint=_how_to_make(part))
-        return self.path / part
+            raise StoreError(f"{self.path} has no {part}", hint=schema.how_to_make(part))
+
+    def _damaged(self, part: str, reason: str) -> StoreError:
+        return StoreError(f"{self.path / part} {reason}", hint=schema.how_to_remake(part, self.path))
 
 
 def _near(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> Iterator[np.ndarray]:
@@ -118,20 +232,3 @@ def _near(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> Iterator[n
     span = (starts[rows] + sizes[rows]).max() - starts[rows].min()
     close = span <= SPARSE * sizes[rows].sum()
     yield from [rows] if close else rows[:, np.newaxis]
-
-
-def _how_to_make(part: str) -> str:
-    if part.startswith("face"):
-        return "run `va align` on its video first"
-    if part.startswith("label"):
-        return "run `va labels` first"
-    return "run `va extract-visual` or `va extract-audio` for it first"
-
-
-def _attributes(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads((path / "zarr.json").read_text()).get("attributes", {})
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{path} cannot be read: {error}", hint="remove that folder and extract again"
-        ) from None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
 import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,23 @@ from vacli.errors import StoreError
 FORMAT_VERSION = 1
 CHUNK_BYTES = 4 << 20  # large enough to stream, small enough to pick windows from
 CROP_CHUNK_BYTES = 1 << 20  # crops are also read one by one
+LOST_AND_FOUND = "lost+found"  # the root of a file system may have it
+ID_BYTES = 180  # file systems allow 255, of which endings of files and of people need some
+KINDS = {  # arrays and parts -> letters of NumPy's kinds of types
+    "time": "f",
+    "feature": "f",
+    "flag": "iu",
+    "label/valence": "f",
+    "label/arousal": "f",
+    "face/found": "b",
+    "face/box": "f",
+    "face/landmarks": "f",
+    "face/score": "f",
+    "face/track": "i",
+    "face/crop": "u",
+    "face/crop_start": "i",
+    "face/crop_size": "i",
+}
 
 
 def root_attributes() -> dict[str, object]:
@@ -29,10 +49,9 @@ def check_root(path: Path) -> None:
     if not path.exists():
         raise StoreError(f"no store at {path}", hint="`va align` or `va extract-audio` makes one")
     try:
-        attributes = json.loads(meta.read_text()).get("attributes", {})
+        version = json.loads(meta.read_text(encoding="utf-8")).get("attributes", {}).get("va_store")
     except (OSError, ValueError, AttributeError):
         raise StoreError(f"{path} is not a feature store", hint="name a folder that `va` wrote") from None
-    version = attributes.get("va_store")
     if version is None:
         raise StoreError(f"{path} is a Zarr group but not a feature store of va")
     if version != FORMAT_VERSION:
@@ -42,9 +61,70 @@ def check_root(path: Path) -> None:
         )
 
 
+def is_free(path: Path) -> bool:
+    """Whether a new store can be made at `path`: nothing is there, or a folder with nothing of anybody's."""
+    if not path.exists():
+        return True
+    names = os.listdir(path) if path.is_dir() else [path.name]
+    return all(name.startswith(".") or name == LOST_AND_FOUND for name in names)
+
+
 def safe_id(stem: str) -> str:
-    """A file's stem as a group name: letters, digits, '-', '_' and '.', never hidden, never empty."""
-    return re.sub(r"[^\w.-]+", "_", stem).lstrip("._") or "video"
+    """A file's stem as a group name: letters, digits, '-', '_' and '.', never hidden, never empty.
+
+    At most ID_BYTES long in UTF-8; of a longer one the beginning is kept, and a hash of all of it. Letters
+    keep their marks, which many scripts tell words apart by, and are composed as Unicode's NFC.
+    """
+    name = unicodedata.normalize("NFC", stem)
+    safe = re.sub("\0+", "_", "".join(c if _is_plain(c) else "\0" for c in name))
+    safe = safe.lstrip("._") or "video"
+    raw = safe.encode("utf-8")
+    if len(raw) <= ID_BYTES:
+        return safe
+    tail = "-" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return raw[: ID_BYTES - len(tail)].decode("utf-8", "ignore") + tail
+
+
+def _is_plain(character: str) -> bool:
+    return character.isalnum() or character in "_.-" or unicodedata.category(character)[0] == "M"
+
+
+def check_times(path: Path, times_s: np.ndarray, hint: str | None = None) -> None:
+    """Raise StoreError where frame times are no numbers or fall."""
+    if not np.isfinite(times_s).all() or (np.diff(times_s) < 0).any():
+        raise StoreError(f"{path} has frame times that are no numbers or fall", hint=hint)
+
+
+def part_of(array: str) -> str:
+    """The part that an array belongs to, which is replaced as a whole: "face" for "face/box"."""
+    kind, _, _ = array.partition("/")
+    return array if kind in ("feature", "flag") else kind
+
+
+def kinds_of(array: str) -> str:
+    """NumPy's letters for the types that an array may have."""
+    return KINDS.get(array, KINDS.get(array.partition("/")[0], "biuf"))
+
+
+def how_to_make(part: str) -> str:
+    """What to do where a part is not there."""
+    if part.startswith("face"):
+        return "run `va align` on its video first"
+    if part.startswith("label"):
+        return "run `va labels` first"
+    return "run `va extract-visual` or `va extract-audio` for it first"
+
+
+def how_to_remake(part: str, video: Path) -> str:
+    """What to do where a part is damaged."""
+    kind, _, name = part.partition("/")
+    if kind == "face":
+        return "run `va align --force` on its recording"
+    if kind == "label":
+        return "run `va labels --force` again"
+    if kind in ("feature", "flag"):
+        return f"run `va extract-visual` or `va extract-audio` with --feature {name} --force"
+    return f"remove the folder {video} and take its recording in again"
 
 
 def chunk_rows(row_shape: tuple[int, ...], dtype: np.dtype, limit_bytes: int = CHUNK_BYTES) -> int:

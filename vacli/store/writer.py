@@ -1,35 +1,41 @@
-"""Writing into a store: parts are staged beside it and renamed into place when whole."""
+"""Writing into a store: parts are made in a work folder of it and take their names when whole."""
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
-import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vacli.diskspace import explained
 from vacli.errors import StoreError
-from vacli.store import schema
+from vacli.store import commit, locks, schema, seal
+from vacli.store.index import Index
 from vacli.store.part import PartWriter, write_array
-from vacli.store.reader import VideoView
+from vacli.store.reader import EDITION, VideoView
+from vacli.store.work import WorkFolder
 
 JsonDict = Mapping[str, Any]
-TRIES = 100  # at what others may do or undo at the same moment
-TAKEN = {errno.EEXIST, errno.ENOTEMPTY}  # a folder of that name has come meanwhile
+NEW = "new"  # what is being made, in a work folder
 
 
 class Store:
-    """A feature store on disk. Several processes may write different videos at once."""
+    """A feature store on disk. Several processes may write it at once, the same videos too.
+
+    Everything that is written is whole or not there, and what it replaces is there until then; a process
+    that ends in between leaves either, and the next that opens the store tidies up. A video is added once:
+    a copy of its recording, or another path to it, is the same video. Writing raises OutputError where the
+    disk is full or may not be written to.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._work = path.parent / f".{path.name}.work"
+        self._work = WorkFolder(path)
+        self._index = Index(path)
 
     @classmethod
     def open(cls, path: Path | str) -> Store:
@@ -37,28 +43,27 @@ class Store:
         path = Path(path)
         schema.check_root(path)
         store = cls(path)
-        store._sweep()
+        store._complete_dead_work()
         return store
 
     @classmethod
     def open_or_create(cls, path: Path | str) -> Store:
-        """Open a store, making an empty one where nothing is."""
+        """Open a store, making an empty one where nothing is or an empty folder."""
         path = Path(path)
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            store = cls(path)
-            with store._staging("root") as stage:
-                schema.create_group(stage, schema.root_attributes())  # type: ignore[arg-type]
-                with suppress(OSError):  # another process made it first
-                    stage.rename(path)
+        if schema.is_free(path):
+            with explained(path):
+                path.resolve().mkdir(parents=True, exist_ok=True)  # a link may point to what is not yet there
+                with WorkFolder(path).place() as place:
+                    schema.create_group(place / NEW, schema.root_attributes())
+                    _give_name(place / NEW / seal.META, path / seal.META)
         return cls.open(path)
 
     def video_ids(self) -> list[str]:
         """Names of all videos, sorted."""
-        return sorted(p.name for p in self.path.iterdir() if (p / "zarr.json").is_file())
+        return self._index.ids()
 
     def __contains__(self, video_id: str) -> bool:
-        return (self.path / video_id / "zarr.json").is_file()
+        return self._index.has(video_id)
 
     def video(self, video_id: str) -> VideoView:
         """A read-only view of one video; raises StoreError where there is none."""
@@ -70,17 +75,46 @@ class Store:
         """Views of all videos, in order of their names."""
         return [VideoView(self.path / video_id) for video_id in self.video_ids()]
 
-    def id_for(self, name: str, sha256: str, person: str = "") -> str:
+    def ids_of(self, sha256: str) -> list[str]:
+        """The videos that were made from a recording, sorted: several people may be in it."""
+        return self._index.of_content(sha256)
+
+    def id_named(self, name: str) -> str:
+        """The id of the video whose recording is called `name`, without its suffix, if there is one."""
+        return self._index.of_name(name)
+
+    def id_for(self, name: str, sha256: str, person: str = "", *, once: bool = True) -> str:
         """The id under which a source is or would be stored: its stem, made safe and unique.
 
-        `person` tells several entries of one source apart, as in Aff-Wild2's `_left` and `_right`.
+        `person` tells several entries of one source apart, as in Aff-Wild2's `_left` and `_right`. once: what
+        has the same content as a source that is stored is that one, whatever it is called.
         """
+        known = self._index.of_person(sha256, person) if once else None
+        if known is not None:
+            return known
         stem = schema.safe_id(Path(name).stem + person)
         candidate, count = stem, 1
         while candidate in self and self.video(candidate).source.get("sha256") != sha256:
             count += 1
             candidate = f"{stem}-{count}"
         return candidate
+
+    def add_recording(
+        self,
+        name: str,
+        times_s: np.ndarray,
+        *,
+        source: JsonDict,
+        stream: JsonDict,
+        person: str = "",
+        once: bool = True,
+    ) -> VideoView:
+        """Add a video under the id that is its own (`id_for`) at this moment; see `add_video`."""
+        schema.check_times(self.path / name, times_s)
+        with self._changing():
+            video_id = self.id_for(name, str(source["sha256"]), person, once=once)
+            self._add(video_id, times_s, {"source": source, "stream": stream, "person": person})
+        return self._same(video_id, times_s, source)
 
     def add_video(
         self, video_id: str, times_s: np.ndarray, *, source: JsonDict, stream: JsonDict
@@ -89,35 +123,65 @@ class Store:
 
         times_s: (N,) float64 seconds, ascending. Raises StoreError where another recording has the name.
         """
-        target = self.path / video_id
-        with self._staging(video_id) as stage:
-            if video_id not in self:
-                group = schema.create_group(stage, {"source": dict(source), "stream": dict(stream)})
-                write_array(group, "time", np.asarray(times_s, np.float64), ("frame",), {"units": "s"})
-                with suppress(OSError):  # another process added it first
-                    stage.rename(target)
-        view = VideoView(target)
+        schema.check_times(self.path / video_id, times_s)
+        with self._changing():
+            self._add(video_id, times_s, {"source": source, "stream": stream})
+        return self._same(video_id, times_s, source)
+
+    def _add(self, video_id: str, times_s: np.ndarray, attributes: JsonDict) -> None:
+        if video_id in self:
+            return
+        with self._work.place() as place, self._explained(video_id):
+            group = schema.create_group(place / NEW, {k: _plain(v) for k, v in attributes.items()})
+            write_array(group, "time", np.asarray(times_s, np.float64), ("frame",), {"units": "s"})
+            seal.seal(place / NEW)
+            commit.make(self.path, place, [(video_id, NEW)])
+
+    def _same(self, video_id: str, times_s: np.ndarray, source: JsonDict) -> VideoView:
+        """The video that is there, if it is of this recording and has these times; StoreError if not."""
+        view = self.video(video_id)
+        if view.source.get("sha256") != source.get("sha256"):
+            raise StoreError(f"{view.path} is of another recording", hint="write to a new store")
         if not np.array_equal(view.times_s, times_s):
             raise StoreError(
-                f"{target} has {len(view.times_s)} frames at other times than the {len(times_s)} given",
+                f"{view.path} has {len(view.times_s)} frames at other times than the {len(times_s)} given",
                 hint="remove that video's folder from the store, or write to a new store",
             )
         return view
 
     @contextmanager
-    def stage(self, video_id: str, part: str, attributes: JsonDict) -> Iterator[PartWriter]:
-        """Write the arrays of one part ("face", "label") row by row; whole at the end or not at all."""
+    def stage(
+        self, video_id: str, part: str, attributes: JsonDict, *, forget: Sequence[str] = ()
+    ) -> Iterator[PartWriter]:
+        """Write the arrays of one part ("face", "label") row by row; whole at the end or not at all.
+
+        forget: features that go at the same moment, since they describe what was there before.
+        """
         view = self.video(video_id)
-        with self._staging(f"{video_id}--{part}") as stage:
-            writer = PartWriter(schema.create_group(stage, dict(attributes)))
+        with self._work.place() as place:
+            with self._explained(f"{video_id}/{part}"):
+                writer = PartWriter(schema.create_group(place / NEW, dict(attributes)), view.path / part)
             yield writer
             writer.close()
-            self._place(stage, view.path / part)
+            gone = [(f"{video_id}/{kind}/{name}", None) for name in forget for kind in ("feature", "flag")]
+            with self._explained(f"{video_id}/{part}"):
+                seal.seal(place / NEW)
+                with self._changing():
+                    commit.make(self.path, place, [*gone, (f"{video_id}/{part}", NEW)])
 
-    def put_feature(self, video_id: str, spec: JsonDict, values: np.ndarray, flags: np.ndarray) -> None:
+    def put_feature(
+        self,
+        video_id: str,
+        spec: JsonDict,
+        values: np.ndarray,
+        flags: np.ndarray,
+        *,
+        made_from: VideoView | None = None,
+    ) -> None:
         """Store a feature with its per-row flags, replacing one of the same name.
 
         spec: FeatureSpec.attributes(). values: (N, D) floats, NaN where missing. flags: (N,) uint8.
+        made_from: the view whose arrays were described; raises StoreError where they have been replaced.
         """
         view, name = self.video(video_id), str(spec["name"])
         frames = len(view.times_s)
@@ -126,96 +190,73 @@ class Store:
                 f"{view.path}: {name} has rows {values.shape} and flags {flags.shape}, "
                 f"the video wants ({frames}, {spec['dim']})"
             )
-        with self._staging(f"{video_id}--{name}") as stage:
-            group = schema.create_group(stage, {})
-            write_array(group, "flag", flags.astype(np.uint8), ("frame",), {})
-            write_array(group, "feature", values, ("frame", f"{name}_dim"), spec)
-            for kind in ("flag", "feature"):  # the feature last: it says that both are there
-                self._ensure_group(view.path / kind)
-                self._place(stage / kind, view.path / kind / name)
+        edition = {EDITION: uuid.uuid4().hex}
+        with self._work.place() as place, self._explained(f"{video_id}/feature/{name}", values.nbytes):
+            group = schema.create_group(place / NEW, {})
+            write_array(group, "flag", flags.astype(np.uint8), ("frame",), edition)
+            write_array(group, "feature", values, ("frame", f"{name}_dim"), {**spec, **edition})
+            seal.seal(place / NEW)
+            with self._changing():
+                if made_from is not None and not made_from.is_current():
+                    raise StoreError(f"{view.path} was changed by another process", hint="run it again")
+                for kind in ("flag", "feature"):
+                    self._ensure_group(view.path / kind, place)
+                changes = [(f"{video_id}/{kind}/{name}", f"{NEW}/{kind}") for kind in ("flag", "feature")]
+                commit.make(self.path, place, changes)
 
     def drop_feature(self, video_id: str, name: str) -> None:
-        """Remove a feature and its flags, as when the faces that it describes have been replaced."""
-        with self._staging(f"{video_id}--{name}--dropped") as aside:
-            for kind in ("feature", "flag"):
-                (self.path / video_id / kind / name).rename(aside / kind)
+        """Remove a feature and its flags."""
+        self._drop(*(f"{video_id}/{kind}/{name}" for kind in ("feature", "flag")))
 
     def drop_video(self, video_id: str) -> None:
         """Remove a video with all that is known of it."""
-        with self._staging(f"{video_id}--dropped") as aside:
-            (self.path / video_id).rename(aside / "video")
+        self._drop(video_id)
 
-    def _ensure_group(self, path: Path) -> None:
-        if not (path / "zarr.json").exists():
-            with self._staging(path.name) as stage:
-                schema.create_group(stage, {})
-                path.mkdir(exist_ok=True)
-                os.replace(stage / "zarr.json", path / "zarr.json")
-
-    def _place(self, stage: Path, target: Path) -> None:
-        """Give a whole part its final name; what had that name before goes only then.
-
-        Whoever places the same part at the same time may be a moment earlier, so it may take a few tries.
-        """
-        for _ in range(TRIES):
-            old = self._work / f"{self._owner()}--{uuid.uuid4().hex}"
-            with suppress(FileNotFoundError):
-                target.rename(old)
-            try:
-                stage.rename(target)
-                return
-            except OSError as error:
-                if error.errno not in TAKEN:
-                    with suppress(OSError):  # nothing came in its place
-                        old.rename(target)
-                    raise
-            finally:
-                shutil.rmtree(old, ignore_errors=True)
-        raise StoreError(f"{target} is being written by others", hint="run it again when they have finished")
+    def _drop(self, *targets: str) -> None:
+        with self._work.place() as place, self._explained(targets[0]), self._changing():
+            commit.make(self.path, place, [(target, None) for target in targets])
 
     @contextmanager
-    def _staging(self, title: str) -> Iterator[Path]:
-        stage = self._work / f"{self._owner()}--{title.replace('/', '-')}--{uuid.uuid4().hex[:8]}"
-        self._make_place(stage)
+    def _explained(self, target: str, need_bytes: int | None = None) -> Iterator[None]:
+        """Say in one line why something of the store cannot be written."""
+        path = self.path / target
         try:
-            yield stage
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
-            with suppress(OSError):  # others are still at work in there
-                self._work.rmdir()
+            with explained(path, need_bytes):
+                yield
+        except OSError as error:
+            raise StoreError(
+                f"{path} cannot be written: {error.strerror or error}", hint="run it again"
+            ) from error
 
-    def _make_place(self, stage: Path) -> None:
-        """Make the stage's folder; whoever finishes removes the one around it, so it may take a few tries."""
-        for _ in range(TRIES):
-            with suppress(FileExistsError, FileNotFoundError):
-                self._work.mkdir(parents=True, exist_ok=True)
-                stage.mkdir()
-            if stage.is_dir():
-                return
-        raise StoreError(
-            f"{self._work} cannot be made", hint="choose a store in a folder that can be written to"
-        )
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Alone, for a moment: names are given and parts replaced."""
+        with locks.locked(self.path / seal.META):
+            yield
 
-    @staticmethod
-    def _owner() -> str:
-        return f"{socket.gethostname()}-{os.getpid()}"
+    def _ensure_group(self, path: Path, place: Path) -> None:
+        if not (path / seal.META).exists():
+            schema.create_group(place / path.name, {})
+            path.mkdir(exist_ok=True)
+            (place / path.name / seal.META).replace(path / seal.META)
 
-    def _sweep(self) -> None:
-        """Remove what a process of this machine left behind when it died."""
-        host = socket.gethostname()
-        for stage in self._work.glob(f"{host}-*") if self._work.is_dir() else ():
-            pid = stage.name.split("--")[0].removeprefix(f"{host}-")
-            if pid.isdigit() and not _alive(int(pid)):
-                shutil.rmtree(stage, ignore_errors=True)
+    def _complete_dead_work(self) -> None:
+        """Finish or remove what dead processes left behind; not where the store cannot be written to."""
         with suppress(OSError):
-            self._work.rmdir()
+            for place in self._work.dead():
+                with self._changing():
+                    commit.complete(self.path, place)
 
 
-def _alive(pid: int) -> bool:
+def _give_name(made: Path, path: Path) -> None:
+    """Give a file its name unless another process has been faster: its file may be locked already."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        os.link(made, path)
+    except FileExistsError:
+        return
+    except OSError:  # no file has two names here
+        made.replace(path)
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,76 +1,71 @@
-"""Weights and training state on disk: whole or not there, and never executed when read."""
+"""Weights and training state on disk: whole or not there, and never executed when read.
+
+Files are flushed to the disk before they take their names, so that even a machine that loses its power has
+the old or the new one. Writing raises OutputError where the disk is full or may not be written to.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.numpy import save_file as save_arrays
+from safetensors.numpy import save as save_arrays
 
+from vacli import atomic, digests
 from vacli.errors import RunError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Filling = Callable[[Path, int], AbstractContextManager[Path]]  # as `atomic.filling`
 
 LAST = "last.safetensors"
 STATE = "training_state.pt"
 METRICS = "metrics.jsonl"
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file beside `path`, then rename it: readers see the old or the new, whole.
-
-    The file beside has one name, so that what a killed process left there is overwritten by the next.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        write(part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def write_text(path: Path, text: str) -> None:
-    """Write a small text file atomically."""
-    write_atomic(path, lambda part: _write_text(part, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    """Write a small text file."""
+    atomic.write_text(path, text)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON value atomically, indented."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    """Write a JSON value, indented."""
+    atomic.write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """A JSON value, indented, as the content of a file."""
+    return (json.dumps(value, indent=2) + "\n").encode("utf-8")
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> None:
-    """Write named tensors atomically as safetensors; `about` goes into the file's metadata."""
-    from safetensors.torch import save_file
-
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomic(path, lambda part: save_file(plain, part, dict(about or {})))
+    """Write named tensors as safetensors; `about` goes into the file's metadata."""
+    _write(path, tensors, about, atomic.filling)
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named numpy arrays atomically as safetensors."""
-    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    write_atomic(path, lambda part: save_arrays(plain, part))
+def write_weights(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> None:
+    """As `write_tensors`, and their digest is noted among the run's files."""
+    _write(path, tensors, about, digests.filling)
+
+
+def arrays_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Named numpy arrays as the content of a safetensors file."""
+    return save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write training state (tensors, numbers, strings in dicts and lists) atomically."""
+    """Write training state (tensors, numbers, strings in dicts and lists)."""
     import torch
 
-    write_atomic(path, lambda part: torch.save(dict(state), part))
+    with atomic.filling(path, _size(state)) as part:
+        torch.save(dict(state), part)
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -86,3 +81,22 @@ def read_state(path: Path) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError) as error:
         raise RunError(f"{path}: not a training state: {error}", hint=hint) from None
+
+
+def _write(
+    path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None, filling: Filling
+) -> None:
+    from safetensors.torch import save_file
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with filling(path, _size(plain)) as part:
+        save_file(plain, part, dict(about or {}))
+
+
+def _size(value: object) -> int:
+    """Bytes of the tensors in a state."""
+    if isinstance(value, Mapping):
+        return sum(map(_size, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_size, value))
+    return int(getattr(value, "nbytes", 0))

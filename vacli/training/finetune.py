@@ -24,7 +24,7 @@ from vacli.errors import RunError
 from vacli.features.running import multiplies_bfloat16
 from vacli.metrics import Moments
 from vacli.progress import Progress
-from vacli.training.checkpoint import read_state, write_state, write_tensors, write_text
+from vacli.training.checkpoint import read_state, write_state, write_tensors, write_text, write_weights
 from vacli.training.frames import Images, ahead
 from vacli.training.optim import adamw, layer_decay, set_lr
 from vacli.training.schedule import lr_factor
@@ -98,13 +98,17 @@ class Fit:
         return self.task if self.mean is None else self.mean.module
 
     def resume(self) -> None:
-        """Go on from the last whole epoch in the folder."""
+        """Go on from the last whole epoch in the folder; from the beginning where none is done yet."""
+        if not (self.folder / STATE).is_file():
+            return
         stored = read_state(self.folder / STATE)
-        self.task.load_state_dict(load_file(self.folder / LAST))
+        # Versions before kept the weights in a file of their own only.
+        self.task.load_state_dict(stored["net"] if "net" in stored else load_file(self.folder / LAST))
         self.optimiser.load_state_dict(stored["optimiser"])
         if self.mean is not None:
             self.mean.load_state_dict(stored["mean"])
         self.state = State(**stored["state"])
+        self._write_metrics()
 
     def run(self, progress: Progress) -> State:
         """Train to the end of the plan or until `patience_epochs` bring nothing better."""
@@ -204,15 +208,28 @@ class Fit:
         state.history.append(line)
         if line["score"] > state.best:
             state.best, state.best_epoch = line["score"], state.epoch
-            write_tensors(self.folder / BEST, saved(self.judged))
+            write_weights(self.folder / BEST, saved(self.judged))
         write_tensors(self.folder / LAST, self.task.state_dict())
+        self._write_metrics()
         write_state(self.folder / STATE, self._progress())
-        write_text(self.folder / METRICS, "".join(json.dumps(h) + "\n" for h in state.history))
+
+    def _write_metrics(self) -> None:
+        write_text(self.folder / METRICS, "".join(json.dumps(h) + "\n" for h in self.state.history))
 
     def _progress(self) -> dict[str, Any]:
-        """All that `resume` needs beside the last weights."""
-        stored = {"optimiser": self.optimiser.state_dict(), "state": vars(self.state)}
+        """All that `resume` needs, in one file: two cannot change at once."""
+        stored = {
+            "net": self.task.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "state": vars(self.state),
+        }
         return stored if self.mean is None else {**stored, "mean": self.mean.state_dict()}
+
+
+def forget(folder: Path) -> None:
+    """Remove the files of a run, first the one that a resumed run would believe."""
+    for name in (STATE, BEST, LAST, METRICS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def saved(task: nn.Module) -> dict[str, Any]:

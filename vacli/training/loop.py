@@ -152,7 +152,7 @@ class Trainer:
         folder, row = self._around.folder, self.history.rows[-1]
         weights, about = self._net.state_dict(), {"epoch": str(row.epoch), "ccc": f"{row.mean:.6f}"}
         if self.history.best is row:
-            checkpoint.write_tensors(folder / inference.WEIGHTS, weights, about)
+            checkpoint.write_weights(folder / inference.WEIGHTS, weights, about)
         checkpoint.write_tensors(folder / checkpoint.LAST, weights, about)
         checkpoint.write_text(folder / checkpoint.METRICS, self.history.jsonl())
         checkpoint.write_state(folder / checkpoint.STATE, self._state())

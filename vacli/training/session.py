@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vacli import inference, recipe_io
+from vacli import digests, inference, recipe_io
 from vacli.models.build import build
 from vacli.predictor import Predictor
 from vacli.progress import Advance, Progress
@@ -112,14 +112,13 @@ def _describe(job: Job, progress: Progress) -> None:
     if (job.folder / checkpoint.STATE).is_file():
         return
     job.folder.mkdir(parents=True, exist_ok=True)
-    checkpoint.write_text(job.folder / inference.RECIPE, recipe_io.to_json(job.recipe))
-    checkpoint.write_json(job.folder / inference.FEATURES, job.features)
+    digests.write(job.folder / inference.RECIPE, recipe_io.to_json(job.recipe).encode("utf-8"))
+    digests.write(job.folder / inference.FEATURES, checkpoint.json_bytes(job.features))
     about = {"store": str(job.store), "split": job.side.words, "fold": job.side.fold.number}
-    checkpoint.write_json(job.folder / inference.DATA, about | _videos(job))
+    digests.write(job.folder / inference.DATA, checkpoint.json_bytes(about | _videos(job)))
     with progress.task("statistics", len(job.train), "videos") as advance:
         fitted = scaling.fit(_counted(job.train, advance))
-    tensors = {name: torch.from_numpy(values) for name, values in fitted.tensors().items()}
-    checkpoint.write_tensors(job.folder / inference.NORMALISATION, tensors)
+    digests.write(job.folder / inference.NORMALISATION, checkpoint.arrays_bytes(fitted.tensors()))
 
 
 def _counted(videos: Sequence[Rows], advance: Advance) -> Iterator[Rows]:

@@ -1,0 +1,107 @@
+"""A damaged video costs itself where others can go on, and is named where they cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synth.stores import add_video, empty, put_feature, put_labels
+
+from vacli import presets
+from vacli.errors import StoreError
+from vacli.inference import Member, Run
+from vacli.progress import Quiet
+from vacli.recipe import Stream
+from vacli.steps import labels, predict_store, train
+from vacli.steps.batch import Batch
+from vacli.steps.telling import Loaded
+
+FRAMES = 30
+MODEL = replace(presets.preset("compact").model, streams=(Stream(name="visual", features=("xv",), dim=3),))
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = empty(tmp_path / "s.zarr")
+    for video in ("a", "b", "c"):
+        add_video(made, video, FRAMES)
+        put_feature(made, video, "xv", np.ones((FRAMES, 3)))
+        put_labels(made, video, np.zeros((FRAMES, 2)))
+    return made
+
+
+def harm_of(path: Path, name: str) -> None:
+    if name.endswith("/"):
+        (path / name.rstrip("/")).rename(path / ".gone")
+    else:
+        (path / name).write_bytes(b"\x00\x01")
+
+
+HARMS = [
+    "time/c/0",
+    "zarr.json",
+    "feature/xv/c/0/0",
+    "feature/xv/zarr.json",
+    "flag/xv/zarr.json",
+    "feature/xv/",
+]
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_prediction_goes_on_with_the_others(store, harm):
+    harm_of(store.path / "b", harm)
+    recipe = replace(presets.preset("compact"), model=MODEL)
+    member = Member(path=Path("run"), predictor=lambda rows: _first_column(rows), validation=())
+    loaded = Loaded(Run(path=Path("run"), recipe=recipe, members=(member,), features={}), senses=None)
+    tables, batch, progress = [], Batch(store.path), Quiet()
+    predict_store.predict_stores([store.path], loaded, tables.append, batch, progress)
+    assert batch.done == ["a", "c"]
+    (failure,) = batch.failed
+    assert failure.name == "b"
+    assert str(store.path / "b") in failure.reason
+    assert [len(table) for table in tables] == [FRAMES, FRAMES]
+
+
+def _first_column(rows) -> np.ndarray:
+    x = np.empty((len(rows), 3), np.float32)
+    rows.fill(0, {"visual": x})
+    return x[:, :2] / 2
+
+
+def test_a_store_without_the_feature_is_one_failure(store):
+    for video in store.video_ids():
+        store.drop_feature(video, "xv")
+    recipe = replace(presets.preset("compact"), model=MODEL)
+    loaded = Loaded(Run(path=Path("run"), recipe=recipe, members=(), features={}), senses=None)
+    batch = Batch(store.path)
+    predict_store.predict_stores([store.path], loaded, [].append, batch, Quiet())
+    (failure,) = batch.failed
+    assert "in 3 of 3 videos" in failure.reason
+
+
+def test_training_refuses_by_name(store, tmp_path):
+    harm_of(store.path / "b", "feature/xv/c/0/0")
+    harm_of(store.path / "c", "flag/xv/zarr.json")
+    recipe = ("model.streams=[{name='visual', features=['xv'], dim=3}]",)
+    settings = train.TrainSettings(store=store.path, out=tmp_path / "run", assignments=recipe, device="cpu")
+    with pytest.raises(StoreError, match="2 of 3 videos are damaged") as caught:
+        train.run(settings)
+    assert str(store.path / "b") in str(caught.value)
+    assert str(store.path / "c") in str(caught.value)
+    assert "--force" in caught.value.hint
+    assert not (tmp_path / "run").exists()
+
+
+def test_labels_go_on_with_the_others(store, tmp_path):
+    harm_of(store.path / "b", "time/c/0")
+    (tmp_path / "va").mkdir()
+    for video in store.video_ids():
+        rows = ["time_s,valence,arousal", *(f"{i / 25},0.5,0.25" for i in range(FRAMES))]
+        (tmp_path / "va" / f"{video}.csv").write_text("\n".join(rows) + "\n")
+    result = labels.run(
+        labels.LabelsSettings(annotations=tmp_path / "va", store=store.path, force=True), Quiet()
+    )
+    assert sorted(result.done + result.skipped) == ["a", "c"]
+    assert [failure.name for failure in result.failed] == ["b"]

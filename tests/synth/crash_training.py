@@ -1,0 +1,99 @@
+"""Trainings for `crashes`: each takes a folder with its data and begins, or goes on with, `run` in it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from synth import affwild2, recipes
+from synth.face_stores import face_store
+from synth.sounds import voice
+
+from vacli.errors import RunError
+from vacli.features.vit import build_vit
+from vacli.inference import BUNDLED_VOICE
+from vacli.media.conditions import write_wav
+from vacli.steps import bundle, corpus, finetune_mae, train
+
+TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_windows=4")
+
+
+def prepare_frames(folder: Path) -> None:
+    """Faces, and a small vision transformer to begin with."""
+    face_store(folder / "s.zarr", videos=3, frames=5)
+    torch.manual_seed(0)
+    save_file(build_vit("test_vit").state_dict(), folder / "model.safetensors")
+
+
+def frames(folder: Path) -> None:
+    """`va finetune-mae`, with --resume where it says so."""
+    settings = finetune_mae.FinetuneMaeSettings(
+        stores=(folder / "s.zarr",),
+        out=folder / "run",
+        encoder="test_vit",
+        weights=folder / "model.safetensors",
+        freeze_blocks=5,
+        epochs=2,
+        batch_size=8,
+        lr=1e-3,
+        warmup_epochs=0.0,
+        validation=("clip2",),
+        device="cpu",
+    )
+    try:
+        finetune_mae.run(settings)
+    except RunError as error:
+        if "--resume" not in str(error.hint):
+            raise
+        finetune_mae.run(replace(settings, resume=True))
+
+
+def prepare_sequences(folder: Path) -> None:
+    """Features and labels."""
+    trials = affwild2.make(affwild2.World(videos=4, frames=120))
+    affwild2.write_store(folder / "s.zarr", [replace(t, split="") for t in trials])
+
+
+def sequences(folder: Path) -> None:
+    """`va train`, with --resume where it says so."""
+    settings = train.TrainSettings(
+        store=folder / "s.zarr", out=folder / "run", assignments=TINY, device="cpu"
+    )
+    try:
+        train.run(settings)
+    except RunError as error:
+        if "--resume" not in str(error.hint):
+            raise
+        train.run(replace(settings, resume=True))
+
+
+def prepare_bundle(folder: Path) -> None:
+    """A run, and a bundle of another one where its own will be."""
+    shutil.copytree(BUNDLED_VOICE, folder / "run")
+    for path in (folder / "run").glob("fold_[3-8]"):
+        shutil.rmtree(path)
+    shutil.copytree(folder / "run", folder / "out" / "voice")
+    shutil.rmtree(folder / "out" / "voice" / "fold_2")
+
+
+def bundle_run(folder: Path) -> None:
+    """`va bundle`."""
+    bundle.run(bundle.BundleSettings(folder / "run", folder / "out"))
+
+
+def prepare_copies(folder: Path) -> None:
+    """Two utterances."""
+    (folder / "emodb").mkdir()
+    for seed, name in enumerate(("03a01Wa", "08b02Fa")):
+        write_wav(folder / "emodb" / f"{name}.wav", voice(1, seed=seed))
+
+
+def copies(folder: Path) -> None:
+    """`va corpus --copies`."""
+    settings = corpus.CorpusSettings(
+        "emodb", folder / "emodb", folder / "v.zarr", copies=2, sounds=folder / "sounds"
+    )
+    corpus.run(settings)

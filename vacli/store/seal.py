@@ -1,0 +1,92 @@
+"""Checksums in `zarr.json`: what was written is what is read, or it is said not to be.
+
+A sealed node has the CRC-32 of its own metadata; an array has those of its chunk files besides, null for a
+chunk that holds nothing but the fill value and so has no file; a group has the names of its members.
+Nodes without a seal are of earlier versions, or somebody else's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+META = "zarr.json"
+SEAL, CHUNKS, MEMBERS = "va_crc32", "va_chunk_crc32", "va_members"
+MOST_CHUNKS = 1_000_000  # of an array: terabytes, or else nonsense
+
+Meta = Mapping[str, Any]
+
+
+def seal(folder: Path) -> None:
+    """Seal a group or array and everything below it; nothing of it may change after."""
+    for path in folder.rglob(META):
+        meta = json.loads(path.read_text(encoding="utf-8"))
+        if meta["node_type"] == "array":
+            files = (path.parent / key for key in chunk_keys(meta))
+            meta["attributes"][CHUNKS] = [_crc(file) if file.is_file() else None for file in files]
+        else:
+            meta["attributes"][MEMBERS] = sorted(p.parent.name for p in path.parent.glob(f"*/{META}"))
+        meta["attributes"][SEAL] = _digest(meta)
+        path.write_text(json.dumps(meta, indent=2), encoding="utf-8")
+
+
+def read(folder: Path) -> Meta:
+    """The metadata of a group or array; ValueError or OSError where it is damaged."""
+    meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    if not isinstance(meta, dict) or not isinstance(meta.get("attributes", {}), dict):
+        raise ValueError(f"{META} is no description of a Zarr group or array")
+    expected = meta.get("attributes", {}).get(SEAL)
+    if expected is not None and expected != _digest(meta):
+        raise ValueError(f"{META} has been changed")
+    return meta
+
+
+def own(attributes: Meta) -> dict[str, Any]:
+    """Attributes without those of the seal."""
+    return {key: value for key, value in attributes.items() if key not in (SEAL, CHUNKS, MEMBERS)}
+
+
+def grid(meta: Meta) -> list[tuple[int, int]]:
+    """Length and chunk length of each axis; ValueError where it is not a regular grid."""
+    try:
+        shape, chunks = meta["shape"], meta["chunk_grid"]["configuration"]["chunk_shape"]
+        axes = list(zip(map(int, shape), map(int, chunks), strict=True))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no regular chunks: {error}") from None
+    if any(length < 0 or chunk < 1 for length, chunk in axes):
+        raise ValueError(f"shape {shape} in chunks {chunks}")
+    if math.prod(-(-length // chunk) for length, chunk in axes) > MOST_CHUNKS:
+        raise ValueError(f"shape {shape} in chunks {chunks}: more than a store has")
+    return axes
+
+
+def chunk_keys(meta: Meta, rows: range | None = None) -> Iterator[str]:
+    """Names of the chunk files, in C order of the grid; of those only that hold some of `rows`."""
+    axes = grid(meta)
+    counts = [range(-(-length // chunk)) for length, chunk in axes]
+    if rows is not None and axes:
+        chunk = axes[0][1]
+        counts[0] = range(rows.start // chunk, -(-rows.stop // chunk)) if len(rows) else range(0)
+    for index in product(*counts):
+        yield "/".join(("c", *map(str, index)))
+
+
+def problem(file: Path, expected: int | None) -> str | None:
+    """What is wrong with a chunk file; None where it is the one that was written."""
+    if not file.is_file():
+        return None if expected is None else f"{file} is missing"
+    return None if expected == _crc(file) else f"{file} has been changed or cut short"
+
+
+def _crc(path: Path) -> int:
+    return zlib.crc32(path.read_bytes())
+
+
+def _digest(meta: Meta) -> int:
+    bare = {**meta, "attributes": {k: v for k, v in meta["attributes"].items() if k != SEAL}}
+    return zlib.crc32(json.dumps(bare, sort_keys=True).encode())
