@@ -133,11 +133,12 @@ def test_state_is_float32_whatever_the_inputs_are_under_autocast():
     assert apart([y.double()], [want]) < 2e-2
 
 
-def test_polynomial_of_exp_keeps_one_millionth():
-    v = np.linspace(-87, 0, 4001, dtype=np.float32)
-    got = np.array([scan_loops.exp_of_negative(value) for value in v])
-    assert np.abs(got / np.exp(v.astype(np.float64)) - 1).max() < 1e-6
-    assert 0 < scan_loops.exp_of_negative(np.float32(-1e30)) < 2e-38
+def test_power_of_two_keeps_one_millionth():
+    v = np.linspace(-126, 0, 4001, dtype=np.float32)
+    got = np.array([scan_loops.power_of_two(value) for value in v])
+    assert np.abs(got / np.exp2(v.astype(np.float64)) - 1).max() < 3e-7
+    assert 0 < scan_loops.power_of_two(np.float32(-1e30)) < 2e-38
+    assert scan_loops.power_of_two(np.float32(0)) == 1
 
 
 @pytest.fixture

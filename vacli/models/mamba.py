@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,16 @@ from vacli.models.parts import zero_padding
 from vacli.models.scan import selective_scan
 
 DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4  # range of the first step sizes, section 3.6
+
+
+@cache
+def _fused() -> Callable[..., tuple[Tensor, Tensor]] | None:
+    """The layer as one function, imported at its first use; None where numba cannot be imported."""
+    try:
+        from vacli.models.mamba_fused import layer
+    except Exception:
+        return None
+    return layer
 
 
 @dataclass(frozen=True)
@@ -51,10 +63,28 @@ class Mamba(nn.Module):
         (init_charon if config.init == "charon" else init_dt)(self)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        u, z = self.in_proj(zero_padding(x, mask)).chunk(2, dim=-1)
+        x = zero_padding(x, mask)
+        fused = _fused() if self._is_float32_on_cpu(x) else None
+        return self.plain(x, mask)[0] if fused is None else fused(x, mask, self.weights())[0]
+
+    def plain(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """As it is written down: y (B, T, D) and the last state (B, E, N) of x, which is 0 on padding.
+
+        It is what `mamba_fused` is tested against, and what runs where that cannot.
+        """
+        u, z = self.in_proj(x).chunk(2, dim=-1)
         u = zero_padding(F.silu(self._convolve(u)), mask)  # the convolution's bias would feed the state
-        y, _ = selective_scan(u, *self._selection(u))
-        return self.out_proj((y + self.D * u) * F.silu(z))
+        y, last = selective_scan(u, *self._selection(u))
+        return self.out_proj((y + self.D * u) * F.silu(z)), last
+
+    def weights(self) -> tuple[Tensor, ...]:
+        """The parameters in the order of `mamba_fused.Weights`."""
+        conv, dt = self.conv1d, self.dt_proj
+        before = (self.in_proj.weight, conv.weight, conv.bias, self.x_proj.weight, dt.weight, dt.bias)
+        return (*before, self.A_log, self.D, self.out_proj.weight)
+
+    def _is_float32_on_cpu(self, x: Tensor) -> bool:
+        return x.device.type == "cpu" and x.dtype != torch.float64 and self.A_log.dtype == torch.float32
 
     def _convolve(self, u: Tensor) -> Tensor:
         """The causal depthwise `conv1d` of (B, T, E).

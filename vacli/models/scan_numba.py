@@ -4,7 +4,7 @@ spread among as many threads as torch uses."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -30,7 +30,7 @@ class _Scan(torch.autograd.Function):
         marks = x.new_empty(batch, -(-length // every), *a.shape)
         y, h_last = torch.empty_like(x), torch.empty_like(h0)
         block, jobs = split(batch, channels, a.shape[0])
-        _spread(forward, jobs, _arrays(tensors), _arrays((y, h_last)), marks.numpy(), every, block)
+        run_jobs(forward, jobs, as_arrays(tensors), as_arrays((y, h_last)), marks.numpy(), every, block)
         ctx.save_for_backward(*tensors[:5], marks)
         return y, h_last
 
@@ -45,8 +45,10 @@ class _Scan(torch.autograd.Function):
         g_y, g_last = g_y.contiguous(), g_last.contiguous()
         g_x, g_dt, g_h0 = torch.empty_like(x), torch.empty_like(dt), torch.empty_like(g_last)
         g_a = x.new_empty(batch, *a.shape)
-        made = _arrays((g_x, g_dt, g_a, g_b, g_c, g_h0))
-        _spread(backward, jobs, _arrays(tensors), _arrays((g_y, g_last)), made, marks.numpy(), EVERY, block)
+        made = as_arrays((g_x, g_dt, g_a, g_b, g_c, g_h0))
+        run_jobs(
+            backward, jobs, as_arrays(tensors), as_arrays((g_y, g_last)), made, marks.numpy(), EVERY, block
+        )
         return g_x, g_dt, g_a.sum(0), g_b.sum(0), g_c.sum(0), g_h0
 
 
@@ -57,11 +59,12 @@ def scan(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor) 
     return y, last.transpose(1, 2)
 
 
-def _arrays(tensors: tuple[Tensor, ...] | list[Tensor]) -> tuple[np.ndarray, ...]:
+def as_arrays(tensors: Iterable[Tensor]) -> tuple[np.ndarray, ...]:
+    """The same memory as NumPy arrays."""
     return tuple(t.detach().numpy() for t in tensors)
 
 
-def _spread(kernel: Callable, jobs: int, *arguments: Any) -> None:
+def run_jobs(kernel: Callable, jobs: int, *arguments: Any) -> None:
     """Run jobs 0 to `jobs` among torch's number of threads; the kernels let go of the GIL."""
     threads = min(torch.get_num_threads(), jobs)
     if threads <= 1:

@@ -1,0 +1,183 @@
+"""The Mamba layer as one function against its plain form in float64: outputs, states and all gradients."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+from synth.scans import apart
+
+from vacli import recipe
+from vacli.models import mamba, mamba_fused, mamba_loops
+from vacli.models.mamba import Mamba
+from vacli.models.parts import zero_padding
+
+# batch, frames, width, states, kernel
+SHAPES = [
+    (1, 1, 8, 3, 3),
+    (2, mamba_loops.EVERY, 24, 5, 4),  # one kept state exactly
+    (2, 2 * mamba_loops.EVERY + 3, 24, 5, 2),  # a short last stretch
+    (3, 70, 100, 32, 4),  # several blocks of channels
+    (2, 2, 16, 4, 4),  # fewer frames than taps
+]
+
+
+def layer(width: int, states: int, kernel: int) -> Mamba:
+    torch.manual_seed(0)
+    net = Mamba(width, recipe.Mamba(state=states, conv=kernel))
+    with torch.no_grad():
+        net.D.normal_()
+        net.conv1d.bias.normal_()
+    return net
+
+
+def case(shape: tuple[int, int, int, int, int]) -> tuple[Mamba, torch.Tensor, torch.Tensor]:
+    batch, frames, width, states, kernel = shape
+    net = layer(width, states, kernel)
+    mask = torch.ones(batch, frames, dtype=torch.bool)
+    if frames > 2:
+        mask[0, frames // 3 :] = False
+        mask[-1, 1] = False
+    return net, torch.randn(batch, frames, width), mask
+
+
+def results(run, net: Mamba, x: torch.Tensor) -> list[torch.Tensor]:
+    """Output, last state and the gradients by input and parameters, for fixed weights on both outputs."""
+    x = x.clone().requires_grad_()
+    made = run(x)
+    g = torch.Generator().manual_seed(9)
+    weights = [torch.randn(out.shape, generator=g).to(out.dtype) for out in made]
+    return [*(y.detach() for y in made), *torch.autograd.grad(made, [x, *net.parameters()], weights)]
+
+
+def fused(net: Mamba, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return mamba_fused.layer(zero_padding(x, mask), mask, net.weights())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_fused_layer_agrees_with_the_plain_one_in_float64(shape):
+    net, x, mask = case(shape)
+    got = results(lambda x: fused(net, x, mask), net, x)
+    exact = layer(*shape[2:]).double()
+    want = results(lambda x: exact.plain(zero_padding(x, mask), mask), exact, x.double())
+    moving = [(g, w) for g, w in zip(got, want, strict=True) if w.any()]
+    still = [g for g, w in zip(got, want, strict=True) if not w.any()]
+    assert apart(*map(list, zip(*moving, strict=True))) < 1e-5
+    assert not any(g.any() for g in still)  # one frame has no state before it
+
+
+def test_forward_of_the_module_is_the_fused_layer():
+    net, x, mask = case(SHAPES[1])
+    assert torch.equal(net(x, mask), fused(net, x, mask)[0])
+
+
+def test_float64_takes_the_plain_form():
+    net, x, mask = case(SHAPES[1])
+    net, x = net.double(), x.double()
+    assert net(x, mask).dtype == torch.float64
+    assert torch.equal(net(x, mask), net.plain(zero_padding(x, mask), mask)[0])
+
+
+def test_without_numba_the_plain_form_serves(monkeypatch):
+    net, x, mask = case(SHAPES[1])
+    want = net(x, mask)
+    monkeypatch.setitem(sys.modules, "vacli.models.mamba_fused", None)
+    mamba._fused.cache_clear()
+    try:
+        assert mamba._fused() is None
+        torch.testing.assert_close(net(x, mask), want)
+    finally:
+        mamba._fused.cache_clear()
+
+
+def test_what_lies_on_padding_changes_nothing():
+    net, x, mask = case(SHAPES[2])
+    other = torch.where(mask.unsqueeze(-1), x, torch.nan)
+    assert torch.equal(net(x, mask), net(other, mask))
+
+
+def test_number_of_threads_changes_nothing():
+    net, x, mask = case(SHAPES[3])
+    before = torch.get_num_threads()
+    try:
+        made = []
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            made.append(results(lambda x: fused(net, x, mask), net, x))
+    finally:
+        torch.set_num_threads(before)
+    assert apart(*made) < 1e-6
+
+
+def test_autocast_rounds_the_products_alone():
+    net, x, mask = case(SHAPES[3])
+    want = results(lambda x: fused(net, x, mask), net, x)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = net(x, mask)
+        got = results(lambda x: fused(net, x, mask), net, x)
+    assert y.dtype == torch.bfloat16
+    assert apart([g.float() for g in got], want) < 3e-2
+    assert all(g.dtype == p.dtype for g, p in zip(got[3:], net.parameters(), strict=True))
+
+
+def test_half_precision_input_gets_its_gradient_in_its_own_type():
+    net, x, mask = case(SHAPES[1])
+    half = x.bfloat16().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        net(half, mask).float().sum().backward()
+    assert half.grad.dtype == torch.bfloat16
+
+
+def test_backward_pass_keeps_the_input_and_a_state_in_sixty_four():
+    batch, frames, width, states, kernel = 2, 256, 64, 16, 4
+    net, x = layer(width, states, kernel), torch.randn(batch, frames, width, requires_grad=True)
+    mask = torch.ones(batch, frames, dtype=torch.bool)
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+        fused(net, x, mask)
+    parameters = sum(p.numel() for p in net.parameters())
+    a_frame = width + net.dt_rank + 2 * states + net.inner * states / mamba_loops.EVERY + 1
+    assert sum(kept.values()) <= 4 * (parameters + batch * frames * a_frame)
+
+
+def test_without_gradients_no_state_is_kept():
+    net, x, mask = case(SHAPES[2])
+    with torch.no_grad():
+        quiet = fused(net, x, mask)
+    loud = fused(net, x, mask)
+    assert all(torch.equal(q, v.detach()) for q, v in zip(quiet, loud, strict=True))
+
+
+def test_no_frames_and_no_sequences_give_nothing():
+    net = layer(8, 3, 4)
+    for batch, frames in ((2, 0), (0, 5)):
+        x = torch.randn(batch, frames, 8, requires_grad=True)
+        y = net(x, torch.ones(batch, frames, dtype=torch.bool))
+        assert y.shape == (batch, frames, 8)
+        y.sum().backward()
+        assert x.grad.shape == x.shape
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns of each function that it does not trace
+def test_compiled_model_gives_the_same_values_and_gradients():
+    net, x, mask = case(SHAPES[1])
+    compiled = torch.compile(net, backend="eager")
+    want = results(lambda x: (net(x, mask),), net, x)
+    assert apart(results(lambda x: (compiled(x, mask),), net, x), want) < 1e-6
+
+
+@pytest.mark.parametrize("value", [-200.0, -87.0, -1e-3, 0.0, 1e-3, 20.0, 200.0])
+def test_functions_of_one_number_keep_one_millionth(value):
+    v = torch.tensor(value, dtype=torch.float64)
+    given = mamba_loops.F32(value)
+    assert mamba_loops.softplus(given) == pytest.approx(
+        torch.nn.functional.softplus(v, threshold=1e9).item(), rel=1e-6, abs=1e-37
+    )
+    assert mamba_loops.sigmoid(given) == pytest.approx(torch.sigmoid(v).item(), rel=1e-6, abs=1e-37)
