@@ -1,13 +1,44 @@
-"""Fixtures that all rooms share: where the real clips and the labelled data are, if they are."""
+"""What all rooms share: where the real clips and the labelled data are, and what is skipped without torch."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 SHARED = Path(os.environ.get("VA_SHARED", Path(__file__).parents[2] / "shared"))
+
+WITHOUT_TORCH = importlib.util.find_spec("torch") is None
+NEEDS_TORCH = "needs torch (pip install '.[train]')"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that are marked with `torch` are skipped where it is not installed."""
+    for item in items:
+        if WITHOUT_TORCH and item.get_closest_marker("torch"):
+            item.add_marker(pytest.mark.skip(reason=NEEDS_TORCH))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A test file that imports torch, itself or through the package, is skipped where it is not installed."""
+    report = yield
+    if WITHOUT_TORCH and report.failed and _lacks_torch(report.call.excinfo.value):
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), 1, f"Skipped: {NEEDS_TORCH}")
+    return report
+
+
+def _lacks_torch(problem: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is a missing torch."""
+    while problem is not None and getattr(problem, "name", None) not in ("torch", "timm"):
+        problem = problem.__cause__ or problem.__context__
+    return isinstance(problem, ModuleNotFoundError)
 
 
 def _shared(name: str) -> Path:

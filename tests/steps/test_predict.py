@@ -9,15 +9,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import save_file
 from synth.faces import scene, somebody_else, write_video
 from synth.sounds import RATE_HZ, voice
 
 from vacli import presets
 from vacli.calibration import ALONE
 from vacli.errors import RunError
-from vacli.features.compact import CompactFace
 from vacli.features.weights import short_hash
 from vacli.inference import BUNDLED, BUNDLED_VOICE, Run, Trajectory, load_run
 from vacli.media.conditions import background, write_wav
@@ -33,6 +30,11 @@ from vacli.steps.telling import Loaded, Telling, on_clock, table
 
 @pytest.fixture
 def weights(tmp_path) -> Path:
+    import torch
+    from safetensors.torch import save_file
+
+    from vacli.features.compact import CompactFace
+
     torch.manual_seed(0)
     path = tmp_path / "face.safetensors"
     save_file({k: v.contiguous() for k, v in CompactFace().state_dict().items()}, path)
@@ -47,12 +49,14 @@ def trained_on(weights: str, **more: object) -> Run:
     return Run(path=Path("run"), recipe=recipe, members=(), features=features)
 
 
+@pytest.mark.torch
 def test_other_weights_than_in_training_are_an_error(weights):
     settings = PredictSettings(inputs=(), weights=weights, device="cpu")
     with pytest.raises(RunError, match="run was trained on compact with other weights"):
         senses(trained_on("0123456789ab"), settings, Quiet())
 
 
+@pytest.mark.torch
 def test_the_same_weights_serve_whatever_the_pace_of_extraction(weights):
     settings = PredictSettings(inputs=(), weights=weights, device="cpu")
     made = senses(trained_on(short_hash(weights), every=3), settings, Quiet())

@@ -25,6 +25,10 @@ LATEST_START_S = 60.0
 MOST_PIXELS = 1 << 26  # twice an 8K picture; more is a broken header and memory lost
 # What PyAV raises beside its own errors: on streams without a decoder, odd text, absurd sizes and numbers.
 FAULTS = (av.FFmpegError, AttributeError, LookupError, TypeError, ValueError, ArithmeticError, MemoryError)
+# Decoded text (titles, tags) is never used, so odd encodings of it must not matter. PyAV 19 minds them no more
+# and has lost the argument; of older ones the container keeps it as an attribute.
+_ANY_TEXT = {"metadata_errors": "replace"} if hasattr(InputContainer, "metadata_errors") else {}
+
 REPAIR = "if a player shows it, `ffmpeg -i FILE -c copy fixed.mkv` repairs most containers"
 
 
@@ -41,9 +45,8 @@ def opened(path: Path) -> Iterator[InputContainer]:
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty (0 bytes)", hint="copy or download it again")
     try:
-        # Decoded text (titles, tags) is never used, so odd encodings of it must not matter.
         # The prefix keeps FFmpeg from taking what is before a colon in the name for a protocol.
-        container = av.open(f"file:{path}", metadata_errors="replace")
+        container = av.open(f"file:{path}", **_ANY_TEXT)
     except (av.FFmpegError, OSError) as problem:
         raise InputError(
             f"{path}: cannot be read as audio or video ({reason(problem)})", hint=REPAIR
