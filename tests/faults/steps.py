@@ -1,0 +1,170 @@
+"""Every step that writes: what it needs, how it is called, and what it must leave whole at any instant."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from faults import media, snapshot, stores
+from faults.harness import Outcome
+from faults.lab import Lab
+from faults.test_stores import copy
+from faults.world import FINETUNE, TRAIN, make_data, make_runs
+from synth.sounds import voice
+
+from vacli.media.conditions import write_wav
+from vacli.store import Store
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of `va`.
+
+    needs: what is copied from the world. before: commands whose results are there already. results: paths
+    that must be as they were, or as they are to be, at any instant; stores: those that must be whole.
+    after: commands that follow once it is through.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    needs: tuple[str, ...]
+    stores: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
+    before: tuple[tuple[str, ...], ...] = ()
+    after: tuple[tuple[str, ...], ...] = ()
+
+
+CLIPS = ("a.mp4", "b.mp4")
+STEPS = (
+    Step("align", ("align", *CLIPS, "-o", "n.zarr"), CLIPS, ("n.zarr",)),
+    Step(
+        "align --force",
+        ("align", *CLIPS, "-o", "n.zarr", "--face", "all", "--force"),
+        CLIPS,
+        ("n.zarr",),
+        before=(("align", *CLIPS, "-o", "n.zarr"), ("extract-visual", "n.zarr")),
+        after=(("extract-visual", "n.zarr"),),
+    ),
+    Step("extract-visual", ("extract-visual", "faces.zarr"), ("faces.zarr",), ("faces.zarr",)),
+    Step(
+        "extract-audio", ("extract-audio", "a.mp4", "c.wav", "-o", "n.zarr"), ("a.mp4", "c.wav"), ("n.zarr",)
+    ),
+    Step("labels", ("labels", "labels", "bare.zarr"), ("labels", "bare.zarr"), ("bare.zarr",)),
+    Step(
+        "compose",
+        ("compose", "stills.zarr", "voices.zarr", "-o", "mix.zarr", "--sequences", "6", "--groups", "2"),
+        ("stills.zarr", "voices.zarr"),
+        ("mix.zarr",),
+    ),
+    Step(
+        "corpus",
+        ("corpus", "emodb", "emodb", "-o", "n.zarr", "--copies", "2", "--sounds", "worse"),
+        ("emodb",),
+        ("n.zarr",),
+    ),
+    Step("train", ("train", "s.zarr", "-o", "run", *TRAIN), ("s.zarr",)),
+    Step(
+        "finetune-mae",
+        ("finetune-mae", "faces.zarr", "-o", "run", *FINETUNE),
+        ("faces.zarr", "vit.safetensors"),
+    ),
+    Step(
+        "calibrate",
+        ("calibrate", "runs/folds", "held.zarr", "--speech", "held.zarr"),
+        ("runs/folds", "held.zarr"),
+        results=("runs/folds/calibration.json",),
+    ),
+    Step(
+        "bundle",
+        ("bundle", "runs/folds", "-o", "out"),
+        ("runs/a", "runs/folds"),
+        results=("out/compact",),
+        before=(("bundle", "runs/a", "-o", "out"),),
+    ),
+    Step(
+        "predict -o",
+        ("predict", "a.mp4", "c.wav", "-o", "va.csv"),
+        ("a.mp4", "c.wav"),
+        results=("va.csv",),
+        before=(("predict", "c.wav", "-o", "va.csv"),),
+    ),
+    Step(
+        "submit",
+        ("submit", "runs/a", "--store", "s.zarr", "--sample", "list.txt", "-o", "out.txt"),
+        ("runs/a", "s.zarr", "list.txt", "preds.csv"),
+        results=("out.txt",),
+        before=(("submit", "preds.csv", "--sample", "list.txt", "-o", "out.txt"),),
+    ),
+)
+WITH_RUNS = ("calibrate", "bundle", "submit", "finetune-mae")
+
+
+def make_sources(lab: Lab) -> Path:
+    """The world with recordings, corpora and stores to compose from."""
+    folder = lab.once(make_data)
+    for name, frames in zip(CLIPS, (10, 7), strict=True):
+        media.write(folder / name, media.PACKINGS["h264.mp4"], frames)
+    write_wav(folder / "c.wav", voice(0.8, seed=7))
+    (folder / "emodb").mkdir()
+    for seed, name in enumerate(("03a01Wa", "08b02Fa")):
+        write_wav(folder / "emodb" / f"{name}.wav", voice(0.6, seed=seed))
+    bare = Path(shutil.copytree(folder / "s.zarr", folder / "bare.zarr"))
+    for labels in bare.glob("*/label"):
+        shutil.rmtree(labels)
+    _write_parts(folder)
+    return folder
+
+
+def _write_parts(folder: Path) -> None:
+    """stills.zarr and voices.zarr, out of which `va compose` makes sequences."""
+    source = Store.open(folder / "s.zarr")
+    stills, voices = (Store.open_or_create(folder / name) for name in ("stills.zarr", "voices.zarr"))
+    view = source.videos()[0]
+    _copy_part(stills, "stills", view, ("compact",), {"split": "train"})
+    for number in range(6):
+        _copy_part(voices, f"u{number}", view, ("egemaps", "mfcc39"), {"subject": f"speaker{number}"})
+
+
+def _copy_part(store: Store, name: str, view, features: Sequence[str], about: dict[str, str]) -> None:
+    store.add_video(name, view.times_s, source={"name": name, "sha256": name}, stream={})
+    for feature in features:
+        values, flags = view.feature(feature)
+        store.put_feature(name, view.part_attrs(f"feature/{feature}"), np.nan_to_num(values), flags * 0)
+    with store.stage(name, "label", about) as writer:
+        for side in ("valence", "arousal"):
+            writer.append(side, np.nan_to_num(view.read(f"label/{side}")))
+
+
+def prepare(lab: Lab, step: Step, folder: Path) -> None:
+    """Fill a folder with what the step needs and with the results that are there already."""
+    world = lab.once(make_sources)
+    if step.name in WITH_RUNS:
+        lab.once(make_runs)
+    for name in step.needs:
+        copy(world / name, folder / name)
+    for arguments in step.before:
+        outcome = lab.run(arguments, folder)
+        assert outcome.code == 0, outcome.stderr
+
+
+def torn(step: Step, folder: Path) -> list[str]:
+    """What is not whole under its final name."""
+    found = [
+        what for name in step.stores if (folder / name).exists() for what in stores.complaints(folder / name)
+    ]
+    return [*found, *snapshot.unreadable(folder)]
+
+
+def resume(run: Callable[[Sequence[str]], Outcome], step: Step) -> tuple[Outcome, list[str]]:
+    """The same command again; where it asks for --resume or --force, with that, once each."""
+    arguments, tried = list(step.arguments), [""]
+    while True:
+        outcome = run(arguments)
+        offers = [o for o in ("--resume", "--force") if o in outcome.stderr and o not in tried]
+        if outcome.code == 0 or not offers:
+            return outcome, tried
+        tried.append(offers[0])
+        arguments = [*step.arguments, offers[0]]
