@@ -16,30 +16,31 @@ from vacli import atomic
 from vacli.errors import RunError
 
 FILES = "files.json"
+TRAIN_AGAIN = "the run is damaged; train again"
 ABSENT = "absent"  # instead of a digest: the file need not be there
 
 
-def check(path: Path, data: bytes) -> None:
+def check(path: Path, data: bytes, hint: str = TRAIN_AGAIN) -> None:
     """Raise RunError where `data` is not what was written to `path`, a file of a run that notes digests."""
     known = _noted(path.parent).get(path.name)
     if known is not None and hashlib.sha256(data).hexdigest() not in known:
-        raise _changed(path)
+        raise _changed(path, hint)
 
 
 def check_file(path: Path) -> None:
     """As `check`, of what the file holds; it need not fit into memory."""
     known = _noted(path.parent).get(path.name)
     if known is not None and _of_file(path) not in known:
-        raise _changed(path)
+        raise _changed(path, TRAIN_AGAIN)
 
 
-def is_there(path: Path) -> bool:
+def is_there(path: Path, hint: str = TRAIN_AGAIN) -> bool:
     """Whether a run has a file; RunError where it has lost it."""
     if path.is_file():
         return True
     known = _noted(path.parent).get(path.name)
     if known is not None and ABSENT not in known:
-        raise RunError(f"{path} is missing", hint="the run is damaged; train again")
+        raise RunError(f"{path} is missing", hint=hint)
     return False
 
 
@@ -68,9 +69,7 @@ def _noted(folder: Path) -> dict[str, list[str]]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise RunError(
-            f"{folder / FILES} cannot be read: {error}", hint="the run is damaged; train again"
-        ) from None
+        raise RunError(f"{folder / FILES} cannot be read: {error}", hint=TRAIN_AGAIN) from None
 
 
 def _note(path: Path, digests: list[str]) -> None:
@@ -83,5 +82,5 @@ def _of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _changed(path: Path) -> RunError:
-    return RunError(f"{path} is not what was written there", hint="the run is damaged; train again")
+def _changed(path: Path, hint: str) -> RunError:
+    return RunError(f"{path} is not what was written there", hint=hint)

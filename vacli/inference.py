@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ CALIBRATION = "calibration.json"
 SPEECH = "speech.safetensors"
 STILL = "still"  # the state of a picture for itself
 FOLD = "fold_"
+CALIBRATE = "make it again with `va calibrate`"
+CALIBRATE_SPEECH = "make it again with `va calibrate --speech`"
 
 BUNDLED = Path(__file__).parent / "weights" / "compact"
 BUNDLED_VOICE = BUNDLED.with_name("voice")  # for recordings that show no face
@@ -81,10 +83,11 @@ class Run:
     speech: Speech | None = None
 
 
-def load_run(path: Path, device: str = "cpu") -> Run:
+def load_run(path: Path, device: str = "cpu", *, without: Collection[str] = ()) -> Run:
     """A run directory, or one with a directory a fold; raises RunError where it is not whole.
 
     On a CPU a small model runs without torch (`models.arrays`); others raise PackageMissing without it.
+    `without`: CALIBRATION, SPEECH or both are not read, since they are about to be made.
     """
     path = Path(path)
     folders = [f for f in (path, *sorted(path.glob(f"{FOLD}*"))) if digests.is_there(f / WEIGHTS)]
@@ -100,9 +103,9 @@ def load_run(path: Path, device: str = "cpu") -> Run:
         recipe=recipes[0],
         members=tuple(_member(f, r, device) for f, r in zip(folders, recipes, strict=True)),
         features=_features(folders[0] / FEATURES),
-        calibration=_calibration(path),
+        calibration=None if CALIBRATION in without else _calibration(path),
         faceless=all(stream.name != VISUAL for stream in recipes[0].model.streams),
-        speech=_speech(path, recipes[0].model),
+        speech=None if SPEECH in without else _speech(path, recipes[0].model),
     )
 
 
@@ -182,27 +185,23 @@ def _likeness(speech: Speech, rows: Rows, frames: int, here: slice) -> np.ndarra
 
 
 def _calibration(path: Path) -> Calibration | None:
-    if not digests.is_there(path / CALIBRATION):
+    if not digests.is_there(path / CALIBRATION, CALIBRATE):
         return None
     try:
-        made = Calibration.from_dict(read_json(path / CALIBRATION))
+        made = Calibration.from_dict(read_json(path / CALIBRATION, CALIBRATE))
         return made if made.states else None
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise RunError(
-            f"{path / CALIBRATION} is no calibration", hint="make it again with `va calibrate`"
-        ) from None
+        raise RunError(f"{path / CALIBRATION} is no calibration", hint=CALIBRATE) from None
 
 
 def _speech(path: Path, model: Model) -> Speech | None:
-    if not digests.is_there(path / SPEECH):
+    if not digests.is_there(path / SPEECH, CALIBRATE_SPEECH):
         return None
     (columns, *_) = [stream.dim for stream in model.streams if stream.name == AUDIO] or [0]
     try:
-        return Speech.from_arrays(read_tensors(path / SPEECH), columns)
+        return Speech.from_arrays(read_tensors(path / SPEECH, CALIBRATE_SPEECH), columns)
     except ValueError as error:
-        raise RunError(
-            f"{path / SPEECH}: {error}", hint="make it again with `va calibrate --speech`"
-        ) from None
+        raise RunError(f"{path / SPEECH}: {error}", hint=CALIBRATE_SPEECH) from None
 
 
 def read_recipe(folder: Path) -> Recipe:

@@ -16,6 +16,7 @@ EXTRAS: dict[str, str] = {
     "tensorboard": "train",
     "mamba_ssm": "mamba",
     "decord": "decord",
+    "pillow_heif": "heic",
 }
 
 

@@ -13,39 +13,39 @@ from safetensors.numpy import load
 from vacli import digests
 from vacli.errors import RunError
 
-DAMAGED = "the run is damaged; train again"
+DAMAGED = digests.TRAIN_AGAIN
 
 
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file of a run; raises RunError where it is damaged."""
+def read_tensors(path: Path, hint: str = DAMAGED) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file of a run; raises RunError with `hint` where it is damaged."""
     try:
-        tensors = load(_bytes(path))
+        tensors = load(_bytes(path, hint))
     except (SafetensorError, ValueError, KeyError) as error:
-        raise unreadable(path, error) from None
+        raise unreadable(path, error, hint) from None
     for name, values in tensors.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise RunError(f"{path}: {name} has values that are no numbers", hint=DAMAGED)
+            raise RunError(f"{path}: {name} has values that are no numbers", hint=hint)
     return tensors
 
 
-def read_json(path: Path) -> Any:
-    """A file of a run; raises RunError where it cannot be read."""
+def read_json(path: Path, hint: str = DAMAGED) -> Any:
+    """A file of a run; raises RunError with `hint` where it cannot be read."""
     try:
-        return json.loads(_bytes(path))
+        return json.loads(_bytes(path, hint))
     except ValueError as error:
-        raise unreadable(path, error) from None
+        raise unreadable(path, error, hint) from None
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, hint: str) -> bytes:
     """What a file of a run holds, if it is what was written."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise unreadable(path, error) from None
-    digests.check(path, data)
+        raise unreadable(path, error, hint) from None
+    digests.check(path, data, hint)
     return data
 
 
-def unreadable(path: Path, error: Exception) -> RunError:
+def unreadable(path: Path, error: Exception, hint: str = DAMAGED) -> RunError:
     """The error for a file of a run that does not hold what it should."""
-    return RunError(f"{path} cannot be read: {error}", hint=DAMAGED)
+    return RunError(f"{path} cannot be read: {error}", hint=hint)

@@ -62,6 +62,7 @@ def write_labels(folder: Path, store: Path) -> None:
         (folder / f"{view.id}.csv").write_text("time_s,valence,arousal\n" + "\n".join(lines) + "\n")
 
 
+@pytest.mark.torch
 def test_seven_commands_on_real_clips(clips, tmp_path, typed):
     for name in CLIPS:
         (tmp_path / "videos").mkdir(exist_ok=True)

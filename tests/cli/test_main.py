@@ -58,15 +58,17 @@ def test_completion_answers_from_the_command_tree():
         (["predcit"], 2, "va: No such command 'predcit'"),
         (["train", "--epoch"], 2, "See `va train --help`."),
         (["presets", "lightmanba"], 2, "did you mean 'lightmamba'?"),
-        (
+        pytest.param(
             ["train", "absent.zarr"],
             1,
             "va: no store at absent.zarr; `va align` or `va extract-audio` makes one",
+            marks=pytest.mark.torch,
         ),
-        (
+        pytest.param(
             ["train", "x.zarr", "--preset", "bdca", "--set", "model.temporal.dept=3"],
             2,
             "did you mean 'depth'?",
+            marks=pytest.mark.torch,
         ),
         (["predict", "absent.mp4"], 1, "absent.mp4"),
     ],

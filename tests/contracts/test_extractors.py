@@ -10,8 +10,13 @@ import pytest
 from vacli.errors import UsageError
 from vacli.features.registry import EXTRACTORS, create
 
+WITH_TORCH = ("mae-vit-l", "resnet50", "vggish")
 
-@pytest.mark.parametrize("name", EXTRACTORS)
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.torch] if name in WITH_TORCH else []) for name in EXTRACTORS],
+)
 def test_the_class_is_there(name):
     module, _, attribute = EXTRACTORS[name].partition(":")
     extractor = getattr(importlib.import_module(module), attribute)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +32,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Servers and inputs."""
+    if sys.platform != "linux":
+        pytest.skip("faults are injected by means of Linux")
     option = request.config.getoption
     made = Lab(tmp_path_factory.mktemp("faults"), option("faults_seed", 0), option("faults_save", None))
     yield made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ import vacli
 TIME_LIMIT_S = 60.0
 MEMORY_LIMIT_BYTES = 2 << 30
 VA = "vacli.cli.main:main"
-AT_EXIT = "Thread did not finish cleanly"  # zarr's own, on a busy machine, after the command is through
+# zarr's own, on a busy machine, after the command is through
+AT_EXIT = re.compile(r"^(Thread did not finish cleanly|Exception in thread zarr_io)", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ class Server:
         )
         answer = self._ask(json.dumps(asdict(job)))
         counted = Path(count).stat().st_size if Path(count).exists() else 0
-        texts = {"stdout": _text(out), "stderr": _text(err).partition(AT_EXIT)[0]}
+        texts = {"stdout": _text(out), "stderr": AT_EXIT.split(_text(err))[0]}
         return Outcome(**answer, **texts, changes=counted)
 
     def close(self) -> None:

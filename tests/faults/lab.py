@@ -12,7 +12,7 @@ from zlib import crc32
 
 import numpy as np
 from faults.harness import Outcome, Server
-from faults.oracle import Verdict
+from faults.oracle import Made, Verdict
 
 NEED_TORCH = ("bundle", "calibrate", "compose", "evaluate", "finetune-mae", "submit", "train")
 
@@ -51,6 +51,7 @@ class Lab:
 
     def __init__(self, scratch: Path, seed: int, save: Path | None) -> None:
         self.scratch, self.seed, self.save = scratch, seed, save
+        self._whole: dict[object, Made] = {}
         self.once: Callable[[Callable[[Lab], object]], object] = cache(lambda make: make(self))
 
     def run(self, arguments: Sequence[str | Path], folder: Path, **options: object) -> Outcome:
@@ -73,6 +74,14 @@ class Lab:
         """A second light one, for two commands at once."""
         (self.scratch / "second").mkdir()
         return Server(self.scratch / "second")
+
+    def whole(self, use: object, run: Callable[[], Made]) -> Made:
+        """What a command makes of undamaged inputs, run once a session; it must go well."""
+        if use not in self._whole:
+            made = run()
+            assert made.outcome.code == 0, made.outcome.stderr
+            self._whole[use] = made
+        return self._whole[use]
 
     def rng(self, kind: str, case: int) -> np.random.Generator:
         """The random numbers of one case: the same whichever cases run beside it."""

@@ -16,7 +16,7 @@ from faults.world import FINETUNE, TRAIN, make_data, make_runs
 from synth.sounds import voice
 
 from vacli.media.conditions import write_wav
-from vacli.store import Store
+from vacli.store import Store, VideoView
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ STEPS = (
     ),
     Step(
         "calibrate",
-        ("calibrate", "runs/folds", "held.zarr", "--speech", "held.zarr"),
+        ("calibrate", "runs/folds", "held.zarr"),
         ("runs/folds", "held.zarr"),
         results=("runs/folds/calibration.json",),
     ),
@@ -128,7 +128,9 @@ def _write_parts(folder: Path) -> None:
         _copy_part(voices, f"u{number}", view, ("egemaps", "mfcc39"), {"subject": f"speaker{number}"})
 
 
-def _copy_part(store: Store, name: str, view, features: Sequence[str], about: dict[str, str]) -> None:
+def _copy_part(
+    store: Store, name: str, view: VideoView, features: Sequence[str], about: dict[str, str]
+) -> None:
     store.add_video(name, view.times_s, source={"name": name, "sha256": name}, stream={})
     for feature in features:
         values, flags = view.feature(feature)

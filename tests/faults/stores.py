@@ -131,7 +131,7 @@ def damage(store: Path, rng: np.random.Generator) -> tuple[str, str]:
         path.unlink()
         path.mkdir()
         return where, "made a folder"
-    if kind < 0.28:
+    if kind < 0.28 and path.parent != store:
         shutil.rmtree(path.parent)
         return where, "removed with its folder"
     if kind < 0.36:

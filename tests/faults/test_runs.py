@@ -39,7 +39,6 @@ USES = (
         "faces.zarr",
     ),
 )
-WHOLE: dict[Use, oracle.Made] = {}
 
 
 def complaints(run: Path, where: str) -> list[str]:
@@ -57,16 +56,14 @@ def complaints(run: Path, where: str) -> list[str]:
 @pytest.mark.cases(full=100, short=1)
 def test_damaged_runs(case, lab, record):
     use, rng = USES[case % len(USES)], lab.rng("runs", case)
-    if use not in WHOLE:
-        WHOLE[use] = made_by(use, lab, prepare(use, lab))
-        assert WHOLE[use].outcome.code == 0, WHOLE[use].outcome.stderr
+    whole = lab.whole(use, lambda: made_by(use, lab, prepare(use, lab)))
     folder = prepare(use, lab)
     where, how = stores.damage(folder / use.store, rng)
     kept = lab.folder("damaged") / use.store
     copy(folder / use.store, kept)
     got = made_by(use, lab, folder)
     names = (use.store, Path(use.store).name)
-    verdict = oracle.judge(WHOLE[use], got, names, (), lambda: complaints(folder / use.store, where))
+    verdict = oracle.judge(whole, got, names, (), lambda: complaints(folder / use.store, where))
     if not verdict.holds:
         lab.keep("runs", case, kept)
     record("runs", f"{case} ({use.name}, {where}: {how})", verdict)

@@ -62,8 +62,8 @@ USES = (
     ),
     Use(
         "calibrate",
-        "s.zarr",
-        ("calibrate", "runs/folds", "s.zarr"),
+        "held.zarr",
+        ("calibrate", "runs/folds", "held.zarr"),
         ("runs/folds",),
         "runs/folds/calibration.json",
     ),
@@ -105,15 +105,10 @@ def prepare(use: Use, lab: Lab) -> Path:
     return folder
 
 
-WHOLE: dict[Use, oracle.Made] = {}
-
-
 @pytest.mark.cases(full=150, short=1)
 def test_damaged_stores(case, lab, record):
     use, rng = USES[case % len(USES)], lab.rng("stores", case)
-    if use not in WHOLE:
-        WHOLE[use] = made_by(use, lab, prepare(use, lab))
-        assert WHOLE[use].outcome.code == 0, WHOLE[use].outcome.stderr
+    whole = lab.whole(use, lambda: made_by(use, lab, prepare(use, lab)))
     folder = prepare(use, lab)
     where, how = stores.damage(folder / use.store, rng)
     found = stores.complaints(folder / use.store)
@@ -122,8 +117,8 @@ def test_damaged_stores(case, lab, record):
     got = made_by(use, lab, folder)
     entry = where.partition("/")[0]
     names = (entry, use.store) if entry == where else (entry,)
-    neighbours = [n for n in WHOLE[use].payload if n != entry] if use.apart and entry != where else []
-    verdict = oracle.judge(WHOLE[use], got, names, neighbours, lambda: found)
+    neighbours = [n for n in whole.payload if n != entry] if use.apart and entry != where else []
+    verdict = oracle.judge(whole, got, names, neighbours, lambda: found)
     if not verdict.holds:
         lab.keep("stores", case, kept)
     record("stores", f"{case} ({use.name}, {where}: {how})", verdict)

@@ -100,15 +100,10 @@ def run(lab: Lab, use: Use, content: bytes | None) -> oracle.Made:
     return oracle.text_of(outcome)
 
 
-WHOLE: dict[Use, oracle.Made] = {}
-
-
 @pytest.mark.cases(full=150, short=2)
 def test_damaged_tables(case, lab, record):
     use, rng = USES[case % len(USES)], lab.rng("tables", case)
-    if use not in WHOLE:
-        WHOLE[use] = run(lab, use, None)
-        assert WHOLE[use].outcome.code == 0, WHOLE[use].outcome.stderr
+    whole = lab.whole(use, lambda: run(lab, use, None))
     original = (lab.once(make_data) / use.damaged).read_bytes()
     content, how = mutators.damage(original, rng, mutators.TEXT)
     got = run(lab, use, content)
@@ -116,7 +111,7 @@ def test_damaged_tables(case, lab, record):
     damaged = path.stem
     neighbours = [name for name in VIDEOS if name != damaged] if use.makes.endswith(".zarr") else []
     names = (path.name, damaged, *(VIDEOS if path.suffix == ".csv" and path.stem == "preds" else ()))
-    verdict = oracle.judge(WHOLE[use], got, names, neighbours, lambda: tables.complaints(path, use.header))
+    verdict = oracle.judge(whole, got, names, neighbours, lambda: tables.complaints(path, use.header))
     if not verdict.holds:
         lab.keep("tables", case, path)
     record("tables", f"{case} ({use.name}, {how})", verdict)

@@ -137,9 +137,9 @@ def test_animations_are_videos_or_give_their_first_picture_and_say_so(tmp_path, 
 def test_a_heic_picture_without_its_package_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
-    with pytest.raises(PackageMissing, match="HEIC pictures need pillow-heif") as caught:
+    with pytest.raises(PackageMissing, match="a HEIC picture, needs pillow_heif") as caught:
         read_image(tmp_path / "a.heic")
-    assert caught.value.hint == "pip install pillow-heif"
+    assert caught.value.hint == "pip install 'vacli[heic]'"
 
 
 def test_a_heic_picture(tmp_path):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from synth import affwild2, recipes
 
 from vacli.calibration import ALONE, NOTHING, OTHER_SOUND
 from vacli.circumplex import EMOTION_VA
+from vacli.digests import FILES
 from vacli.errors import LabelError, RunError, StoreError
 from vacli.features.compact_rows import DIM, columns
 from vacli.inference import CALIBRATION, SPEECH, load_run, predict_sequence, predict_stills
@@ -56,6 +58,12 @@ def stills(path, split: str = "validation") -> Store:
     return store
 
 
+def forget(model: Path) -> None:
+    """Make it a run that was never calibrated."""
+    for name in (CALIBRATION, SPEECH, FILES):
+        (model / name).unlink(missing_ok=True)
+
+
 def test_a_runs_sd_becomes_that_of_its_errors(model, store, tmp_path):
     rows = open_sequences(store.videos(), load_run(model).recipe.model)[0]
     before = predict_sequence(load_run(model), rows, rows.times_s)
@@ -73,7 +81,7 @@ def test_a_runs_sd_becomes_that_of_its_errors(model, store, tmp_path):
     assert not np.array_equal(after.sd, before.sd)
     read = predict_stills(load_run(model), faces.video("faces").feature("compact")[0], "f", np.arange(400.0))
     assert read.sd.mean() == pytest.approx(0.1, abs=0.02)
-    (model / CALIBRATION).unlink()
+    forget(model)
 
 
 def without_faces(store: Store, path, features: tuple[str, ...]) -> Store:
@@ -114,7 +122,7 @@ def test_recordings_that_never_show_a_face_are_measured_for_themselves(model, st
     factor = calibrated.calibration.states[ALONE].stretch.factor
     run(CalibrateSettings(model, (blind.path,), "cpu"))
     assert load_run(model).calibration.states[ALONE].stretch.factor == factor  # it is not stretched twice
-    (model / CALIBRATION).unlink()
+    forget(model)
 
 
 def test_a_model_of_the_voice_never_sees_a_face(store, tmp_path):
@@ -142,8 +150,7 @@ def test_by_much_speech_other_sound_is_known(store, model, tmp_path):
     assert not of_it.values.any()
     assert (of_it.sd >= 0.999 * np.array(knowing.calibration.states[ALONE].floor)).all()
     assert run(CalibrateSettings(model, (blind.path,), "cpu")) == [measured]  # it is still known
-    (model / CALIBRATION).unlink()
-    (model / SPEECH).unlink()
+    forget(model)
 
 
 def test_a_store_without_sound_is_no_speech(model, store, tmp_path):
@@ -177,8 +184,23 @@ def test_too_few_frames_are_no_measurement(model, tmp_path, monkeypatch):
     assert not (model / CALIBRATION).exists()
 
 
+@pytest.mark.parametrize("harm", [b"{}", b"", None])
+def test_a_calibration_that_is_changed_or_lost_is_made_again(model, store, harm):
+    first = run(CalibrateSettings(model, (store.path,), "cpu"))
+    if harm is None:
+        (model / CALIBRATION).unlink()
+    else:
+        (model / CALIBRATION).write_bytes(harm)
+    with pytest.raises(RunError, match=r"calibration\.json is (missing|not what was written)") as caught:
+        load_run(model)
+    assert "va calibrate" in caught.value.hint
+    assert run(CalibrateSettings(model, (store.path,), "cpu")) == first
+    assert load_run(model).calibration is not None
+    forget(model)
+
+
 def test_a_damaged_calibration_is_named(model):
     (model / CALIBRATION).write_text(json.dumps({"audio": {"floor": 1}}))
     with pytest.raises(RunError, match=r"calibration\.json is no calibration"):
         load_run(model)
-    (model / CALIBRATION).unlink()
+    forget(model)

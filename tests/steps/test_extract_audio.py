@@ -118,6 +118,7 @@ def test_again_skips_other_settings_refuse_and_force_redoes(tmp_path, out):
     assert Store.open(out).video("a").feature_names() == ["egemaps", "gemaps-functionals", "mfcc39"]
 
 
+@pytest.mark.torch
 def test_vggish_is_given_its_settings(tmp_path, out, monkeypatch):
     given = {}
 

@@ -68,7 +68,9 @@ def split(draft: Draft | None = None) -> Child:
             if not ledger.blame(why) and len(ledger.outcomes) == settled:
                 raise VaError(f"the process that works died ({why}) while it read no input")
             _cut_back(draft, ledger)
-    except (VaError, KeyboardInterrupt):
+    except click.exceptions.Exit:
+        raise
+    except BaseException:
         if draft is not None and (kept := draft.keep()):
             print(f"va: {printable(str(kept))} has the rows so far", file=sys.stderr)
         raise

@@ -78,7 +78,7 @@ class Sound:
 
 
 def read_sound(path: Path, track: int | None = None) -> Sound | None:
-    """A file's sound in one piece; None without a sound stream.
+    """A file's sound in one piece; None without a sound stream that can be decoded.
 
     track: the number of the audio stream, from 1; None: `audio_tracks.chosen_track`. A hole in the
     timestamps stays a hole: zeros, and a gap in `present`. A faint recording is raised to a usual level.
@@ -87,8 +87,6 @@ def read_sound(path: Path, track: int | None = None) -> Sound | None:
     chosen = chosen_track(path, track)
     if chosen is None:
         return None
-    if chosen.codec is None:
-        return Sound(np.zeros(0, np.float32), RATE_HZ, (), notes=chosen.notes)
     blocks, samples = _gathered(SoundBlocks(path, track=chosen))
     inverted: tuple[str, ...] = ()
     if any(signs is not None for signs in blocks.signs):

@@ -48,7 +48,7 @@ class SoundBlocks:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         track = self._track or chosen_track(self.path)
-        if track is None or track.codec is None:
+        if track is None:
             raise InputError(f"{self.path}: has no sound stream that can be decoded")
         with opened(self.path) as container:
             stream = container.streams[track.stream_index]

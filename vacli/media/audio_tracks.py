@@ -20,10 +20,8 @@ from vacli.errors import InputError
 from vacli.media.container import FAULTS, audio_streams, decoded, opened, picture_stream
 from vacli.media.voicing import RATE_HZ, Voicing, voicing
 
-OPENING_S, LATER_S = (
-    30.0,
-    15.0,
-)  # of sound by which a track is judged: at the start, and at LATER of the whole
+# Of sound by which a track is judged: at the start, and at LATER of the whole.
+OPENING_S, LATER_S = 30.0, 15.0
 LATER = (1 / 3, 2 / 3)
 
 
@@ -49,11 +47,11 @@ class Track:
 
 
 def chosen_track(path: Path, wanted: int | None = None) -> Track | None:
-    """The audio stream to read, with a note where there were several; None in a file without any.
+    """The audio stream to read, with a note where there were several; None where none can be decoded.
 
     wanted: its number, from 1; None: the default one, or another where that is silent or is not speech while
-    the other is. Raises InputError where the wanted one is not there, or where none can be decoded and there
-    is no picture to go by.
+    the other is. Raises InputError where the wanted one is not there, or where there are some, none can be
+    decoded, and there is no picture to go by.
     """
     with opened(path) as container:
         tracks = tracks_of(container)
@@ -64,8 +62,7 @@ def chosen_track(path: Path, wanted: int | None = None) -> Track | None:
     if not usable:
         if tracks and not has_picture:
             raise InputError(f"{path}: there is no decoder for its sound")
-        note = "there is no decoder for its sound; it counts as none"
-        return replace(tracks[0], notes=(note,)) if tracks else None
+        return None
     heard = hear(path, usable) if len(usable) > 1 else {}
     taken = _preferred(usable, heard)
     others = [track.described(heard.get(track.number)) for track in tracks if track is not taken]

@@ -22,11 +22,12 @@ CLOCK_WITHOUT_ZERO = {"mpeg", "mpegts", "mp3", "aac"}
 # No recording starts its picture this late on purpose: a larger start is a cut from a longer stream.
 LATEST_START_S = 60.0
 
+PROTOCOL = "file:"  # or FFmpeg takes what is before a colon in a file's name for a protocol
 MOST_PIXELS = 1 << 26  # twice an 8K picture; more is a broken header and memory lost
 # What PyAV raises beside its own errors: on streams without a decoder, odd text, absurd sizes and numbers.
 FAULTS = (av.FFmpegError, AttributeError, LookupError, TypeError, ValueError, ArithmeticError, MemoryError)
-# Decoded text (titles, tags) is never used, so odd encodings of it must not matter. PyAV 19 minds them no more
-# and has lost the argument; of older ones the container keeps it as an attribute.
+# Text in a file (titles, tags) is never used, so odd encodings of it must not matter. PyAV 19 takes any and
+# has no such argument; containers of older ones keep it as an attribute.
 _ANY_TEXT = {"metadata_errors": "replace"} if hasattr(InputContainer, "metadata_errors") else {}
 
 REPAIR = "if a player shows it, `ffmpeg -i FILE -c copy fixed.mkv` repairs most containers"
@@ -45,8 +46,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty (0 bytes)", hint="copy or download it again")
     try:
-        # The prefix keeps FFmpeg from taking what is before a colon in the name for a protocol.
-        container = av.open(f"file:{path}", **_ANY_TEXT)
+        container = av.open(f"{PROTOCOL}{path}", **_ANY_TEXT)
     except (av.FFmpegError, OSError) as problem:
         raise InputError(
             f"{path}: cannot be read as audio or video ({reason(problem)})", hint=REPAIR
@@ -81,8 +81,9 @@ def picture_stream(container: InputContainer) -> av.VideoStream | None:
         for stream in container.streams.video
         if stream.codec_context is not None and not stream.disposition & not_video
     ]
-    reopen = partial(opened, Path(container.name))
-    return _default_or_first([stream for stream in streams if not is_cover(container, stream, reopen)])
+    path = _path_of(container)
+    reopen = partial(opened, path)
+    return _default_or_first([stream for stream in streams if not is_cover(path, container, stream, reopen)])
 
 
 def passed_over(container: InputContainer) -> tuple[str, ...]:
@@ -132,7 +133,11 @@ def shown_at_s(ticks: np.ndarray | int, tick_s: Fraction, zero_s: float) -> np.n
 
 def joined_clock(container: InputContainer) -> JoinedClock:
     """The clock on which a file's segments follow each other, for one pass over its packets."""
-    return JoinedClock(container, partial(opened, Path(container.name)))
+    return JoinedClock(container, partial(opened, _path_of(container)))
+
+
+def _path_of(container: InputContainer) -> Path:
+    return Path(container.name.removeprefix(PROTOCOL))
 
 
 def packets_of(

@@ -9,9 +9,9 @@ Everything else is a video: a still that an encoder repeats over the sound has m
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
 import av
 from av.container import InputContainer
@@ -24,15 +24,15 @@ SHARE = 0.1
 LONGEST_PACKET_S = 60.0
 
 
-def is_cover(container: InputContainer, stream: av.VideoStream, reopen: Reopen) -> bool:
+def is_cover(path: Path, container: InputContainer, stream: av.VideoStream, reopen: Reopen) -> bool:
     """Whether a picture stream is but the cover of the sound beside it.
 
     Of a video its first packets are read, of a sound with a cover all.
     """
     if not container.streams.audio or stream.frames >= MOST_PICTURES:
         return False
-    state = os.stat(container.name)
-    return _looked_up(_File(container.name, state.st_size, state.st_mtime_ns, reopen), stream.index)
+    state = path.stat()
+    return _looked_up(_File(str(path), state.st_size, state.st_mtime_ns, reopen), stream.index)
 
 
 @dataclass(frozen=True)

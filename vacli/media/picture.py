@@ -13,6 +13,7 @@ from PIL import Image
 from vacli.errors import InputError, PackageMissing
 from vacli.media.pixels import as_rgb, check_size, reduced
 from vacli.media.signature import head_of, picture_format
+from vacli.packages import require
 
 PLAYED = ("GIF", "PNG")  # animated ones are videos to FFmpeg; of other formats it does not show them
 RUN_PROGRAMS = ("EPS",)  # formats that Pillow has another program read
@@ -96,7 +97,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             _register_heif(path)
         elif name == "AVIF" and "AVIF" not in _known_formats():
             hint = "pip install --upgrade 'pillow>=11.3'"
-            raise PackageMissing(f"{path}: AVIF pictures need a newer Pillow", hint=hint)
+            raise PackageMissing(f"{path}: AVIF pictures need a newer Pillow", package="PIL", hint=hint)
         formats = [name] if name else [other for other in _known_formats() if other not in RUN_PROGRAMS]
         with _without_limit(), Image.open(path, formats=formats) as image:
             yield image
@@ -125,10 +126,7 @@ def _known_formats() -> list[str]:
 
 
 def _register_heif(path: Path) -> None:
-    try:
-        import pillow_heif
-    except ImportError:
-        raise PackageMissing(
-            f"{path}: HEIC pictures need pillow-heif", hint="pip install pillow-heif"
-        ) from None
+    require("pillow_heif", f"{path}, a HEIC picture,")
+    import pillow_heif
+
     pillow_heif.register_heif_opener()

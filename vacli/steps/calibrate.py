@@ -62,7 +62,8 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     Videos that their labels call training or test data do not count. Raises LabelError where too little is
     labelled, StoreError where the store of speech holds none, RunError where the run hears none.
     """
-    model = replace(load_run(settings.run, device_name(settings.device)), calibration=None)
+    anew = (CALIBRATION, SPEECH) if settings.speech else (CALIBRATION,)
+    model = load_run(settings.run, device_name(settings.device), without=anew)
     if settings.speech:
         model = replace(model, speech=_speech(model, settings.speech, progress))
     views = _labelled(settings.stores)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.errors import LabelError, UsageError, nearest
+from vacli.errors import LabelError, StoreError, UsageError, nearest
 from vacli.progress import Progress, Quiet
 from vacli.sequences import affwild2, refine
 from vacli.sequences.affwild2 import ACTION_UNITS, EXPRESSION, EXPRESSIONS, Discrete
@@ -157,7 +157,7 @@ def _why_unmatched(store: Store, trial: str) -> str:
 
 def _write(store: Store, trial: _Trial, labels: FrameLabels, mode: str, force: bool) -> str:
     identity = _identity(trial, labels)
-    if trial.view.has("label"):
+    if _is_whole(trial.view, force):
         if trial.view.part_attrs("label").get("fingerprint") == identity:
             return SKIPPED
         if not force:
@@ -178,6 +178,19 @@ def _write(store: Store, trial: _Trial, labels: FrameLabels, mode: str, force: b
             writer.append(discrete.kind, rows, dims=(f"{discrete.kind}_column",))
             writer.set(**{f"{discrete.kind}_names": list(discrete.names)})
     return DONE
+
+
+def _is_whole(view: VideoView, force: bool) -> bool:
+    """Whether a video has labels; StoreError where they are damaged and not to be replaced by `force`."""
+    try:
+        for array in ("valence", "arousal", "source"):
+            if view.has(f"label/{array}"):
+                view.check(f"label/{array}")
+        return view.has("label")
+    except StoreError:
+        if not force:
+            raise
+        return False
 
 
 def _identity(trial: _Trial, labels: FrameLabels) -> str:

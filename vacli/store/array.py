@@ -25,7 +25,7 @@ class StoredArray:
     def __init__(self, path: Path, hint: str) -> None:
         self.path = path
         self._hint = hint
-        self._checked: set[str] = set()
+        self._checked: set[int] = set()  # along the first axis
         try:
             meta = seal.read(path)
             self.shape = tuple(length for length, _ in seal.grid(meta))
@@ -85,11 +85,15 @@ class StoredArray:
         if self._sums is None:
             return
         start, stop, _ = rows.indices(self.shape[0])
-        for key in seal.chunk_keys(self._meta, range(start, stop)):
-            if key not in self._checked:
-                if found := seal.problem(self.path / key, self._sums[key]):
-                    raise self.damaged(found)
-                self._checked.add(key)
+        for number in range(start // self.chunk_rows, -(-stop // self.chunk_rows)):
+            if number not in self._checked:
+                self._check_chunks(range(number * self.chunk_rows, (number + 1) * self.chunk_rows))
+                self._checked.add(number)
+
+    def _check_chunks(self, rows: range) -> None:
+        for key in seal.chunk_keys(self._meta, rows):
+            if found := seal.problem(self.path / key, self._sums[key]):
+                raise self.damaged(found)
 
     @cached_property
     def _zarr(self) -> zarr.Array:

@@ -31,6 +31,7 @@ class VideoView:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
+        self._folder = str(path)
         self._arrays: dict[str, StoredArray] = {}
         self._editions: dict[str, tuple[int, int] | None] = {}
         self._matched: set[str] = set()
@@ -200,7 +201,7 @@ class VideoView:
                 raise
             raise self._replaced(array) from error
         part = schema.part_of(array)
-        if commit.stamp(self.path / part) != self._editions[part]:
+        if commit.stamp(f"{self._folder}/{part}") != self._editions[part]:
             raise self._replaced(array)
 
     def _replaced(self, array: str) -> StoreError:

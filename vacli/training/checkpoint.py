@@ -90,7 +90,8 @@ def _write(
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with filling(path, _size(plain)) as part:
-        save_file(plain, part, dict(about or {}))
+        # One entry: safetensors writes several in an order of chance, and files are compared bit by bit.
+        save_file(plain, part, {"about": json.dumps(dict(about or {}))})
 
 
 def _size(value: object) -> int:
