@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vacli.errors import LabelError
-from vacli.evaluation.submission import check, write
+from vacli.evaluation.submission import check, locations, write
 
 HEADER = "image_location,valence,arousal"
 
@@ -74,6 +74,12 @@ def test_check_names_the_first_difference(tmp_path, rows, message):
     sample = lines(tmp_path / "s.txt", "a/00001.jpg,,", "a/00002.jpg,,")
     with pytest.raises(LabelError, match=message):
         check(lines(tmp_path / "p.txt", *rows), sample)
+
+
+def test_a_frame_that_is_listed_twice_is_named(tmp_path):
+    sample = lines(tmp_path / "s.txt", "a/00001.jpg,,", "a/00001.jpg,,")
+    with pytest.raises(LabelError, match=r"s\.txt:3: a/00001\.jpg for the second time"):
+        list(locations(sample))
 
 
 def test_wrong_header_and_wrong_location(tmp_path):

@@ -82,12 +82,15 @@ def check(path: Path, sample: Path) -> int:
 
 
 def locations(sample: Path) -> Iterator[tuple[str, str, int]]:
-    """Location, trial and row (from 0) of every line of an official list."""
-    table = _table(sample)
+    """Location, trial and row (from 0) of every line of an official list, which names each frame once."""
+    table, seen = _table(sample), set[str]()
     for line, (location,) in table.rows((0,)):
         match = re.fullmatch(r"(.+)/(\d+)\.jpg", location)
         if not match or int(match[2]) < 1:
             raise table.error(line, f"{location!r} is not TRIAL/00001.jpg")
+        if location in seen:
+            raise table.error(line, f"{location} for the second time")
+        seen.add(location)
         yield location, match[1], int(match[2]) - 1
 
 

@@ -174,8 +174,9 @@ def decoded(packet: av.Packet, lost: list[str]) -> list[av.VideoFrame | av.Audio
 
 def careful(stream: av.VideoStream) -> av.VideoStream:
     """A stream whose decoder marks what damage it notices, before it is opened."""
-    # In frame threads FFmpeg now and then hands a damaged picture on before it is marked as damaged.
-    stream.thread_type = "SLICE"
+    # In frame threads FFmpeg now and then hands a damaged picture on before it is marked as damaged, and in
+    # slice threads it may not mark it at all.
+    stream.thread_type = "NONE"
     stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer", "max_pixels": str(MOST_PIXELS)}
     return stream
 
