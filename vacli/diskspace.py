@@ -47,8 +47,8 @@ def no_space(path: Path, error: Exception, need_bytes: int | None = None) -> Out
     free = free_bytes(path)
     need = f"needs about {_size(need_bytes)}" if need_bytes else ""
     there = f"{_size(free)} are free" if free is not None else ""
-    told = ", ".join(part for part in (need, there) if part)
-    line = what.get(getattr(error, "errno", 0), "no space left") + (f"; {told}" if told else "")
+    sizes = ", ".join(part for part in (need, there) if part)
+    line = what.get(getattr(error, "errno", 0), "no space left") + (f"; {sizes}" if sizes else "")
     return OutputError(f"{path}: {line}", hint="make room or name another place")
 
 

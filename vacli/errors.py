@@ -7,7 +7,7 @@
     |- LabelError           an annotation that cannot be understood
     |- RunError             a run directory that cannot be used
     |- OutputError          a result that cannot be written where it should go; ends a run over many inputs
-    |  `- ReaderGone        exit 0: whoever read the results has had enough
+    |  `- ReaderGone        exit 0: the reader of the results has had enough
     |- PackageMissing       an optional package that this step needs
     `- UsageError           exit 2: a request that makes no sense, an unknown preset or key
 
@@ -60,7 +60,7 @@ class OutputError(VaError):
 
 
 class ReaderGone(OutputError):
-    """Whoever read the results, as `head` does, has had enough: no failure, but the end of the run."""
+    """The reader of the results, such as `head`, has had enough: no failure, but the end of the run."""
 
     exit_code = 0
 

@@ -38,7 +38,7 @@ def crunch(*arguments: str, cwd: Path) -> tuple[int, list[str], list[str]]:
     [
         ("segv", "segv: the process that read it died (signal 11, segmentation fault); it may be damaged"),
         ("kill", "kill: the process that read it died (signal 9, killed, as the system does where memory"),
-        ("exit", "exit: the process that read it died (it left by itself with code 3); it may be damaged"),
+        ("exit", "exit: the process that read it died (it exited with code 3); it may be damaged"),
         ("value", "value: unexpected ValueError: x; run this input alone with --traceback and report it"),
         ("memory", "memory: not enough memory (MemoryError); free some"),
         ("deep", "deep: unexpected RecursionError: maximum recursion depth exceeded"),

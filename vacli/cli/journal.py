@@ -36,21 +36,21 @@ class Ledger:
     stopped: int | None = None
 
     def take(self, line: bytes) -> None:
-        """Note what a child told; a line that was cut off by its death is left out."""
+        """Note a message of a child; a line that was cut off by its death is left out."""
         with suppress(ValueError):
-            what, *told = json.loads(line)
+            what, *values = json.loads(line)
             if what == "begin":
-                self.running[told[0]] = told[1]
+                self.running[values[0]] = values[1]
             elif what == "end":
-                key, kind, reason, self.table_bytes = told
+                key, kind, reason, self.table_bytes = values
                 self.running.pop(key, None)
                 self.outcomes[key] = (kind, reason)
             elif what == "said":
-                self.said[told[0]] += 1
+                self.said[values[0]] += 1
             elif what == "header":
                 self.has_header = True
             elif what == "code":
-                self.code = told[0]
+                self.code = values[0]
 
     def blame(self, why: str) -> bool:
         """Note that a child has died; False where no input can have been the cause."""
@@ -88,12 +88,12 @@ class Child:
 
     def begin(self, key: str, name: str) -> None:
         """Work on an input begins."""
-        self._tell("begin", key, name)
+        self._send("begin", key, name)
 
     def end(self, key: str, outcome: Outcome) -> None:
         """Work on an input has ended."""
         size = os.fstat(self._draft.fd).st_size if self._draft else 0
-        self._tell("end", key, outcome.kind, outcome.reason, size)
+        self._send("end", key, outcome.kind, outcome.reason, size)
 
     def is_news(self, message: str) -> bool:
         """Whether a message was not printed by a process before."""
@@ -101,20 +101,20 @@ class Child:
             if self._said_before[message] > 0:
                 self._said_before[message] -= 1
                 return False
-        self._tell("said", message)
+        self._send("said", message)
         return True
 
     def wrote(self) -> None:
         """A table was written, with its header."""
         if not self._ledger.has_header:
             self._ledger.has_header = True
-            self._tell("header")
+            self._send("header")
 
     def leave(self, code: int) -> None:
         """The command has come to its end."""
-        self._tell("code", code)
+        self._send("code", code)
 
-    def _tell(self, *told: str | int) -> None:
+    def _send(self, *values: str | int) -> None:
         if self._pipe is not None:
             with self._lock, suppress(OSError):  # a parent that is gone is noticed by `_watch`
-                os.write(self._pipe, json.dumps(told).encode() + b"\n")
+                os.write(self._pipe, json.dumps(values).encode() + b"\n")

@@ -55,7 +55,7 @@ def read_inputs(values: Sequence[str]) -> tuple[Path, ...]:
     """The paths named on the command line; `-` stands for the lines of stdin.
 
     Lines may end as on Windows and be in UTF-16 with its mark; with null characters they end in these. URLs
-    are told and left out. Raises UsageError where there was no line, click's Exit where all were URLs.
+    are named and left out. Raises UsageError where there was no line, click's Exit where all were URLs.
     """
     named = [text for value in values for text in (_lines_of_stdin() if value == "-" else [value])]
     if not named:

@@ -49,7 +49,7 @@ def set_encodings() -> None:
 
 
 def give_up_stdout() -> None:
-    """Let what is still to be written to stdout go nowhere: whoever read it has gone."""
+    """Let what is still to be written to stdout go nowhere: its reader has gone."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,6 +1,6 @@
 """A command over many inputs works in a child process, so that a crash costs one input and not the run.
 
-The parent loads nothing heavy. It is told through a pipe which inputs the child has begun and ended. If the
+The parent loads nothing heavy. It learns through a pipe which inputs the child has begun and ended. If the
 child dies, the input that it worked on has failed and another child goes on with those that are left; where
 several were worked on, they come one at a time first, to find the one. Without fork (Windows) the command
 works in the process that it was started in.
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
     from vacli.atomic import Draft
 
-GRACE_S = 10  # for a child that was told to stop
+GRACE_S = 10  # for a child that was asked to stop
 
 
 @dataclass(frozen=True)
 class _Forked:
-    """A child as its parent has it: its number, the pipe that it tells through, the pipe that it watches."""
+    """A child as its parent has it: its number, the pipe of its messages, the pipe that it watches."""
 
     pid: int
-    told: int
+    messages: int
     held: int
 
 
@@ -84,7 +84,7 @@ def leave(code: int) -> None:
 
 
 def _begin(child: Child) -> None:
-    """Have all inputs told to the parent, and its end noticed."""
+    """Report all inputs to the parent, and its end noticed."""
     global _this
     from vacli.steps.batch import keep_journal
 
@@ -94,22 +94,22 @@ def _begin(child: Child) -> None:
 
 def _fork(ledger: Ledger, draft: Draft | None) -> Child | _Forked:
     """Two processes: what the child has, and what the parent has, where signals wait until it is ready."""
-    told, tell = os.pipe()
+    messages, send = os.pipe()
     alive, held = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.NUMBERS)
     pid = os.fork()
     if pid:
-        os.close(tell)
+        os.close(send)
         os.close(alive)
-        return _Forked(pid, told, held)
-    os.close(told)
+        return _Forked(pid, messages, held)
+    os.close(messages)
     os.close(held)
     signals.install()
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     threading.Thread(target=_watch, args=(alive,), daemon=True).start()
-    return Child(ledger, tell, draft)
+    return Child(ledger, send, draft)
 
 
 def _watch(alive: int) -> None:
@@ -121,8 +121,8 @@ def _watch(alive: int) -> None:
 
 
 def _follow(child: _Forked, ledger: Ledger) -> int:
-    """Note what a child tells until it is gone; its exit code, negative for a signal."""
-    with _handing_on(child.pid, ledger), os.fdopen(child.told, "rb") as lines:
+    """Note a child's messages until it is gone; its exit code, negative for a signal."""
+    with _handing_on(child.pid, ledger), os.fdopen(child.messages, "rb") as lines:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.NUMBERS)
         for line in lines:
             ledger.take(line)
@@ -133,7 +133,7 @@ def _follow(child: _Forked, ledger: Ledger) -> int:
 
 @contextmanager
 def _handing_on(pid: int, ledger: Ledger) -> Iterator[None]:
-    """Let a child have the signals that this process gets, and end it if it does not stop by itself."""
+    """Let a child have the signals that this process gets, and end it if it does not stop."""
 
     def hand_on(number: int, frame: FrameType | None) -> None:
         ledger.stopped = number
@@ -161,7 +161,7 @@ def _handing_on(pid: int, ledger: Ledger) -> Iterator[None]:
 
 def _why(status: int) -> str:
     if status >= 0:
-        return f"it left by itself with code {status}"
+        return f"it exited with code {status}"
     name = (signal.strsignal(-status) or "unknown").split(":")[0].lower()
     hint = ", as the system does where memory runs out" if -status == signal.SIGKILL else ""
     return f"signal {-status}, {name}{hint}"

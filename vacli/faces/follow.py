@@ -112,7 +112,7 @@ class Follower:
         self._people = People()
         self._searched_s = -np.inf
         self._turned_s = -np.inf
-        self._turns = 0  # in quarters, of the picture, as whoever was seen last needs it
+        self._turns = 0  # in quarters, of the picture, as the person seen last needs it
         self._before_s = -np.inf
         self._search: tuple[Future[list[Detection]], int] | None = None  # and how many frames it may take
         self._started_searches = 0  # in this shot

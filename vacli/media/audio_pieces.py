@@ -22,7 +22,7 @@ BATCH_S = 0.5  # sound that is mixed and resampled in one go
 # What a header says outside of this is no sound: telephones sample at 8,000 Hz, DSD512 comes as 2.8 MHz.
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 3_000_000
 
-# Their frames carry a checksum that encoders get right; FFmpeg uses what fails it unless it is told not to.
+# Their frames carry a checksum that encoders get right; FFmpeg uses what fails it unless it is asked not to.
 WITH_CHECKSUM = {"flac", "tta", "wavpack", "ac3", "eac3"}
 
 Mix = Callable[[Downmix, np.ndarray, float], np.ndarray]  # samples (channels, S), length_s -> (S,) mono
@@ -78,7 +78,7 @@ class Pieces:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said of the clock."""
-        return () if self._picture else self._clock.told(self._zero_s)
+        return () if self._picture else self._clock.notes(self._zero_s)
 
     def __iter__(self) -> Iterator[Piece]:
         end = 0

@@ -20,7 +20,7 @@ from vacli.errors import InputError
 from vacli.media.container import FAULTS, audio_streams, decoded, opened, picture_stream
 from vacli.media.voicing import RATE_HZ, Voicing, voicing
 
-# Of sound by which a track is judged: at the start, and at LATER of the whole.
+# Of sound by which a track is compared: at the start, and at LATER of the whole.
 OPENING_S, LATER_S = 30.0, 15.0
 LATER = (1 / 3, 2 / 3)
 
@@ -89,14 +89,14 @@ def tracks_of(container: InputContainer) -> list[Track]:
 
 
 def hear(path: Path, tracks: Sequence[Track]) -> dict[int, Voicing]:
-    """What tracks sound like, by number; judged by a minute of each at most."""
+    """What tracks sound like, by number; a minute of each is read at most."""
     parts: dict[int, list[np.ndarray]] = {track.stream_index: [] for track in tracks}
     with opened(path) as container:
         _listen(container, parts, OPENING_S)
         whole_s = (container.duration or 0) / av.time_base
         if whole_s > 2 * OPENING_S:
             for share in LATER:
-                with suppress(*FAULTS):  # what cannot be sought in is judged by its opening
+                with suppress(*FAULTS):  # what cannot be sought in goes by its opening
                     container.seek(
                         round(((container.start_time or 0) / av.time_base + share * whole_s) * 1e6)
                     )

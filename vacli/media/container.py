@@ -90,13 +90,15 @@ def passed_over(container: InputContainer) -> tuple[str, ...]:
     """A sentence for each picture that cannot be used, and for sound if there is none that can."""
     used = picture_stream(container)
     types = ("video",) if audio_streams(container) else ("video", "audio")
-    told = []
+    notes = []
     for stream in container.streams:
         if stream.type in types and stream.codec_context is None:
-            told.append(f"its stream {stream.index} ({stream.type}) has no decoder here and is passed over")
+            notes.append(f"its stream {stream.index} ({stream.type}) has no decoder here and is passed over")
         elif stream.type == "video" and used is None and not stream.disposition & Disposition.attached_pic:
-            told.append(f"its stream {stream.index} is a cover or empty, not a video: the sound counts alone")
-    return tuple(told)
+            notes.append(
+                f"its stream {stream.index} is a cover or empty, not a video: the sound counts alone"
+            )
+    return tuple(notes)
 
 
 def sound_stream(container: InputContainer) -> av.AudioStream | None:
@@ -148,7 +150,7 @@ def packets_of(
 ) -> Iterator[av.Packet]:
     """The packets of some streams, or of all for an empty list; why they stop early is appended to `lost`.
 
-    Their stamps are those of the joined clock (`joined`); whoever wants to know its seams gives `clock`.
+    Their stamps are those of the joined clock (`joined`); give `clock` to learn its seams.
     The last packets are empty and make the decoders give what they still hold.
     """
     clock = clock or joined_clock(container)

@@ -39,7 +39,7 @@ def judged_pictures(
 ) -> Iterator[tuple[av.VideoFrame, bool]]:
     """Decoded pictures in display order, and of each whether it is whole.
 
-    Reading goes on behind what does not decode; that is told in `lost`.
+    Reading goes on behind what does not decode; `lost` says so.
     """
     judge = Judge(careful(stream), clock_zero_s(container), lost)
     missing = Missing(container, stream)
@@ -130,7 +130,7 @@ class Judge:
             self._unnamed.pop()
 
     def take(self, picture: av.VideoFrame) -> Iterator[tuple[av.VideoFrame, bool]]:
-        """Take a picture from the decoder; give those that can be judged."""
+        """Take a picture from the decoder; give those whose state is known."""
         if picture.pts is None:
             self._unplaced.append(picture)
             if picture.pict_type != B_PICTURE or len(self._unplaced) > DEEPEST_REORDERING:

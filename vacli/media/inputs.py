@@ -53,7 +53,7 @@ def find_media(paths: Iterable[Path]) -> Found:
 
 
 def pictures_of(media: MediaInput) -> list[MediaInput]:
-    """The pictures that a folder of crops holds, each for itself, or the first one of an animation; anything
+    """The single pictures of a folder of crops, or the first one of an animation; anything
     else is what it is."""
     if media.animated:
         return [MediaInput(media.path, "image")]

@@ -57,7 +57,7 @@ class JoinedClock:
         known = self._tracker.streams.get(stream.index)
         return self._tracker.segments[known.segment].recording if known else 0
 
-    def told(self, zero_s: float) -> tuple[str, ...]:
+    def notes(self, zero_s: float) -> tuple[str, ...]:
         """A sentence about the seams, with times after `zero_s`; nothing where there are none."""
         if not self.seams:
             return ()

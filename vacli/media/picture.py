@@ -85,7 +85,7 @@ def is_played(path: Path, picture_format: str) -> bool:
         with _opened(path) as image:
             return bool(getattr(image, "is_animated", False))
     except InputError:
-        return False  # which is told when it is read
+        return False  # which is said when it is read
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Channels in opposite phase, whose mix would take the voice away.
 
 One microphone or cable with its poles exchanged makes a channel the other's negative. Their mean is then
-silence, or what little they do not share. Whether that is so is judged by the energies of seconds of sound;
-where it is, channels are added with the sign that they have to each other.
+silence, or what little they do not share. The energies of some seconds of
+sound show it; there, channels are added with the sign that they have to each other.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from vacli.media.downmix import full_scale
 
 MOST_CHANNELS = 8  # of more, a mean says little, and their products cost much
-AROUND_S = 1.0  # to each side, by which a batch is judged
+AROUND_S = 1.0  # to each side, which decide for a batch
 # Energy of the mix over that of channels that know nothing of each other. Equal channels make 2, a sound
 # that is wide on purpose over 0.5.
 LEAST_LEFT = 0.3

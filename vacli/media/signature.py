@@ -1,4 +1,4 @@
-"""What kind of file it is, told by its first bytes, whatever its name says."""
+"""What kind of file it is, by its first bytes, not by its name."""
 
 from __future__ import annotations
 

@@ -103,9 +103,9 @@ def _from_packets(container: InputContainer, stream: av.VideoStream) -> _Listed:
             ticks.append(packet.pts)
     if not lost and _ends_early(container, end_s):
         lost.append(f"the file ends at {end_s:.1f} s of {container.duration / av.time_base:.1f} s")
-    told = clock.told(clock_zero_s(container))
+    notes = clock.notes(clock_zero_s(container))
     order = np.sort(np.array(ticks, dtype=np.int64))
-    return _Listed(order, complete, hidden, lost[0] if lost else None, told)
+    return _Listed(order, complete, hidden, lost[0] if lost else None, notes)
 
 
 def _ends_early(container: InputContainer, end_s: float) -> bool:

@@ -2,7 +2,7 @@
 
 Measured against PyAV and FFmpeg, decord gives hidden frames where there is an edit list, leaves out the
 first group of pictures of programme and transport streams (and repeats the last frame instead), and on
-damaged files it may crash, wait for ever, or give smeared pictures without a word. So each file is judged
+damaged files it may crash, wait for ever, or give smeared pictures without a word. So each file is checked
 first and decord runs in a process of its own (`guarded`). Its own timestamps are never used. It has wheels
 for Linux and Windows on x86-64 only.
 """

@@ -13,7 +13,7 @@ import numpy as np
 RATE_HZ = 8_000
 FRAME, HOP = 256, 128
 PITCH_HZ = (70.0, 400.0)
-LOUD_DB, FAINT_DB = 25.0, 40.0  # below the loud frames: what is judged; what counts as level at all
+LOUD_DB, FAINT_DB = 25.0, 40.0  # below the loud frames: what is measured; what counts as level at all
 PERIODIC = 0.6  # normalised autocorrelation of a voiced frame
 GLIDE = 2.0  # semitones between frames, at most
 SILENT_DB = -85.0

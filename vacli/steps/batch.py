@@ -44,7 +44,7 @@ class Outcome:
 
 
 class Journal(Protocol):
-    """Is told when work on an input begins and ends; it may know the outcome from a process that died."""
+    """Learns when work on an input begins and ends; it may know the outcome from a process that died."""
 
     def known(self, key: str) -> Outcome | None:
         """What became of an input already."""
@@ -103,7 +103,7 @@ class Batch:
         self.note(name, Outcome(FAILED, reason_of(error)), progress)
 
     def note(self, name: str, outcome: Outcome, progress: Progress) -> None:
-        """Note what became of an input; a failure is told at once."""
+        """Note what became of an input; a failure is said at once."""
         if outcome.kind != FAILED:
             (self.done if outcome.kind == DONE else self.skipped).append(name)
             return

@@ -46,7 +46,7 @@ class EvaluateSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateResult:
-    """All scores, what could not be judged and why, and the scores' text in the format that was asked for."""
+    """All scores, what could not be scored and why, and the scores' text in the format that was asked for."""
 
     results: tuple[Result, ...]
     failed: tuple[Failure, ...]
@@ -54,15 +54,15 @@ class EvaluateResult:
 
 
 def run(settings: EvaluateSettings, progress: Progress = Quiet()) -> EvaluateResult:
-    """Score everything; what cannot be judged is named and the rest goes on.
+    """Score everything; what cannot be scored is named and the rest goes on.
 
     Raises UsageError, and the error of the only one (RunError, StoreError, LabelError or InputError).
     """
     _check(settings)
-    judged: list[judge.Judged] = []
+    evaluated: list[judge.Judged] = []
 
     def work(path: Path) -> str:
-        judged.append(_judge(path, settings, progress))
+        evaluated.append(_judge(path, settings, progress))
         return DONE
 
     batch = Batch(Path())
@@ -70,11 +70,11 @@ def run(settings: EvaluateSettings, progress: Progress = Quiet()) -> EvaluateRes
         work(settings.what[0])
     else:
         run_each(batch, settings.what, str, work, progress)
-    results = tuple(result for result, _ in judged)
+    results = tuple(result for result, _ in evaluated)
     for score in (s for r in results for s in r.scores):
         _warn(score, progress)
-    if settings.figures is not None and judged:
-        _draw(judged, settings.figures, progress)
+    if settings.figures is not None and evaluated:
+        _draw(evaluated, settings.figures, progress)
     return EvaluateResult(
         results=results, failed=tuple(batch.failed), text=_text(settings, results) if results else ""
     )
@@ -167,11 +167,11 @@ def _plain_score(score: Score) -> dict[str, Any]:
     }
 
 
-def _draw(judged: list[judge.Judged], folder: Path, progress: Progress) -> None:
+def _draw(evaluated: list[judge.Judged], folder: Path, progress: Progress) -> None:
     from vacli.output import plot
 
-    for result, traces in judged:
-        here = folder / result.name if len(judged) > 1 else folder
+    for result, traces in evaluated:
+        here = folder / result.name if len(evaluated) > 1 else folder
         here.mkdir(parents=True, exist_ok=True)
         for t in traces:
             plot.trajectory(here / f"{t.video}.png", t.video, plot.Curves(t.times_s, t.predicted, t.labels))

@@ -24,7 +24,7 @@ def usable(
     """What there is to work on, each once, in the order of the paths.
 
     A path that holds nothing usable fails with the error that `nothing` makes of it, and so does what cannot
-    be looked at; what a folder holds besides is told in one line.
+    be looked at; one line names the other files of a folder.
     """
 
     def find(path: Path) -> list[MediaInput]:
@@ -47,7 +47,7 @@ def usable(
 
 
 def _told(folder: Path, left_out: Mapping[Path, str]) -> str:
-    """One line on what a folder holds besides."""
+    """One line that names the other files of a folder."""
     reasons = dict.fromkeys(left_out.values())
     parts = []
     for reason in reasons:

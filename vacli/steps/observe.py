@@ -233,7 +233,7 @@ def _every(times_s: np.ndarray) -> int:
 
 
 def observe_sound(path: Path, look: Look, progress: Progress) -> Observation:
-    """A recording's sound by itself, on its own clock of 25 rows a second."""
+    """A recording's sound alone, on its own clock of 25 rows a second."""
     sound = read_sound(path, look.track)
     if sound is None:
         raise InputError(f"{path} holds no sound")

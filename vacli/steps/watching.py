@@ -1,4 +1,4 @@
-"""Telling what a user should know of a video besides its rows."""
+"""Warnings about a video beside its rows."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ else:
 Outcome = Literal["held", "busy", "unsupported"]
 
 BUSY = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
-RETRY_S = 0.02  # where the system cannot wait for a lock by itself
+RETRY_S = 0.02  # where the system cannot wait for a lock
 FAR = 1 << 30  # Windows locks bytes against reading, so lock one that no file has
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

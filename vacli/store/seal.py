@@ -1,6 +1,6 @@
 """Checksums in `zarr.json`: what was written is what is read, or it is said not to be.
 
-A sealed node has the CRC-32 of its own metadata; an array has those of its chunk files besides, null for a
+A sealed node has the CRC-32 of its own metadata; an array also has those of its chunk files, null for a
 chunk that holds nothing but the fill value and so has no file; a group has the names of its members.
 Nodes without a seal are of earlier versions, or somebody else's.
 """
