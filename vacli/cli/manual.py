@@ -56,7 +56,9 @@ def _page(name: str, command: click.Command) -> str:
 
 
 def _options(command: click.Command, context: click.Context) -> str:
-    records = [p.get_help_record(context) for p in command.get_params(context)]
+    # Of arguments, which the synopsis names, some versions of click have a line without a text.
+    options = [p for p in command.get_params(context) if isinstance(p, click.Option)]
+    records = [option.get_help_record(context) for option in options]
     rows = [f".TP\n\\fB{_escape(r[0])}\\fR\n{_escape(r[1])}" for r in records if r]
     return ".SH OPTIONS\n" + "\n".join(rows)
 
