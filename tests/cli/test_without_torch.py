@@ -61,7 +61,8 @@ def folder(tmp_path_factory) -> Path:
     for name in ("compact", "own"):
         shutil.copytree(BUNDLED, place / name)
     shutil.copytree(BUNDLED_VOICE, place / "voice")
-    shutil.copytree(BUNDLED / "fold_1", place / "transformer")
+    another = shutil.ignore_patterns("files.json")  # whose digests are of the recipe as it was
+    shutil.copytree(BUNDLED / "fold_1", place / "transformer", ignore=another)
     recipe = json.loads((place / "transformer" / "recipe.json").read_text())
     recipe["model"]["temporal"] = {"kind": "transformer", "depth": 1, "width": 16, "heads": 2}
     (place / "transformer" / "recipe.json").write_text(json.dumps(recipe))
