@@ -72,8 +72,9 @@ def test_other_modes_keep_their_colours(tmp_path, mode):
         made = ImageCms.profileToProfile(picture, *profiles, outputMode="LAB")
     else:
         made = picture.quantize(256) if mode == "P" else picture.convert(mode)
-    made.save(tmp_path / "picture.tif")
-    difference = np.abs(read_image(tmp_path / "picture.tif").astype(int) - np.asarray(picture))
+    path = tmp_path / ("picture.jpg" if mode == "YCbCr" else "picture.tif")  # its own container
+    made.save(path)
+    difference = np.abs(read_image(path).astype(int) - np.asarray(picture))
     assert difference.mean() < (130 if mode == "1" else 12)
 
 
