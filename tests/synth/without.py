@@ -31,6 +31,7 @@ class Finder:
     @staticmethod
     def find_spec(name, path=None, target=None):
         return None if name.partition(".")[0] in hidden else PathFinder.find_spec(name, path, target)
+    find_distributions = staticmethod(PathFinder.find_distributions)
 sys.meta_path[:] = [Finder if finder is PathFinder else finder for finder in sys.meta_path]
 from vacli.cli.main import run
 results = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def _page(name: str, command: click.Command) -> str:
         f'.TH "{name.upper()}" "1" "" "va {__version__}" "va manual"',
         f".SH NAME\n{_escape(name)} \\- {_escape(command.get_short_help_str(200))}",
         f".SH SYNOPSIS\n.B {_escape(context.command_path)}\n{_escape(usage)}",
-        f".SH DESCRIPTION\n{_paragraphs(command.help or '')}",
+        f".SH DESCRIPTION\n{_paragraphs(inspect.cleandoc(command.help or ''))}",
         _options(command, context),
         _subcommands(command),
         _SEE_ALSO if command is not va else _EXIT,
