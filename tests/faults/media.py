@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 from PIL import Image
+from synth.clips import one_thread
 from synth.faces import scene
 from synth.sounds import RATE_HZ as SOUND_HZ
 from synth.sounds import voice
@@ -112,6 +113,7 @@ def write(path: Path, packing: Packing, frames: int = FRAMES) -> None:
 
 def _picture_stream(container: av.container.OutputContainer, packing: Packing) -> av.VideoStream:
     stream = container.add_stream(packing.picture, rate=RATE_HZ, options=dict(packing.encoder))
+    one_thread(stream)
     stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
     return stream
 

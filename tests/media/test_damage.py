@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from synth.clips import Clip, steady, write_clip
+from synth.clips import Clip, one_thread, steady, write_clip
 from synth.faces import scene, write_video
 
 from vacli.errors import InputError
@@ -111,6 +111,7 @@ def textured(path: Path, codec: str, options: dict[str, str], pixel_format: str 
     """100 frames of a picture that moves, so that each predicted frame has something to say."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
+        one_thread(stream)
         stream.width, stream.height, stream.pix_fmt = 176, 144, pixel_format
         stream.codec_context.time_base = Fraction(1, 25)
         noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8).repeat(6, 0).repeat(6, 1)

@@ -49,6 +49,12 @@ def uneven(seconds: float, start_s: float = 0.0, seed: int = 0) -> tuple[float, 
     return tuple(float(t) for t in start_s + np.concatenate([[0.0], np.cumsum(steps_s)[:-1]]))
 
 
+def one_thread(stream: av.VideoStream) -> None:
+    """Encode VP8 and VP9 without threads: those of libvpx now and then wait for each other for ever."""
+    if stream.codec_context.name.startswith("libvpx"):
+        stream.codec_context.thread_count = 1
+
+
 def write_clip(path: Path, clip: Clip) -> Path:
     """Write a clip; the file's suffix chooses the container."""
     with av.open(str(path), "w", options=clip.muxer) as container:
@@ -87,6 +93,7 @@ def sound_of(clip: Clip, first: int, count: int) -> np.ndarray:
 
 def _picture_stream(container: av.container.OutputContainer, clip: Clip) -> av.VideoStream:
     stream = container.add_stream(clip.codec, rate=30, options=clip.options)
+    one_thread(stream)
     stream.width, stream.height = clip.size_px
     stream.pix_fmt = clip.pixel_format
     stream.codec_context.time_base = clip.tick_s
