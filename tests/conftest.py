@@ -8,6 +8,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# On a loaded machine any example may take long: no test asserts on time.
+settings.register_profile("va", deadline=None)
+settings.load_profile("va")
 
 SHARED = Path(os.environ.get("VA_SHARED", Path(__file__).parents[2] / "shared"))
 
