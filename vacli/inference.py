@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from vacli.errors import InputError, RunError, UsageError
 from vacli.features.compact_rows import read_out
 from vacli.models import arrays
 from vacli.packages import needed_by
+from vacli.progress import Progress
 from vacli.recipe import Model, Recipe
 from vacli.run_files import DAMAGED, read_json, read_tensors, unreadable
 from vacli.sequences.records import Rows
@@ -83,8 +84,12 @@ class Run:
     speech: Speech | None = None
 
 
-def load_run(path: Path, device: str = "cpu", *, without: Collection[str] = ()) -> Run:
+def load_run(
+    path: Path, device: str = "cpu", progress: Progress | None = None, *, without: Collection[str] = ()
+) -> Run:
     """A run directory, or one with a directory a fold; raises RunError where it is not whole.
+
+    Folds of the cross-validation that have no directory are named as a warning to `progress`.
 
     On a CPU a small model runs without torch (`models.arrays`); others raise PackageMissing without it.
     `without`: CALIBRATION, SPEECH or both are not read, since they are about to be made.
@@ -98,6 +103,8 @@ def load_run(path: Path, device: str = "cpu", *, without: Collection[str] = ()) 
     for folder, recipe in zip(folders, recipes, strict=True):
         if (recipe.model, recipe.window) != (recipes[0].model, recipes[0].window):
             raise RunError(f"{folder} is of another model than {folders[0]}", hint="use one of them alone")
+    if progress is not None and path not in folders:
+        _warn_of_missing_folds(path, folders, progress)
     return Run(
         path=path,
         recipe=recipes[0],
@@ -107,6 +114,18 @@ def load_run(path: Path, device: str = "cpu", *, without: Collection[str] = ()) 
         faceless=all(stream.name != VISUAL for stream in recipes[0].model.streams),
         speech=None if SPEECH in without else _speech(path, recipes[0].model),
     )
+
+
+def _warn_of_missing_folds(path: Path, folders: Sequence[Path], progress: Progress) -> None:
+    data = [read_json(folder / DATA) for folder in folders]
+    count = max((about.get("folds") or 0 for about in data if isinstance(about, dict)), default=0)
+    present = {folder.name for folder in folders}
+    missing = [name for n in range(1, count + 1) if (name := f"{FOLD}{n}") not in present]
+    if missing:
+        progress.warn(
+            f"{path}: {', '.join(missing)} of {count} folds is missing or not trained yet; "
+            f"the result is that of the other {len(folders)}"
+        )
 
 
 def predict_sequence(run: Run, rows: Rows, times_s: np.ndarray) -> Trajectory:

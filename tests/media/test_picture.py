@@ -190,3 +190,22 @@ def test_no_limit_of_pillow_is_left_changed(tmp_path):
     with pytest.raises(InputError, match="cannot be read as a picture"):
         read_image(tmp_path / "broken.png")
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".mpo"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_whose_data_are_damaged_is_read_and_flagged(tmp_path, suffix, progressive):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    path = saved(tmp_path / f"picture{suffix}", noise, progressive=progressive)
+    assert read_picture(path).note is None
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 40] = bytes(40)
+    path.write_bytes(data)
+    assert "the file is damaged" in (read_picture(path).note or "")
+
+
+def test_a_cmyk_jpeg_is_not_called_damaged(tmp_path):
+    path = tmp_path / "cmyk.jpg"
+    Image.fromarray(COLOURS).convert("CMYK").save(path)
+    assert read_picture(path).note is None

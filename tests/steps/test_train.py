@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import textwrap
 import warnings
 from contextlib import contextmanager
@@ -175,6 +176,17 @@ def test_folds_hold_every_video_out_once_and_vote(store, tmp_path):
     both = np.stack([member.predictor(sequence) for member in run.members])
     np.testing.assert_allclose(trajectory.values, both.mean(axis=0), atol=1e-7)
     np.testing.assert_allclose(trajectory.sd, both.std(axis=0, ddof=1), atol=1e-7)
+
+
+def test_a_run_with_a_missing_fold_is_used_with_a_warning(store, tmp_path):
+    train.run(settings(store, tmp_path, "training.epochs=1", folds=2))
+    listener = Quiet()
+    assert len(load_run(tmp_path, "cpu", listener).members) == 2
+    assert not listener.warnings
+    shutil.rmtree(tmp_path / "fold_1")
+    assert len(load_run(tmp_path, "cpu", listener).members) == 1
+    (warning,) = listener.warnings
+    assert "fold_1 of 2 folds is missing" in warning
 
 
 def test_one_fold_is_the_same_alone(store, tmp_path):

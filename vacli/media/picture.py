@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 from PIL import Image
 
 from vacli.errors import InputError, PackageMissing
@@ -16,6 +17,8 @@ from vacli.media.signature import head_of, picture_format
 from vacli.packages import require
 
 PLAYED = ("GIF", "PNG")  # animated ones are videos to FFmpeg; of other formats it does not show them
+JPEG_FORMATS = ("JPEG", "MPO")
+JPEG_DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file")  # how libjpeg's warnings of damage begin
 RUN_PROGRAMS = ("EPS",)  # formats that Pillow has another program read
 ORIENTATION_TAG = 0x0112
 UPRIGHT = {
@@ -59,8 +62,20 @@ def read_picture(path: Path) -> Picture:
         rgb = as_rgb(small, white_is_zero)
     if orientation in UPRIGHT:
         rgb = rgb.transpose(UPRIGHT[orientation])
-    note = f"holds {pages} pictures, of which the first is used" if pages > 1 else None
-    return Picture(np.array(rgb), max(size) / max(rgb.size), note)
+    notes = [f"holds {pages} pictures, of which the first is used"] if pages > 1 else []
+    notes += _jpeg_damage(path) if image.format in JPEG_FORMATS else []
+    return Picture(np.array(rgb), max(size) / max(rgb.size), "; ".join(notes) or None)
+
+
+def _jpeg_damage(path: Path) -> list[str]:
+    """What libjpeg warns of while it decodes a file, which Pillow does not pass on."""
+    try:
+        simplejpeg.decode_jpeg(path.read_bytes(), min_height=1, min_width=1, strict=True)
+    except ValueError as problem:
+        reason = str(problem)
+        if reason.startswith(JPEG_DAMAGE):
+            return [f"the file is damaged, and a part of the picture may be wrong ({reason})"]
+    return []
 
 
 def read_image(path: Path) -> np.ndarray:

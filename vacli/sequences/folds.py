@@ -12,11 +12,15 @@ from vacli.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Fold:
-    """Sorted names of the videos to train on and of those held out; fold 0 is the official split."""
+    """Sorted names of the videos to train on and of those held out; fold 0 is the official split.
+
+    count: the number of folds in the cross-validation that this one is from, None for a single split.
+    """
 
     number: int
     train: tuple[str, ...]
     validation: tuple[str, ...]
+    count: int | None = None
 
 
 def subject(video: str) -> str:
@@ -44,7 +48,7 @@ def subject_folds(
     for group in sorted(groups, key=lambda name: _shuffled(name, seed)):
         lightest = min(held, key=lambda fold: (sum(frames[v] for v in fold), len(fold)))
         lightest.extend(groups[group])
-    return tuple(_fold(i + 1, frames, held[i]) for i in range(count))
+    return tuple(_fold(i, frames, videos, count) for i, videos in enumerate(held, 1))
 
 
 def official_fold(splits: Mapping[str, str]) -> Fold:
@@ -65,5 +69,6 @@ def _shuffled(name: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}:{name}".encode()).digest()
 
 
-def _fold(number: int, frames: Mapping[str, int], held: list[str]) -> Fold:
-    return Fold(number=number, train=tuple(sorted(set(frames) - set(held))), validation=tuple(sorted(held)))
+def _fold(number: int, frames: Mapping[str, int], validation: list[str], count: int) -> Fold:
+    train = tuple(sorted(set(frames) - set(validation)))
+    return Fold(number=number, train=train, validation=tuple(sorted(validation)), count=count)

@@ -63,7 +63,7 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     labelled, StoreError where the store of speech holds none, RunError where the run hears none.
     """
     anew = (CALIBRATION, SPEECH) if settings.speech else (CALIBRATION,)
-    model = load_run(settings.run, device_name(settings.device), without=anew)
+    model = load_run(settings.run, device_name(settings.device), progress, without=anew)
     if settings.speech:
         model = replace(model, speech=_speech(model, settings.speech, progress))
     views = _labelled(settings.stores)

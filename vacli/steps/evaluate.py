@@ -94,7 +94,7 @@ def _judge(path: Path, settings: EvaluateSettings, progress: Progress) -> judge.
     if not path.exists():
         raise InputError(f"no such run or file: {path}")
     if (path / RECIPE).is_file() or any(path.glob(f"{FOLD}*")):
-        run = load_run(path, device_name(settings.device))
+        run = load_run(path, device_name(settings.device), progress)
         store = Store.open(settings.store or judge.store_of(run))
         with progress.task(path.name, None, "frames") as advance:
             return judge.judge_run(run, store, settings.on, advance)

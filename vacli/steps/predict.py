@@ -71,7 +71,7 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
 def _load(settings: PredictSettings, progress: Progress) -> Loaded:
     """The run on its device; the bundled one needs no GPU, and torch only to look for one."""
     device = "cpu" if settings.model is None and settings.device == "auto" else device_name(settings.device)
-    model = load_run(settings.model or BUNDLED, device)
+    model = load_run(settings.model or BUNDLED, device, progress)
     made = senses(model, settings, progress)
     if settings.model is not None:
         return Loaded(model, made)

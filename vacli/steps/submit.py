@@ -53,7 +53,7 @@ def run(settings: SubmitSettings, progress: Progress = Quiet()) -> submission.Wr
 def _predict(settings: SubmitSettings, trials: Iterable[str], progress: Progress) -> Mapping[str, np.ndarray]:
     if settings.store is None or len(settings.what) > 1:
         raise UsageError("a submission from a run", hint="give one run, and its features with --store")
-    trained = load_run(settings.what[0], device_name(settings.device))
+    trained = load_run(settings.what[0], device_name(settings.device), progress)
     store = Store.open(settings.store)
     absent = [trial for trial in trials if safe_id(trial) not in store]
     if absent:

@@ -115,6 +115,7 @@ def _describe(job: Job, progress: Progress) -> None:
     digests.write(job.folder / inference.RECIPE, recipe_io.to_json(job.recipe).encode("utf-8"))
     digests.write(job.folder / inference.FEATURES, checkpoint.json_bytes(job.features))
     about = {"store": str(job.store), "split": job.side.words, "fold": job.side.fold.number}
+    about["folds"] = job.side.fold.count
     digests.write(job.folder / inference.DATA, checkpoint.json_bytes(about | _videos(job)))
     with progress.task("statistics", len(job.train), "videos") as advance:
         fitted = scaling.fit(_counted(job.train, advance))
