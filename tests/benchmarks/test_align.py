@@ -18,7 +18,7 @@ from PIL import Image
 
 from vacli.faces.align import warp
 from vacli.faces.detect import Detection, Detector
-from vacli.faces.region import RegionDetector
+from vacli.faces.roi_detect import RegionDetector
 from vacli.media.video import open_video
 from vacli.steps.align import AlignSettings, run
 from vacli.store import Store

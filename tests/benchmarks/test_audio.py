@@ -16,10 +16,10 @@ import torch
 from synth.sounds import RATE_HZ, sound, voice
 from synth.vggish_weights import random_net, write_checkpoint
 
-from vacli.features.logmel import log_mel_around
+from vacli.datasets.audio_augmentation import write_wav
 from vacli.features.registry import create
-from vacli.features.vggish import Vggish, first_frames
-from vacli.media.conditions import write_wav
+from vacli.features.vggish.extractor import Vggish, first_frames
+from vacli.features.vggish.log_mel import log_mel_around
 from vacli.steps.extract_audio import ExtractAudioSettings, run
 
 SECONDS = float(os.environ.get("VA_BENCH_SOUND_S", "20"))

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from synth.stores import add_video, empty, put_feature
 
-from vacli.recipe import Model, Stream, Window
+from vacli.recipe.schema import Model, Stream, Window
+from vacli.runtime.concurrency import mapped
 from vacli.sequences.dataset import WindowDataset
-from vacli.sequences.join import open_sequences
+from vacli.sequences.stored import open_sequences
 from vacli.sequences.windows import plan
 from vacli.store import Store
-from vacli.threads import mapped
-from vacli.training.batches import AHEAD
+from vacli.training.temporal.batches import AHEAD
 
 FRAMES = int(os.environ.get("VA_BENCH_FRAMES", "170000"))
 COLUMNS = 1214

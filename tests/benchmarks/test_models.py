@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from vacli import recipe
 from vacli.models.build import build
 from vacli.models.mamba import MambaEncoder
 from vacli.models.transformer import TransformerEncoder
-from vacli.presets import COMPACT
+from vacli.recipe import schema as recipe
+from vacli.recipe.presets import COMPACT
 
 WINDOW = 300
 

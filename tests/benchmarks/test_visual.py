@@ -16,12 +16,12 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from vacli.features.compact import CompactFace, small_grey
-from vacli.features.compact_cpu import Compact
-from vacli.features.execution import Running
-from vacli.features.fast_vit import FastVit
-from vacli.features.running import multiplies_bfloat16
-from vacli.features.vit import PartlyFrozen, build_vit
+from vacli.features.backbones.fast_vit import FastVit
+from vacli.features.backbones.vit import PartlyFrozen, build_vit
+from vacli.features.compact.extractor import Compact
+from vacli.features.compact.network import CompactFace, small_grey
+from vacli.runtime.devices import multiplies_bfloat16
+from vacli.runtime.options import Running
 
 ROUNDS = 5
 FRAMES = 8

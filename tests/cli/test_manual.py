@@ -16,7 +16,7 @@ from vacli.cli.main import va
 from vacli.cli.manual import pages
 from vacli.models.size import count_parameters
 from vacli.packages import EXTRAS
-from vacli.presets import PRESETS
+from vacli.recipe.presets import PRESETS
 
 TOP = Path(__file__).parents[2]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import vacli
-from vacli.media.conditions import write_wav
+from vacli.datasets.audio_augmentation import write_wav
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 SCRIPT = Path(__file__).parents[1] / "synth" / "stub_command.py"
@@ -167,12 +167,12 @@ def test_the_real_commands_survive_a_crash(tmp_path):
         tone = 0.1 * np.sin(np.arange(16_000) * 0.1 * (number + 1))
         write_wav(tmp_path / f"{name}.wav", tone.astype(np.float32))
     code = (
-        "import os, sys; from vacli.cli.main import main; from vacli.steps import batch\n"
-        "real = batch._attempt\n"
+        "import os, sys; from vacli.cli.main import main; from vacli.steps import _batch\n"
+        "real = _batch._attempt\n"
         "def attempt(key, name, work, *more, **options):\n"
         "    die = lambda: os.kill(os.getpid(), 11)\n"
         "    return real(key, name, die if name.endswith('bad.wav') else work, *more, **options)\n"
-        "batch._attempt = attempt; main(sys.argv[1:])"
+        "_batch._attempt = attempt; main(sys.argv[1:])"
     )
     for command in (["predict", "-o", "t.csv"], ["extract-audio", "-o", "s.zarr", "--feature", "egemaps"]):
         done = subprocess.run(

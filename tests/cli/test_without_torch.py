@@ -11,7 +11,7 @@ from PIL import Image
 from synth.faces import portrait
 from synth.without import Answer, va
 
-from vacli.inference import BUNDLED, BUNDLED_VOICE
+from vacli.inference.run import BUNDLED, BUNDLED_VOICE
 
 TRAIN = "which is not installed; pip install 'vacli[train]'"
 PREDICT = (

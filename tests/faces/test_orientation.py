@@ -8,9 +8,9 @@ from synth.faces import frames, portrait, scene
 
 from vacli.faces.align import TEMPLATE_224
 from vacli.faces.detect import Detection
-from vacli.faces.follow import FaceFrame, follow
 from vacli.faces.orientation import most_upright, pose, turned
 from vacli.faces.stills import Aligner
+from vacli.faces.tracker import FaceFrame, follow
 from vacli.media.video import open_video
 
 

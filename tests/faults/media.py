@@ -14,7 +14,7 @@ from synth.faces import scene
 from synth.sounds import RATE_HZ as SOUND_HZ
 from synth.sounds import voice
 
-from vacli.media.conditions import write_wav
+from vacli.datasets.audio_augmentation import write_wav
 
 FRAMES, RATE_HZ = 30, 25
 

@@ -15,7 +15,7 @@ from faults.test_stores import copy
 from faults.world import FINETUNE, TRAIN, make_data, make_runs
 from synth.sounds import voice
 
-from vacli.media.conditions import write_wav
+from vacli.datasets.audio_augmentation import write_wav
 from vacli.store import Store, VideoView
 
 

@@ -14,7 +14,7 @@ from synth.stores import add_video, put_labels
 
 from vacli.features.flags import MISSING
 from vacli.features.registry import create
-from vacli.inference import BUNDLED
+from vacli.inference.run import BUNDLED
 from vacli.store import Store
 
 VIDEOS = ("video59", "video59_right", "duo_left", "duo_right", "0-30-1280x720")
@@ -95,7 +95,7 @@ def _write_weights(path: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from vacli.features.vit import build_vit
+    from vacli.features.backbones.vit import build_vit
 
     torch.manual_seed(0)
     save_file(build_vit("test_vit").state_dict(), path)

@@ -13,7 +13,7 @@ from synth.sounds import noise, voice
 
 from vacli.errors import InputError
 from vacli.media.audio import read_sound
-from vacli.media.audio_pieces import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
+from vacli.media.audio_segments import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from vacli.media.downmix import SURROUND, WEIGHTS, Downmix
 
 FORMS = ("u8", "s16", "s32", "flt", "dbl", "s64")

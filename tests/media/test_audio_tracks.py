@@ -9,9 +9,9 @@ import pytest
 from synth.sound_files import SoundTrack, write_sound, write_tracks
 from synth.sounds import noise, voice
 
+from vacli.datasets.audio_augmentation import background
 from vacli.errors import InputError
 from vacli.media.audio import read_sound
-from vacli.media.conditions import background
 from vacli.media.voicing import RATE_HZ, voicing
 
 SECONDS = 6.0

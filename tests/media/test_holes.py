@@ -12,9 +12,9 @@ from synth.clips import Clip, steady, write_clip
 from synth.sound_files import SoundTrack, write_tracks
 from synth.sounds import voice
 
+from vacli.features.audio_flags import rows_and_flags
 from vacli.features.flags import MISSING
 from vacli.features.registry import create
-from vacli.features.sound_rows import rows_and_flags
 from vacli.media.audio import Sound, read_sound
 from vacli.media.audio_blocks import LONGEST_TAIL_S
 from vacli.media.holes import KEPT_S, Cut, HoleCutter, clock_times, own_times

@@ -12,8 +12,8 @@ from synth.clips import Clip, picture_of, steady, uneven, write_clip
 
 from vacli import packages
 from vacli.errors import InputError, PackageMissing, UsageError
-from vacli.media.guarded import GuardedReader
 from vacli.media.probe import probe
+from vacli.media.subprocess_reader import GuardedReader
 from vacli.media.timeline import read_timeline
 from vacli.media.video import Frame, VideoReader, open_video
 from vacli.media.video_decord import objection

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from vacli import presets, recipe
 from vacli.models.arrays import ArrayNet, serves
 from vacli.models.build import build
+from vacli.recipe import presets
+from vacli.recipe import schema as recipe
 
 COMPACT = presets.preset("compact").model
 MODELS = {

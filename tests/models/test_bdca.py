@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from vacli import recipe
 from vacli.models.bdca import Bdca, Concat, CrossAttention
+from vacli.recipe import schema as recipe
 
 D, FRAMES = 4, 7
 

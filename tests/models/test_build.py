@@ -10,10 +10,10 @@ import torch
 from vacli.errors import UsageError
 from vacli.models import size
 from vacli.models.build import FUSION, TEMPORAL, build
-from vacli.presets import COMPACT, PRESETS, with_fusion, with_temporal
-from vacli.presets import FUSION as FUSION_NAMES
-from vacli.presets import TEMPORAL as TEMPORAL_NAMES
-from vacli.recipe import Bdca, Head, Mamba, Model, Stream, Tcn, Transformer
+from vacli.recipe.presets import COMPACT, PRESETS, with_fusion, with_temporal
+from vacli.recipe.presets import FUSION as FUSION_NAMES
+from vacli.recipe.presets import TEMPORAL as TEMPORAL_NAMES
+from vacli.recipe.schema import Bdca, Head, Mamba, Model, Stream, Tcn, Transformer
 
 MODEL = COMPACT.model
 

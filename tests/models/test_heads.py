@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from vacli import recipe
 from vacli.models.heads import Head
+from vacli.recipe import schema as recipe
 
 
 def test_batch_norm_sees_real_frames_only():

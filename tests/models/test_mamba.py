@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vacli import recipe
 from vacli.models.mamba import Mamba
+from vacli.recipe import schema as recipe
 
 D, N, K = 24, 5, 4
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from synth.scans import apart
 
-from vacli import recipe
 from vacli.models import mamba, mamba_fused, mamba_loops
 from vacli.models.mamba import Mamba
 from vacli.models.parts import zero_padding
+from vacli.recipe import schema as recipe
 
 # batch, frames, width, states, kernel
 SHAPES = [

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from vacli import recipe
 from vacli.models.build import TEMPORAL
 from vacli.models.parts import Passthrough
+from vacli.recipe import schema as recipe
 
 WIDTH, FRAMES = 6, 40
 

@@ -8,11 +8,11 @@ import torch
 from synth.stores import add_video, empty, put_feature, put_labels
 from torch.utils.data import DataLoader
 
-from vacli.recipe import Model, Stream, Window
+from vacli.recipe.schema import Model, Stream, Window
+from vacli.sequences.base import Sequence
 from vacli.sequences.dataset import Standardiser, WindowDataset, whole
-from vacli.sequences.join import open_sequences
-from vacli.sequences.records import Sequence
-from vacli.sequences.scaling import fit
+from vacli.sequences.normalization import fit
+from vacli.sequences.stored import open_sequences
 
 WINDOW = Window(length_frames=8, stride_frames=5)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vacli.errors import UsageError
-from vacli.recipe import Window
+from vacli.recipe.schema import Window
 from vacli.sequences.windows import cut, mask, plan, smooth, stitch
 
 

@@ -11,8 +11,8 @@ from synth import affwild2, recipes
 
 from vacli.errors import UsageError
 from vacli.models.size import count_parameters
-from vacli.presets import preset
 from vacli.progress import Quiet
+from vacli.recipe.presets import preset
 from vacli.steps import ablate
 from vacli.steps.ablate import ROWS, AblateResult, AblateSettings, Ablation
 from vacli.steps.evaluate import EvaluateSettings

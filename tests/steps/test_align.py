@@ -48,7 +48,7 @@ def test_every_frame_has_a_row_face_or_not(tmp_path, video):
 
 
 def test_crops_are_close_to_the_aligned_faces_and_small(tmp_path, video):
-    from vacli.faces.follow import follow
+    from vacli.faces.tracker import follow
     from vacli.media.video import open_video
 
     _, store, _ = align(tmp_path, video)

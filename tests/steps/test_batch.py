@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from vacli import diskspace
 from vacli.errors import InputError, OutputError, ReaderGone
+from vacli.files import disk_space
 from vacli.progress import Quiet
-from vacli.steps.batch import DONE, SKIPPED, Batch, Failure, find_each, run_each
+from vacli.steps._batch import DONE, SKIPPED, Batch, Failure, find_each, run_each
 
 OUT = Path("out")
 
@@ -62,7 +62,7 @@ def test_what_is_no_fault_of_an_input_ends_the_run(error, workers):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_ends_the_run_with_its_place(number, tmp_path, monkeypatch):
-    monkeypatch.setattr(diskspace, "free_bytes", lambda path: 5_000_000 if path == OUT else 10**9)
+    monkeypatch.setattr(disk_space, "free_bytes", lambda path: 5_000_000 if path == OUT else 10**9)
 
     def work(item: str) -> str:
         raise OSError(number, "full")

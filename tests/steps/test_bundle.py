@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from vacli import presets, recipe_io
 from vacli.errors import RunError, UsageError
-from vacli.inference import CALIBRATION, DATA, RECIPE
-from vacli.recipe_io import to_json
+from vacli.files.run_directory import CALIBRATION_FILE, DATA_FILE, RECIPE_FILE
+from vacli.recipe import io as recipe_io
+from vacli.recipe import presets
+from vacli.recipe.io import to_json
 from vacli.steps.bundle import KEPT, BundleSettings, run
 
-WEIGHTS = {"net": np.float32([1, 0.5]), "steps": np.int64([7])}
+WEIGHTS_FILE = {"net": np.float32([1, 0.5]), "steps": np.int64([7])}
 
 
 def trained_as(preset, folder):
@@ -22,10 +23,10 @@ def trained_as(preset, folder):
         (folder / member).mkdir(parents=True)
         for name in KEPT:
             (folder / member / name).write_text(name)
-        (folder / member / RECIPE).write_text(to_json(presets.preset(preset)))
+        (folder / member / RECIPE_FILE).write_text(to_json(presets.preset(preset)))
         videos = {"train": {"a": 9, "b": 9}, "validation": {"c": 7}}
-        (folder / member / DATA).write_text(json.dumps({"store": "s.zarr", **videos}))
-        save_file(WEIGHTS, folder / member / "weights.safetensors")
+        (folder / member / DATA_FILE).write_text(json.dumps({"store": "s.zarr", **videos}))
+        save_file(WEIGHTS_FILE, folder / member / "weights.safetensors")
         (folder / member / "last.safetensors").write_text("to resume from")
     return folder
 
@@ -43,7 +44,7 @@ def test_folds_in_half_precision(tmp_path, trained):
         assert {p.name for p in (made / member).iterdir()} == files
         kept = load_file(made / member / "weights.safetensors")
         assert (kept["net"].dtype, kept["steps"].dtype) == (np.float16, np.int64)
-        about = json.loads((made / member / DATA).read_text())
+        about = json.loads((made / member / DATA_FILE).read_text())
         assert about == {"store": "s.zarr", "validation": {"c": 7}}
     assert [p.name for p in made.parent.iterdir()] == ["compact"]
 
@@ -63,14 +64,14 @@ def test_a_run_that_is_not_whole_leaves_the_bundle_before_it(tmp_path, trained):
 
 
 def test_the_calibration_goes_with_the_run(tmp_path, trained):
-    (trained / CALIBRATION).write_text("{}")
-    assert (run(BundleSettings(trained, tmp_path / "package")) / CALIBRATION).is_file()
+    (trained / CALIBRATION_FILE).write_text("{}")
+    assert (run(BundleSettings(trained, tmp_path / "package")) / CALIBRATION_FILE).is_file()
 
 
 def test_a_model_of_other_sound_is_not_that_of_the_voice(tmp_path):
     other = trained_as("voice", tmp_path / "runs" / "a")
     recipe = recipe_io.set_values(presets.preset("voice"), ["model.streams.audio.features=['vggish']"])
-    (other / "fold_1" / RECIPE).write_text(to_json(recipe))
+    (other / "fold_1" / RECIPE_FILE).write_text(to_json(recipe))
     with pytest.raises(RunError, match="other features than compact"):
         run(BundleSettings(other, tmp_path / "package"))
 

@@ -10,14 +10,16 @@ import pytest
 from safetensors.numpy import save_file
 from synth import affwild2, recipes
 
-from vacli.calibration import ALONE, NOTHING, OTHER_SOUND
 from vacli.circumplex import EMOTION_VA
-from vacli.digests import FILES
 from vacli.errors import LabelError, RunError, StoreError
-from vacli.features.compact_rows import DIM, columns
-from vacli.inference import CALIBRATION, SPEECH, load_run, predict_sequence, predict_stills
-from vacli.sequences.join import open_sequences
-from vacli.sequences.records import Sequence
+from vacli.features.compact.layout import DIM, columns
+from vacli.files.digests import FILES
+from vacli.files.run_directory import CALIBRATION_FILE, SPEECH_FILE
+from vacli.inference.calibration import ALONE, NOTHING, OTHER_SOUND
+from vacli.inference.prediction import predict_sequence, predict_stills
+from vacli.inference.run import load_run
+from vacli.sequences.base import Sequence
+from vacli.sequences.stored import open_sequences
 from vacli.spec import VISUAL, FeatureSpec
 from vacli.steps import train
 from vacli.steps.calibrate import CalibrateSettings, run
@@ -60,7 +62,7 @@ def stills(path, split: str = "validation") -> Store:
 
 def forget(model: Path) -> None:
     """Make it a run that was never calibrated."""
-    for name in (CALIBRATION, SPEECH, FILES):
+    for name in (CALIBRATION_FILE, SPEECH_FILE, FILES):
         (model / name).unlink(missing_ok=True)
 
 
@@ -162,12 +164,12 @@ def test_a_store_without_sound_is_no_speech(model, store, tmp_path):
 def test_speech_is_of_no_use_where_all_show_a_face(model, store):
     with pytest.raises(LabelError, match="200 labelled frames of speech without a face"):
         run(CalibrateSettings(model, (store.path,), "cpu", speech=store.path))
-    assert not (model / SPEECH).exists()
+    assert not (model / SPEECH_FILE).exists()
 
 
 def test_what_tells_of_no_speech_is_named(model, tmp_path):
     shutil.copytree(model, tmp_path / "run")
-    save_file({"centre": np.zeros(2)}, tmp_path / "run" / SPEECH)
+    save_file({"centre": np.zeros(2)}, tmp_path / "run" / SPEECH_FILE)
     with pytest.raises(RunError, match="tells of no speech"):
         load_run(tmp_path / "run")
 
@@ -178,19 +180,19 @@ def test_what_was_trained_on_does_not_count(model, tmp_path):
 
 
 def test_too_few_frames_are_no_measurement(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("vacli.calibration.FEWEST_FRAMES", 401)
+    monkeypatch.setattr("vacli.inference.calibration.FEWEST_FRAMES", 401)
     with pytest.raises(LabelError, match="labelled ones to measure on"):
         run(CalibrateSettings(model, (stills(tmp_path / "faces.zarr").path,), "cpu"))
-    assert not (model / CALIBRATION).exists()
+    assert not (model / CALIBRATION_FILE).exists()
 
 
 @pytest.mark.parametrize("harm", [b"{}", b"", None])
 def test_a_calibration_that_is_changed_or_lost_is_made_again(model, store, harm):
     first = run(CalibrateSettings(model, (store.path,), "cpu"))
     if harm is None:
-        (model / CALIBRATION).unlink()
+        (model / CALIBRATION_FILE).unlink()
     else:
-        (model / CALIBRATION).write_bytes(harm)
+        (model / CALIBRATION_FILE).write_bytes(harm)
     with pytest.raises(RunError, match=r"calibration\.json is (missing|not what was written)") as caught:
         load_run(model)
     assert "va calibrate" in caught.value.hint
@@ -200,7 +202,7 @@ def test_a_calibration_that_is_changed_or_lost_is_made_again(model, store, harm)
 
 
 def test_a_damaged_calibration_is_named(model):
-    (model / CALIBRATION).write_text(json.dumps({"audio": {"floor": 1}}))
+    (model / CALIBRATION_FILE).write_text(json.dumps({"audio": {"floor": 1}}))
     with pytest.raises(RunError, match=r"calibration\.json is no calibration"):
         load_run(model)
     forget(model)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vacli.datasets.synthesis import UTTERANCES, Mixture
 from vacli.errors import StoreError
-from vacli.sequences.compose import UTTERANCES, Mixture
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps.compose import ComposeSettings, run
 from vacli.store import Store

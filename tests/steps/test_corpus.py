@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from synth.sounds import voice
 
+from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import UsageError
-from vacli.media.conditions import write_wav
 from vacli.steps.corpus import CorpusSettings, run
 from vacli.store import Store
 

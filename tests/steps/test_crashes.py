@@ -13,7 +13,7 @@ import pytest
 from synth import crash_training
 from synth.crashes import crash
 
-from vacli.inference import load_run
+from vacli.inference.run import load_run
 from vacli.media.audio import read_sound
 from vacli.store import Store
 

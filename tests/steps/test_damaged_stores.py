@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from synth.stores import add_video, empty, put_feature, put_labels
 
-from vacli import presets
 from vacli.errors import StoreError
-from vacli.inference import Member, Run
+from vacli.inference.run import Member, Run
+from vacli.pipeline.live import Loaded
 from vacli.progress import Quiet
-from vacli.recipe import Stream
+from vacli.recipe import presets
+from vacli.recipe.schema import Stream
 from vacli.steps import labels, predict_store, train
-from vacli.steps.batch import Batch
-from vacli.steps.telling import Loaded
+from vacli.steps._batch import Batch
 
 FRAMES = 30
 MODEL = replace(presets.preset("compact").model, streams=(Stream(name="visual", features=("xv",), dim=3),))

@@ -11,10 +11,10 @@ import pytest
 from synth import affwild2, recipes
 
 from vacli.errors import InputError, LabelError, RunError, UsageError
-from vacli.inference import load_run
+from vacli.inference.run import load_run
 from vacli.metrics import ccc
 from vacli.progress import Quiet
-from vacli.sequences.join import open_sequences
+from vacli.sequences.stored import open_sequences
 from vacli.steps import train
 from vacli.steps.evaluate import EvaluateSettings, run
 from vacli.store import Store

@@ -126,7 +126,7 @@ def test_vggish_is_given_its_settings(tmp_path, out, monkeypatch):
         given.update(settings)
         raise WeightsError("none here")
 
-    monkeypatch.setattr("vacli.features.vggish.Vggish", refuse)
+    monkeypatch.setattr("vacli.features.vggish.extractor.Vggish", refuse)
     weights = tmp_path / "v.pth"
     with pytest.raises(WeightsError):
         extract(

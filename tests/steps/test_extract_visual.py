@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from synth.face_stores import face_store
 
 from vacli.errors import UsageError
-from vacli.features.compact import CompactFace
+from vacli.features.compact.network import CompactFace
 from vacli.features.flags import INTERPOLATED, MISSING
 from vacli.steps.extract_visual import ExtractVisualSettings, interpolate, plan_rows, run
 from vacli.store import Store

@@ -10,14 +10,14 @@ from PIL import Image
 from synth.faces import portrait, write_video
 from synth.sounds import voice
 
+from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import InputError
-from vacli.media.conditions import write_wav
 from vacli.media.kinds import MediaInput
 from vacli.output.frame_table import FrameTable
 from vacli.progress import Quiet
 from vacli.steps import align, extract_audio
-from vacli.steps.batch import Batch
-from vacli.steps.inputs import MOST_NAMED, usable
+from vacli.steps._batch import Batch
+from vacli.steps._inputs import MOST_NAMED, usable
 from vacli.steps.predict import PredictSettings, run
 
 

@@ -7,9 +7,9 @@ import pytest
 from synth.affwild2 import World, make, write_annotations, write_store
 from synth.stores import add_video, empty
 
+from vacli.datasets.annotations import ANNOTATED, INTERPOLATED, NOT_ANNOTATED
 from vacli.errors import LabelError, UsageError
 from vacli.progress import Quiet
-from vacli.sequences.labels import ANNOTATED, INTERPOLATED, NOT_ANNOTATED
 from vacli.steps import labels
 from vacli.steps.labels import LabelsSettings, run
 

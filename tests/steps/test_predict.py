@@ -12,20 +12,22 @@ import pytest
 from synth.faces import scene, somebody_else, write_video
 from synth.sounds import RATE_HZ, voice
 
-from vacli import presets
-from vacli.calibration import ALONE
+from vacli.datasets.audio_augmentation import background, write_wav
 from vacli.errors import RunError
 from vacli.features.weights import short_hash
-from vacli.inference import BUNDLED, BUNDLED_VOICE, Run, Trajectory, load_run
-from vacli.media.conditions import background, write_wav
+from vacli.inference.calibration import ALONE
+from vacli.inference.prediction import Trajectory
+from vacli.inference.run import BUNDLED, BUNDLED_VOICE, Run, load_run
 from vacli.output.frame_table import FrameTable
+from vacli.pipeline import face_embedding, observation
+from vacli.pipeline.face_embedding import FaceRows
+from vacli.pipeline.live import Loaded, Telling, on_clock, table
 from vacli.progress import Quiet
-from vacli.recipe_io import set_values
+from vacli.recipe import presets
+from vacli.recipe.io import set_values
 from vacli.spec import AUDIO, VISUAL
-from vacli.steps import align, described, extract_audio, extract_visual, observe
-from vacli.steps.described import FaceRows
+from vacli.steps import align, extract_audio, extract_visual
 from vacli.steps.predict import PredictSettings, run, senses
-from vacli.steps.telling import Loaded, Telling, on_clock, table
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def weights(tmp_path) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from vacli.features.compact import CompactFace
+    from vacli.features.compact.network import CompactFace
 
     torch.manual_seed(0)
     path = tmp_path / "face.safetensors"
@@ -66,7 +68,7 @@ def test_the_same_weights_serve_whatever_the_pace_of_extraction(weights):
 @pytest.mark.parametrize(("used", "modality"), [({VISUAL, AUDIO}, "av"), ({VISUAL}, "v"), ({AUDIO}, "a")])
 def test_modality_names_only_what_the_model_was_given(used, modality):
     faces = FaceRows(np.array([True]), np.array([0.9]), np.zeros((1, 4)))
-    seen = observe.Observation(
+    seen = observation.Observation(
         times_s=np.zeros(1), person=0, faces=faces, audio_ok=np.array([True]), features={}
     )
     predicted = Trajectory(
@@ -110,7 +112,7 @@ class AtOnce(Executor):
 
 
 def test_rows_that_are_told_while_watching_are_those_of_the_whole(alone, monkeypatch):
-    for step in (observe, described):
+    for step in (observation, face_embedding):
         monkeypatch.setattr(step, "ThreadPoolExecutor", AtOnce)
     parts, (whole,) = tables(alone, live=True), tables(alone)
     assert len(parts[0]) < 60  # of the first second
@@ -174,9 +176,9 @@ def values(made: FrameTable) -> np.ndarray:
 def test_sound_alone_is_told_as_it_was_calibrated_for_itself(spoken, model):
     (made,) = tables(spoken, model=model)
     bundled = load_run(model)
-    look = observe.Look(senses(bundled, PredictSettings(inputs=()), Quiet()), "largest", "auto")
-    sound = observe.observe_sound(spoken, look, Quiet())
-    loaded = Loaded(replace(bundled, calibration=None), observe.Senses({}, sound.features))
+    look = observation.Look(senses(bundled, PredictSettings(inputs=()), Quiet()), "largest", "auto")
+    sound = observation.observe_sound(spoken, look, Quiet())
+    loaded = Loaded(replace(bundled, calibration=None), observation.Senses({}, sound.features))
     before = values(Telling("spoken", loaded, sound.times_s).rest(sound))
     stretch = bundled.calibration.states[ALONE].stretch
     np.testing.assert_allclose(values(made), stretch.of(before), atol=1e-5)
@@ -276,7 +278,7 @@ def test_a_stored_video_that_never_shows_a_face_goes_by_the_model_of_the_voice(t
 
 
 def test_where_a_face_is_seen_once_nothing_is_told_apart():
-    loaded = Loaded(load_run(BUNDLED), observe.Senses({}, {}))
+    loaded = Loaded(load_run(BUNDLED), observation.Senses({}, {}))
     assert loaded.fit_for(np.array([False, False])).model.faceless
     assert not loaded.fit_for(np.array([True, False])).model.faceless
     with_voice = replace(loaded, voice=load_run(BUNDLED_VOICE))

@@ -8,9 +8,10 @@ from synth import affwild2, recipes
 
 from vacli.errors import LabelError, StoreError, UsageError
 from vacli.evaluation.submission import check
-from vacli.inference import load_run, predict_sequence
+from vacli.inference.prediction import predict_sequence
+from vacli.inference.run import load_run
 from vacli.progress import Quiet
-from vacli.sequences.join import open_sequences
+from vacli.sequences.stored import open_sequences
 from vacli.steps import train
 from vacli.steps.submit import SubmitSettings, run
 

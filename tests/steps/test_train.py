@@ -19,10 +19,11 @@ from synth import affwild2, recipes, stores
 from synth.ranks import run_ranks
 
 from vacli.errors import RunError, StoreError, UsageError
-from vacli.inference import load_run, predict_sequence
+from vacli.inference.prediction import predict_sequence
+from vacli.inference.run import load_run
 from vacli.metrics import ccc
 from vacli.progress import Quiet
-from vacli.sequences.join import open_sequences
+from vacli.sequences.stored import open_sequences
 from vacli.steps import train
 from vacli.steps.train import TrainSettings, resolve
 from vacli.store import Store

@@ -14,8 +14,8 @@ import numpy as np
 from synth.stores import add_video, put_feature, put_labels
 
 from vacli.features.flags import MISSING
-from vacli.recipe import Model, Stream
-from vacli.sequences.records import Sequence
+from vacli.recipe.schema import Model, Stream
+from vacli.sequences.base import Sequence
 from vacli.store.writer import Store
 
 VISUAL_DIM, AUDIO_DIM = 6, 4

@@ -12,10 +12,10 @@ from synth import affwild2, recipes
 from synth.face_stores import face_store
 from synth.sounds import voice
 
+from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import RunError
-from vacli.features.vit import build_vit
-from vacli.inference import BUNDLED_VOICE
-from vacli.media.conditions import write_wav
+from vacli.features.backbones.vit import build_vit
+from vacli.inference.run import BUNDLED_VOICE
 from vacli.steps import bundle, corpus, finetune_mae, train
 
 TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_windows=4")

@@ -10,8 +10,8 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-from vacli.faces.network import COARSE, COARSE_OUTPUTS, FULL, WEIGHTS
-from vacli.protobuf import field
+from vacli.faces.retinaface import COARSE, COARSE_OUTPUTS, FULL, WEIGHTS
+from vacli.runtime.protobuf import field
 
 # Field numbers of ModelProto, GraphProto, NodeProto, TensorProto and ValueInfoProto in onnx.proto3.
 GRAPH = 7

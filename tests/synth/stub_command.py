@@ -33,7 +33,7 @@ def crunch(inputs: tuple[str, ...], out: Path | None, workers: int) -> None:
     target = TableTarget(out)
     child = supervisor.split(target.draft)
     console = Console(is_news=child.is_news)
-    from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
+    from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 
     with target.opened(console) as put:
 

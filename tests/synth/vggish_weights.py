@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from vacli.features.vggish_net import VggishNet
+from vacli.features.vggish.network import VggishNet
 
 
 def random_net(seed: int = 0) -> VggishNet:

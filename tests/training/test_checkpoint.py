@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from synth.mounts import mounted
 
-from vacli import digests
 from vacli.errors import OutputError, RunError
+from vacli.files import digests
 from vacli.training import checkpoint
 
 

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from synth.ranks import run_ranks
 from torch import nn
 
-from vacli import recipe
 from vacli.models.heads import Head
+from vacli.recipe import schema as recipe
 from vacli.training.distributed import SharedNorm, World, total, world
 from vacli.training.losses import ccc_loss
 
@@ -23,7 +23,7 @@ WORKER = """
     import torch
     from safetensors.torch import load_file, save_file
     from vacli.models.heads import Head
-    from vacli.recipe import Head as Config, Loss
+    from vacli.recipe.schema import Head as Config, Loss
     from vacli.training.distributed import parallel, total, world
     from vacli.training.losses import ccc_loss
 

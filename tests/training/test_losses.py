@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vacli.recipe import Loss
+from vacli.recipe.schema import Loss
 from vacli.sequences.dataset import Batch
 from vacli.training.losses import batch_loss, ccc_loss
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from vacli.recipe import Optim
+from vacli.recipe.schema import Optim
 from vacli.training.optim import adamw, decays, layer_decay, parameter_groups, set_lr
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vacli.recipe import Schedule
+from vacli.recipe.schema import Schedule
 from vacli.training.schedule import lr_factor
 
 

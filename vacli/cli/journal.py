@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vacli.atomic import Draft
-    from vacli.steps.batch import Outcome
+    from vacli.files.atomic import Draft
+    from vacli.steps._batch import Outcome
 
 FAILED = "failed"  # as `steps.batch` has it, which the parent does not load
 HINT = "it may be damaged, or too large for the memory; the rest goes on without it"
@@ -77,7 +77,7 @@ class Child:
 
     def known(self, key: str) -> Outcome | None:
         """What became of an input in a process that died later, or that it died of."""
-        from vacli.steps.batch import Outcome
+        from vacli.steps._batch import Outcome
 
         outcome = self._ledger.outcomes.get(key)
         return None if outcome is None else Outcome(*outcome)

@@ -206,7 +206,7 @@ def compose(
       va compose faces.zarr voices.zarr --utterances -o said.zarr
       va compose faces.zarr voices.zarr --held -o held.zarr
     """
-    from vacli.sequences.compose import UTTERANCES, Mixture
+    from vacli.datasets.synthesis import UTTERANCES, Mixture
     from vacli.steps import compose as step
 
     console = Console()

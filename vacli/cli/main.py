@@ -13,10 +13,11 @@ from typing import Any
 
 import click
 
-from vacli import __version__, compiled, packages
+from vacli import __version__, packages
 from vacli.cli import extraction, learning, results, signals, streams, supervisor
-from vacli.diskspace import is_full, no_space
 from vacli.errors import ReaderGone, VaError
+from vacli.files.disk_space import is_full, no_space
+from vacli.runtime import jit
 
 INTERRUPTED = 130
 
@@ -56,7 +57,7 @@ def va(ctx: click.Context, traceback: bool) -> None:
         _show_tracebacks()
     # NumPy's products here are small; threads of theirs would only spin beside those that do the work.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    compiled.wants_blas = False
+    jit.wants_blas = False
     sys.setswitchinterval(0.0005)  # s; openSMILE asks for Python's lock at every row that it makes
     gc.set_threshold(50_000, 20, 20)  # imports make many objects and no garbage: a tenth of their time
     if not traceback:

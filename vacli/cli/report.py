@@ -11,7 +11,7 @@ from vacli.cli.console import Console
 from vacli.cli.streams import put
 
 if TYPE_CHECKING:
-    from vacli.steps.batch import Batch
+    from vacli.steps._batch import Batch
 
 
 def finish(batch: Batch, console: Console) -> None:

@@ -118,7 +118,7 @@ def predict(
     target = TableTarget(out)
     live = target.is_stdout and not summary
     child = supervisor.split(target.draft)
-    from vacli.output.tables import CsvWriter, JsonWriter, SummaryWriter
+    from vacli.output.writers import CsvWriter, JsonWriter, SummaryWriter
     from vacli.steps import predict as step
 
     console, text = Console(rows=live, is_news=child.is_news), io.StringIO()
@@ -192,8 +192,8 @@ def presets(name: str | None, assignments: tuple[str, ...]) -> None:
     Example:
       va presets bdca
     """
-    from vacli import presets as known
-    from vacli import recipe_io
+    from vacli.recipe import io as recipe_io
+    from vacli.recipe import presets as known
 
     if name is not None:
         recipe = recipe_io.set_values(known.preset(name), assignments)

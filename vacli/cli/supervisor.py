@@ -28,7 +28,7 @@ from vacli.errors import VaError
 if TYPE_CHECKING:
     from types import FrameType
 
-    from vacli.atomic import Draft
+    from vacli.files.atomic import Draft
 
 GRACE_S = 10  # for a child that was asked to stop
 
@@ -86,7 +86,7 @@ def leave(code: int) -> None:
 def _begin(child: Child) -> None:
     """Report all inputs to the parent, and its end noticed."""
     global _this
-    from vacli.steps.batch import keep_journal
+    from vacli.steps._batch import keep_journal
 
     _this = child
     keep_journal(child)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vacli.atomic import Draft
 from vacli.cli import streams
 from vacli.cli.console import Console
-from vacli.diskspace import explained
 from vacli.errors import OutputError, ReaderGone
+from vacli.files.atomic import Draft
+from vacli.files.disk_space import explained
 
 OPEN_ALREADY = re.compile(r"/dev/(?:fd/)?(stdout|stderr|\d+)|/proc/self/fd/(\d+)")
 STANDARD = {"stdout": 1, "stderr": 2}

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from vacli.clock import nearest_rows
+from vacli.datasets.annotations import TIMED, Table
 from vacli.errors import LabelError
-from vacli.sequences.labels import TIMED, Table
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -143,3 +143,31 @@ def _drawn_ccc(moments: Sequence[Moments], draws: np.ndarray) -> np.ndarray:
     sum_xy = draws @ xy + (weight * away_x * away_y).sum(axis=1)
     spread = (sum_xx + sum_yy) / frames + (centre_x - centre_y) ** 2
     return np.divide(2 * sum_xy / frames, spread, out=np.zeros(len(draws)), where=spread > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """All scores of one run or one set of predictions, with what else is known of it.
+
+    preset: the recipe's name, "" for predictions. parameters: None where unknown. epoch_s: median
+    seconds of a training epoch. peak_bytes: of training.
+    """
+
+    name: str
+    scores: tuple[Score, ...]
+    preset: str = ""
+    parameters: int | None = None
+    epoch_s: float | None = None
+    peak_bytes: int | None = None
+
+    @property
+    def folds(self) -> FoldMean | None:
+        """Mean over folds 1, 2, ... where there are several."""
+        crossed = [score for score in self.scores if score.fold]
+        return fold_mean(crossed) if len(crossed) > 1 else None
+
+    @property
+    def ccc(self) -> dict[str, float]:
+        """CCC by side: the folds' mean, or the one score."""
+        pooled = self.folds.mean if self.folds else self.scores[0].pooled
+        return {side: pooled[f"ccc_{side}"] for side in SIDES}

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli import atomic
+from vacli.datasets.annotations import Table
 from vacli.errors import LabelError
-from vacli.sequences.labels import Table
+from vacli.files import atomic
 
 HEADER = ("image_location", "valence", "arousal")
 

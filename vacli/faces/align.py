@@ -11,7 +11,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from vacli.faces.sample import Grid, inside, resampled, similar, similar_inside
+from vacli.faces.resampling import Grid, inside, resampled, similar, similar_inside
 
 SIDE_PX = 224
 UNFILTERED = 1.5  # up to here bilinear samples of a larger face alias too little to be seen

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import onnxruntime
 
-from vacli.faces.network import full_session
+from vacli.faces.retinaface import full_session
 
 MEAN_BGR = np.array([104, 117, 127], dtype=np.float32)  # the means that the network was trained with
 STRIDES_PX = (8, 16, 32)

@@ -16,7 +16,7 @@ import numpy as np
 
 from vacli.faces.align import TEMPLATE_224
 from vacli.faces.detect import Detection
-from vacli.faces.region import RegionDetector
+from vacli.faces.roi_detect import RegionDetector
 
 LARGEST_ROLL_DEG = 50.0  # beyond it the next quarter is nearer, with a margin against going to and fro
 STILL_POSSIBLE_DEG = 60.0

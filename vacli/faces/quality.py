@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from vacli.compiled import compiled
+from vacli.runtime.jit import compiled
 
 
 def sharpness(crop: np.ndarray) -> float:

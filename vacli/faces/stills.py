@@ -10,8 +10,8 @@ from PIL import Image
 from vacli.faces.align import SIDE_PX, warp
 from vacli.faces.detect import Detection, Detector
 from vacli.faces.orientation import UprightDetector, most_upright, turned
-from vacli.faces.region import RegionDetector
-from vacli.faces.sample import similar
+from vacli.faces.resampling import similar
+from vacli.faces.roi_detect import RegionDetector
 
 # Longer sides at which a picture is searched: tight portraits are found in the small ones, where the
 # face is as large as the detector's usual input, groups and small faces in the large ones.

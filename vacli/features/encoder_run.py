@@ -6,10 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vacli import digests
 from vacli.errors import RunError
-
-RECORD, BEST = "encoder.json", "weights.safetensors"
+from vacli.files import digests
+from vacli.files.run_directory import ENCODER_FILE, WEIGHTS_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,21 +22,21 @@ class EncoderRun:
 
     def write(self, folder: Path) -> None:
         """Write the record into a run directory."""
-        digests.write(folder / RECORD, (json.dumps(asdict(self), indent=2) + "\n").encode("utf-8"))
+        digests.write(folder / ENCODER_FILE, (json.dumps(asdict(self), indent=2) + "\n").encode("utf-8"))
 
 
 def read_encoder_run(folder: Path) -> tuple[EncoderRun, Path]:
     """The record of a run directory and its best weights; RunError where it is none."""
     try:
-        data = (folder / RECORD).read_bytes()
-        digests.check(folder / RECORD, data)
+        data = (folder / ENCODER_FILE).read_bytes()
+        digests.check(folder / ENCODER_FILE, data)
         values = json.loads(data)
         run = EncoderRun(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
     except (OSError, ValueError, TypeError, KeyError):
         raise RunError(
             f"{folder} is not a run of finetune-mae", hint="name the folder that `va finetune-mae` wrote"
         ) from None
-    if not (folder / BEST).is_file():
-        raise RunError(f"{folder} has no {BEST} yet", hint="let one epoch of `va finetune-mae` end")
-    digests.check_file(folder / BEST)
-    return run, folder / BEST
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise RunError(f"{folder} has no {WEIGHTS_FILE} yet", hint="let one epoch of `va finetune-mae` end")
+    digests.check_file(folder / WEIGHTS_FILE)
+    return run, folder / WEIGHTS_FILE

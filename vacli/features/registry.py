@@ -12,15 +12,15 @@ from vacli.errors import UsageError, nearest
 from vacli.packages import needed_by
 
 EXTRACTORS: dict[str, str] = {
-    "mae-vit-l": "vacli.features.timm_backbone:MaeVitL",
-    "resnet50": "vacli.features.timm_backbone:Resnet50",
-    "compact": "vacli.features.compact_cpu:Compact",
-    "egemaps": "vacli.features.descriptors:Egemaps",
-    "egemaps-functionals": "vacli.features.functionals:EgemapsFunctionals",
-    "egemaps-v02": "vacli.features.descriptors:EgemapsV02",
-    "gemaps-functionals": "vacli.features.functionals:GemapsFunctionals",
-    "mfcc39": "vacli.features.descriptors:Mfcc39",
-    "vggish": "vacli.features.vggish:Vggish",
+    "mae-vit-l": "vacli.features.backbones.backbone:MaeVitL",
+    "resnet50": "vacli.features.backbones.backbone:Resnet50",
+    "compact": "vacli.features.compact.extractor:Compact",
+    "egemaps": "vacli.features.opensmile.lld:Egemaps",
+    "egemaps-functionals": "vacli.features.opensmile.functionals:EgemapsFunctionals",
+    "egemaps-v02": "vacli.features.opensmile.lld:EgemapsV02",
+    "gemaps-functionals": "vacli.features.opensmile.functionals:GemapsFunctionals",
+    "mfcc39": "vacli.features.opensmile.lld:Mfcc39",
+    "vggish": "vacli.features.vggish.extractor:Vggish",
 }
 
 

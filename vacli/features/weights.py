@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vacli.atomic import filling
-from vacli.diskspace import is_full
 from vacli.errors import UsageError, WeightsError, nearest
+from vacli.files.atomic import filling
+from vacli.files.disk_space import is_full
 from vacli.progress import Progress, Quiet
 
 if TYPE_CHECKING:

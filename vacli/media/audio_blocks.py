@@ -10,7 +10,7 @@ import numpy as np
 
 from vacli.errors import InputError
 from vacli.media.audible import Spans
-from vacli.media.audio_pieces import RATE_HZ, SHORTEST_HOLE_S, Piece, Pieces
+from vacli.media.audio_segments import RATE_HZ, SHORTEST_HOLE_S, Piece, Pieces
 from vacli.media.audio_tracks import Track, chosen_track
 from vacli.media.container import opened, picture_stream
 from vacli.media.holes import Cut, HoleCutter, own_times

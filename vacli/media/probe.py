@@ -21,7 +21,7 @@ from vacli.media.container import (
     shown_at_s,
     sound_stream,
 )
-from vacli.media.upright import Turn, turn_of
+from vacli.media.orientation import Turn, turn_of
 
 BLOCK_BYTES = 1 << 20
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.atomic import filling
+from vacli.files.atomic import filling
 
 PHOTOGRAPH = Path(__file__).with_name("astronaut.png")
 SIZE_PX = (640, 360)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vacli.errors import InputError, UsageError, nearest
 from vacli.media.frame import Frame, VideoReader
-from vacli.media.guarded import GuardedReader, decoder_command
 from vacli.media.probe import MediaInfo, probe
+from vacli.media.subprocess_reader import GuardedReader, decoder_command
 from vacli.media.timeline import Timeline, read_timeline
 from vacli.media.video_decord import objection
 from vacli.media.video_pyav import PyavReader

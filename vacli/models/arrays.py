@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vacli import recipe
 from vacli.models.scan_loops import forward, split
+from vacli.recipe import schema as recipe
 
 NORM_EPSILON = 1e-5  # of torch's layer norm
 WITHOUT_BIAS = ("in_proj", "x_proj", "out_proj")

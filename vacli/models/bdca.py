@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from vacli import recipe
+from vacli.recipe import schema as recipe
 
 
 class CrossAttention(nn.Module):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from vacli import recipe
 from vacli.models.bdca import Bdca, Concat
 from vacli.models.checks import check
 from vacli.models.heads import Head
@@ -17,6 +16,7 @@ from vacli.models.network import VaNet
 from vacli.models.parts import Passthrough
 from vacli.models.tcn import Tcn
 from vacli.models.transformer import TransformerEncoder
+from vacli.recipe import schema as recipe
 
 TEMPORAL: dict[str, type[nn.Module]] = {
     "mamba": MambaEncoder,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from vacli import recipe
 from vacli.errors import UsageError
+from vacli.recipe import schema as recipe
 
 
 def check(model: recipe.Model) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vacli import recipe
 from vacli.models.parts import ACTIVATIONS
+from vacli.recipe import schema as recipe
 
 TARGETS = 2  # valence, arousal
 

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vacli import recipe
 from vacli.models.parts import zero_padding
 from vacli.models.scan import selective_scan
+from vacli.recipe import schema as recipe
 
 DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4  # range of the first step sizes, section 3.6
 

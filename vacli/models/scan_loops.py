@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from vacli.compiled import compiled
+from vacli.runtime.jit import compiled
 
 EVERY = 32  # steps between kept states
 BLOCK = 256  # most channels of a block

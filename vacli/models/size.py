@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 from itertools import pairwise
 
-from vacli import recipe
 from vacli.models.checks import check
+from vacli.recipe import schema as recipe
 
 TARGETS = 2  # valence, arousal
 

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from vacli import recipe
 from vacli.models.parts import ACTIVATIONS, zero_padding
+from vacli.recipe import schema as recipe
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vacli import recipe
 from vacli.models.parts import zero_padding
+from vacli.recipe import schema as recipe
 
 
 class TransformerEncoder(nn.Module):

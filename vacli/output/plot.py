@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vacli.atomic import filling
+from vacli.files.atomic import filling
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

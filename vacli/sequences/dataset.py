@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from vacli.recipe import Window
+from vacli.recipe.schema import Window
 from vacli.sequences import windows
-from vacli.sequences.records import Rows
-from vacli.sequences.scaling import Normalisation, standardise
+from vacli.sequences.base import Rows
+from vacli.sequences.normalization import Normalisation, standardise
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vacli.errors import UsageError
-from vacli.recipe import Window
+from vacli.recipe.schema import Window
 
 
 def plan(frames: int, window: Window) -> np.ndarray:

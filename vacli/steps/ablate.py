@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from vacli.errors import UsageError, nearest
-from vacli.evaluation import judge
-from vacli.evaluation.formats import FORMATS, Grid
-from vacli.evaluation.published import PAPERS
-from vacli.evaluation.tables import NOTHING, Result, number, published_grids
-from vacli.inference import load_run
-from vacli.presets import preset
+from vacli.evaluation import evaluator
+from vacli.evaluation.published_results import PAPERS
+from vacli.evaluation.score import Result
+from vacli.inference.run import load_run
+from vacli.output.score_tables import NOTHING, number, published_grids
+from vacli.output.text_tables import FORMATS, Grid
 from vacli.progress import Progress, Quiet
+from vacli.recipe.presets import preset
 from vacli.steps import train
-from vacli.steps.batch import DONE, Batch, Failure, run_each
+from vacli.steps._batch import DONE, Batch, Failure, run_each
 from vacli.store import Store
 from vacli.training import checkpoint
 
@@ -134,7 +135,7 @@ def _result(row: Ablation, settings: AblateSettings, progress: Progress) -> Resu
         progress,
     )
     run_ = load_run(trained.out)
-    result, _ = judge.judge_run(run_, Store.open(settings.store), judge.HELD_OUT, lambda amount: None)
+    result, _ = evaluator.judge_run(run_, Store.open(settings.store), evaluator.HELD_OUT, lambda amount: None)
     peaks = [fold.outcome.peak_bytes for fold in trained.folds if fold.outcome.peak_bytes]
     return replace(result, name=row.label, peak_bytes=max(peaks, default=None))
 

@@ -8,19 +8,19 @@ from functools import partial
 from pathlib import Path
 
 from vacli.errors import InputError, StoreError
-from vacli.faces.choose import check_choice, chosen
-from vacli.faces.follow import FaceFrame, follow
 from vacli.faces.jpeg import encode
+from vacli.faces.selection import check_choice, chosen
+from vacli.faces.tracker import FaceFrame, follow
 from vacli.media.frame import VideoReader
 from vacli.media.kinds import MediaInput
 from vacli.media.video import check_backend, open_video
+from vacli.pipeline import precropped
+from vacli.pipeline.face_spool import Recording, write_person
+from vacli.pipeline.reader_warnings import warn_of
 from vacli.progress import Progress, Quiet
-from vacli.steps import ready_crops
-from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
-from vacli.steps.inputs import usable
-from vacli.steps.people import Recording, write_person
-from vacli.steps.recordings import source_of, tell_copy
-from vacli.steps.watching import warn_of
+from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps._inputs import usable
+from vacli.steps._provenance import source_of, tell_copy
 from vacli.store import Store
 
 METHOD = "RetinaFace MobileNet-0.25, faces at 208 px, votes of all anchors; ArcFace template x 2; JPEG 90"
@@ -57,11 +57,11 @@ def run(settings: AlignSettings, progress: Progress = Quiet()) -> Batch:
     inputs = usable(settings.inputs, _use, _nothing, batch, progress)
     videos = {media.name: media.path for media in inputs if media.kind == "video"}
     crops = [media.name for media in inputs if media.kind == "crops"]
-    ready = {ready_crops.video_of(trial, videos) for trial in crops}
+    ready = {precropped.video_of(trial, videos) for trial in crops}
 
     def work(media: MediaInput) -> str:
         if media.kind == "crops":
-            video = ready_crops.video_of(media.name, videos)
+            video = precropped.video_of(media.name, videos)
             return _take_crops(_Target(settings, store, progress), media, video)
         if media.path in ready:
             progress.say(f"{media.path}: not searched, its aligned faces are given")
@@ -152,8 +152,8 @@ def _encoded(frame: FaceFrame, crops: bool) -> tuple[int, list[tuple[object, byt
 
 
 def _take_crops(target: _Target, media: MediaInput, video: Path | None) -> str:
-    crops = ready_crops.open_crops(media.path, video)
-    source = source_of(video) if video else ready_crops.folder_source(media.path, crops.folder)
+    crops = precropped.open_crops(media.path, video)
+    source = source_of(video) if video else precropped.folder_source(media.path, crops.folder)
     # A folder's name may hold dots, of which `id_for` would take the last for the start of a suffix.
     name = video.name if video else f"{media.name}.crops"
     person = media.name.removeprefix(video.stem) if video else ""
@@ -165,7 +165,7 @@ def _take_crops(target: _Target, media: MediaInput, video: Path | None) -> str:
     view = target.store.add_recording(name, crops.times_s, source=source, stream=stream, person=person)
     with Recording() as recording:
         with target.progress.task(media.name, len(crops.folder.rows), "faces") as advance:
-            for index, face in ready_crops.faces(crops.folder):
+            for index, face in precropped.faces(crops.folder):
                 recording.add(index, [(face, encode(face.crop) if target.settings.crops else b"")])
                 advance(1)
         if crops.folder.broken:

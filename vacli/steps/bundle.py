@@ -7,34 +7,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vacli import digests
-from vacli.diskspace import explained
 from vacli.errors import RunError, UsageError
-from vacli.features.encoder_run import RECORD, read_encoder_run
+from vacli.features.encoder_run import read_encoder_run
 from vacli.features.weights import PACKAGE, WEIGHTS, load_tensors
-from vacli.inference import (
-    BUNDLED,
-    BUNDLED_VOICE,
-    CALIBRATION,
-    DATA,
-    FEATURES,
-    FOLD,
-    NORMALISATION,
-    RECIPE,
-    SPEECH,
+from vacli.files import digests
+from vacli.files.disk_space import explained
+from vacli.files.run_directory import (
+    CALIBRATION_FILE,
+    DATA_FILE,
+    ENCODER_FILE,
+    FEATURES_FILE,
+    FOLD_PREFIX,
+    NORMALIZATION_FILE,
+    RECIPE_FILE,
+    SPEECH_FILE,
+    WEIGHTS_FILE,
     read_json,
-    read_recipe,
 )
-from vacli.inference import WEIGHTS as RUN_WEIGHTS
-from vacli.presets import VOICE
+from vacli.inference.run import BUNDLED, BUNDLED_VOICE, read_recipe
 from vacli.progress import Progress, Quiet
+from vacli.recipe.presets import VOICE
 from vacli.spec import VISUAL
 from vacli.store import commit
 from vacli.store.work import WorkFolder
-from vacli.training.card import CARD
 from vacli.training.checkpoint import json_bytes, write_tensors, write_weights
+from vacli.training.temporal.model_card import CARD
 
-KEPT = (RECIPE, NORMALISATION, FEATURES, DATA, CARD)
+KEPT = (RECIPE_FILE, NORMALIZATION_FILE, FEATURES_FILE, DATA_FILE, CARD)
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,11 @@ class BundleSettings:
 
 def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
     """Write the run's weights as float16; returns what was written. Raises RunError where it is no run."""
-    if (settings.run / RECORD).is_file():
+    if (settings.run / ENCODER_FILE).is_file():
         _, weights = read_encoder_run(settings.run)
         return _shrink(weights, settings.out / WEIGHTS["compact"].file, write_tensors, progress)
-    single = (settings.run / RUN_WEIGHTS).is_file()
-    members = [settings.run] if single else sorted(settings.run.glob(f"{FOLD}*"))
+    single = (settings.run / WEIGHTS_FILE).is_file()
+    members = [settings.run] if single else sorted(settings.run.glob(f"{FOLD_PREFIX}*"))
     if not members:
         raise RunError(
             f"{settings.run}: no trained run in there", hint="name the folder that `va train` wrote"
@@ -67,7 +66,7 @@ def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
         made = place / target.name
         for member in members:
             _bundle(member, made if single else made / member.name, progress)
-        for name in (CALIBRATION, SPEECH):
+        for name in (CALIBRATION_FILE, SPEECH_FILE):
             if (settings.run / name).is_file():
                 _copy(settings.run / name, made / name)
         commit.make(settings.out, place, [(target.name, target.name)])
@@ -90,10 +89,10 @@ def _bundle(member: Path, place: Path, progress: Progress) -> None:
         if not (member / name).is_file():
             raise RunError(f"{member} has no {name}", hint="let `va train` finish it, with --resume")
     shutil.copyfile(member / CARD, place / CARD)  # people may add to it
-    for name in (RECIPE, NORMALISATION, FEATURES):
+    for name in (RECIPE_FILE, NORMALIZATION_FILE, FEATURES_FILE):
         _copy(member / name, place / name)
-    _write_data(member / DATA, place / DATA)
-    _shrink(member / RUN_WEIGHTS, place / RUN_WEIGHTS, write_weights, progress)
+    _write_data(member / DATA_FILE, place / DATA_FILE)
+    _shrink(member / WEIGHTS_FILE, place / WEIGHTS_FILE, write_weights, progress)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -7,26 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli import digests
-from vacli.calibration import ALONE, FEWEST_FRAMES, Calibration, alone, drawn
 from vacli.errors import LabelError, RunError, StoreError
-from vacli.features.execution import device_name
-from vacli.inference import (
-    CALIBRATION,
-    SPEECH,
-    Run,
-    Trajectory,
-    load_run,
-    predict_sequence,
-    predict_stills,
-    rows_of,
-)
+from vacli.files import digests
+from vacli.files.run_directory import CALIBRATION_FILE, SPEECH_FILE
+from vacli.inference.calibration import ALONE, FEWEST_FRAMES, Calibration, alone, drawn
+from vacli.inference.prediction import Trajectory, predict_sequence, predict_stills, rows_of
+from vacli.inference.run import Run, load_run
+from vacli.inference.speech_detection import Speech, frames_around
 from vacli.metrics import Moments
 from vacli.progress import Progress, Quiet
-from vacli.sequences.join import open_sequences
-from vacli.sequences.records import Rows
+from vacli.runtime.options import device_name
+from vacli.sequences.base import Rows
+from vacli.sequences.stored import open_sequences
 from vacli.spec import AUDIO, VISUAL
-from vacli.speech import Speech, frames_around
 from vacli.store import Store, VideoView
 from vacli.training.checkpoint import arrays_bytes, json_bytes
 
@@ -62,7 +55,7 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     Videos that their labels call training or test data do not count. Raises LabelError where too little is
     labelled, StoreError where the store of speech holds none, RunError where the run hears none.
     """
-    anew = (CALIBRATION, SPEECH) if settings.speech else (CALIBRATION,)
+    anew = (CALIBRATION_FILE, SPEECH_FILE) if settings.speech else (CALIBRATION_FILE,)
     model = load_run(settings.run, device_name(settings.device), progress, without=anew)
     if settings.speech:
         model = replace(model, speech=_speech(model, settings.speech, progress))
@@ -78,9 +71,9 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     _, states = drawn(values, np.concatenate([t.states for t in made]), likeness)
     calibration = Calibration.fit(values, truth, spread, states)
     _check_measured(calibration, settings)
-    digests.write(settings.run / CALIBRATION, json_bytes(calibration.to_dict()))
+    digests.write(settings.run / CALIBRATION_FILE, json_bytes(calibration.to_dict()))
     if settings.speech:
-        digests.write(settings.run / SPEECH, arrays_bytes(model.speech.arrays()))
+        digests.write(settings.run / SPEECH_FILE, arrays_bytes(model.speech.arrays()))
     values, _ = drawn(calibration.stretched(values, states), states, likeness)
     sd = calibration.sd(spread, states)
     return [_state(name, states == name, values, truth, sd) for name in sorted(calibration.states)]

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
+from vacli.datasets.sampling_weights import balanced_chances
+from vacli.datasets.synthesis import Composed, Faces, Material, Mixture, Voice, compose
 from vacli.errors import StoreError
 from vacli.features.flags import MISSING
 from vacli.progress import Progress, Quiet
-from vacli.sequences.balance import balanced_chances
-from vacli.sequences.compose import Composed, Faces, Material, Mixture, Voice, compose
-from vacli.steps.batch import Batch
+from vacli.steps._batch import Batch
 from vacli.store import Store, VideoView
 
 FACE_FEATURE = "compact"

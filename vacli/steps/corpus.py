@@ -12,22 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli import atomic
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
+from vacli.datasets import audio_augmentation, emotion_corpora
 from vacli.errors import InputError, UsageError, nearest
 from vacli.faces.align import SIDE_PX
 from vacli.faces.jpeg import encode
 from vacli.faces.quality import sharpness
 from vacli.faces.stills import Aligner, Still
-from vacli.media import conditions
+from vacli.files import atomic
 from vacli.media.audio import read_sound
 from vacli.progress import Progress, Quiet
-from vacli.sequences import corpora
-from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
-from vacli.steps.recordings import source_of
+from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps._provenance import source_of
 from vacli.store import Store
 
-SPEECH = {"ravdess": corpora.read_ravdess, "emodb": corpora.read_emodb}
+SPEECH = {"ravdess": emotion_corpora.read_ravdess, "emodb": emotion_corpora.read_emodb}
 BACKGROUND = "background"
 KINDS = ("ferplus", *SPEECH, BACKGROUND)
 BACKGROUND_S = 5.0
@@ -63,7 +62,7 @@ def run(settings: CorpusSettings, progress: Progress = Quiet()) -> Batch:
     if settings.kind == "ferplus":
         return _pictures(store, settings.path, batch, progress)
     if settings.kind == BACKGROUND:
-        return _speech(store, corpora.read_background(settings.path), batch, progress)
+        return _speech(store, emotion_corpora.read_background(settings.path), batch, progress)
     utterances = SPEECH[settings.kind](settings.path)
     if settings.copies:
         utterances += _disturbed(utterances, settings, progress)
@@ -71,10 +70,10 @@ def run(settings: CorpusSettings, progress: Progress = Quiet()) -> Batch:
 
 
 def _pictures(store: Store, path: Path, batch: Batch, progress: Progress) -> Batch:
-    parts = list(corpora.read_ferplus(path))
+    parts = list(emotion_corpora.read_ferplus(path))
     with progress.task("FER+", sum(len(p.images) for p in parts), "faces") as advance:
 
-        def work(part: corpora.FacePictures) -> str:
+        def work(part: emotion_corpora.FacePictures) -> str:
             video = f"ferplus-{part.split}"
             source = source_of(path)
             if video in store and store.video(video).has("label"):
@@ -126,12 +125,12 @@ def _make_backgrounds(settings: CorpusSettings) -> None:
         path = settings.path / f"background-{number:04d}.wav"
         if not path.exists():
             rng = np.random.default_rng([settings.seed, number])
-            _write_wav(path, conditions.background(BACKGROUND_S, rng))
+            _write_wav(path, audio_augmentation.background(BACKGROUND_S, rng))
 
 
 def _disturbed(
-    utterances: list[corpora.Utterance], settings: CorpusSettings, progress: Progress
-) -> list[corpora.Utterance]:
+    utterances: list[emotion_corpora.Utterance], settings: CorpusSettings, progress: Progress
+) -> list[emotion_corpora.Utterance]:
     """The utterances as WAV files under other conditions, `copies` of each; what is there already is kept."""
     if settings.sounds is None:
         raise UsageError("disturbed copies need a folder", hint="name one with --sounds")
@@ -155,25 +154,27 @@ def _write_disturbed(original: Path, paths: list[Path], seed: int) -> None:
         raise InputError(f"{original} has no sound")
     for copy, path in enumerate(paths):
         rng = np.random.default_rng([seed, copy, zlib.crc32(original.stem.encode())])
-        _write_wav(path, conditions.disturbed(sound.samples, rng))
+        _write_wav(path, audio_augmentation.disturbed(sound.samples, rng))
 
 
 def _write_wav(path: Path, samples: np.ndarray) -> None:
     with atomic.filling(path, 2 * len(samples)) as part:
-        conditions.write_wav(part, samples)
+        audio_augmentation.write_wav(part, samples)
 
 
-def _speech(store: Store, utterances: list[corpora.Utterance], batch: Batch, progress: Progress) -> Batch:
+def _speech(
+    store: Store, utterances: list[emotion_corpora.Utterance], batch: Batch, progress: Progress
+) -> Batch:
     with progress.task("speech", len(utterances), "files") as advance:
 
-        def work(utterance: corpora.Utterance) -> str:
+        def work(utterance: emotion_corpora.Utterance) -> str:
             advance(1)
             return _add_utterance(store, utterance)
 
         return run_each(batch, utterances, lambda u: u.path.name, work, progress)
 
 
-def _add_utterance(store: Store, utterance: corpora.Utterance) -> str:
+def _add_utterance(store: Store, utterance: emotion_corpora.Utterance) -> str:
     source = source_of(utterance.path)
     name = f"{utterance.speaker or BACKGROUND}-{utterance.path.stem}"
     video = store.id_for(name, source["sha256"], once=False)  # two may sound the same, such as silence

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.atomic import writing
 from vacli.errors import InputError
+from vacli.files.atomic import writing
 from vacli.media.synthetic import write_demo_clip
 from vacli.output import plot
 from vacli.output.frame_table import COLUMNS, FrameTable
-from vacli.output.tables import CsvWriter
+from vacli.output.writers import CsvWriter
 from vacli.progress import Progress, Quiet
 from vacli.steps import align, extract_audio, extract_visual, predict
-from vacli.steps.batch import Batch
+from vacli.steps._batch import Batch
 
 SHOWN = ("frame", "time_s", "valence", "arousal", "valence_sd", "arousal_sd", "modality")
 ROWS = 8

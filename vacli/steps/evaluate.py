@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 
 from vacli.errors import InputError, UsageError, nearest
-from vacli.evaluation import formats, judge
+from vacli.evaluation import evaluator
 from vacli.evaluation.predictions import read_predictions
-from vacli.evaluation.published import PAPERS
-from vacli.evaluation.score import Score
-from vacli.evaluation.tables import Result, published_grids, score_grids
-from vacli.features.execution import device_name
-from vacli.inference import FOLD, RECIPE, load_run
+from vacli.evaluation.published_results import PAPERS
+from vacli.evaluation.score import Result, Score
+from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
+from vacli.inference.run import load_run
+from vacli.output import text_tables
+from vacli.output.score_tables import published_grids, score_grids
 from vacli.progress import Progress, Quiet
-from vacli.steps.batch import DONE, Batch, Failure, run_each
+from vacli.runtime.options import device_name
+from vacli.steps._batch import DONE, Batch, Failure, run_each
 from vacli.store import Store
 
-FORMATS = ("json", *formats.FORMATS)
+FORMATS = ("json", *text_tables.FORMATS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class EvaluateSettings:
     what: tuple[Path, ...]
     store: Path | None = None
     labels: Path | None = None
-    on: str = judge.HELD_OUT
+    on: str = evaluator.HELD_OUT
     paper: str | None = None
     format: str = "table"
     figures: Path | None = None
@@ -59,7 +61,7 @@ def run(settings: EvaluateSettings, progress: Progress = Quiet()) -> EvaluateRes
     Raises UsageError, and the error of the only one (RunError, StoreError, LabelError or InputError).
     """
     _check(settings)
-    evaluated: list[judge.Judged] = []
+    evaluated: list[evaluator.Judged] = []
 
     def work(path: Path) -> str:
         evaluated.append(_judge(path, settings, progress))
@@ -83,33 +85,33 @@ def run(settings: EvaluateSettings, progress: Progress = Quiet()) -> EvaluateRes
 def _check(settings: EvaluateSettings) -> None:
     for value, known, name in (
         (settings.format, FORMATS, "--format"),
-        (settings.on, judge.ON, "--on"),
+        (settings.on, evaluator.ON, "--on"),
         (settings.paper, PAPERS, "--paper"),
     ):
         if value is not None and value not in known:
             raise UsageError(f"{name} {value}", hint=nearest(value, known))
 
 
-def _judge(path: Path, settings: EvaluateSettings, progress: Progress) -> judge.Judged:
+def _judge(path: Path, settings: EvaluateSettings, progress: Progress) -> evaluator.Judged:
     if not path.exists():
         raise InputError(f"no such run or file: {path}")
-    if (path / RECIPE).is_file() or any(path.glob(f"{FOLD}*")):
+    if (path / RECIPE_FILE).is_file() or any(path.glob(f"{FOLD_PREFIX}*")):
         run = load_run(path, device_name(settings.device), progress)
-        store = Store.open(settings.store or judge.store_of(run))
+        store = Store.open(settings.store or evaluator.store_of(run))
         with progress.task(path.name, None, "frames") as advance:
-            return judge.judge_run(run, store, settings.on, advance)
+            return evaluator.judge_run(run, store, settings.on, advance)
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     if not files:
         raise InputError(f"{path} is neither a run nor a folder of CSV files")
     predictions = [predicted for file in files for predicted in read_predictions(file)]
-    return judge.judge_predictions(path.stem, predictions, _truth(settings))
+    return evaluator.judge_predictions(path.stem, predictions, _truth(settings))
 
 
-def _truth(settings: EvaluateSettings) -> judge.Truth:
+def _truth(settings: EvaluateSettings) -> evaluator.Truth:
     if settings.labels is not None:
-        return judge.annotation_truth(settings.labels)
+        return evaluator.annotation_truth(settings.labels)
     if settings.store is not None:
-        return judge.store_truth(Store.open(settings.store))
+        return evaluator.store_truth(Store.open(settings.store))
     raise UsageError("predictions without labels", hint="give --store with labels, or --labels with files")
 
 
@@ -126,7 +128,7 @@ def _text(settings: EvaluateSettings, results: tuple[Result, ...]) -> str:
     grids = score_grids(results)
     if settings.paper is not None:
         grids += published_grids(settings.paper, PAPERS[settings.paper], results)
-    return "\n".join(formats.FORMATS[settings.format](grid) for grid in grids)
+    return "\n".join(text_tables.FORMATS[settings.format](grid) for grid in grids)
 
 
 def _plain(results: tuple[Result, ...]) -> list[dict[str, Any]]:
@@ -167,7 +169,7 @@ def _plain_score(score: Score) -> dict[str, Any]:
     }
 
 
-def _draw(evaluated: list[judge.Judged], folder: Path, progress: Progress) -> None:
+def _draw(evaluated: list[evaluator.Judged], folder: Path, progress: Progress) -> None:
     from vacli.output import plot
 
     for result, traces in evaluated:

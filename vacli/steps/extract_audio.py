@@ -12,19 +12,19 @@ from typing import Any, Literal
 import numpy as np
 
 from vacli.errors import InputError, StoreError, UsageError, nearest
+from vacli.features.audio_flags import rows_and_flags
 from vacli.features.registry import create
-from vacli.features.sound_rows import rows_and_flags
 from vacli.media.audio import Sound, read_sound
 from vacli.media.kinds import MediaInput
 from vacli.media.probe import MediaInfo, probe
 from vacli.media.timeline import read_timeline
 from vacli.packages import needed_by
+from vacli.pipeline.audio_reading import warn_of_sound
+from vacli.pipeline.reader_warnings import warn_of
 from vacli.progress import Progress, Quiet
-from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
-from vacli.steps.inputs import usable
-from vacli.steps.listening import warn_of_sound
-from vacli.steps.recordings import has_feature, source_of, stream_of
-from vacli.steps.watching import warn_of
+from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps._inputs import usable
+from vacli.steps._provenance import has_feature, source_of, stream_of
 from vacli.store import Store, VideoView
 
 AUDIO = ("egemaps", "mfcc39", "vggish", "egemaps-v02", "gemaps-functionals", "egemaps-functionals")
@@ -215,10 +215,10 @@ def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) ->
         return create(name, window_s=settings.window_s)
     if name != "vggish":
         return create(name)
-    from vacli.features.execution import Running
+    from vacli.runtime.options import Running
 
     with needed_by(f"the feature {name}"):
-        from vacli.features.vggish import Ending
+        from vacli.features.vggish.extractor import Ending
 
     return create(
         name,

@@ -17,8 +17,8 @@ from vacli.features.registry import EXTRACTORS, create
 from vacli.packages import needed_by
 from vacli.progress import Progress, Quiet
 from vacli.spec import FeatureSpec
-from vacli.steps.batch import DONE, SKIPPED, Batch, run_each
-from vacli.steps.recordings import has_feature, is_sound_alone
+from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps._provenance import has_feature, is_sound_alone
 from vacli.store import Store, VideoView
 
 VISUAL = ("mae-vit-l", "resnet50", "compact")
@@ -139,7 +139,7 @@ def _complete(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
 
 
 def _extractor(settings: ExtractVisualSettings, progress: Progress) -> Any:
-    from vacli.features.execution import Running
+    from vacli.runtime.options import Running
 
     running = Running(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
     options: dict[str, Any] = {"weights": settings.weights, "running": running, "progress": progress}
@@ -152,7 +152,7 @@ def _extractor(settings: ExtractVisualSettings, progress: Progress) -> Any:
     if settings.feature in VISUAL:
         return create(settings.feature, **options)
     with needed_by(f"the feature {settings.feature}"):
-        from vacli.features.timm_backbone import TimmBackbone
+        from vacli.features.backbones.backbone import TimmBackbone
 
         return TimmBackbone(settings.feature, **options)
 

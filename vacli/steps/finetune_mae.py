@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from vacli import atomic, recipe
 from vacli.errors import RunError, UsageError
+from vacli.files import atomic
 from vacli.progress import Progress, Quiet
+from vacli.recipe import schema as recipe
 from vacli.store import Store, VideoView
 
 SETTINGS = "finetune.json"
@@ -68,9 +69,9 @@ def run(settings: FinetuneMaeSettings, progress: Progress = Quiet()) -> Finetune
     """Train an encoder into the directory `out`; UsageError, StoreError, WeightsError or RunError."""
     import torch
 
-    from vacli.features.running import pick_device
-    from vacli.training.finetune import Fit
-    from vacli.training.learners import learner
+    from vacli.runtime.devices import pick_device
+    from vacli.training.encoder.registry import learner
+    from vacli.training.encoder.trainer import Fit
 
     device = pick_device(settings.device)
     _check_claim(settings)
@@ -97,7 +98,7 @@ def run(settings: FinetuneMaeSettings, progress: Progress = Quiet()) -> Finetune
 
 
 def _learner_request(settings: FinetuneMaeSettings) -> Any:
-    from vacli.training.learner import Request
+    from vacli.training.encoder.learner import Request
 
     return Request(
         encoder=settings.encoder,
@@ -137,8 +138,8 @@ def _plan(settings: FinetuneMaeSettings, plan: Any) -> Any:
 def _data(settings: FinetuneMaeSettings, task: Any, progress: Progress) -> Any:
     import os
 
-    from vacli.training.finetune import Data
-    from vacli.training.frames import Images, Sampling, in_memory, sample, split_videos
+    from vacli.training.encoder.frames import Images, Sampling, in_memory, sample, split_videos
+    from vacli.training.encoder.trainer import Data
 
     views = [view for path in settings.stores for view in Store.open(path).videos()]
     labelled = settings.objective == "va"
@@ -173,7 +174,7 @@ def _check_claim(settings: FinetuneMaeSettings) -> None:
 
 def _claim(settings: FinetuneMaeSettings) -> None:
     """Take the run directory; of a run that was there before, what it would be resumed from goes first."""
-    from vacli.training.finetune import forget
+    from vacli.training.encoder.trainer import forget
 
     forget(settings.out)
     atomic.write_text(settings.out / SETTINGS, json.dumps(_stated(settings), indent=2) + "\n")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from vacli.datasets import affwild2, label_refinement
+from vacli.datasets.affwild2 import ACTION_UNITS, EXPRESSION, EXPRESSIONS, Discrete
+from vacli.datasets.annotations import SOURCES, Annotation, FrameLabels, on_frames
 from vacli.errors import LabelError, StoreError, UsageError, nearest
 from vacli.progress import Progress, Quiet
-from vacli.sequences import affwild2, refine
-from vacli.sequences.affwild2 import ACTION_UNITS, EXPRESSION, EXPRESSIONS, Discrete
 from vacli.sequences.folds import subject
-from vacli.sequences.labels import SOURCES, Annotation, FrameLabels, on_frames
 from vacli.spec import fingerprint
-from vacli.steps.batch import DONE, SKIPPED, Batch, Failure, run_each
+from vacli.steps._batch import DONE, SKIPPED, Batch, Failure, run_each
 from vacli.store import Store, VideoView
 from vacli.store.schema import safe_id
 
@@ -28,7 +28,7 @@ class LabelsSettings:
 
     annotations: Path
     store: Path
-    refine: refine.Mode = "fill"
+    refine: label_refinement.Mode = "fill"
     force: bool = False
 
 
@@ -69,19 +69,19 @@ class _Trial:
 
 def run(settings: LabelsSettings, progress: Progress = Quiet()) -> LabelsResult:
     """Read annotations, match them to the store's videos by name, refine and store them."""
-    if settings.refine not in refine.MODES:
-        raise UsageError(f"--refine {settings.refine}", hint=nearest(settings.refine, refine.MODES))
+    if settings.refine not in label_refinement.MODES:
+        raise UsageError(f"--refine {settings.refine}", hint=nearest(settings.refine, label_refinement.MODES))
     store = Store.open(settings.store)
     result = LabelsResult(settings.store)
     annotations, discrete = _read_all(settings.annotations, result, progress)
     trials = _match(store, annotations, discrete, result, progress)
-    statistics = refine.fit(
+    statistics = label_refinement.fit(
         ((t.labels.values, e) for t in trials if t.trains and (e := t.expression()) is not None), EXPRESSIONS
     )
 
     def work(trial: _Trial) -> str:
         mode = settings.refine if trial.trains else "off"
-        labels = refine.refine(trial.labels, trial.expression(), statistics, mode)
+        labels = label_refinement.refine(trial.labels, trial.expression(), statistics, mode)
         for name, code in SOURCES.items():
             result.rows[name] += int((labels.source == code).sum())
         return _write(store, trial, labels, mode, settings.force)

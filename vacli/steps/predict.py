@@ -9,20 +9,21 @@ from functools import partial
 from pathlib import Path
 
 from vacli.errors import InputError, PackageMissing, RunError
-from vacli.faces.choose import check_choice
-from vacli.features.execution import Running, device_name
+from vacli.faces.selection import check_choice
 from vacli.features.registry import create
-from vacli.inference import BUNDLED, BUNDLED_VOICE, Run, load_run, predict_stills
+from vacli.inference.prediction import predict_stills
+from vacli.inference.run import BUNDLED, BUNDLED_VOICE, Run, load_run
 from vacli.media.inputs import pictures_of
 from vacli.media.kinds import MediaInput, settled
 from vacli.media.video import check_backend
 from vacli.output.frame_table import FrameTable
+from vacli.pipeline import observation
+from vacli.pipeline.live import Live, Loaded, Telling, Write, hand_over, heard_alone, on_clock, table
 from vacli.progress import Progress, Quiet
+from vacli.runtime.options import Running, device_name
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
-from vacli.steps import observe
-from vacli.steps.batch import DONE, Batch, run_each
-from vacli.steps.inputs import usable
-from vacli.steps.telling import Live, Loaded, Telling, Write, hand_over, heard_alone, on_clock, table
+from vacli.steps._batch import DONE, Batch, run_each
+from vacli.steps._inputs import usable
 
 STILL_FEATURE = "compact"  # the bundled model reads single pictures with its face network alone
 WITH_SOUND = ("video", "sound")  # kinds of input; whether there is a picture too, the file itself says
@@ -93,7 +94,7 @@ class _Work:
     def predict(self, named: MediaInput) -> str:
         settings, name, item = self.settings, str(named.path), settled(named)
         bundled = settings.model is None
-        look = observe.Look(
+        look = observation.Look(
             self.loaded.senses, settings.face, settings.backend, sparse=bundled, track=settings.audio_track
         )
         if item.kind == "image" and not settings.stills:
@@ -101,18 +102,18 @@ class _Work:
         if item.kind == "video":
             self._predict_video(item.path, look)
         elif item.kind == "image" and bundled:
-            self._predict_still(observe.observe_still(item.path, look, self.progress), name)
+            self._predict_still(observation.observe_still(item.path, look, self.progress), name)
         else:
             seen = _observed(item, look, self.progress)
             telling = Telling(name, self.loaded.fit_for(seen.faces.found), seen.times_s)
             hand_over(telling.rest(seen), self.write, self.progress)
         return DONE
 
-    def _predict_video(self, path: Path, look: observe.Look) -> None:
+    def _predict_video(self, path: Path, look: observation.Look) -> None:
         live = None
         if self.settings.live and self.settings.face == "largest":
             live = Live(str(path), self.loaded, self.write)
-        for seen in observe.observe_video(path, look, self.progress, live):
+        for seen in observation.observe_video(path, look, self.progress, live):
             telling = live.telling if live else None
             if telling is None and self._is_heard_alone(seen):
                 made = self._by_voice(path, seen, look)
@@ -121,25 +122,25 @@ class _Work:
                 made = (telling or Telling(str(path), fitting, seen.times_s)).rest(seen)
             hand_over(made, self.write, self.progress)
 
-    def _is_heard_alone(self, seen: observe.Observation) -> bool:
+    def _is_heard_alone(self, seen: observation.Observation) -> bool:
         """Whether a video shows no face and there is a model of its own for its sound."""
         listening = self.loaded.voice is not None and bool(self.loaded.senses.audio)
         return listening and bool(seen.audio_ok.any()) and not seen.faces.found.any()
 
-    def _by_voice(self, path: Path, seen: observe.Observation, look: observe.Look) -> FrameTable:
+    def _by_voice(self, path: Path, seen: observation.Observation, look: observation.Look) -> FrameTable:
         """As its sound by itself: that model knows the sound's clock, whatever the frame rate."""
         loaded = self.loaded.fit_for(seen.faces.found)
-        sound = observe.observe_sound(path, look, Quiet())  # what is to be said of it was said
+        sound = observation.observe_sound(path, look, Quiet())  # what is to be said of it was said
         predicted = on_clock(heard_alone(str(path), loaded, sound), seen.times_s)
         return table(str(path), seen, predicted, loaded.used)
 
-    def _predict_still(self, seen: observe.Observation, name: str) -> None:
+    def _predict_still(self, seen: observation.Observation, name: str) -> None:
         loaded = self.loaded
         predicted = predict_stills(loaded.model, seen.features[STILL_FEATURE], name, seen.times_s)
         self.write(table(name, seen, predicted, loaded.used))
 
 
-def senses(model: Run, settings: PredictSettings, progress: Progress) -> observe.Senses:
+def senses(model: Run, settings: PredictSettings, progress: Progress) -> observation.Senses:
     """The extractors that a run's features need; without openSMILE the voice is left out, aloud."""
     device = {"running": Running(device=settings.device), "weights": settings.weights}
     streams = {stream.name: stream.features for stream in model.recipe.model.streams}
@@ -160,7 +161,7 @@ def senses(model: Run, settings: PredictSettings, progress: Progress) -> observe
                 f"{model.path} wants {stream.dim} columns of {stream.name}, its features make {sum(widths)}",
                 hint="predict from a store that has what it was trained on",
             )
-    return observe.Senses(visual, audio)
+    return observation.Senses(visual, audio)
 
 
 def _check_made_alike(model: Run, name: str, spec: FeatureSpec) -> None:
@@ -179,12 +180,12 @@ def _check_made_alike(model: Run, name: str, spec: FeatureSpec) -> None:
         )
 
 
-def _observed(media: MediaInput, look: observe.Look, progress: Progress) -> observe.Observation:
+def _observed(media: MediaInput, look: observation.Look, progress: Progress) -> observation.Observation:
     if media.kind == "crops":
-        return observe.observe_crops(media.path, look.senses, progress)
+        return observation.observe_crops(media.path, look.senses, progress)
     if media.kind == "image":
-        return observe.observe_still(media.path, look, progress)
-    return observe.observe_sound(media.path, look, progress)
+        return observation.observe_still(media.path, look, progress)
+    return observation.observe_sound(media.path, look, progress)
 
 
 def _media(

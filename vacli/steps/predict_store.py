@@ -8,16 +8,16 @@ import numpy as np
 
 from vacli.errors import StoreError
 from vacli.features.flags import MISSING
-from vacli.inference import predict_sequence
+from vacli.inference.prediction import predict_sequence
+from vacli.pipeline.face_embedding import FaceRows
+from vacli.pipeline.live import Loaded, Write, hand_over, table
+from vacli.pipeline.observation import Observation
 from vacli.progress import Progress
-from vacli.recipe import Model
-from vacli.sequences.join import open_sequences
+from vacli.recipe.schema import Model
+from vacli.sequences.stored import open_sequences
 from vacli.spec import AUDIO, VISUAL
-from vacli.steps.batch import DONE, Batch, find_each, run_each
-from vacli.steps.described import FaceRows
-from vacli.steps.observe import Observation
-from vacli.steps.recordings import is_sound_alone
-from vacli.steps.telling import Loaded, Write, hand_over, table
+from vacli.steps._batch import DONE, Batch, find_each, run_each
+from vacli.steps._provenance import is_sound_alone
 from vacli.store import Store, VideoView
 
 

@@ -11,10 +11,11 @@ import numpy as np
 from vacli.errors import StoreError, UsageError
 from vacli.evaluation import submission
 from vacli.evaluation.predictions import read_predictions
-from vacli.features.execution import device_name
-from vacli.inference import load_run, predict_sequence
+from vacli.inference.prediction import predict_sequence
+from vacli.inference.run import load_run
 from vacli.progress import Progress, Quiet
-from vacli.sequences.join import open_sequences
+from vacli.runtime.options import device_name
+from vacli.sequences.stored import open_sequences
 from vacli.store import Store
 from vacli.store.schema import safe_id
 

@@ -9,21 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli import inference, recipe_io
 from vacli.errors import RunError, StoreError
-from vacli.features.running import pick_device
-from vacli.presets import preset, with_fusion, with_temporal
+from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
+from vacli.inference.run import read_recipe
 from vacli.progress import Progress, Quiet
-from vacli.recipe import Recipe
-from vacli.sequences.join import StoredSequence, open_sequences
+from vacli.recipe import io as recipe_io
+from vacli.recipe.presets import preset, with_fusion, with_temporal
+from vacli.recipe.schema import Recipe
+from vacli.runtime.devices import pick_device
+from vacli.sequences.stored import StoredSequence, open_sequences
 from vacli.store import Store, VideoView
 from vacli.training import checkpoint
-from vacli.training.card import CARD, card
 from vacli.training.distributed import World, world
-from vacli.training.provenance import describe_features
-from vacli.training.session import Job, Outcome, train
-from vacli.training.splits import Side, Wish, divide
-from vacli.training.summary import summarise
+from vacli.training.temporal.model_card import CARD, card
+from vacli.training.temporal.provenance import describe_features
+from vacli.training.temporal.session import Job, Outcome, train
+from vacli.training.temporal.splits import Side, Wish, divide
+from vacli.training.temporal.summary import summarise
 
 DEFAULT_PRESET = "compact"
 
@@ -114,15 +116,15 @@ def resolve(settings: TrainSettings) -> Recipe:
 
 def _recipe(settings: TrainSettings) -> Recipe:
     """The recipe to train: that of the run to resume where there is one."""
-    made = next(iter(sorted(settings.out.glob(f"{inference.FOLD}*/{inference.RECIPE}"))), None)
+    made = next(iter(sorted(settings.out.glob(f"{FOLD_PREFIX}*/{RECIPE_FILE}"))), None)
     folder = made.parent if made else settings.out
-    if not settings.resume or not (folder / inference.RECIPE).is_file():
+    if not settings.resume or not (folder / RECIPE_FILE).is_file():
         return resolve(settings)
-    stored = inference.read_recipe(folder)
+    stored = read_recipe(folder)
     named = (settings.preset, settings.recipe_file, settings.temporal, settings.fusion)
     if (any(named) or settings.assignments) and resolve(settings) != stored:
         raise RunError(
-            f"{folder / inference.RECIPE} is another recipe than the one asked for",
+            f"{folder / RECIPE_FILE} is another recipe than the one asked for",
             hint="resume without options of the model, or train afresh into another folder",
         )
     return stored
@@ -141,7 +143,7 @@ def _jobs(settings: TrainSettings, recipe: Recipe) -> list[Job]:
     return [
         Job(
             recipe=recipe,
-            folder=settings.out / f"{inference.FOLD}{side.fold.number}" if wish.crossed else settings.out,
+            folder=settings.out / f"{FOLD_PREFIX}{side.fold.number}" if wish.crossed else settings.out,
             train=[v for v in videos if v.video in side.fold.train],
             validation=[v for v in videos if v.video in side.fold.validation],
             features=features,
@@ -176,7 +178,7 @@ def _labelled(store: Path) -> list[VideoView]:
 
 def _check_free(jobs: Sequence[Job]) -> None:
     for job in jobs:
-        if (job.folder / inference.RECIPE).exists():
+        if (job.folder / RECIPE_FILE).exists():
             raise RunError(
                 f"{job.folder} holds a run", hint="go on with --resume, or name another folder with --out"
             )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from vacli.diskspace import explained
+from vacli.files.disk_space import explained
 from vacli.store import schema
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from vacli.diskspace import explained
 from vacli.errors import StoreError
+from vacli.files.disk_space import explained
 from vacli.store import commit, locks, schema, seal
 from vacli.store.index import Index
 from vacli.store.part import PartWriter, write_array

@@ -17,17 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.numpy import save as save_arrays
 
-from vacli import atomic, digests
 from vacli.errors import RunError
+from vacli.files import atomic, digests
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Filling = Callable[[Path, int], AbstractContextManager[Path]]  # as `atomic.filling`
 
-LAST = "last.safetensors"
 STATE = "training_state.pt"
-METRICS = "metrics.jsonl"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from vacli import recipe
+from vacli.recipe import schema as recipe
 from vacli.sequences.dataset import Batch
 
 Reduce = Callable[[Tensor], Tensor]

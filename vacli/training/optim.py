@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vacli import recipe
+from vacli.recipe import schema as recipe
 
 LayerScale = Callable[[str], float]
 

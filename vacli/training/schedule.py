@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from vacli import recipe
+from vacli.recipe import schema as recipe
 
 
 def lr_factor(schedule: recipe.Schedule, step: int, epoch_steps: int, total_steps: int) -> float:

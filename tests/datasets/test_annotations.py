@@ -1,0 +1,124 @@
+"""Generic annotation tables: what a cell may say, and how rows with times meet frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vacli.datasets.annotations import (
+    ANNOTATED,
+    NOT_ANNOTATED,
+    OUTSIDE,
+    Annotation,
+    Table,
+    on_frames,
+    read_timed,
+)
+from vacli.errors import LabelError
+
+HEADER = "time_s,valence,arousal"
+
+
+def written(tmp_path, *lines: str):
+    path = tmp_path / "clip.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return read_timed(Table(path))
+
+
+def annotation(times, values) -> Annotation:
+    pairs = np.column_stack([values, np.negative(values)]).astype(np.float32)
+    return Annotation(
+        path=None, trial="clip", split="", values=pairs, times_s=None if times is None else np.array(times)
+    )
+
+
+def test_columns_may_stand_in_any_order_beside_others(tmp_path):
+    made = written(tmp_path, "frame, arousal ,time_s,valence", "0,0.5,0.04,-1", "1,,0.08,nan")
+    assert made.trial == "clip"
+    np.testing.assert_allclose(made.times_s, [0.04, 0.08])
+    np.testing.assert_array_equal(made.values, np.array([[-1, 0.5], [np.nan, np.nan]], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["time,valence,arousal", "0,0,0"], r"clip\.csv:1: no column time_s in the header 'time,"),
+        ([HEADER, "0,0,0", "0.1,O.3,0"], r"clip\.csv:3: 'O\.3' is not a number"),
+        ([HEADER, "0,0,1.2"], r"clip\.csv:2: 1\.2 is outside"),
+        ([HEADER, "0,0,-5"], r"clip\.csv:2: -5 is outside"),
+        ([HEADER, "0,0"], r"clip\.csv:2: 2 values under a header of 3"),
+        ([HEADER, "0,0,0", "", "1,0,0"], r"clip\.csv:3: 0 values"),
+        ([HEADER, "1,0,0", "1,0,0"], r"clip\.csv:3: time 1 does not come after"),
+        ([HEADER, "nan,0,0"], r"clip\.csv:2: time nan"),
+        ([""], r"clip\.csv is empty"),
+    ],
+)
+def test_errors_name_file_and_line(tmp_path, lines, message):
+    with pytest.raises(LabelError, match=message):
+        written(tmp_path, *lines)
+
+
+def test_binary_file_is_named(tmp_path):
+    (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00binary")
+    with pytest.raises(LabelError, match=r"x\.csv cannot be read"):
+        Table(tmp_path / "x.csv")
+
+
+def test_byte_order_mark_carriage_returns_and_trailing_blank_lines(tmp_path):
+    path = tmp_path / "clip.csv"
+    path.write_bytes("\ufefftime_s,valence,arousal\r\n0,0.5,0.25\r\n\r\n".encode())
+    assert read_timed(Table(path)).values.tolist() == [[0.5, 0.25]]
+
+
+def test_frames_between_rows_are_linear():
+    made = on_frames(annotation([0.0, 1.0, 2.0], [0.0, 0.5, 0.0]), np.array([0.0, 0.5, 1.0, 1.25, 2.0]))
+    np.testing.assert_allclose(made.values[:, 0], [0, 0.25, 0.5, 0.375, 0], atol=1e-7)
+    np.testing.assert_allclose(made.values[:, 1], [0, -0.25, -0.5, -0.375, 0], atol=1e-7)
+    assert (made.source == ANNOTATED).all()
+
+
+def test_frames_outside_are_flagged_and_half_a_step_is_not_outside():
+    made = on_frames(annotation([1.0, 2.0], [0.2, 0.4]), np.array([0.4, 0.5, 2.5, 2.6]))
+    assert made.source.tolist() == [OUTSIDE, ANNOTATED, ANNOTATED, OUTSIDE]
+    np.testing.assert_allclose(made.values[1:3, 0], [0.2, 0.4], atol=1e-7)
+    assert np.isnan(made.values[[0, 3]]).all()
+
+
+def test_wide_gaps_are_not_bridged():
+    made = on_frames(annotation([0, 0.1, 0.2, 0.3, 5.0], [0, 0, 0, 0, 1]), np.array([0.25, 2.0, 5.0]))
+    assert made.source.tolist() == [ANNOTATED, NOT_ANNOTATED, ANNOTATED]
+
+
+def test_nearer_row_decides_beside_an_unannotated_one():
+    times = np.arange(5) * 0.04
+    values = [0.1, np.nan, 0.3, 0.4, 0.5]
+    for jitter in (0.0, 0.001, -0.001):  # times rounded in the file must not spread the gap
+        made = on_frames(annotation(times, values), times + jitter)
+        assert np.isnan(made.values[:, 0]).tolist() == [False, True, False, False, False]
+
+
+def test_same_times_change_nothing():
+    times = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.05, 100))
+    values = np.random.default_rng(1).uniform(-1, 1, 100)
+    made = on_frames(annotation(times, values), times)
+    np.testing.assert_array_equal(made.values[:, 0], values.astype(np.float32))
+
+
+def test_one_row_reaches_half_a_second():
+    made = on_frames(annotation([1.0], [0.3]), np.array([0.4, 0.6, 1.5, 1.6]))
+    assert made.source.tolist() == [OUTSIDE, ANNOTATED, ANNOTATED, OUTSIDE]
+
+
+@pytest.mark.parametrize("times", [None, []])
+def test_no_rows_at_all(times):
+    made = on_frames(annotation(times, []), np.arange(3.0))
+    assert made.source.tolist() == [OUTSIDE] * 3
+    assert np.isnan(made.values).all()
+
+
+@pytest.mark.parametrize("frames", [3, 4, 5, 40])
+def test_rows_without_times_are_frames_from_the_first_on(frames):
+    made = on_frames(annotation(None, [0.1, np.nan, 0.3, 0.4]), np.arange(frames) / 25)
+    wanted = [ANNOTATED, NOT_ANNOTATED, ANNOTATED, ANNOTATED][:frames] + [OUTSIDE] * (frames - 4)
+    assert made.source.tolist() == wanted
+    assert np.isnan(made.values[:, 0]).tolist() == [code != ANNOTATED for code in wanted]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from synth.faces import portrait, scene
+
+from vacli.faces.detect import Detector
+from vacli.faces.roi_detect import RegionDetector
+
+
+@pytest.fixture(scope="module")
+def region() -> RegionDetector:
+    return RegionDetector()
+
+
+@pytest.fixture(scope="module")
+def box() -> np.ndarray:
+    return Detector().detect(portrait())[0].box
+
+
+def eyes_px(landmarks: np.ndarray) -> float:
+    return float(np.hypot(*(landmarks[0] - landmarks[1])))
+
+
+def moved(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean distance between two sets of landmarks as a share of the distance between the eyes."""
+    return float(np.hypot(*(a - b).T).mean() / eyes_px(b))
+
+
+def test_it_finds_what_the_whole_picture_shows(region, box):
+    (whole,) = Detector().detect(portrait())
+    near = region.near(portrait(), box)
+    assert near.score > 0.9
+    assert moved(near.landmarks, whole.landmarks) < 0.05
+
+
+def test_a_whole_pixel_shift_of_the_picture_shifts_the_points_alike(region, box):
+    near = region.near(portrait(), box)
+    shifted = np.roll(portrait(), (5, 3), (0, 1))
+    there = region.near(shifted, box + np.float32([3, 5, 3, 5]))
+    np.testing.assert_allclose(there.landmarks, near.landmarks + [3, 5], atol=0.02)
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.8, 1.25, 2.0])
+def test_the_points_do_not_depend_on_the_resolution(region, box, scale):
+    near = region.near(portrait(), box)
+    size = round(512 * scale)
+    scaled = np.asarray(Image.fromarray(portrait()).resize((size, size), Image.Resampling.BICUBIC))
+    there = region.near(scaled, box * np.float32(size / 512))
+    assert moved(there.landmarks * 512 / size, near.landmarks) < 0.02
+
+
+def test_a_stale_box_still_finds_the_face(region, box):
+    exact = region.near(portrait(), box)
+    stale = region.near(portrait(), box + np.float32([12, -10, 12, -10]))
+    assert moved(stale.landmarks, exact.landmarks) < 0.04
+
+
+def test_nobody_there_is_none(region):
+    assert region.near(scene(None), np.float32([100, 60, 200, 180])) is None
+
+
+def test_somebody_far_from_the_box_is_none(region):
+    assert region.near(scene((250, 120), zoom=0.6), np.float32([90, 80, 150, 160])) is None

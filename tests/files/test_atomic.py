@@ -1,0 +1,183 @@
+"""Files that appear whole or not at all: never through another's link, never over another's file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vacli.errors import OutputError
+from vacli.files import atomic, disk_space
+
+
+def left(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_text_is_written_whole_and_nothing_else_is_left(tmp_path):
+    atomic.write_text(tmp_path / "new" / "a.txt", "ü\n")
+    atomic.write_text(tmp_path / "new" / "a.txt", "é\n")
+    assert (tmp_path / "new" / "a.txt").read_bytes() == "é\n".encode()
+    assert left(tmp_path / "new") == {"a.txt"}
+
+
+def test_rights_are_those_of_the_file_before_or_of_any_new_file(tmp_path):
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    atomic.write_text(tmp_path / "new", "x")
+    assert (tmp_path / "new").stat().st_mode == plain.stat().st_mode
+    plain.chmod(0o640)
+    atomic.write_text(plain, "x")
+    assert plain.stat().st_mode & 0o777 == 0o640
+
+
+def test_an_error_leaves_the_old_file_and_no_other(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic.writing(tmp_path / "a") as stream:
+        stream.write("new")
+        raise ZeroDivisionError
+    assert (tmp_path / "a").read_text() == "old"
+    assert left(tmp_path) == {"a"}
+
+
+def test_names_of_the_longest_kind(tmp_path):
+    for name in ("n" * 251 + ".csv", "字" * 84 + ".c"):
+        atomic.write_text(tmp_path / name, "x")
+        assert (tmp_path / name).read_text() == "x"
+    draft = atomic.Draft(tmp_path / ("字" * 84 + ".c"))
+    os.write(draft.fd, b"y")
+    assert draft.keep().read_text() == "y"
+
+
+def test_two_writers_do_not_meet(tmp_path):
+    first, second = atomic.Draft(tmp_path / "a"), atomic.Draft(tmp_path / "a")
+    os.write(first.fd, b"first")
+    os.write(second.fd, b"second, and longer")
+    first.commit()
+    assert (tmp_path / "a").read_text() == "first"
+    second.commit()
+    assert (tmp_path / "a").read_text() == "second, and longer"
+    assert left(tmp_path) == {"a"}
+
+
+def test_a_link_of_the_users_own_is_written_through(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link").symlink_to("far/a")
+    atomic.write_text(tmp_path / "link", "x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "far" / "a").read_text() == "x"
+
+
+def test_links_in_a_circle_are_named(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OutputError, match="circle"):
+        atomic.write_text(tmp_path / "a", "x")
+
+
+def test_a_link_of_another_user_is_not_followed(tmp_path):
+    if not hasattr(os, "geteuid") or os.geteuid():
+        pytest.skip("only root can lay a link for somebody else")
+    (tmp_path / "a").symlink_to("victim")
+    os.lchown(tmp_path / "a", 12345, 12345)
+    with pytest.raises(OutputError, match="another user"):
+        atomic.write_text(tmp_path / "a", "x")
+    assert left(tmp_path) == {"a"}
+
+
+@pytest.mark.parametrize(("name", "said"), [("folder", "is a folder"), ("file/a", "cannot be written")])
+def test_places_that_take_no_file_are_named_before_anything_is_made(name, said, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=said):
+        atomic.Draft(tmp_path / name)
+    assert left(tmp_path) == {"folder", "file"}
+
+
+def test_what_is_kept_takes_a_name_that_is_free(tmp_path):
+    (tmp_path / "a.partial").write_text("the user's")
+    kept = []
+    for text in (b"", b"1", b"2"):
+        draft = atomic.Draft(tmp_path / "a")
+        os.write(draft.fd, text)
+        kept.append(draft.keep())
+    assert kept == [None, tmp_path / "a.partial-2", tmp_path / "a.partial-3"]
+    assert left(tmp_path) == {"a.partial", "a.partial-2", "a.partial-3"}
+
+
+def test_what_a_killed_process_left_goes_with_the_next_commit_and_what_a_living_one_has_stays(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from vacli.files.atomic import Draft\n"
+        "d = Draft(Path(sys.argv[1])); os.write(d.fd, b'x'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], check=False)
+    assert len(left(tmp_path)) == 1
+    living = atomic.Draft(tmp_path / "a")
+    atomic.write_text(tmp_path / "a", "whole")
+    assert left(tmp_path) == {"a", living.part.name}
+    living.discard()
+
+
+def failing(error: Exception):
+    raise error
+
+
+class SafetensorError(Exception):
+    """By name like the library's own, which cannot be made to fail at will."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        SafetensorError('I/O error: Os { code: 28, kind: StorageFull, message: "No space left on device" }'),
+    ],
+)
+def test_a_full_disk_is_one_line_with_place_need_and_room(error, tmp_path):
+    with pytest.raises(OutputError) as caught, disk_space.explained(tmp_path / "w", 12_300_000):
+        raise error
+    line = caught.value.one_line()
+    assert line.startswith(f"{tmp_path / 'w'}: no space left; needs about 12.3 MB, ")
+    assert "B are free" in line
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at inline_container.cc:868] . PytorchStreamWriter failed writing file"),
+        OSError("7340032 requested and 0 written"),
+    ],
+)
+def test_a_writer_that_says_no_reason_is_asked_of_the_disk(error, tmp_path, monkeypatch):
+    monkeypatch.setattr(disk_space, "free_bytes", lambda path: 1000)
+    with pytest.raises(OutputError, match="no space left"), disk_space.explained(tmp_path / "w"):
+        raise error
+    monkeypatch.setattr(disk_space, "free_bytes", lambda path: 10**12)
+    with pytest.raises(OutputError, match="cannot be written"), disk_space.explained(tmp_path / "w"):
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("x"), FileNotFoundError(2, "x")])
+def test_errors_of_another_kind_pass(error, tmp_path):
+    with pytest.raises(type(error)), disk_space.explained(tmp_path / "w"):
+        raise error
+
+
+def test_a_limit_of_the_file_size_is_met_in_one_line(tmp_path):
+    resource = pytest.importorskip("resource")
+    code = (
+        "import resource, sys; from pathlib import Path; from vacli.files import atomic\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "atomic.write_bytes(Path(sys.argv[1]), bytes(5000))"
+    )
+    assert resource
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a")], capture_output=True, text=True, check=False
+    )
+    assert "OutputError" in done.stderr
+    assert "larger than files may be here; needs about 0.005 MB" in done.stderr
+    assert left(tmp_path) == set()

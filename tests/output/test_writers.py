@@ -1,0 +1,113 @@
+"""The table of a prediction: one row a frame, what is unknown empty, equal as CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vacli.output.frame_table import COLUMNS, FrameTable, modality
+from vacli.output.writers import CsvWriter, JsonWriter, SummaryWriter
+
+
+@pytest.fixture
+def table():
+    face, sound = np.array([True, False]), np.array([True, True])
+    nan = np.array([1.0, np.nan])
+    columns = {name: np.array([0.25, -0.5]) for name in COLUMNS if name != "input"}
+    columns |= dict.fromkeys(("face_score", "face_x", "face_y", "face_w", "face_h", "valence_sd"), nan)
+    columns |= {"frame": np.arange(2), "time_s": np.array([0.0, 1 / 30]), "person": np.array([0, -1])}
+    columns |= {"face_ok": face, "audio_ok": sound, "modality": modality(face, sound)}
+    return FrameTable("a, b.mp4", columns)
+
+
+def test_csv(table):
+    out = io.StringIO()
+    CsvWriter(out).write(table)
+    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    assert list(rows[0]) == list(COLUMNS)
+    assert [r["time_s"] for r in rows] == ["0.000000", "0.033333"]
+    assert [r["face_ok"] for r in rows] == ["1", "0"]
+    assert [r["modality"] for r in rows] == ["av", "a"]
+    assert [r["person"] for r in rows] == ["0", ""]
+    assert [r["face_x"] for r in rows] == ["1.0", ""]
+    assert {r["input"] for r in rows} == {"a, b.mp4"}
+
+
+def test_json_says_the_same(table):
+    out = io.StringIO()
+    JsonWriter(out).write(table)
+    rows = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert rows[1]["valence"] == -0.5
+    assert rows[1]["person"] is None
+    assert rows[0]["face_ok"] == 1
+
+
+def test_summary(table):
+    out = io.StringIO()
+    SummaryWriter(out).write(table)
+    (row,) = csv.DictReader(io.StringIO(out.getvalue()))
+    assert row["frames"] == "2"
+    assert row["valence_mean"] == "-0.1250"
+    assert (row["face_share"], row["audio_share"], row["known_share"]) == ("0.5000", "1.0000", "1.0000")
+
+
+def test_what_nothing_is_known_of_is_in_no_mean(table):
+    partly = replace(table, columns={**table.columns, "modality": np.array(["av", "none"])})
+    row = partly.summary()
+    assert (row["valence_mean"], row["valence_std"], row["known_share"]) == (0.25, 0.0, 0.5)
+    nowhere = replace(table, columns={**table.columns, "modality": np.array(["none", "none"])})
+    row = nowhere.summary()
+    assert (row["valence_mean"], row["known_share"]) == (-0.125, 0.0)
+    empty = replace(table, columns={name: column[:0] for name, column in table.columns.items()})
+    assert (empty.summary()["valence_mean"], empty.summary()["known_share"]) == ("", 0.0)
+    assert list(empty.summary()) == list(row)
+
+
+def test_modality_names_what_a_row_rests_on():
+    face = np.array([True, True, False, False])
+    sound = np.array([True, False, True, False])
+    assert modality(face, sound).tolist() == ["av", "v", "a", "none"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=cmd|' /C calc'!A0.mp4", "./=cmd|' /C calc'!A0.mp4"),
+        ("+1.mp4", "./+1.mp4"),
+        ("-1.mp4", "./-1.mp4"),
+        ("@x.mp4", "./@x.mp4"),
+        ("\tx.mp4", "./\tx.mp4"),
+        ("\rx.mp4", "./\rx.mp4"),
+        ("/a/=x.mp4", "/a/=x.mp4"),
+        ("two\nlines.mp4", "two\nlines.mp4"),
+        ("cr\rx.mp4", "cr\rx.mp4"),
+        ('a"b.mp4', 'a"b.mp4'),
+        ("caf\udce9.mp4", "caf\udce9.mp4"),
+    ],
+)
+@pytest.mark.parametrize("kind", [CsvWriter, SummaryWriter])
+def test_no_name_is_a_formula_or_breaks_a_row(name, cell, kind, table):
+    out = io.StringIO()
+    kind(out).write(replace(table, name=name))
+    rows = list(csv.DictReader(io.StringIO(out.getvalue(), newline="")))
+    assert {row["input"] for row in rows} == {cell}
+    assert Path(cell).resolve() == Path(name).resolve(), "it is still the path of the file"
+    out = io.StringIO()
+    JsonWriter(out).write(replace(table, name=name))
+    assert {json.loads(line)["input"] for line in out.getvalue().splitlines()} == {name}
+
+
+def test_a_table_that_goes_on_has_no_second_header(table):
+    out = io.StringIO()
+    CsvWriter(out).write(table)
+    CsvWriter(out, header=False).write(table)
+    assert len(list(csv.DictReader(io.StringIO(out.getvalue())))) == 4
+    out = io.StringIO()
+    SummaryWriter(out, header=False).write(table)
+    assert len(out.getvalue().splitlines()) == 1

@@ -1,0 +1,91 @@
+"""Recipes survive the way to disk and back, and say what is wrong with a change."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from vacli.errors import UsageError
+from vacli.recipe.io import from_dict, overlay, read_toml, set_values, to_dict, to_json
+from vacli.recipe.presets import PRESETS
+from vacli.recipe.schema import Mamba, Recipe, Stream, Transformer
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_round_trip(name):
+    recipe = PRESETS[name]
+    assert from_dict(Recipe, json.loads(to_json(recipe))) == recipe
+
+
+def made() -> Recipe:
+    recipe = Recipe(name="x")
+    streams = (Stream(name="visual", features=("a",), dim=3), Stream(name="audio", features=("b",), dim=2))
+    return replace(recipe, model=replace(recipe.model, streams=streams, temporal=Mamba()))
+
+
+def test_values_are_set_by_path():
+    recipe = set_values(
+        made(),
+        [
+            "model.temporal.depth=6",
+            "training.optim.lr=1e-2",
+            "model.streams.audio.dim=7",
+            "summary=two words",
+        ],
+    )
+    assert recipe.model.temporal == Mamba(depth=6)
+    assert recipe.training.optim.lr == 0.01
+    assert [s.dim for s in recipe.model.streams] == [3, 7]
+    assert recipe.summary == "two words"
+
+
+def test_another_kind_starts_from_its_own_defaults():
+    recipe = set_values(made(), ["model.temporal.depth=9", 'model.temporal.kind="transformer"'])
+    assert recipe.model.temporal == Transformer()
+
+
+def test_whole_numbers_serve_as_floats_but_not_the_other_way():
+    assert set_values(made(), ["training.optim.lr=1"]).training.optim.lr == 1.0
+    with pytest.raises(UsageError, match=r"training\.epochs should be int"):
+        set_values(made(), ["training.epochs=1.5"])
+
+
+def test_none_is_a_value():
+    assert set_values(made(), ["training.patience_epochs=3"]).training.patience_epochs == 3
+    assert set_values(made(), ["training.patience_epochs=none"]).training.patience_epochs is None
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("model.temporal.dept=6", "unknown key model.temporal.dept; did you mean 'depth'"),
+        ("trainig.epochs=6", "unknown key trainig; did you mean 'training'"),
+        ("model.temporal.kind=lstm", "model.temporal.kind is 'lstm'"),
+        ("training.schedule.shape=cosin", "training.schedule.shape is 'cosin'; did you mean 'cosine'"),
+        ("training.epochs", "no '='"),
+        ("model.streams.sound.dim=3", "no item 'sound'"),
+        ("training=3", "training should be a table"),
+    ],
+)
+def test_what_does_not_fit_is_named(assignment, said):
+    with pytest.raises(UsageError) as caught:
+        set_values(made(), [assignment])
+    assert said in caught.value.one_line()
+
+
+def test_toml_files(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text("[training]\nepochs = 3\n[training.loss]\nmse = 0.5\n")
+    recipe = overlay(made(), read_toml(path))
+    assert (recipe.training.epochs, recipe.training.loss.mse) == (3, 0.5)
+    path.write_text("epochs = [")
+    with pytest.raises(UsageError, match=r"r\.toml"):
+        read_toml(path)
+    with pytest.raises(UsageError):
+        read_toml(tmp_path / "absent.toml")
+
+
+def test_dicts_hold_plain_values():
+    assert to_dict(made())["model"]["streams"][0]["features"] == ["a"]

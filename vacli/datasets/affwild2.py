@@ -1,0 +1,133 @@
+"""Aff-Wild2's annotation folders, as every edition of the ABAW challenge has laid them out.
+
+One text file a trial, a header that tells the task, then one row a video frame. Folders are called
+VA_Set or VA_Estimation_Challenge, EXPR_Set, EXPR_Classification_Challenge, ...; below them Train_Set
+or Training_Set, Validation_Set. A file's task is read from its header and its split from the folders
+above it, so that any of these may be given, or a folder that holds them all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vacli.datasets.annotations import TIMED, VALENCE_AROUSAL, Annotation, Table, read_timed
+from vacli.errors import LabelError
+
+VA_INVALID = -5.0
+EXPRESSIONS = ("Neutral", "Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise", "Other")
+EDITIONS_OF_EXPRESSION = (EXPRESSIONS[:7], EXPRESSIONS)  # no "Other" before the third ABAW
+IGNORE = -1
+
+EXPRESSION, ACTION_UNITS = "expression", "action_units"
+SPLITS = {"train": "train", "training": "train", "validation": "validation", "val": "validation"} | {
+    "test": "test"
+}
+TASKS = {"va": "valence and arousal", "expr": EXPRESSION, "au": "action units"}
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """An annotation file and what the folders above it say: split and task, "" where nothing."""
+
+    path: Path
+    split: str
+    task: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Discrete:
+    """One file's expression (R, 1) or action units (R, C): int8, -1 where not annotated."""
+
+    path: Path
+    trial: str
+    kind: str
+    names: tuple[str, ...]
+    values: np.ndarray
+
+
+def find(root: Path) -> tuple[list[LabelFile], list[Path]]:
+    """All .txt and .csv files under a folder (or the one file given), sorted, and the hidden ones left out.
+
+    Raises LabelError where there is nothing to read.
+    """
+    if not root.exists():
+        raise LabelError(f"no such file or folder: {root}")
+    base = root.resolve()
+    files = sorted(p for p in base.rglob("*") if p.is_file()) if base.is_dir() else [base]
+    hidden = [p for p in files if _is_hidden(p.relative_to(base).parts or (p.name,))]
+    wanted = [p for p in files if p.suffix.lower() in (".txt", ".csv") and p not in set(hidden)]
+    if not wanted:
+        raise LabelError(f"no annotation under {root}", hint="annotations are .csv or .txt files")
+    return [_label_file(p, base) for p in wanted], hidden
+
+
+def read(file: LabelFile) -> Annotation | Discrete:
+    """Read an annotation of any kind; raises LabelError with file and line."""
+    table = Table(file.path)
+    if table.header == VALENCE_AROUSAL:
+        made, task = _read_va(table, file.split), "va"
+    elif table.header in EDITIONS_OF_EXPRESSION:
+        made, task = _read_expression(table), "expr"
+    elif all(re.fullmatch(r"AU\d+", name) for name in table.header):
+        made, task = _read_action_units(table), "au"
+    elif set(TIMED) <= set(table.header):
+        return read_timed(table, file.split)
+    else:
+        raise LabelError(
+            f"{file.path}:1: unknown header {','.join(table.header)!r}",
+            hint="wanted: time_s,valence,arousal, or a header of Aff-Wild2",
+        )
+    if file.task and file.task != task:
+        raise table.error(1, f"header of {TASKS[task]} in a folder of {TASKS[file.task]}")
+    return made
+
+
+def _read_va(table: Table, split: str) -> Annotation:
+    values = np.full((len(table), 2), np.nan, np.float32)
+    for row, (line, cells) in enumerate(table.rows((0, 1))):
+        if VA_INVALID not in [table.number(line, cell) for cell in cells]:
+            values[row] = [table.rating(line, cell) for cell in cells]
+    return Annotation(path=table.path, trial=table.path.stem, split=split, values=values)
+
+
+def _read_expression(table: Table) -> Discrete:
+    """One class number a row under a header of class names."""
+    names = table.header
+    table.header = ("class",)
+    allowed = {str(code): code for code in range(IGNORE, len(names))}
+    return _discrete(table, EXPRESSION, names, allowed)
+
+
+def _read_action_units(table: Table) -> Discrete:
+    return _discrete(table, ACTION_UNITS, table.header, {"-1": IGNORE, "0": 0, "1": 1})
+
+
+def _discrete(table: Table, kind: str, names: tuple[str, ...], allowed: dict[str, int]) -> Discrete:
+    width = len(table.header)
+    values = np.full((len(table), width), IGNORE, np.int8)
+    for row, (line, cells) in enumerate(table.rows(range(width))):
+        try:
+            values[row] = [allowed[cell] for cell in cells]
+        except KeyError as error:
+            wanted = f"{IGNORE} to {max(allowed.values())}"
+            raise table.error(line, f"{error.args[0]!r} is not a whole number from {wanted}") from None
+    return Discrete(path=table.path, trial=table.path.stem, kind=kind, names=names, values=values)
+
+
+def _is_hidden(parts: Iterable[str]) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def _label_file(path: Path, base: Path) -> LabelFile:
+    folders = [part.lower() for part in path.parent.parts]
+    # Only the given folder, its parent and what lies below may speak: "/data/train/..." above may not.
+    near = folders[max(len(base.parts) - 2, 0) :]
+    words = [re.split(r"[_\s-]+", folder) for folder in near]
+    splits = [SPLITS[w[0]] for w in words if w[0] in SPLITS and (len(w) == 1 or w[1] == "set")]
+    tasks = [w[0] for w in words if w[0] in TASKS and len(w) > 1 and w[-1] in ("set", "challenge")]
+    return LabelFile(path, splits[-1] if splits else "", tasks[-1] if tasks else "")

@@ -1,0 +1,56 @@
+"""Cuts: where one shot ends and another begins."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vacli.runtime.jit import compiled
+
+SAMPLES_A_SIDE = 36
+BITS = 3  # of each colour channel in the histogram
+LEVELS, DROPPED = 1 << BITS, 8 - BITS
+# Measured on recordings of one shot: at most 0.04 and 0.06; between two speakers before one and the same
+# screen: at least 0.078 and 0.23. A cut that is none costs one search, a missed one may cost an identity.
+LOWEST_CHANGE = 0.06
+LOWEST_COLOUR_CHANGE = 0.15
+
+
+def _grid(types):
+    return types.Array(types.uint8, 3, "C", readonly=True)
+
+
+@compiled(lambda types: types.int64[::1](_grid(types)), nogil=True)
+def _histogram(pixels):
+    """How often each of the LEVELS ** 3 colours occurs."""
+    counts = np.zeros(LEVELS**3, np.int64)
+    for row in pixels:
+        for red, green, blue in row:
+            counts[((red >> DROPPED) * LEVELS + (green >> DROPPED)) * LEVELS + (blue >> DROPPED)] += 1
+    return counts
+
+
+@compiled(lambda types: types.float64(_grid(types), _grid(types)), nogil=True)
+def _change(pixels, before):
+    """Mean difference, as a share of the range."""
+    total = 0
+    for one, other in zip(pixels.reshape(-1), before.reshape(-1)):  # noqa: B905 - numba's zip takes no more
+        total += abs(np.int64(one) - np.int64(other))
+    return total / pixels.size / 255
+
+
+class CutFinder:
+    """Compares each frame with the one before, on a grid of some thousand pixels."""
+
+    def __init__(self) -> None:
+        self._before: tuple[np.ndarray, np.ndarray] | None = None
+
+    def is_cut(self, rgb: np.ndarray) -> bool:
+        """Whether (H, W, 3) uint8 `rgb` begins a shot; the first frame does."""
+        step = max(1, min(rgb.shape[:2]) // SAMPLES_A_SIDE)
+        pixels = np.ascontiguousarray(rgb[step // 2 :: step, step // 2 :: step])
+        colours = _histogram(pixels)
+        before, self._before = self._before, (pixels, colours)
+        if before is None or before[0].shape != pixels.shape:
+            return True
+        colour_change = np.abs(colours - before[1]).sum() / 2 / pixels[..., 0].size
+        return bool(colour_change > LOWEST_COLOUR_CHANGE and _change(pixels, before[0]) > LOWEST_CHANGE)

@@ -1,0 +1,1 @@
+"""Vision transformers and other image networks of timm."""

@@ -1,0 +1,1 @@
+"""The face network of the bundled model."""

@@ -1,0 +1,123 @@
+"""The bundled face network: small, grey, and fast on a CPU.
+
+A crop is reduced to grey 48 x 48 with antialiasing before the network sees it, so that a sharp
+224-pixel crop and an enlarged 48-pixel face look alike. The network reports a distribution over
+eight emotions; valence and arousal are its expectation over fixed points of the circumplex, which
+keeps what it learned from votes (soft targets) and what it is asked for (VA) one and the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from vacli.circumplex import EMOTION_VA, EMOTIONS
+from vacli.features.compact.layout import (
+    BATCH,
+    DEPTHS,
+    DIM,
+    EMBEDDING,
+    GREY_FLOOR,
+    INPUT_PX,
+    LUMA,
+    WIDTHS,
+    blocks,
+    reduction,
+)
+from vacli.features.weights import load_into, load_tensors
+from vacli.runtime.devices import in_batches, pick_device
+from vacli.runtime.options import Running
+
+
+def small_grey(crops: np.ndarray | Tensor, side_px: int = INPUT_PX) -> Tensor:
+    """Crops (N, 224, 224, 3) uint8 RGB -> (N, 48, 48) uint8 grey, all that the network looks at."""
+    if isinstance(crops, np.ndarray):
+        crops = torch.from_numpy(np.require(crops, requirements=["C", "W"]))
+    axis = torch.from_numpy(reduction(crops.shape[1], side_px)).to(crops.device)
+    grey = crops.to(torch.float32) @ torch.tensor(LUMA, device=crops.device)
+    return (axis @ grey @ axis.T).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def standardise(grey: Tensor) -> Tensor:
+    """(N, 48, 48) uint8 -> (N, 1, 48, 48) float32 of zero mean and unit spread, image by image."""
+    pixels = grey.unsqueeze(1).to(torch.float32)
+    spread, mean = torch.std_mean(pixels, dim=(2, 3), keepdim=True, correction=0)
+    return (pixels - mean) / (spread + GREY_FLOOR)
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions around a shortcut (He et al. 2016, arXiv 1512.03385, figure 2)."""
+
+    def __init__(self, inward: int, outward: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inward, outward, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outward)
+        self.conv2 = nn.Conv2d(outward, outward, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outward)
+        same = inward == outward and stride == 1
+        self.shortcut = nn.Identity() if same else nn.Conv2d(inward, outward, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = torch.relu(self.norm1(self.conv1(x)))
+        return torch.relu(self.norm2(self.conv2(inner)) + self.shortcut(x))
+
+
+class CompactFace(nn.Module):
+    """Grey faces (N, 48, 48) uint8 -> (N, 8) emotion logits; at most 3M parameters."""
+
+    def __init__(self, widths: tuple[int, ...] = WIDTHS, depths: tuple[int, ...] = DEPTHS) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, widths[0], 3, 1, 1, bias=False)
+        self.stem_norm = nn.BatchNorm2d(widths[0])
+        self.blocks = nn.Sequential(*(Residual(*shape) for _, *shape in blocks(widths, depths)))
+        self.embed = nn.Linear(widths[-1], EMBEDDING)
+        self.dropout = nn.Dropout(0.3)
+        self.votes = nn.Linear(EMBEDDING, len(EMOTIONS))
+        self.register_buffer("points", torch.tensor(EMOTION_VA), persistent=False)
+
+    def embedding(self, grey: Tensor) -> Tensor:
+        """(N, 48, 48) uint8 -> (N, 118)."""
+        x = standardise(grey).to(self.stem.weight.dtype).contiguous(memory_format=torch.channels_last)
+        x = self.blocks(torch.relu(self.stem_norm(self.stem(x))))
+        return torch.relu(self.embed(x.mean(dim=(2, 3))))
+
+    def forward(self, grey: Tensor) -> Tensor:
+        return self.votes(self.dropout(self.embedding(grey)))
+
+    def expectation(self, logits: Tensor) -> Tensor:
+        """Valence and arousal (N, 2) of emotion logits (N, 8)."""
+        return logits.softmax(-1) @ self.points.to(logits.dtype)
+
+    def rows(self, grey: Tensor) -> Tensor:
+        """The feature: valence, arousal, eight probabilities, embedding; (N, 128) float32."""
+        embedding = self.embedding(grey)
+        logits = self.votes(embedding)
+        return torch.cat([self.expectation(logits), logits.softmax(-1), embedding], dim=1).float()
+
+
+def for_inference(model: CompactFace) -> CompactFace:
+    """Fold the batch norms into the convolutions, in place; equal results up to rounding."""
+    model.eval().requires_grad_(False)
+    model.stem, model.stem_norm = fuse_conv_bn_eval(model.stem, model.stem_norm), nn.Identity()
+    for block in model.blocks:
+        block.conv1, block.norm1 = fuse_conv_bn_eval(block.conv1, block.norm1), nn.Identity()
+        block.conv2, block.norm2 = fuse_conv_bn_eval(block.conv2, block.norm2), nn.Identity()
+    return model.to(memory_format=torch.channels_last)
+
+
+def on_device(path: Path, running: Running) -> Callable[[np.ndarray], np.ndarray]:
+    """The network with the weights in `path`, by torch: crops (N, 224, 224, 3) uint8 RGB to rows (N, 128)
+    float32."""
+    model, device = CompactFace(), pick_device(running.device)
+    load_into(model, load_tensors(path), path)
+    model = for_inference(model).to(device)
+
+    def rows(crops: np.ndarray) -> Tensor:
+        return model.rows(small_grey(torch.from_numpy(crops).to(device)))
+
+    return lambda crops: in_batches(rows, crops, running.batch_size or BATCH, DIM)

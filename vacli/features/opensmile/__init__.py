@@ -1,0 +1,1 @@
+"""openSMILE: low-level descriptors and functionals."""

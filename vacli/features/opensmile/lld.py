@@ -1,0 +1,138 @@
+"""Per-frame openSMILE descriptors on the video's own frame times.
+
+openSMILE starts row k at k x 10 ms whatever the length of the analysis frame, so columns that
+come from 60 ms frames describe a moment 20 ms later than their neighbours from 20 ms frames.
+Each column is therefore taken from the row whose own analysis frame is centred nearest to the
+video frame: at most 5 ms off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vacli.features.audio_flags import Reach
+from vacli.features.opensmile import binding as smile
+from vacli.spec import AUDIO, FeatureSpec
+
+SHORT_CENTRE_S = 0.010  # 20 ms frames: spectrum, loudness, cepstrum, formant frequencies
+LONG_CENTRE_S = 0.030  # 60 ms frames: pitch and all that is read off its harmonics
+MFCC_CENTRE_S = 0.0125  # 25 ms frames
+_LONG = ("F0semitone", "jitter", "shimmer", "HNR", "logRelF0", "F1amplitude", "F2amplitude", "F3amplitude")
+
+
+@dataclass(frozen=True)
+class _Set:
+    """A frame-wise openSMILE set: where its columns are centred and how far a row looks."""
+
+    wanted: smile.SmileSet
+    columns: tuple[str, ...]
+    centres_s: tuple[float, ...]
+
+
+def nearest_row(times_s: np.ndarray, centre_s: float) -> np.ndarray:
+    """Index of the row whose analysis frame is centred nearest to each time; may be out of range.
+
+    Ties go to the earlier row, also where rounding in `times_s` puts them a hair to either side.
+    """
+    return np.ceil((times_s - centre_s) / smile.HOP_S - 0.5 - 1e-6).astype(np.int64)
+
+
+class _Descriptors:
+    """Common part of the frame-wise sets."""
+
+    spec: FeatureSpec
+    reach: Reach
+    _set: _Set
+
+    def extract(self, sound, times_s: np.ndarray) -> np.ndarray:
+        """Descriptors at `times_s`.
+
+        sound: media.audio.Sound. times_s: (N,) seconds. Returns: (N, dim) float32, NaN where the
+        recording has no sound, or where all of it is shorter than one analysis frame.
+        """
+        values = np.full((len(times_s), self.spec.dim), np.nan, np.float32)
+        there = sound.ok_at(times_s)
+        if not there.any():
+            return values
+        first, samples = smile.heard(sound)
+        rows = smile.run_long(self._set.wanted, samples)
+        if len(rows) <= first:
+            return values
+        centres = np.array(self._set.centres_s)
+        for centre in np.unique(centres):
+            columns = np.flatnonzero(centres == centre)
+            nearest = nearest_row(times_s[there], centre).clip(first, len(rows) - 1)
+            values[np.ix_(there, columns)] = rows[np.ix_(nearest, columns)]
+        return values
+
+
+def _by_centre(content: _Set) -> dict[str, list[str]]:
+    """Which columns are centred how many seconds after the start of their row."""
+    groups: dict[str, list[str]] = {}
+    for column, centre in zip(content.columns, content.centres_s, strict=True):
+        groups.setdefault(f"{centre:g}", []).append(column)
+    return groups
+
+
+def _spec(name: str, version: str, units: str, content: _Set) -> FeatureSpec:
+    return FeatureSpec(
+        name=name,
+        version=version,
+        modality=AUDIO,
+        dim=len(content.columns),
+        columns=content.columns,
+        units=units,
+        licence=smile.LICENCE,
+        settings={"hop_s": smile.HOP_S, "row": "centred nearest", "centre_s": _by_centre(content)},
+    )
+
+
+class _GenevaDescriptors(_Descriptors):
+    """Low-level descriptors of the extended Geneva set (Eyben et al. 2016)."""
+
+    reach = Reach(before_s=0.04, after_s=0.04)  # 60 ms frames, smoothed over three rows
+    _name: str
+    _config: str
+
+    def __init__(self) -> None:
+        wanted = smile.SmileSet(config=self._config)
+        columns = smile.column_names(wanted)
+        centres = tuple(LONG_CENTRE_S if c.startswith(_LONG) else SHORT_CENTRE_S for c in columns)
+        self._set = _Set(wanted, columns, centres)
+        units = "as openSMILE: F0 in semitones from 27.5 Hz, frequencies in Hz, levels in dB"
+        self.spec = _spec(self._name, Path(self._config).stem, units, self._set)
+
+
+class Egemaps(_GenevaDescriptors):
+    """The 23 of eGeMAPSv01b."""
+
+    _name, _config = "egemaps", "egemaps/v01b/eGeMAPSv01b.conf"
+
+
+class EgemapsV02(_GenevaDescriptors):
+    """The 25 of eGeMAPSv02, which adds the bandwidths of the second and third formant."""
+
+    _name, _config = "egemaps-v02", "egemaps/v02/eGeMAPSv02.conf"
+
+
+def mfcc_columns() -> tuple[str, ...]:
+    """c1 to c12, then c0 (openSMILE's order, whatever its own names say), then the differences."""
+    static = [*(f"mfcc{i}" for i in range(1, 13)), "mfcc0"]
+    return tuple(name + suffix for suffix in ("", "_delta", "_delta_delta") for name in static)
+
+
+class Mfcc39(_Descriptors):
+    """13 mel-frequency cepstral coefficients with both differences, as HTK's MFCC_0_D_A."""
+
+    reach = Reach(before_s=0.0525, after_s=0.0525)  # half a frame and two rows twice
+
+    def __init__(self) -> None:
+        wanted = smile.SmileSet(config=str(Path(__file__).with_name("mfcc39.conf")))
+        columns = mfcc_columns()
+        self._set = _Set(wanted, columns, (MFCC_CENTRE_S,) * len(columns))
+        units = "HTK's scale (16-bit samples, natural logarithm)"
+        self.spec = _spec("mfcc39", "MFCC12_0_D_A", units, self._set)
+        smile.column_names(wanted)  # fails here, not in the middle of a batch, without openSMILE

@@ -1,0 +1,1 @@
+"""VGGish: log-mel patches and 128 numbers a patch."""

@@ -1,0 +1,135 @@
+"""VGGish embeddings at every video frame (Hershey et al. 2017, arXiv 1609.09430).
+
+A row describes 0.96 s of sound: around the frame's time, from it on, or up to it. The published
+network has no activation at its end and no whitening; torchvggish adds both, and options give them.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vacli.errors import UsageError, nearest
+from vacli.features.audio_flags import Reach
+from vacli.features.opensmile.lld import nearest_row
+from vacli.features.vggish.log_mel import HOP, RATE_HZ, WINDOW, log_mel_around
+from vacli.features.vggish.network import DIM, FRAMES, Postprocessor, VggishNet
+from vacli.features.vggish.shared import MARGIN, SharedFeatures
+from vacli.features.weights import load_into, load_tensors, locate, short_hash
+from vacli.progress import Progress, Quiet
+from vacli.runtime.devices import pick_device, pick_dtype
+from vacli.runtime.options import Running
+from vacli.spec import AUDIO, FeatureSpec
+
+Align = Literal["centre", "start", "past"]
+SPAN_S = ((FRAMES - 1) * HOP + WINDOW) / RATE_HZ  # 0.975: 96 steps, and what the last one reaches over
+REACHES = {
+    "centre": Reach(before_s=SPAN_S / 2, after_s=SPAN_S / 2),
+    "start": Reach(before_s=0.0, after_s=SPAN_S),
+    "past": Reach(before_s=SPAN_S, after_s=0.0),
+}
+BLOCK = 256  # windows whose spectrogram and maps are in memory at once
+PATCHES = 32  # windows in a batch where nothing is shared
+_FAR_APART = 16  # frames of 10 ms: from here on too little of two windows is common
+
+
+def first_frames(times_s: np.ndarray, align: Align) -> np.ndarray:
+    """The spectrogram frame that the window of each time begins with; may be negative.
+
+    `past` rounds down, so that no sample after the time is heard; the others take the nearest.
+    """
+    if align == "past":
+        return np.floor((times_s - SPAN_S) * 100 + 1e-6).astype(np.int64)
+    return nearest_row(times_s, REACHES[align].before_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What follows the published network; both are what torchvggish does by default."""
+
+    final_relu: bool = False
+    pca: bool = False
+    pca_weights: Path | None = None
+
+
+class Vggish:
+    """Extractor `vggish`: 128 values a frame."""
+
+    def __init__(
+        self,
+        weights: Path | None = None,
+        align: Align = "centre",
+        ending: Ending | None = None,
+        running: Running | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        if align not in REACHES:
+            raise UsageError(f"unknown alignment {align!r}", hint=nearest(align, REACHES))
+        ending, running, progress = ending or Ending(), running or Running(), progress or Quiet()
+        path = locate("vggish", weights, progress)
+        self.align, self.reach = align, REACHES[align]
+        self.device = pick_device(running.device)
+        self.dtype = pick_dtype(running.dtype, self.device)
+        self.batch_size = running.batch_size or PATCHES
+        with torch.device("meta"):  # 72 million numbers need not be drawn before they are read
+            net = VggishNet(ending.final_relu)
+        load_into(net.to_empty(device="cpu"), load_tensors(path), path)
+        settings = {"weights": short_hash(path), "align": align, "final_relu": ending.final_relu}
+        self.post = None
+        if ending.pca:
+            pca_path = locate("vggish-pca", ending.pca_weights, progress)
+            self.post = Postprocessor(load_tensors(pca_path))
+            settings["pca"] = short_hash(pca_path)
+        self._place(net)
+        self._turn = threading.Lock()  # its products fill all cores; several files at once would only crowd
+        self.spec = FeatureSpec(
+            name="vggish",
+            version="1",
+            modality=AUDIO,
+            dim=DIM,
+            units="whitened, 0 to 255" if ending.pca else "activations",
+            licence="Apache-2.0",
+            settings=settings,
+        )
+
+    def _place(self, net: VggishNet) -> None:
+        """Sharing pays on a CPU in float32; half-precision units do without it."""
+        plain = self.device.type != "cpu" or self.dtype != torch.float32
+        self.shared = None if plain else SharedFeatures(net)
+        self.net = net.eval().to(self.device, self.dtype, memory_format=torch.channels_last)
+
+    def extract(self, sound, times_s: np.ndarray) -> np.ndarray:
+        """Embeddings of the window at each time; silence is heard beyond the ends of the recording.
+
+        sound: media.audio.Sound. times_s: (N,) seconds. Returns: (N, 128) float32, NaN where the
+        recording has no sound.
+        """
+        values = np.full((len(times_s), DIM), np.nan, np.float32)
+        heard = np.flatnonzero(sound.ok_at(times_s))
+        starts = first_frames(times_s[heard], self.align)
+        for begin in range(0, len(heard), BLOCK):
+            block = slice(begin, begin + BLOCK)
+            with self._turn, torch.inference_mode():
+                values[heard[block]] = self._block(sound.samples, starts[block]).cpu().numpy()
+        return values
+
+    def _block(self, samples: np.ndarray, starts: np.ndarray) -> Tensor:
+        first, last = int(starts.min()), int(starts.max())
+        spectrum = torch.from_numpy(log_mel_around(samples, first, last - first + FRAMES + MARGIN))
+        offsets = torch.from_numpy(starts - first)
+        if self.shared is not None and last - first < _FAR_APART * (len(starts) - 1):
+            embeddings = self.net.embeddings(self.shared(spectrum, offsets))
+        else:
+            embeddings = self._patches(spectrum, offsets)
+        return embeddings if self.post is None else self.post(embeddings)
+
+    def _patches(self, spectrum: Tensor, offsets: Tensor) -> Tensor:
+        windows = spectrum.unfold(0, FRAMES, 1).transpose(1, 2)[:, None]  # a view: (T - 95, 1, 96, 64)
+        batches = [windows[some].to(self.device, self.dtype) for some in offsets.split(self.batch_size)]
+        return torch.cat([self.net(batch).float() for batch in batches])

@@ -1,0 +1,1 @@
+"""From a trained run to a trajectory of valence and arousal."""

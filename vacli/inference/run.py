@@ -1,0 +1,220 @@
+"""A trained run: its models, how their inputs were made, and what is known of their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vacli.errors import RunError, UsageError
+from vacli.files import digests
+from vacli.files.run_directory import (
+    CALIBRATION_FILE,
+    DAMAGED,
+    DATA_FILE,
+    FEATURES_FILE,
+    FOLD_PREFIX,
+    NORMALIZATION_FILE,
+    RECIPE_FILE,
+    SPEECH_FILE,
+    WEIGHTS_FILE,
+    read_json,
+    read_tensors,
+    unreadable,
+)
+from vacli.inference.calibration import Calibration
+from vacli.inference.sliding_window import Windowed
+from vacli.inference.speech_detection import Speech
+from vacli.models import arrays
+from vacli.packages import needed_by
+from vacli.progress import Progress
+from vacli.recipe import io as recipe_io
+from vacli.recipe.schema import Model, Recipe
+from vacli.sequences.normalization import Normalisation
+from vacli.spec import AUDIO, VISUAL
+
+CALIBRATE = "make it again with `va calibrate`"
+CALIBRATE_SPEECH = "make it again with `va calibrate --speech`"
+
+BUNDLED = Path(__file__).parents[1] / "weights" / "compact"
+BUNDLED_VOICE = BUNDLED.with_name("voice")  # for recordings that show no face
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Member:
+    """One trained model of a run; `validation` are the videos that it was held back from."""
+
+    path: Path
+    predictor: Windowed
+    validation: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Run:
+    """A trained run: one model, or one a fold. `features` tells, by name, how its inputs were made.
+
+    faceless: it is to tell of a recording that never shows a face, of which the calibration may know more.
+    speech: what the sound of such a one has to be like, if that is known.
+    """
+
+    path: Path
+    recipe: Recipe
+    members: tuple[Member, ...]
+    features: Mapping[str, Any]
+    calibration: Calibration | None = None
+    faceless: bool = False
+    speech: Speech | None = None
+
+
+def load_run(
+    path: Path, device: str = "cpu", progress: Progress | None = None, *, without: Collection[str] = ()
+) -> Run:
+    """A run directory, or one with a directory a fold; raises RunError where it is not whole.
+
+    Folds of the cross-validation that have no directory are named as a warning to `progress`.
+
+    On a CPU a small model runs without torch (`models.arrays`); others raise PackageMissing without it.
+    `without`: CALIBRATION, SPEECH or both are not read, since they are about to be made.
+    """
+    path = Path(path)
+    folders = [f for f in (path, *sorted(path.glob(f"{FOLD_PREFIX}*"))) if digests.is_there(f / WEIGHTS_FILE)]
+    folders = [path] if path in folders else folders
+    if not folders:
+        raise RunError(f"{path}: no trained run in there", hint="name the folder that `va train` wrote")
+    recipes = [read_recipe(folder) for folder in folders]
+    for folder, recipe in zip(folders, recipes, strict=True):
+        if (recipe.model, recipe.window) != (recipes[0].model, recipes[0].window):
+            raise RunError(f"{folder} is of another model than {folders[0]}", hint="use one of them alone")
+    if progress is not None and path not in folders:
+        _warn_of_missing_folds(path, folders, progress)
+    return Run(
+        path=path,
+        recipe=recipes[0],
+        members=tuple(_member(f, r, device) for f, r in zip(folders, recipes, strict=True)),
+        features=_features(folders[0] / FEATURES_FILE),
+        calibration=None if CALIBRATION_FILE in without else _calibration(path),
+        faceless=all(stream.name != VISUAL for stream in recipes[0].model.streams),
+        speech=None if SPEECH_FILE in without else _speech(path, recipes[0].model),
+    )
+
+
+def _warn_of_missing_folds(path: Path, folders: Sequence[Path], progress: Progress) -> None:
+    data = [read_json(folder / DATA_FILE) for folder in folders]
+    count = max((about.get("folds") or 0 for about in data if isinstance(about, dict)), default=0)
+    present = {folder.name for folder in folders}
+    missing = [name for n in range(1, count + 1) if (name := f"{FOLD_PREFIX}{n}") not in present]
+    if missing:
+        progress.warn(
+            f"{path}: {', '.join(missing)} of {count} folds is missing or not trained yet; "
+            f"the result is that of the other {len(folders)}"
+        )
+
+
+def _calibration(path: Path) -> Calibration | None:
+    if not digests.is_there(path / CALIBRATION_FILE, CALIBRATE):
+        return None
+    try:
+        made = Calibration.from_dict(read_json(path / CALIBRATION_FILE, CALIBRATE))
+        return made if made.states else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise RunError(f"{path / CALIBRATION_FILE} is no calibration", hint=CALIBRATE) from None
+
+
+def _speech(path: Path, model: Model) -> Speech | None:
+    if not digests.is_there(path / SPEECH_FILE, CALIBRATE_SPEECH):
+        return None
+    (columns, *_) = [stream.dim for stream in model.streams if stream.name == AUDIO] or [0]
+    try:
+        return Speech.from_arrays(read_tensors(path / SPEECH_FILE, CALIBRATE_SPEECH), columns)
+    except ValueError as error:
+        raise RunError(f"{path / SPEECH_FILE}: {error}", hint=CALIBRATE_SPEECH) from None
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """The recipe of a run; raises RunError where it cannot be understood."""
+    try:
+        return recipe_io.from_dict(Recipe, read_json(folder / RECIPE_FILE))
+    except UsageError as error:
+        raise RunError(
+            f"{folder / RECIPE_FILE}: {error}", hint="it was written by another version of va"
+        ) from None
+
+
+def read_normalisation(folder: Path) -> Normalisation:
+    """The statistics by which a run scales its inputs."""
+    return Normalisation.from_tensors(read_tensors(folder / NORMALIZATION_FILE))
+
+
+def _normalisation(folder: Path, model: Model) -> Normalisation:
+    made = read_normalisation(folder)
+    for stream in model.streams:
+        if any(np.shape(table.get(stream.name)) != (stream.dim,) for table in (made.mean, made.std)):
+            raise RunError(
+                f"{folder / NORMALIZATION_FILE} does not fit {RECIPE_FILE}: stream {stream.name!r}",
+                hint=DAMAGED,
+            )
+    return made
+
+
+def _member(folder: Path, recipe: Recipe, device: str) -> Member:
+    in_arrays = str(device) == "cpu" and arrays.serves(recipe.model)
+    make = _array_predictor if in_arrays else _torch_predictor
+    return Member(
+        path=folder,
+        predictor=make(folder, recipe, device),
+        validation=_validation(folder / DATA_FILE),
+    )
+
+
+def _features(path: Path) -> dict[str, Any]:
+    made = read_json(path)
+    if not isinstance(made, dict) or not all(isinstance(about, dict) for about in made.values()):
+        raise RunError(f"{path} does not tell of features", hint=DAMAGED)
+    return made
+
+
+def _validation(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(map(str, read_json(path)["validation"]))
+    except (KeyError, TypeError) as error:
+        raise unreadable(path, error) from None
+
+
+def _array_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
+    tensors = read_tensors(folder / WEIGHTS_FILE)
+    try:
+        net = arrays.ArrayNet(recipe.model, tensors)
+    except ValueError as error:
+        raise _misfit(folder, error) from None
+    normalisation, clip_z = _normalisation(folder, recipe.model), recipe.training.clip_z
+
+    def network(streams: Mapping[str, np.ndarray], mask: np.ndarray) -> np.ndarray:
+        return net(normalisation.apply(streams, clip_z), mask)
+
+    return Windowed(network, recipe.window, net.causal)
+
+
+def _torch_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
+    with needed_by(f"the run {folder}"):
+        import torch
+
+        from vacli.inference.torch_predictor import Predictor
+        from vacli.models.build import build
+        from vacli.sequences.dataset import Standardiser
+
+    net = build(recipe.model)
+    try:
+        net.load_state_dict({k: torch.tensor(x) for k, x in read_tensors(folder / WEIGHTS_FILE).items()})
+    except RuntimeError as error:
+        raise _misfit(folder, error) from None
+    standardiser = Standardiser(_normalisation(folder, recipe.model), recipe.training.clip_z)
+    place = torch.device(device)
+    return Predictor(net.to(place), standardiser.to(place), recipe.window, place)
+
+
+def _misfit(folder: Path, error: Exception) -> RunError:
+    line = " ".join(str(error).split())
+    return RunError(f"{folder / WEIGHTS_FILE} does not fit {RECIPE_FILE}: {line}", hint="train again")

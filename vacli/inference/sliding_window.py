@@ -1,0 +1,58 @@
+"""A network over whole videos: in windows as in training, overlaps averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from vacli.recipe.schema import Window
+from vacli.sequences import windows
+from vacli.sequences.base import Rows
+
+BLOCK_WINDOWS = 16  # windows that go through the network at once
+
+# name -> (B, L, D) float32 streams as stored, NaN where missing or padded, and (B, L) bool, True where a
+# frame is real, to (B, L, 2) float32.
+Network = Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """Validation during training, `va evaluate` and `va predict` all go through here, so that a score means
+    the same wherever it is printed. network_causal: whether what the network says of frame t depends on
+    frames <= t of its window only."""
+
+    network: Network
+    window: Window
+    network_causal: bool = False
+
+    @property
+    def causal(self) -> bool:
+        """Whether what is predicted of frame t depends on frames <= t of its window only."""
+        return self.network_causal and not self.window.smooth_frames
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        """(T, 2) float32 in [-1, 1]: mean over the windows that cover a frame, cut to the scale's ends."""
+        starts = windows.plan(len(rows), self.window)
+        if not len(starts):
+            return np.zeros((0, 2), np.float32)
+        return windows.stitch(self.windows(rows, 0, len(starts)), starts, len(rows)).clip(-1.0, 1.0)
+
+    def windows(self, rows: Rows, first: int, end: int) -> np.ndarray:
+        """What the network says of each frame of the windows first, ..., end - 1 of a video: (W, L, 2)."""
+        starts = windows.plan(len(rows), self.window)
+        blocks = (starts[at : min(at + BLOCK_WINDOWS, end)] for at in range(first, end, BLOCK_WINDOWS))
+        return np.concatenate([self._block(rows, block) for block in blocks])
+
+    def _block(self, rows: Rows, starts: np.ndarray) -> np.ndarray:
+        length = windows.span(len(rows), self.window)
+        shape = (len(starts), length)
+        streams = {name: np.full((*shape, dim), np.nan, np.float32) for name, dim in rows.dims.items()}
+        for number, start in enumerate(starts):
+            count = min(length, len(rows) - start)
+            rows.fill(int(start), {name: x[number, :count] for name, x in streams.items()})
+        real = windows.mask(len(rows), starts, length)
+        values, smooth_frames = self.network(streams, real), self.window.smooth_frames
+        return windows.smooth(values, real, smooth_frames) if smooth_frames else values

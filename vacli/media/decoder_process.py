@@ -1,0 +1,42 @@
+"""The process behind `guarded`: decodes one file and writes its frames to standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from vacli.errors import VaError
+from vacli.media.frame import Frame
+from vacli.media.probe import probe
+from vacli.media.subprocess_reader import send
+from vacli.media.timeline import read_timeline
+from vacli.media.video_decord import read_decord
+from vacli.media.video_pyav import PyavReader
+
+
+def main(path: str, backend: str) -> None:
+    """Write each frame, then what was lost, or the error that stopped it."""
+    # Libraries print what they like; the pipe must carry frames alone.
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with out:
+        try:
+            for kind, content in _messages(Path(path), backend):
+                send(out, kind, content)
+        except VaError as problem:
+            send(out, b"E", {"message": str(problem), "hint": problem.hint})
+
+
+def _messages(path: Path, backend: str) -> Iterator[tuple[bytes, Frame | dict]]:
+    info = probe(path)
+    timeline = read_timeline(info)
+    reader = PyavReader(info, timeline)
+    for frame in read_decord(info, timeline) if backend == "decord" else reader:
+        yield b"F", frame
+    yield b"B", {"broken": reader.broken}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

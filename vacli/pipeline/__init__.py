@@ -1,0 +1,1 @@
+"""One recording in memory: faces, sound and features, without a store."""

@@ -1,0 +1,129 @@
+"""The faces of one recording until it is known whose are wanted: numbers in memory, crops on disk."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from vacli.errors import StoreError
+from vacli.faces.selection import Presence
+from vacli.faces.tracker import Face
+from vacli.spec import VISUAL
+from vacli.store import Store, VideoView
+
+ROW = np.dtype(
+    [
+        ("index", "i8"),
+        ("box", "f4", 4),
+        ("landmarks", "f4", (5, 2)),
+        ("score", "f4"),
+        ("blur", "f4"),
+        ("size", "f4"),
+        ("start", "i8"),
+        ("bytes", "i4"),
+    ]
+)
+PACK = struct.Struct("=q17fqi").pack  # a ROW of plain numbers
+COLUMNS = {  # name -> names of the axes after the first, unit
+    "box": (("xyxy",), "px"),
+    "landmarks": (("point", "xy"), "px"),
+    "score": ((), ""),
+    "blur": ((), ""),
+    "size": ((), "px"),
+}
+BLOCK = 256  # crops in memory at once
+
+
+class Recording:
+    """Everybody's faces in one recording; a context manager."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._crops = self._open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed by __exit__
+        self._end = 0
+        self._rows: dict[int, bytearray] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def add(self, index: int, faces: Iterable[tuple[Face, bytes]]) -> None:
+        """Take the faces of frame `index`, each with its encoded crop (empty: none is kept)."""
+        for face, crop in faces:
+            place = (*face.box.tolist(), *face.landmarks.ravel().tolist())
+            row = PACK(index, *place, face.score, face.blur, face.size_px, self._end, len(crop))
+            self._rows.setdefault(face.track, bytearray()).extend(row)
+            self._crops.write(crop)
+            self._end += len(crop)
+
+    def presences(self) -> list[Presence]:
+        """How much of the recording each person fills."""
+        return [_presence(track, self.rows(track)) for track in self._rows]
+
+    def rows(self, track: int) -> np.ndarray:
+        """The faces of one person, ascending, as ROW records; none for somebody who was not seen."""
+        return np.frombuffer(bytes(self._rows.get(track, b"")), ROW)
+
+    def crops(self, rows: np.ndarray) -> Iterator[bytes]:
+        """The encoded crops of some ROW records."""
+        for row in rows:
+            self._crops.seek(int(row["start"]))
+            yield self._crops.read(int(row["bytes"]))
+
+
+def write_person(
+    store: Store, video: str, recording: Recording, track: int, attributes: dict[str, object]
+) -> None:
+    """Store one person's faces as the part "face": a row a frame, NaN and track -1 where not seen."""
+    rows = recording.rows(track)
+    view = store.video(video)
+    count = len(view.times_s)
+    with store.stage(video, "face", attributes, forget=_descriptions(view)) as writer:
+        found = np.zeros(count, bool)
+        found[rows["index"]] = True
+        writer.append("found", found)
+        writer.append("track", np.where(found, track, -1).astype(np.int32))
+        for name, (dims, units) in COLUMNS.items():
+            values = np.full((count, *ROW[name].shape), np.nan, np.float32)
+            values[rows["index"]] = rows[name]
+            writer.append(name, values, dims=dims, units=units)
+        if attributes["settings"]["crops"]:
+            for images in _blocks(count, recording, rows):
+                writer.append_images("crop", images)
+
+
+def _descriptions(view: VideoView) -> list[str]:
+    """The visual features, which describe the faces that are there; a damaged one may be one of them."""
+
+    def is_one(name: str) -> bool:
+        try:
+            return view.part_attrs(f"feature/{name}").get("modality") == VISUAL
+        except StoreError:
+            return True
+
+    return [name for name in view.feature_names() if is_one(name)]
+
+
+def _blocks(count: int, recording: Recording, rows: np.ndarray) -> Iterator[list[bytes | None]]:
+    for start in range(0, count, BLOCK):
+        images: list[bytes | None] = [None] * min(BLOCK, count - start)
+        here = rows[(rows["index"] >= start) & (rows["index"] < start + BLOCK)]
+        for index, crop in zip(here["index"], recording.crops(here), strict=True):
+            images[index - start] = crop
+        yield images
+
+
+def _presence(track: int, rows: np.ndarray) -> Presence:
+    box = rows["box"].astype(np.float64)
+    area = ((box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])).sum()
+    return Presence(track, float(area), float((box[:, 0] + box[:, 2]).mean() / 2))

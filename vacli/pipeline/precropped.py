@@ -1,0 +1,72 @@
+"""Folders of faces that were aligned elsewhere, as Aff-Wild2's `cropped_aligned`: taken as they are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vacli.clock import SOUND_CLOCK_HZ, regular_times
+from vacli.faces.align import enlarged
+from vacli.faces.quality import sharpness
+from vacli.faces.tracker import Face
+from vacli.media.crops import CropFolder
+from vacli.media.video import open_video
+
+SIDES = ("_left", "_right")  # endings of trials of two people in one video
+
+
+@dataclass(frozen=True, eq=False)
+class TimedCrops:
+    """A folder of crops and when each of its rows is shown, (N,) float64 seconds."""
+
+    folder: CropFolder
+    times_s: np.ndarray
+
+
+def video_of(trial: str, videos: Mapping[str, Path]) -> Path | None:
+    """The video that a trial was cut from: the one of its name, less a trailing _left or _right."""
+    if trial in videos:
+        return videos[trial]
+    for side in SIDES:
+        if trial.endswith(side):
+            return videos.get(trial.removesuffix(side))
+    return None
+
+
+def open_crops(path: Path, video: Path | None) -> TimedCrops:
+    """A trial's crops on its video's clock, or, without a video, at 25 rows a second.
+
+    Trials are known with one image more than the video has frames (facts of the published set); their last
+    rows go on at the video's own pace.
+    """
+    folder = CropFolder(path)
+    if video is None:
+        return TimedCrops(folder, regular_times(len(folder), SOUND_CLOCK_HZ))
+    with open_video(video) as reader:
+        times_s = reader.times_s
+    extra = len(folder) - len(times_s)
+    if extra > 0:
+        step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1 / SOUND_CLOCK_HZ
+        return TimedCrops(folder, np.concatenate([times_s, times_s[-1] + step_s * np.arange(1, extra + 1)]))
+    return TimedCrops(CropFolder(path, len(times_s)), times_s)
+
+
+def faces(folder: CropFolder) -> Iterator[tuple[int, Face]]:
+    """Row and face of each crop that decodes; box and landmarks are not known and NaN."""
+    box, landmarks = np.full(4, np.nan, np.float32), np.full((5, 2), np.nan, np.float32)
+    for row, picture in folder:
+        crop = enlarged(picture)
+        size_px = float(max(picture.shape[:2]))
+        yield row, Face(0, box, landmarks, float("nan"), crop, sharpness(crop), size_px)
+
+
+def folder_source(path: Path, folder: CropFolder) -> dict[str, object]:
+    """The record that a store keeps of a folder: its hash is that of its files' names and sizes."""
+    files = sorted((file.name, file.stat().st_size) for file in path.iterdir() if file.is_file())
+    digest = hashlib.sha256(repr(files).encode()).hexdigest()
+    size_bytes = sum(size for _, size in files)
+    return {"name": path.name, "path": str(path.resolve()), "size_bytes": size_bytes, "sha256": digest}

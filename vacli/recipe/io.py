@@ -1,0 +1,149 @@
+"""Recipes to and from JSON and TOML, and single values set by a dotted path.
+
+Every complaint names the path of the value at fault and, for an unknown key, the nearest one.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from vacli.errors import UsageError, nearest
+from vacli.recipe.schema import Recipe
+
+T = TypeVar("T")
+
+
+def to_dict(record: Any) -> dict[str, Any]:
+    """A record as JSON values: nested dicts, lists, numbers, strings."""
+    return json.loads(json.dumps(asdict(record)))
+
+
+def to_json(recipe: Recipe) -> str:
+    """The text of recipe.json."""
+    return json.dumps(to_dict(recipe), indent=2) + "\n"
+
+
+def from_dict(kind: type[T], values: Mapping[str, Any], path: str = "") -> T:
+    """Build a record from JSON values; raises UsageError with the path of what does not fit."""
+    if not isinstance(values, Mapping):
+        raise UsageError(f"recipe: {path or 'the file'} should be a table of {kind.__name__}")
+    hints = typing.get_type_hints(kind)
+    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            where = f"{path}.{key}" if path else key
+            raise UsageError(f"recipe: unknown key {where}", hint=nearest(key, known))
+    made = {k: _convert(hints[k], v, f"{path}.{k}" if path else k) for k, v in values.items()}
+    try:
+        return kind(**made)
+    except TypeError as error:
+        raise UsageError(f"recipe: {path or kind.__name__}: {error}") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a recipe file, unchecked."""
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"recipe {path}: {error}", hint="it must be a TOML file") from None
+
+
+def overlay(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """Lay nested changes over a recipe; a changed `kind` starts from that kind's own defaults."""
+    return from_dict(Recipe, _merge(to_dict(recipe), changes))
+
+
+def set_values(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
+    """Apply `path=value` assignments in order; values are TOML, bare words are strings."""
+    for text in assignments:
+        path, sign, value = text.partition("=")
+        if not sign:
+            raise UsageError(f"--set {text}: no '='", hint="write --set training.epochs=20")
+        changes: Any = _toml_value(value.strip())
+        for key in reversed(path.strip().split(".")):
+            changes = {key: changes}
+        recipe = overlay(recipe, changes)
+    return recipe
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return None if text in ("none", "None", "null") else text
+
+
+def _merge(base: Any, changes: Any) -> Any:
+    if isinstance(base, list) and isinstance(changes, Mapping):
+        return _merge_items(base, changes)
+    if not (isinstance(base, Mapping) and isinstance(changes, Mapping)):
+        return changes
+    if "kind" in changes and changes["kind"] != base.get("kind"):
+        return dict(changes)
+    merged = dict(base)
+    for key, value in changes.items():
+        merged[key] = _merge(merged.get(key), value)
+    return merged
+
+
+def _merge_items(base: list[Any], changes: Mapping[str, Any]) -> list[Any]:
+    """Change items of a list by number or, where they have names, by name (`streams.audio.dim`)."""
+    merged = list(base)
+    for key, value in changes.items():
+        named = [i for i, item in enumerate(base) if isinstance(item, Mapping) and item.get("name") == key]
+        index = int(key) if key.isdigit() and int(key) < len(base) else (named or [None])[0]
+        if index is None:
+            names = [str(item.get("name", i)) for i, item in enumerate(base) if isinstance(item, Mapping)]
+            raise UsageError(f"recipe: no item {key!r}", hint=nearest(key, names))
+        merged[index] = _merge(merged[index], value)
+    return merged
+
+
+def _convert(hint: Any, value: Any, path: str) -> Any:
+    origin = get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _convert_union(get_args(hint), value, path)
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise UsageError(
+                f"recipe: {path} is {value!r}", hint=nearest(str(value), map(str, get_args(hint)))
+            )
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise UsageError(f"recipe: {path} should be a list, not {value!r}")
+        return tuple(_convert(get_args(hint)[0], v, f"{path}.{i}") for i, v in enumerate(value))
+    if is_dataclass(hint):
+        return from_dict(hint, value, path)  # type: ignore[arg-type]
+    return _convert_plain(hint, value, path)
+
+
+def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
+    if value is None and type(None) in options:
+        return None
+    records = [o for o in options if is_dataclass(o)]
+    plain = [o for o in options if o is not type(None) and not is_dataclass(o)]
+    if plain:
+        return _convert(plain[0], value, path)
+    if len(records) == 1:
+        return _convert(records[0], value, path)
+    by_kind = {o.__dataclass_fields__["kind"].default: o for o in records}
+    kind = value.get("kind") if isinstance(value, Mapping) else None
+    if kind not in by_kind:
+        raise UsageError(f"recipe: {path}.kind is {kind!r}", hint=nearest(str(kind), by_kind))
+    return from_dict(by_kind[kind], value, path)
+
+
+def _convert_plain(hint: type, value: Any, path: str) -> Any:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise UsageError(f"recipe: {path} should be {hint.__name__}, not {value!r}")
+    return value

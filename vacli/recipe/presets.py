@@ -1,0 +1,254 @@
+"""Named recipes, each with where its numbers come from.
+
+Sources: [L] "LightMamba: A Multimodal Audio-Visual Framework for Continuous Emotion Recognition";
+[B] the paper on bidirectional dynamic cross-modal attention (BDCA) by the same authors;
+[C] Charon, "Mamba-VA" (arXiv 2503.10104), and its released configurations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from vacli.errors import UsageError, nearest
+from vacli.recipe.schema import (
+    Augment,
+    Bdca,
+    Concat,
+    Fusion,
+    Head,
+    Loss,
+    Mamba,
+    Model,
+    NoTemporal,
+    Optim,
+    Recipe,
+    Schedule,
+    Stream,
+    Tcn,
+    Temporal,
+    Training,
+    Transformer,
+    Window,
+)
+
+# MFCC 39 + eGeMAPS low-level 23 make the 62 columns that [L] calls eGeMAPS; [B] names both.
+MAE = Stream(name="visual", features=("mae-vit-l",), dim=1024)
+SOUND = Stream(name="audio", features=("vggish", "egemaps", "mfcc39"), dim=128 + 23 + 39)
+
+LIGHTMAMBA = Recipe(
+    name="lightmamba",
+    summary="MAE + VGGish + openSMILE side by side, TCN of 5 blocks, 4 Mamba layers: as counted in print",
+    source="[L] Table III (116.5 M parameters); widths, 5 blocks, PReLU, state 32, expand 2 follow from "
+    "that count (the text has 4 blocks and ReLU)",
+    model=Model(
+        streams=(MAE, SOUND),
+        fusion=Concat(),
+        tcn=Tcn(channels=(1214, 1024, 768, 512, 256), activation="prelu"),
+        temporal=Mamba(),
+        head=Head(hidden=(128,)),
+    ),
+    training=Training(epochs=50, optim=Optim(lr=3e-4, weight_decay=1e-3), schedule=Schedule(warmup_epochs=5)),
+)
+
+LIGHTMAMBA_TEXT = replace(
+    LIGHTMAMBA,
+    name="lightmamba-text",
+    summary="as the text has it: TCN of 4 blocks (dilation 1, 2, 4, 8), 4 Mamba layers",
+    source="[L] section III.D and E; state 32 and expand 2 as in lightmamba",
+    model=replace(LIGHTMAMBA.model, tcn=Tcn(channels=(1024, 768, 512, 256), activation="prelu")),
+)
+
+LIGHTMAMBA_TRANSFORMER = replace(
+    LIGHTMAMBA,
+    name="lightmamba-transformer",
+    summary="the Transformer that LightMamba is compared with; its TCN is smaller too",
+    source="[L] Table III (85.7 M parameters)",
+    model=Model(
+        streams=(MAE, SOUND),
+        fusion=Concat(),
+        tcn=Tcn(channels=(1214, 768, 256, 128), activation="prelu"),
+        temporal=Transformer(),
+        head=Head(hidden=(256,), activation="none", batch_norm=True),
+    ),
+)
+
+VISUAL_TCN = Tcn(channels=(1024, 768, 256, 128), activation="prelu")
+AUDIO_TCN = Tcn(channels=(190, 128, 128, 128), activation="prelu")
+
+BDCA = Recipe(
+    name="bdca",
+    summary="a TCN a modality to 128, cross-modal attention both ways with a gate, Transformer",
+    source="[B] equations 1 to 6, T = 0.5; TCN and Transformer sizes are not given there: as in [L]'s "
+    "Transformer; lr 3e-4, not the 5e-3 of section IV, from which post-norm layers tend to diverge",
+    model=Model(
+        streams=(replace(MAE, tcn=VISUAL_TCN), replace(SOUND, tcn=AUDIO_TCN)),
+        fusion=Bdca(),
+        temporal=Transformer(),
+        head=Head(hidden=(256,)),
+    ),
+    training=Training(
+        optim=Optim(lr=3e-4),
+        schedule=Schedule(shape="warm-restarts", start=0.1),  # from 3e-5, as in [B]
+    ),
+)
+
+BDCA_NO_GATE = replace(
+    BDCA,
+    name="bdca-no-gate",
+    summary="bdca without the dynamic weights: attended features as they are",
+    source="[B] Table IV, row 'BDCA w/o DW'",
+    model=replace(BDCA.model, fusion=Bdca(gate=False)),
+)
+
+CONCAT = replace(
+    BDCA,
+    name="concat",
+    summary="bdca with the two modalities side by side in place of attention",
+    source="[B] Table IV, row 'Concat w/o BDCA'",
+    model=replace(BDCA.model, fusion=Concat()),
+)
+
+AUDIO_ONLY = replace(
+    BDCA,
+    name="audio-only",
+    summary="the audio half of bdca",
+    source="[B] Table IV, row 'Only Audio'",
+    model=replace(BDCA.model, streams=BDCA.model.streams[1:], fusion=Concat()),
+)
+
+VISUAL_ONLY = replace(
+    BDCA,
+    name="visual-only",
+    summary="the visual half of bdca",
+    source="[B] Table IV, row 'Only Visual'",
+    model=replace(BDCA.model, streams=BDCA.model.streams[:1], fusion=Concat()),
+)
+
+CHARON = Recipe(
+    name="charon",
+    summary="MAE, TCN of 4 blocks, 4 small Mamba layers; face only",
+    source="[C] the released configuration of folds 1 to 5",
+    model=Model(
+        streams=(MAE,),
+        tcn=Tcn(channels=(1024, 768, 512, 256), dropout=0.2, activation="prelu"),
+        temporal=Mamba(state=8, expand=1, init="charon", input_norm=True),
+        head=Head(hidden=(128,)),
+    ),
+    training=Training(
+        optim=Optim(lr=3e-5, weight_decay=1e-3, eps=1e-7), schedule=Schedule(shape="warm-restarts")
+    ),
+)
+
+BASELINE = Recipe(
+    name="baseline",
+    summary="ResNet-50 features and one linear layer, every frame for itself",
+    source="the baseline of the 8th ABAW challenge, as [L] and [B] describe it",
+    model=Model(streams=(Stream(name="visual", features=("resnet50",), dim=2048),)),
+)
+
+COMPACT = Recipe(
+    name="compact",
+    summary="small and causal, for a CPU and for live use; features that need no large network",
+    source="this project",
+    model=Model(
+        streams=(
+            Stream(name="visual", features=("compact",), dim=128),
+            Stream(name="audio", features=("egemaps", "mfcc39"), dim=23 + 39),
+        ),
+        fusion=Concat(presence=True),
+        tcn=Tcn(channels=(96, 96, 96), kernel=5, dropout=0.2),
+        temporal=Mamba(depth=2, width=96, state=8, expand=2, dropout=0.2),
+        head=Head(squash=True),
+    ),
+    training=Training(epochs=30, augment=Augment(drop_stream=0.3, drop_span=0.2)),
+)
+
+VOICE = Recipe(
+    name="voice",
+    summary="the voice half of compact, smaller, for recordings that show no face",
+    source="this project",
+    model=replace(
+        COMPACT.model,
+        streams=COMPACT.model.streams[1:],
+        tcn=Tcn(channels=(48, 48, 48), kernel=5, dropout=0.2),
+        temporal=Mamba(depth=2, width=48, state=8, expand=2, dropout=0.2),
+    ),
+    window=Window(smooth_frames=50),  # two seconds: a moment of a voice tells little
+    training=Training(
+        epochs=1,  # of many draws: what it sees again it learns by heart
+        loss=Loss(pooled=1.0),
+        optim=Optim(lr=2e-3, weight_decay=1e-2),
+        schedule=Schedule(warmup_epochs=0.1),
+        augment=Augment(noise=0.2),
+    ),
+)
+
+PRESETS: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        COMPACT,
+        VOICE,
+        LIGHTMAMBA,
+        LIGHTMAMBA_TEXT,
+        LIGHTMAMBA_TRANSFORMER,
+        BDCA,
+        BDCA_NO_GATE,
+        CONCAT,
+        AUDIO_ONLY,
+        VISUAL_ONLY,
+        CHARON,
+        BASELINE,
+    )
+}
+
+# Names for `--temporal` (from a depth and a width) and `--fusion`.
+TEMPORAL: dict[str, Callable[[int, int], Temporal]] = {
+    "mamba": lambda depth, width: Mamba(depth=depth, width=width),
+    "transformer": lambda depth, width: Transformer(depth=depth, width=width, feedforward=width),
+    "tcn": lambda depth, width: Tcn(channels=(width,) * depth),
+    "none": lambda depth, width: NoTemporal(),
+}
+FUSION: dict[str, Fusion] = {"concat": Concat(), "bdca": Bdca()}
+
+
+def preset(name: str) -> Recipe:
+    """The recipe of a name; UsageError with the nearest one for an unknown name."""
+    if name not in PRESETS:
+        raise UsageError(f"no preset {name!r}", hint=nearest(name, PRESETS))
+    return PRESETS[name]
+
+
+def with_temporal(model: Model, kind: str) -> Model:
+    """The model with another temporal module, of the width and depth that the present one has."""
+    if kind == model.temporal.kind:
+        return model
+    if kind not in TEMPORAL:
+        raise UsageError(f"no temporal module {kind!r}", hint=nearest(kind, TEMPORAL))
+    depth, width = _size(model.temporal)
+    return replace(model, temporal=TEMPORAL[kind](depth, width))
+
+
+def with_fusion(model: Model, kind: str) -> Model:
+    """The model with another fusion; BDCA gets two streams of one width, by a TCN each where needed.
+
+    Those are four blocks to 128, as [B] has it, with the kernel and dropout of the TCN that the model
+    had behind its fusion, and in place of it.
+    """
+    if kind == model.fusion.kind:
+        return model
+    if kind not in FUSION:
+        raise UsageError(f"no fusion {kind!r}", hint=nearest(kind, FUSION))
+    model = replace(model, fusion=FUSION[kind])
+    if kind != "bdca" or len({s.tcn.channels[-1] if s.tcn else s.dim for s in model.streams}) == 1:
+        return model
+    tcn = replace(model.tcn or Tcn(), channels=(128,) * 4)
+    return replace(model, tcn=None, streams=tuple(replace(s, tcn=tcn) for s in model.streams))
+
+
+def _size(temporal: Temporal) -> tuple[int, int]:
+    if isinstance(temporal, NoTemporal):
+        return 4, 256
+    if isinstance(temporal, Tcn):
+        return len(temporal.channels), temporal.channels[-1]
+    return temporal.depth, temporal.width

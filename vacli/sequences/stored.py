@@ -1,0 +1,133 @@
+"""From a video in the store to what a model sees: its streams' features side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from vacli.errors import StoreError
+from vacli.features.flags import MISSING
+from vacli.recipe.schema import Model, Stream
+from vacli.sequences.base import Sequence as VideoSequence
+from vacli.sequences.folds import subject
+from vacli.store.reader import VideoView
+
+
+class StoredSequence:
+    """A video's rows, still on disk; only the frame times, labels and missing rows are kept in memory."""
+
+    def __init__(self, view: VideoView, model: Model) -> None:
+        """Raises StoreError where a feature is absent or of another width than the model wants."""
+        self._view = view
+        self._streams = {stream.name: stream for stream in model.streams}
+        self.video = view.id
+        self.widths = {f: _width(view, s, f) for s in model.streams for f in s.features}
+        for stream in model.streams:
+            _check_width(view, stream, self.widths)
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    @cached_property
+    def times_s(self) -> np.ndarray:
+        """(T,) float64 seconds."""
+        return self._view.times_s
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Columns of each stream."""
+        return {name: stream.dim for name, stream in self._streams.items()}
+
+    @cached_property
+    def labels(self) -> np.ndarray | None:
+        """(T, 2) float32 valence and arousal, NaN where not annotated, or None."""
+        if not self._view.has("label"):
+            return None
+        columns = [self._view.read(f"label/{name}") for name in ("valence", "arousal")]
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    @cached_property
+    def split(self) -> str:
+        """The annotation's own split ("train", "validation", "test"), or "" where nobody said."""
+        return str(self._view.part_attrs("label").get("split", "")) if self._view.has("label") else ""
+
+    @cached_property
+    def subject(self) -> str:
+        """Who is in it, so that folds can keep people apart: from the labels, else from the name."""
+        attributes = self._view.part_attrs("label") if self._view.has("label") else {}
+        return str(attributes.get("subject") or subject(self.video))
+
+    def fill(self, start: int, out: Mapping[str, np.ndarray]) -> None:
+        """Write rows start, start + 1, ... into `out`, as `Rows` has it."""
+        for name, rows in out.items():
+            column = 0
+            for feature in self._streams[name].features:
+                width = self.widths[feature]
+                self._fill_feature(feature, start, rows[:, column : column + width])
+                column += width
+
+    def check(self) -> None:
+        """Raise StoreError where something of it is damaged."""
+        for feature in self.widths:
+            self._view.check(f"feature/{feature}")
+            self._view.check(f"flag/{feature}")
+
+    def load(self) -> VideoSequence:
+        """The whole video in memory."""
+        streams = {name: np.empty((len(self), dim), np.float32) for name, dim in self.dims.items()}
+        self.fill(0, streams)
+        return VideoSequence(
+            video=self.video, times_s=self.times_s, streams=streams, labels=self.labels, split=self.split
+        )
+
+    def _fill_feature(self, feature: str, start: int, out: np.ndarray) -> None:
+        self._view.read_into(f"feature/{feature}", start, out)
+        missing = self._missing_rows[feature]
+        if missing is not None:
+            out[missing[start : start + len(out)]] = np.nan
+
+    @cached_property
+    def _missing_rows(self) -> dict[str, np.ndarray | None]:
+        missing = {f: (self._view.read(f"flag/{f}") & MISSING) != 0 for f in self.widths}
+        return {feature: rows if rows.any() else None for feature, rows in missing.items()}
+
+
+def open_sequences(views: Sequence[VideoView], model: Model) -> list[StoredSequence]:
+    """All videos as a model's sequences.
+
+    Raises StoreError naming what is missing, in how many videos, and the command that makes it.
+    """
+    for stream in model.streams:
+        for feature in stream.features:
+            lacking = [view for view in views if not view.has(f"feature/{feature}")]
+            if lacking:
+                raise _missing_feature(lacking, len(views), stream, feature)
+    return [StoredSequence(view, model) for view in views]
+
+
+def _missing_feature(lacking: Sequence[VideoView], count: int, stream: Stream, feature: str) -> StoreError:
+    where = lacking[0].path if count == 1 else f"{len(lacking)} of {count} videos ({lacking[0].path}, ...)"
+    command = "va extract-audio" if stream.name == "audio" else "va extract-visual"
+    return StoreError(
+        f"no feature {feature!r} in {where}; the model's stream {stream.name!r} wants it",
+        hint=f"make it with `{command} {lacking[0].path.parent} --feature {feature}`",
+    )
+
+
+def _width(view: VideoView, stream: Stream, feature: str) -> int:
+    if not view.has(f"feature/{feature}"):
+        raise _missing_feature([view], 1, stream, feature)
+    return int(view.part_attrs(f"feature/{feature}")["dim"])
+
+
+def _check_width(view: VideoView, stream: Stream, widths: Mapping[str, int]) -> None:
+    have = {feature: widths[feature] for feature in stream.features}
+    if sum(have.values()) != stream.dim:
+        listed = ", ".join(f"{name} {width}" for name, width in have.items())
+        raise StoreError(
+            f"{view.path}: stream {stream.name!r} has {sum(have.values())} columns ({listed}), "
+            f"the model wants {stream.dim}",
+            hint="extract with the settings that the model was made for, or change the recipe",
+        )

@@ -1,0 +1,161 @@
+"""Single labelled frames out of a store: which, split by video, and their images in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+import numpy as np
+
+from vacli.errors import LabelError, StoreError, UsageError
+from vacli.progress import Progress
+from vacli.runtime.concurrency import mapped
+from vacli.store import VideoView
+
+AHEAD = 2  # batches decoded while one is trained on
+CACHE_BLOCK = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """Which frames of a video serve: every Nth that has a face (and a label), `most` at most, evenly."""
+
+    every: int = 1
+    most: int | None = None
+    labelled: bool = True
+
+
+@dataclass(frozen=True)
+class Frames:
+    """K frames of several videos. video, row: (K,) int64; target: (K, 2); votes: (K, E) or None."""
+
+    views: tuple[VideoView, ...]
+    video: np.ndarray
+    row: np.ndarray
+    target: np.ndarray
+    votes: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def crops(self, items: np.ndarray) -> np.ndarray:
+        """Aligned faces of the frames `items`, (len(items), 224, 224, 3) uint8, in that order."""
+        order = np.lexsort((self.row[items], self.video[items]))
+        sorted_items = np.asarray(items)[order]
+        found: list[np.ndarray] = []
+        for video in np.unique(self.video[sorted_items]):
+            rows = self.row[sorted_items[self.video[sorted_items] == video]]
+            found.extend(c for c in self.views[video].crops(rows.tolist()) if c is not None)
+        crops = np.empty((len(found), *found[0].shape), np.uint8)
+        for place, crop in zip(order, found, strict=True):
+            crops[place] = crop
+        return crops
+
+
+def split_videos(
+    views: Sequence[VideoView], share: float, patterns: Sequence[str], seed: int
+) -> tuple[list[VideoView], list[VideoView]]:
+    """Training and validation videos: by patterns on ids, else by the split that the labels came with,
+    else a share of the sources is held back.
+
+    Entries of one source file (two people in one video) stay together; a labelled test split is left out.
+    """
+    splits = {v.id: v.part_attrs("label").get("split", "") for v in views if v.has("label")}
+    views = [v for v in views if splits.get(v.id) != "test"]
+    if patterns:
+        held = [v for v in views if any(fnmatch(v.id, p) for p in patterns)]
+    elif "validation" in splits.values():
+        held = [v for v in views if splits.get(v.id) == "validation"]
+    else:
+        held = _share_of_sources(views, share, seed)
+    held_ids = {id(v) for v in held}
+    rest = [v for v in views if id(v) not in held_ids]
+    if not held or not rest:
+        raise UsageError(
+            f"{len(views)} videos cannot be split into training and validation",
+            hint="give more videos, or name the validation videos",
+        )
+    return rest, held
+
+
+def sample(views: Sequence[VideoView], sampling: Sampling) -> Frames:
+    """The frames to train on; StoreError or LabelError where there are none."""
+    parts = [_of_video(view, sampling) for view in views]
+    rows = [rows for rows, _, _ in parts]
+    if not sum(map(len, rows)):
+        what = "a face and a label" if sampling.labelled else "a face"
+        raise LabelError(
+            f"none of the {len(views)} videos has a frame with {what}",
+            hint="run `va align` and `va labels` first",
+        )
+    votes = [v for _, _, v in parts]
+    return Frames(
+        tuple(views),
+        np.repeat(np.arange(len(views)), [len(r) for r in rows]),
+        np.concatenate(rows),
+        np.concatenate([t for _, t, _ in parts]),
+        None if any(v is None for v in votes) else np.concatenate([v for v in votes if v is not None]),
+    )
+
+
+class Images:
+    """Images of frames by item number: decoded when asked for, or reduced once and kept in memory."""
+
+    def __init__(self, frames: Frames, memory: np.ndarray | None = None) -> None:
+        self.frames = frames
+        self.memory = memory
+
+    def __call__(self, items: np.ndarray) -> np.ndarray:
+        return self.frames.crops(items) if self.memory is None else self.memory[items]
+
+
+def in_memory(
+    frames: Frames, reduce: Callable[[np.ndarray], np.ndarray], workers: int, progress: Progress
+) -> Images:
+    """Every crop decoded and reduced once; `reduce` takes (k, 224, 224, 3) uint8 to smaller uint8."""
+    blocks = [np.arange(s, min(s + CACHE_BLOCK, len(frames))) for s in range(0, len(frames), CACHE_BLOCK)]
+    kept: list[np.ndarray] = []
+    with (
+        progress.task("reading faces", len(frames), "faces") as advance,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        for part in pool.map(lambda block: reduce(frames.crops(block)), blocks):
+            kept.append(part)
+            advance(len(part))
+    return Images(frames, np.concatenate(kept))
+
+
+def ahead(images: Images, batches: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(items, images) of each batch, in order, the next ones decoded meanwhile."""
+    return mapped(lambda batch: (batch, images(batch)), batches, AHEAD, AHEAD)
+
+
+def _share_of_sources(views: Sequence[VideoView], share: float, seed: int) -> list[VideoView]:
+    sources = sorted({_source(v) for v in views})
+    count = min(max(1, round(share * len(sources))), len(sources) - 1)
+    picked = set(np.random.default_rng(seed).permutation(sources)[:count].tolist())
+    return [v for v in views if _source(v) in picked]
+
+
+def _source(view: VideoView) -> str:
+    return str(view.source.get("sha256") or view.id)
+
+
+def _of_video(view: VideoView, sampling: Sampling) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    if not view.has_crops():
+        raise StoreError(f"{view.path} has no face crops", hint="run `va align` on its video first")
+    usable = view.read("face/crop_size") > 0
+    target = np.full((len(usable), 2), np.nan, np.float32)
+    if sampling.labelled:
+        target[:, 0], target[:, 1] = view.read("label/valence"), view.read("label/arousal")
+        usable &= np.isfinite(target).all(1)
+    rows = np.flatnonzero(usable)
+    rows = rows[rows % sampling.every == 0]
+    if sampling.most is not None and len(rows) > sampling.most:
+        rows = rows[np.linspace(0, len(rows) - 1, sampling.most).round().astype(int)]
+    votes = None
+    if sampling.labelled and view.has("label/votes"):
+        votes = np.asarray(view.read("label/votes"), np.float32)[rows]
+    return rows, target[rows], votes

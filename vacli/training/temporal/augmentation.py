@@ -1,0 +1,57 @@
+"""Making training windows worse, so that a model learns to live with what a recording lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from vacli.recipe.schema import Augment
+
+LONGEST_SPAN = 0.5  # share of a window that a dropped span has at most
+
+
+def disturb(streams: Mapping[str, Tensor], augment: Augment, generator: torch.Generator) -> dict[str, Tensor]:
+    """Streams (B, T, D) of z-scores with rows dropped (NaN) and noise added, each window for itself.
+
+    `drop_stream`: probability that a window loses one whole stream, never its only one. `drop_span`:
+    probability that a stream of a window loses a span of up to half the window. `noise`: standard
+    deviation of Gaussian noise on every value. The generator is on the streams' device.
+    """
+    changed = dict(streams)
+    if augment.noise:
+        changed = {n: x + augment.noise * _normal(x, generator) for n, x in changed.items()}
+    if augment.drop_stream and len(changed) > 1:
+        changed = _drop_stream(changed, augment.drop_stream, generator)
+    if augment.drop_span:
+        changed = {n: _drop_span(x, augment.drop_span, generator) for n, x in changed.items()}
+    return changed
+
+
+def _drop_stream(streams: dict[str, Tensor], chance: float, generator: torch.Generator) -> dict[str, Tensor]:
+    first = next(iter(streams.values()))
+    dropped = _uniform(len(first), first, generator) < chance
+    which = (_uniform(len(first), first, generator) * len(streams)).long()
+    return {
+        name: x.masked_fill((dropped & (which == number))[:, None, None], torch.nan)
+        for number, (name, x) in enumerate(streams.items())
+    }
+
+
+def _drop_span(x: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+    windows, frames = x.shape[:2]
+    dropped = _uniform(windows, x, generator) < chance
+    length = _uniform(windows, x, generator) * LONGEST_SPAN * frames
+    start = _uniform(windows, x, generator) * (frames - length)
+    at = torch.arange(frames, device=x.device)
+    inside = (at >= start[:, None]) & (at < (start + length)[:, None])
+    return x.masked_fill((inside & dropped[:, None])[:, :, None], torch.nan)
+
+
+def _uniform(count: int, like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(count, generator=generator, device=like.device)
+
+
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)

@@ -1,0 +1,39 @@
+"""How the inputs of a run were made, so that whoever uses it makes them the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from vacli.errors import StoreError
+from vacli.recipe.schema import Model
+from vacli.spec import FeatureSpec
+from vacli.store.reader import VideoView
+
+Features = Mapping[str, Mapping[str, Any]]
+
+
+def describe_features(views: Sequence[VideoView], model: Model) -> dict[str, dict[str, Any]]:
+    """Feature -> its stored identity with fingerprint; StoreError where videos were not made alike."""
+    names = [name for stream in model.streams for name in stream.features]
+    return {name: _same(views, name) for name in names}
+
+
+def _same(views: Sequence[VideoView], name: str) -> dict[str, Any]:
+    first = _describe(views[0], name)
+    for view in views[1:]:
+        other = _describe(view, name)
+        if other["fingerprint"] != first["fingerprint"]:
+            raise StoreError(
+                f"feature {name!r} of {view.path} was made in another way than that of {views[0].path.name} "
+                f"({other['fingerprint']}, {first['fingerprint']})",
+                hint="extract it again with --force, with one set of options for all videos",
+            )
+    return first
+
+
+def _describe(view: VideoView, name: str) -> dict[str, Any]:
+    stored = view.part_attrs(f"feature/{name}")
+    spec = FeatureSpec(**{f.name: stored[f.name] for f in fields(FeatureSpec) if f.name in stored})
+    return {**spec.attributes(), "fingerprint": spec.fingerprint()}
