@@ -64,9 +64,9 @@ def test_streaming_step_of_compact(benchmark):
 
 def encoders(device: str) -> dict[str, torch.nn.Module]:
     """Table III's two temporal modules, here of one width and depth."""
-    attention = recipe.Transformer(depth=4, width=256, feedforward=256, dropout=0.0)
+    attention = recipe.Transformer(n_layers=4, d_model=256, dim_feedforward=256, dropout=0.0)
     return {
-        "mamba": MambaEncoder(256, recipe.Mamba(depth=4, width=256, state=32)).to(device),
+        "mamba": MambaEncoder(256, recipe.Mamba(n_layers=4, d_model=256, d_state=32)).to(device),
         "transformer": TransformerEncoder(256, attention).to(device),
     }
 

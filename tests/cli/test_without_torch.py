@@ -11,19 +11,19 @@ from PIL import Image
 from synth.faces import portrait
 from synth.without import Answer, va
 
-from vacli.inference.run import BUNDLED, BUNDLED_VOICE
+from vacli.inference.run import BUNDLED, BUNDLED_AUDIO
 
 TRAIN = "which is not installed; pip install 'vacli[train]'"
 PREDICT = (
     "predict demo.mp4 --model compact --json",
     "predict portrait.png --stills",
     "predict demo.zarr",
-    "predict demo.zarr --model voice",
+    "predict demo.zarr --model compact-audio",
 )
 WORKS = (
     "evaluate demo.csv --store demo.zarr --figures figures",
     "evaluate demo.csv --labels labels",
-    "evaluate voice --store demo.zarr --on all",
+    "evaluate compact-audio --store demo.zarr --on all",
     "submit demo.csv --sample official.txt -o sent.txt",
     "calibrate own demo.zarr demo.zarr",
     "extract-audio demo.mp4 -o sound.zarr --feature egemaps-functionals",
@@ -60,11 +60,11 @@ def folder(tmp_path_factory) -> Path:
     Image.fromarray(portrait()).save(place / "portrait.png")
     for name in ("compact", "own"):
         shutil.copytree(BUNDLED, place / name)
-    shutil.copytree(BUNDLED_VOICE, place / "voice")
+    shutil.copytree(BUNDLED_AUDIO, place / "compact-audio")
     another = shutil.ignore_patterns("files.json")  # whose digests are of the recipe as it was
     shutil.copytree(BUNDLED / "fold_1", place / "transformer", ignore=another)
     recipe = json.loads((place / "transformer" / "recipe.json").read_text())
-    recipe["model"]["temporal"] = {"kind": "transformer", "depth": 1, "width": 16, "heads": 2}
+    recipe["model"]["temporal"] = {"kind": "transformer", "n_layers": 1, "d_model": 16, "n_heads": 2}
     (place / "transformer" / "recipe.json").write_text(json.dumps(recipe))
     return place
 

@@ -21,11 +21,11 @@ VIDEOS = ("video59", "video59_right", "duo_left", "duo_right", "0-30-1280x720")
 FEATURES = {"compact": "visual", "egemaps": "audio", "mfcc39": "audio"}
 TINY = (
     "training.epochs=2",
-    "training.batch_windows=4",
+    "training.batch_size=4",
     "training.schedule.warmup_epochs=1",
     "window={length_frames=40, stride_frames=40}",
     "model.tcn={channels=[16, 16], kernel=7, dropout=0.1}",
-    "model.temporal={depth=1, width=16, state=4, dropout=0.1}",
+    "model.temporal={n_layers=1, d_model=16, d_state=4, dropout=0.1}",
 )
 TRAIN = tuple(part for assignment in TINY for part in ("--set", assignment))
 FINETUNE = (

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from vacli.errors import RunError
 from vacli.files import digests
-from vacli.inference.run import BUNDLED, BUNDLED_VOICE, load_run
+from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, load_run
 
 NOT_READ = {"card.md", digests.FILES}
 
@@ -20,7 +20,7 @@ NOT_READ = {"card.md", digests.FILES}
 @pytest.fixture
 def run(tmp_path) -> Path:
     """The bundled run for sound, a fold of it."""
-    return Path(shutil.copytree(BUNDLED_VOICE / "fold_1", tmp_path / "run"))
+    return Path(shutil.copytree(BUNDLED_AUDIO / "fold_1", tmp_path / "run"))
 
 
 def forget(run: Path) -> Path:
@@ -29,7 +29,7 @@ def forget(run: Path) -> Path:
     return run
 
 
-@pytest.mark.parametrize("bundled", [BUNDLED, BUNDLED_VOICE])
+@pytest.mark.parametrize("bundled", [BUNDLED, BUNDLED_AUDIO])
 def test_the_bundled_runs_note_every_file_that_is_read(bundled):
     for folder in (bundled, *bundled.glob("fold_*")):
         noted = json.loads((folder / digests.FILES).read_text())
@@ -56,7 +56,7 @@ def test_every_file_that_is_changed_cut_or_missing_is_named(run):
 
 
 def test_weights_of_another_fold_are_not_this_ones(run):
-    shutil.copyfile(BUNDLED_VOICE / "fold_2" / "weights.safetensors", run / "weights.safetensors")
+    shutil.copyfile(BUNDLED_AUDIO / "fold_2" / "weights.safetensors", run / "weights.safetensors")
     with pytest.raises(RunError, match=r"weights\.safetensors is not what was written"):
         load_run(run)
     assert load_run(forget(run)).members

@@ -16,10 +16,10 @@ from vacli.recipe import schema as recipe
 COMPACT = presets.preset("compact").model
 MODELS = {
     "compact": COMPACT,
-    "no presence": replace(COMPACT, fusion=recipe.Concat(presence=False)),
+    "no presence": replace(COMPACT, fusion=recipe.Concat(availability_flags=False)),
     "centred": replace(COMPACT, tcn=replace(COMPACT.tcn, causal=False)),
-    "adapted": replace(COMPACT, temporal=replace(COMPACT.temporal, width=64, input_norm=True)),
-    "charon": replace(COMPACT, temporal=replace(COMPACT.temporal, init="charon", state=5)),
+    "adapted": replace(COMPACT, temporal=replace(COMPACT.temporal, d_model=64, input_norm=True)),
+    "charon": replace(COMPACT, temporal=replace(COMPACT.temporal, init="charon", d_state=5)),
     "hidden": replace(COMPACT, head=recipe.Head(hidden=(32, 16), activation="tanh")),
     "linear": replace(COMPACT, tcn=None, temporal=recipe.NoTemporal()),
 }

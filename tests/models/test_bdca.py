@@ -89,7 +89,7 @@ def test_one_stream_missing_altogether_leaves_the_other_to_itself(streams):
 def test_concat_puts_streams_side_by_side_and_tells_what_is_there(streams):
     there = everywhere()
     there[0, 3] = False
-    fusion = Concat((D, D), recipe.Concat(presence=True))
+    fusion = Concat((D, D), recipe.Concat(availability_flags=True))
     got = fusion(streams, [there, everywhere()], everywhere())
     assert got.shape[-1] == fusion.out_dim == 2 * D + 2
     assert torch.equal(got[..., : 2 * D], torch.cat(streams, -1))

@@ -56,10 +56,13 @@ def test_the_counted_size_of_every_preset_is_that_of_the_network(preset):
 
 
 @pytest.mark.parametrize(
-    "head", [Head(hidden=(7, 5), activation="prelu", batch_norm=True), Head(hidden=(9,)), Head(squash=True)]
+    "head",
+    [Head(hidden=(7, 5), activation="prelu", batch_norm=True), Head(hidden=(9,)), Head(tanh_output=True)],
 )
 def test_the_counted_size_of_every_head_is_that_of_the_network(head):
-    model = replace(MODEL, head=head, temporal=Mamba(width=MODEL.tcn.channels[-1], conv=3, state=5, expand=1))
+    model = replace(
+        MODEL, head=head, temporal=Mamba(d_model=MODEL.tcn.channels[-1], d_conv=3, d_state=5, expand=1)
+    )
     assert size.count_parameters(model) == counted(model)
 
 
@@ -82,13 +85,13 @@ WRONG: dict[str, tuple[Model, str, str]] = {
         "above 0",
     ),
     "heads": (
-        replace(MODEL, temporal=Transformer(width=10, heads=4)),
-        "4 heads do not divide the width 10",
-        "model.temporal.heads",
+        replace(MODEL, temporal=Transformer(d_model=10, n_heads=4)),
+        "4 heads do not divide the d_model 10",
+        "model.temporal.n_heads",
     ),
     "channels": (replace(MODEL, tcn=Tcn(channels=())), "model.tcn.channels is empty", "one width a block"),
     "even": (replace(MODEL, tcn=Tcn(kernel=4, causal=False)), "model.tcn.kernel is 4", "odd"),
-    "depth": (replace(MODEL, temporal=Mamba(depth=0)), "model.temporal.depth is 0", "at least 1"),
+    "depth": (replace(MODEL, temporal=Mamba(n_layers=0)), "model.temporal.n_layers is 0", "at least 1"),
     "dropout": (replace(MODEL, temporal=Mamba(dropout=1.0)), "dropout is 1.0", "below 1"),
     "head": (replace(MODEL, head=Head(hidden=(8, 0))), "model.head.hidden is (8, 0)", "at least 1"),
     "encoder": (

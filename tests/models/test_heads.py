@@ -21,7 +21,7 @@ def test_batch_norm_sees_real_frames_only():
 
 
 def test_squashed_values_stay_in_range():
-    head = Head(3, recipe.Head(squash=True))
+    head = Head(3, recipe.Head(tanh_output=True))
     y = head(1000 * torch.randn(1, 50, 3), torch.ones(1, 50, dtype=torch.bool))
     assert y.abs().max() <= 1
 

@@ -16,7 +16,7 @@ D, N, K = 24, 5, 4
 
 def layer(**changes) -> Mamba:
     torch.manual_seed(0)
-    return Mamba(D, recipe.Mamba(state=N, conv=K, **changes))
+    return Mamba(D, recipe.Mamba(d_state=N, d_conv=K, **changes))
 
 
 def whole(batch: int, frames: int) -> torch.Tensor:

@@ -25,7 +25,7 @@ SHAPES = [
 
 def layer(width: int, states: int, kernel: int) -> Mamba:
     torch.manual_seed(0)
-    net = Mamba(width, recipe.Mamba(state=states, conv=kernel))
+    net = Mamba(width, recipe.Mamba(d_state=states, d_conv=kernel))
     with torch.no_grad():
         net.D.normal_()
         net.conv1d.bias.normal_()

@@ -64,7 +64,7 @@ def test_padding_changes_nothing(net):
 
 def test_missing_is_the_mean_without_presence_and_told_with_it():
     for presence in (False, True):
-        net = small(fusion=Concat(presence=presence))
+        net = small(fusion=Concat(availability_flags=presence))
         streams, mask = inputs(net)
         missing, zero = ({**streams, "voice": streams["voice"].clone()} for _ in range(2))
         missing["voice"][:, 4] = float("nan")

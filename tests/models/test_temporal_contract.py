@@ -15,9 +15,9 @@ from vacli.recipe import schema as recipe
 WIDTH, FRAMES = 6, 40
 
 CONFIGS: dict[str, recipe.Temporal] = {
-    "mamba": recipe.Mamba(depth=2, width=8, state=4),
-    "mamba-charon": recipe.Mamba(depth=1, width=6, state=4, expand=1, init="charon", input_norm=True),
-    "transformer": recipe.Transformer(depth=2, width=8, heads=2, feedforward=8),
+    "mamba": recipe.Mamba(n_layers=2, d_model=8, d_state=4),
+    "mamba-charon": recipe.Mamba(n_layers=1, d_model=6, d_state=4, expand=1, init="charon", input_norm=True),
+    "transformer": recipe.Transformer(n_layers=2, d_model=8, n_heads=2, dim_feedforward=8),
     "tcn": recipe.Tcn(channels=(8, 5), kernel=3, activation="prelu"),
     "tcn-one-tap": recipe.Tcn(channels=(8,), kernel=1, activation="tanh"),
     "tcn-centred": recipe.Tcn(channels=(8, 8), kernel=5, causal=False, activation="prelu"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from vacli.errors import UsageError
-from vacli.recipe.io import from_dict, overlay, read_toml, set_values, to_dict, to_json
+from vacli.recipe.io import from_json, overlay, read_toml, set_values, to_dict, to_json
 from vacli.recipe.presets import PRESETS
 from vacli.recipe.schema import Mamba, Recipe, Stream, Transformer
 
@@ -16,7 +16,7 @@ from vacli.recipe.schema import Mamba, Recipe, Stream, Transformer
 @pytest.mark.parametrize("name", PRESETS)
 def test_round_trip(name):
     recipe = PRESETS[name]
-    assert from_dict(Recipe, json.loads(to_json(recipe))) == recipe
+    assert from_json(json.loads(to_json(recipe))) == recipe
 
 
 def made() -> Recipe:
@@ -29,20 +29,20 @@ def test_values_are_set_by_path():
     recipe = set_values(
         made(),
         [
-            "model.temporal.depth=6",
+            "model.temporal.n_layers=6",
             "training.optim.lr=1e-2",
             "model.streams.audio.dim=7",
             "summary=two words",
         ],
     )
-    assert recipe.model.temporal == Mamba(depth=6)
+    assert recipe.model.temporal == Mamba(n_layers=6)
     assert recipe.training.optim.lr == 0.01
     assert [s.dim for s in recipe.model.streams] == [3, 7]
     assert recipe.summary == "two words"
 
 
 def test_another_kind_starts_from_its_own_defaults():
-    recipe = set_values(made(), ["model.temporal.depth=9", 'model.temporal.kind="transformer"'])
+    recipe = set_values(made(), ["model.temporal.n_layers=9", 'model.temporal.kind="transformer"'])
     assert recipe.model.temporal == Transformer()
 
 
@@ -60,7 +60,7 @@ def test_none_is_a_value():
 @pytest.mark.parametrize(
     ("assignment", "said"),
     [
-        ("model.temporal.dept=6", "unknown key model.temporal.dept; did you mean 'depth'"),
+        ("model.temporal.n_layer=6", "unknown key model.temporal.n_layer; did you mean 'n_layers'"),
         ("trainig.epochs=6", "unknown key trainig; did you mean 'training'"),
         ("model.temporal.kind=lstm", "model.temporal.kind is 'lstm'"),
         ("training.schedule.shape=cosin", "training.schedule.shape is 'cosin'; did you mean 'cosine'"),

@@ -8,9 +8,9 @@ import pytest
 
 from vacli.errors import UsageError
 from vacli.models.size import count_parameters
-from vacli.recipe.io import from_dict, to_json
+from vacli.recipe.io import from_json, to_json
 from vacli.recipe.presets import FUSION, PRESETS, TEMPORAL, preset, with_fusion, with_temporal
-from vacli.recipe.schema import Bdca, Recipe, Tcn
+from vacli.recipe.schema import Bdca, Tcn
 
 # The first three are published (116.5 M and 85.7 M) or follow from the text; the rest pin what is built.
 COUNTS = {
@@ -25,7 +25,7 @@ COUNTS = {
     "charon": 67_155_086,
     "baseline": 4_098,
     "compact": 479_234,
-    "voice": 113_762,
+    "compact-audio": 113_762,
 }
 
 WIDTHS = {"mae-vit-l": 1024, "vggish": 128, "egemaps": 23, "mfcc39": 39, "resnet50": 2048, "compact": 128}
@@ -47,7 +47,7 @@ def test_preset_says_what_it_is_and_survives_json(name):
     assert recipe.summary
     assert recipe.source
     assert "\n" not in recipe.summary
-    assert from_dict(Recipe, json.loads(to_json(recipe))) == recipe
+    assert from_json(json.loads(to_json(recipe))) == recipe
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -67,9 +67,9 @@ def test_parts_of_two_stream_presets_can_be_exchanged(name, temporal, fusion):
 
 def test_exchanged_temporal_module_keeps_width_and_depth():
     model = with_temporal(preset("lightmamba").model, "transformer")
-    assert (model.temporal.depth, model.temporal.width, model.temporal.feedforward) == (4, 256, 256)
+    assert (model.temporal.n_layers, model.temporal.d_model, model.temporal.dim_feedforward) == (4, 256, 256)
     assert with_temporal(model, "tcn").temporal.channels == (256,) * 4
-    assert with_temporal(with_temporal(model, "none"), "mamba").temporal.depth == 4
+    assert with_temporal(with_temporal(model, "none"), "mamba").temporal.n_layers == 4
 
 
 def test_the_part_that_is_there_already_stays_as_it_is():
@@ -90,7 +90,10 @@ def test_bdca_gets_streams_of_one_width_and_keeps_those_that_are():
 def test_causal_presets_are_causal():
     assert all(
         part.causal
-        for part in parts_of("compact") + parts_of("voice") + parts_of("lightmamba") + parts_of("charon")
+        for part in parts_of("compact")
+        + parts_of("compact-audio")
+        + parts_of("lightmamba")
+        + parts_of("charon")
     )
 
 

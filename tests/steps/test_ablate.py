@@ -18,7 +18,7 @@ from vacli.steps.ablate import ROWS, AblateResult, AblateSettings, Ablation
 from vacli.steps.evaluate import EvaluateSettings
 from vacli.steps.evaluate import run as evaluate
 
-MAMBA = "model.temporal={depth=1, width=24, state=4, dropout=0.1}"
+MAMBA = "model.temporal={n_layers=1, d_model=24, d_state=4, dropout=0.1}"
 EARLY = "model.tcn={channels=[24, 24], kernel=7, dropout=0.1}"
 OWN = {
     "lightmamba": (EARLY, MAMBA),

@@ -69,8 +69,10 @@ def test_the_calibration_goes_with_the_run(tmp_path, trained):
 
 
 def test_a_model_of_other_sound_is_not_that_of_the_voice(tmp_path):
-    other = trained_as("voice", tmp_path / "runs" / "a")
-    recipe = recipe_io.set_values(presets.preset("voice"), ["model.streams.audio.features=['vggish']"])
+    other = trained_as("compact-audio", tmp_path / "runs" / "a")
+    recipe = recipe_io.set_values(
+        presets.preset("compact-audio"), ["model.streams.audio.features=['vggish']"]
+    )
     (other / "fold_1" / RECIPE_FILE).write_text(to_json(recipe))
     with pytest.raises(RunError, match="other features than compact"):
         run(BundleSettings(other, tmp_path / "package"))
@@ -80,7 +82,7 @@ def test_a_model_of_the_voice_goes_beside_the_other(tmp_path, trained):
     package = tmp_path / "package"
     both = (
         run(BundleSettings(trained, package)),
-        run(BundleSettings(trained_as("voice", tmp_path / "runs" / "a"), package)),
+        run(BundleSettings(trained_as("compact-audio", tmp_path / "runs" / "a"), package)),
     )
-    assert [made.name for made in both] == ["compact", "voice"]
+    assert [made.name for made in both] == ["compact", "compact-audio"]
     assert all((made / "fold_2" / "weights.safetensors").is_file() for made in both)

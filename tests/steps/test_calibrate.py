@@ -25,7 +25,7 @@ from vacli.steps import train
 from vacli.steps.calibrate import CalibrateSettings, run
 from vacli.store import Store
 
-TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_windows=4")
+TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_size=4")
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,12 @@ def test_recordings_that_never_show_a_face_are_measured_for_themselves(model, st
 def test_a_model_of_the_voice_never_sees_a_face(store, tmp_path):
     tiny = tuple(assignment for assignment in TINY if "visual" not in assignment)
     asked = train.TrainSettings(
-        store=store.path, out=tmp_path / "run", preset="voice", assignments=tiny, device="cpu", folds=2
+        store=store.path,
+        out=tmp_path / "run",
+        preset="compact-audio",
+        assignments=tiny,
+        device="cpu",
+        folds=2,
     )
     train.run(asked)
     measured = run(CalibrateSettings(asked.out, (store.path,), "cpu"))

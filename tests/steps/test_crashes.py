@@ -45,15 +45,18 @@ def names(folder: Path) -> list[str]:
 
 def test_a_bundle_is_the_old_or_the_new(tmp_path):
     whole, folders = dead(tmp_path, "prepare_bundle", "bundle_run")
-    assert [len(load_run(f / "out" / "voice").members) for f in (whole, folders[0])] in ([2, 1], [2, 2])
+    assert [len(load_run(f / "out" / "compact-audio").members) for f in (whole, folders[0])] in (
+        [2, 1],
+        [2, 2],
+    )
     for folder in folders:
-        if (folder / "out" / "voice").exists():
-            assert len(load_run(folder / "out" / "voice").members) in (1, 2)
+        if (folder / "out" / "compact-audio").exists():
+            assert len(load_run(folder / "out" / "compact-audio").members) in (1, 2)
         else:  # between the two: the next bundle ends it
             assert list((folder / "out" / ".work").iterdir())
         crash_training.bundle_run(folder)
-        assert names(folder / "out" / "voice") == names(whole / "out" / "voice")
-        assert len(load_run(folder / "out" / "voice").members) == 2
+        assert names(folder / "out" / "compact-audio") == names(whole / "out" / "compact-audio")
+        assert len(load_run(folder / "out" / "compact-audio").members) == 2
 
 
 def test_disturbed_copies_are_whole(tmp_path):

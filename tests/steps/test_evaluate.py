@@ -19,7 +19,7 @@ from vacli.steps import train
 from vacli.steps.evaluate import EvaluateSettings, run
 from vacli.store import Store
 
-TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_windows=4")
+TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_size=4")
 
 
 @pytest.fixture(scope="module")

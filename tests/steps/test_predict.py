@@ -17,7 +17,7 @@ from vacli.errors import RunError
 from vacli.features.weights import short_hash
 from vacli.inference.calibration import ALONE
 from vacli.inference.prediction import Trajectory
-from vacli.inference.run import BUNDLED, BUNDLED_VOICE, Run, load_run
+from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, Run, load_run
 from vacli.output.frame_table import FrameTable
 from vacli.pipeline import face_embedding, observation
 from vacli.pipeline.face_embedding import FaceRows
@@ -172,7 +172,7 @@ def values(made: FrameTable) -> np.ndarray:
     return np.stack([made.columns[d] for d in ("valence", "arousal")], axis=1)
 
 
-@pytest.mark.parametrize("model", [BUNDLED, BUNDLED_VOICE])
+@pytest.mark.parametrize("model", [BUNDLED, BUNDLED_AUDIO])
 def test_sound_alone_is_told_as_it_was_calibrated_for_itself(spoken, model):
     (made,) = tables(spoken, model=model)
     bundled = load_run(model)
@@ -188,7 +188,7 @@ def test_sound_alone_is_told_as_it_was_calibrated_for_itself(spoken, model):
 
 def test_a_sound_file_goes_by_the_model_of_the_voice(spoken):
     (made,), (fused,) = tables(spoken), tables(spoken, model=BUNDLED)
-    (alone,) = tables(spoken, model=BUNDLED_VOICE)
+    (alone,) = tables(spoken, model=BUNDLED_AUDIO)
     np.testing.assert_array_equal(values(made), values(alone))
     assert np.abs(values(made) - values(fused)).max() > 1e-3
 
@@ -281,7 +281,7 @@ def test_where_a_face_is_seen_once_nothing_is_told_apart():
     loaded = Loaded(load_run(BUNDLED), observation.Senses({}, {}))
     assert loaded.fit_for(np.array([False, False])).model.faceless
     assert not loaded.fit_for(np.array([True, False])).model.faceless
-    with_voice = replace(loaded, voice=load_run(BUNDLED_VOICE))
+    with_voice = replace(loaded, voice=load_run(BUNDLED_AUDIO))
     assert with_voice.voice.faceless
-    assert with_voice.fit_for(np.array([False])).model.path == BUNDLED_VOICE
+    assert with_voice.fit_for(np.array([False])).model.path == BUNDLED_AUDIO
     assert with_voice.fit_for(np.array([True])).model.path == BUNDLED

@@ -28,7 +28,7 @@ from vacli.steps import train
 from vacli.steps.train import TrainSettings, resolve
 from vacli.store import Store
 
-TINY = (*recipes.COMPACT, "training.epochs=3", "training.batch_windows=4")
+TINY = (*recipes.COMPACT, "training.epochs=3", "training.batch_size=4")
 
 
 def planted(path: Path, *, videos: int = 5, frames: int = 150, splits: bool = False) -> Store:
@@ -291,10 +291,10 @@ def test_two_processes_train_the_same_model_as_one(store, tmp_path):
     chance = (
         "model.tcn.dropout=0.0",
         "model.temporal.dropout=0.0",
-        "training.augment={drop_stream=0.0, drop_span=0.0}",
+        "training.augment={modality_dropout=0.0, time_mask=0.0}",
     )
-    size = ("training.epochs=2", "training.batch_windows=7")
-    wanted = settings(store, tmp_path / "1", *chance, *size, "training.loss.alone=1.0")
+    size = ("training.epochs=2", "training.batch_size=7")
+    wanted = settings(store, tmp_path / "1", *chance, *size, "training.loss.unimodal_weight=1.0")
     train.run(wanted)
     run_ranks(2, textwrap.dedent(WORKER), store.path, tmp_path / "2", *wanted.assignments)
     for row, other in zip(metrics(tmp_path / "1"), metrics(tmp_path / "2"), strict=True):

@@ -15,10 +15,10 @@ from synth.sounds import voice
 from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import RunError
 from vacli.features.backbones.vit import build_vit
-from vacli.inference.run import BUNDLED_VOICE
+from vacli.inference.run import BUNDLED_AUDIO
 from vacli.steps import bundle, corpus, finetune_mae, train
 
-TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_windows=4")
+TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_size=4")
 
 
 def prepare_frames(folder: Path) -> None:
@@ -72,11 +72,11 @@ def sequences(folder: Path) -> None:
 
 def prepare_bundle(folder: Path) -> None:
     """A run, and a bundle of another one where its own will be."""
-    shutil.copytree(BUNDLED_VOICE, folder / "run")
+    shutil.copytree(BUNDLED_AUDIO, folder / "run")
     for path in (folder / "run").glob("fold_[3-8]"):
         shutil.rmtree(path)
-    shutil.copytree(folder / "run", folder / "out" / "voice")
-    shutil.rmtree(folder / "out" / "voice" / "fold_2")
+    shutil.copytree(folder / "run", folder / "out" / "compact-audio")
+    shutil.rmtree(folder / "out" / "compact-audio" / "fold_2")
 
 
 def bundle_run(folder: Path) -> None:

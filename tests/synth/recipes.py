@@ -12,7 +12,7 @@ STREAMS = (
 )
 TRAINING = (
     "window={length_frames=100, stride_frames=60}",
-    "training.batch_windows=8",
+    "training.batch_size=8",
     "training.schedule.warmup_epochs=1",
     "training.optim.lr=3e-3",
 )
@@ -20,9 +20,9 @@ COMPACT = (
     *STREAMS,
     *TRAINING,
     "model.tcn={channels=[16, 16], kernel=7, dropout=0.1}",
-    "model.temporal={depth=1, width=16, state=4, dropout=0.1}",
+    "model.temporal={n_layers=1, d_model=16, d_state=4, dropout=0.1}",
 )
-TRANSFORMER = "model.temporal={depth=1, width=32, heads=2, feedforward=32, dropout=0.1}"
+TRANSFORMER = "model.temporal={n_layers=1, d_model=32, n_heads=2, dim_feedforward=32, dropout=0.1}"
 OWN_TCN = (  # of the presets that have a TCN a stream
     "model.streams.visual.tcn={channels=[16, 16], kernel=7, dropout=0.1}",
     "model.streams.audio.tcn={channels=[16, 16], kernel=7, dropout=0.1}",

@@ -144,7 +144,7 @@ def test_frames_with_one_stream_count_once_more_each_stream_for_itself():
 
     assert batch_loss(x, batch, Loss()) == ccc_loss(x, y, everywhere, Loss())
     expected = over(slice(None)) + 0.5 * (over(slice(0, 10)) + over(slice(20, 28)))
-    torch.testing.assert_close(batch_loss(x, batch, Loss(alone=0.5)), expected)
+    torch.testing.assert_close(batch_loss(x, batch, Loss(unimodal_weight=0.5)), expected)
 
 
 def test_pooled_every_window_counts_once_more_by_its_means():
@@ -158,5 +158,5 @@ def test_pooled_every_window_counts_once_more_by_its_means():
     means = [torch.stack([z[0, :5].mean(0), z[1].mean(0)]) for z in (x, y)]
     pooled = ccc_loss(*means, torch.ones(2, dtype=torch.bool), Loss())
     expected = batch_loss(x, batch, Loss()) + 0.5 * pooled
-    torch.testing.assert_close(batch_loss(x, batch, Loss(pooled=0.5)), expected)
-    assert batch_loss(x, replace(batch, label_mask=annotated & False), Loss(pooled=0.5)) == 0
+    torch.testing.assert_close(batch_loss(x, batch, Loss(window_mean_weight=0.5)), expected)
+    assert batch_loss(x, replace(batch, label_mask=annotated & False), Loss(window_mean_weight=0.5)) == 0

@@ -10,7 +10,7 @@ from vacli.training.schedule import lr_factor
 
 
 def test_warm_up_starts_at_start_and_ends_at_one() -> None:
-    schedule = Schedule(shape="constant", warmup_epochs=2.0, start=0.006)  # 3e-5 of 5e-3
+    schedule = Schedule(shape="constant", warmup_epochs=2.0, warmup_start_factor=0.006)  # 3e-5 of 5e-3
     factors = [lr_factor(schedule, step, 10, 100) for step in range(25)]
     assert factors[0] == 0.006
     assert factors[10] == pytest.approx((0.006 + 1) / 2)
@@ -18,7 +18,7 @@ def test_warm_up_starts_at_start_and_ends_at_one() -> None:
 
 
 def test_cosine_ends_at_the_floor() -> None:
-    schedule = Schedule(shape="cosine", warmup_epochs=0.0, floor=0.1)
+    schedule = Schedule(shape="cosine", warmup_epochs=0.0, min_lr_factor=0.1)
     assert lr_factor(schedule, 0, 10, 100) == 1.0
     assert lr_factor(schedule, 50, 10, 100) == pytest.approx(0.55)
     assert lr_factor(schedule, 100, 10, 100) == pytest.approx(0.1)
@@ -50,5 +50,7 @@ def test_restarts_come_in_epochs_whatever_the_batch_size() -> None:
 def test_factor_is_between_floor_and_one(
     shape: str, warmup: float, period: float | None, step: int, epoch_steps: int
 ) -> None:
-    schedule = Schedule(shape=shape, warmup_epochs=warmup, period_epochs=period, start=0.2, floor=0.1)  # type: ignore[arg-type]
+    schedule = Schedule(
+        shape=shape, warmup_epochs=warmup, period_epochs=period, warmup_start_factor=0.2, min_lr_factor=0.1
+    )  # type: ignore[arg-type]
     assert 0.1 - 1e-12 <= lr_factor(schedule, step, epoch_steps, 10 * epoch_steps) <= 1 + 1e-12

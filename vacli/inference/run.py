@@ -40,7 +40,7 @@ CALIBRATE = "make it again with `va calibrate`"
 CALIBRATE_SPEECH = "make it again with `va calibrate --speech`"
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "compact"
-BUNDLED_VOICE = BUNDLED.with_name("voice")  # for recordings that show no face
+BUNDLED_AUDIO = BUNDLED.with_name("compact-audio")  # for recordings that show no face
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -136,7 +136,7 @@ def _speech(path: Path, model: Model) -> Speech | None:
 def read_recipe(folder: Path) -> Recipe:
     """The recipe of a run; raises RunError where it cannot be understood."""
     try:
-        return recipe_io.from_dict(Recipe, read_json(folder / RECIPE_FILE))
+        return recipe_io.from_json(read_json(folder / RECIPE_FILE))
     except UsageError as error:
         raise RunError(
             f"{folder / RECIPE_FILE}: {error}", hint="it was written by another version of va"

@@ -69,7 +69,7 @@ class ArrayNet:
             there = np.isfinite(x).all(axis=-1, keepdims=True)
             rows.append(np.where(there, x, np.float32(0)))
             present.append(there.astype(np.float32))
-        x = np.concatenate([*rows, *(present if self._model.fusion.presence else ())], axis=-1)
+        x = np.concatenate([*rows, *(present if self._model.fusion.availability_flags else ())], axis=-1)
         x = self._tcn(x * mask[..., np.newaxis], mask)
         return self._head(self._temporal(x, mask))
 
@@ -116,7 +116,7 @@ class ArrayNet:
             x = self._linear(x, "temporal.adapt")
         if config.input_norm:
             x = _normalised(x)
-        for number in range(config.depth):
+        for number in range(config.n_layers):
             y = _normalised(self._mamba(x, mask, f"temporal.layers.{number}") + x)
             norm = f"temporal.norms.{number}"
             x = y * self._tensors[f"{norm}.weight"] + self._tensors[f"{norm}.bias"]
@@ -131,7 +131,7 @@ class ArrayNet:
         length = u.shape[1]
         u = get("conv1d.bias") + sum(padded[:, k : k + length] * taps[:, k] for k in range(taps.shape[1]))
         u = _silu(u) * real  # the convolution's bias would feed the state
-        rank, states = math.ceil(x.shape[-1] / 16), self._model.temporal.state
+        rank, states = math.ceil(x.shape[-1] / 16), self._model.temporal.d_state
         dt, b, c = np.split(self._linear(u, f"{name}.x_proj"), [rank, rank + states], axis=-1)
         dt = _softplus(self._linear(dt, f"{name}.dt_proj"))
         y = _scanned(u, dt, -np.exp(get("A_log")), b, c)
@@ -143,7 +143,7 @@ class ArrayNet:
             x = ACTIVATIONS[config.activation](self._linear(x, f"head.layers.{place}"))
             place += 3  # linear, activation, dropout
         x = self._linear(x, f"head.layers.{place}")
-        return np.tanh(x) if config.squash else x
+        return np.tanh(x) if config.tanh_output else x
 
 
 def _silu(x: np.ndarray) -> np.ndarray:

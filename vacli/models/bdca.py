@@ -72,10 +72,10 @@ class Concat(nn.Module):
 
     def __init__(self, dims: tuple[int, ...], config: recipe.Concat) -> None:
         super().__init__()
-        self.presence = config.presence
-        self.out_dim = sum(dims) + len(dims) * config.presence
+        self.availability_flags = config.availability_flags
+        self.out_dim = sum(dims) + len(dims) * config.availability_flags
 
     def forward(self, streams: list[Tensor], present: list[Tensor], mask: Tensor) -> Tensor:
         """`streams` each (..., D_i), `present` each (...) bool -> (..., out_dim)."""
-        columns = [p.unsqueeze(-1).to(streams[0].dtype) for p in present] if self.presence else []
+        columns = [p.unsqueeze(-1).to(streams[0].dtype) for p in present] if self.availability_flags else []
         return torch.cat([*streams, *columns], dim=-1)

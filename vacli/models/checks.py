@@ -62,10 +62,10 @@ def _check_part(part: recipe.Temporal | None, path: str) -> None:
             raise UsageError(f"{path}.channels is empty", hint="give one width a block, or leave the tcn out")
         if not part.causal and part.kernel % 2 == 0:
             raise UsageError(f"{path}.kernel is {part.kernel}", hint="a centred tcn needs an odd kernel")
-    if isinstance(part, recipe.Transformer) and part.width % part.heads:
+    if isinstance(part, recipe.Transformer) and part.d_model % part.n_heads:
         raise UsageError(
-            f"{path}: {part.heads} heads do not divide the width {part.width}",
-            hint=f"set {path}.heads or {path}.width",
+            f"{path}: {part.n_heads} heads do not divide the d_model {part.d_model}",
+            hint=f"set {path}.n_heads or {path}.d_model",
         )
 
 

@@ -27,7 +27,7 @@ class Head(nn.Module):
             layers += [ACTIVATIONS[config.activation](), nn.Dropout(config.dropout)]
             in_dim = width
         layers.append(nn.Linear(in_dim, TARGETS))
-        if config.squash:
+        if config.tanh_output:
             layers.append(nn.Tanh())
         self.layers = nn.Sequential(*layers)
 

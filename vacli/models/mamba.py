@@ -49,14 +49,14 @@ class Mamba(nn.Module):
         super().__init__()
         self.in_dim = self.out_dim = d_model
         self.inner = config.expand * d_model
-        self.d_state, self.d_conv = config.state, config.conv
+        self.d_state, self.d_conv = config.d_state, config.d_conv
         self.dt_rank = math.ceil(d_model / 16)
-        inner, kernel = self.inner, config.conv
+        inner, kernel = self.inner, config.d_conv
         self.in_proj = nn.Linear(d_model, 2 * inner, bias=False)
         self.conv1d = nn.Conv1d(inner, inner, kernel, groups=inner, padding=kernel - 1)
-        self.x_proj = nn.Linear(inner, self.dt_rank + 2 * config.state, bias=False)
+        self.x_proj = nn.Linear(inner, self.dt_rank + 2 * config.d_state, bias=False)
         self.dt_proj = nn.Linear(self.dt_rank, inner)
-        self.A_log = nn.Parameter(torch.arange(1.0, config.state + 1).log().repeat(inner, 1))
+        self.A_log = nn.Parameter(torch.arange(1.0, config.d_state + 1).log().repeat(inner, 1))
         self.D = nn.Parameter(torch.ones(inner))
         self.out_proj = nn.Linear(inner, d_model, bias=False)
         self.A_log._no_weight_decay = self.D._no_weight_decay = True
@@ -156,12 +156,12 @@ class MambaEncoder(nn.Module):
 
     def __init__(self, in_dim: int, config: recipe.Mamba) -> None:
         super().__init__()
-        width = config.width
+        width = config.d_model
         self.in_dim, self.out_dim = in_dim, width
         self.input_norm = config.input_norm
         self.adapt = nn.Linear(in_dim, width) if in_dim != width else nn.Identity()
-        self.layers = nn.ModuleList(Mamba(width, config) for _ in range(config.depth))
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.depth))
+        self.layers = nn.ModuleList(Mamba(width, config) for _ in range(config.n_layers))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.n_layers))
         self.dropout = nn.Dropout(config.dropout)
         self.project = nn.Linear(width, width)
 

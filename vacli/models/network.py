@@ -25,7 +25,8 @@ class VaNet(nn.Module):
     """Streams of features to (valence, arousal) per frame.
 
     A row of a stream with a NaN in it is a frame that the stream lacks: it enters as zeros (the mean,
-    once features are z-scored), and a fusion with `presence` is told. It never spreads.
+    once features are z-scored), and a fusion with `availability_flags` gets a 0/1 column a stream. A NaN
+    never reaches another frame.
     """
 
     def __init__(

@@ -51,29 +51,29 @@ def _tcn(in_dim: int, config: recipe.Tcn) -> tuple[int, int]:
 
 
 def _mamba(in_dim: int, config: recipe.Mamba) -> tuple[int, int]:
-    width = config.width
+    width = config.d_model
     inner, rank = config.expand * width, math.ceil(width / 16)
     layer = (
         2 * width * inner  # in_proj
-        + (config.conv + 1) * inner  # depthwise convolution
-        + inner * (rank + 2 * config.state)  # x_proj
+        + (config.d_conv + 1) * inner  # depthwise convolution
+        + inner * (rank + 2 * config.d_state)  # x_proj
         + _linear(rank, inner)  # dt_proj
-        + inner * (config.state + 1)  # A and D
+        + inner * (config.d_state + 1)  # A and D
         + inner * width  # out_proj
         + 2 * width  # layer norm
     )
     adapt = _linear(in_dim, width) if in_dim != width else 0
-    return adapt + config.depth * layer + _linear(width, width), width
+    return adapt + config.n_layers * layer + _linear(width, width), width
 
 
 def _transformer(in_dim: int, config: recipe.Transformer) -> tuple[int, int]:
-    width, between = config.width, config.feedforward
+    width, between = config.d_model, config.dim_feedforward
     layer = 4 * _linear(width, width) + _linear(width, between) + _linear(between, width) + 4 * width
-    return _linear(in_dim, width) + config.depth * layer, width
+    return _linear(in_dim, width) + config.n_layers * layer, width
 
 
 def _concat(widths: list[int], config: recipe.Concat) -> tuple[int, int]:
-    return 0, sum(widths) + len(widths) * config.presence
+    return 0, sum(widths) + len(widths) * config.availability_flags
 
 
 def _bdca(widths: list[int], config: recipe.Bdca) -> tuple[int, int]:

@@ -20,13 +20,13 @@ class TransformerEncoder(nn.Module):
 
     def __init__(self, in_dim: int, config: recipe.Transformer) -> None:
         super().__init__()
-        self.in_dim, self.out_dim = in_dim, config.width
-        self.project = nn.Linear(in_dim, config.width)
+        self.in_dim, self.out_dim = in_dim, config.d_model
+        self.project = nn.Linear(in_dim, config.d_model)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
-                config.width, config.heads, config.feedforward, config.dropout, batch_first=True
+                config.d_model, config.n_heads, config.dim_feedforward, config.dropout, batch_first=True
             )
-            for _ in range(config.depth)
+            for _ in range(config.n_layers)
         )
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:

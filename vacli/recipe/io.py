@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from vacli.errors import UsageError, nearest
+from vacli.recipe.migration import VERSION, migrate, new_name
 from vacli.recipe.schema import Recipe
 
 T = TypeVar("T")
@@ -27,7 +28,12 @@ def to_dict(record: Any) -> dict[str, Any]:
 
 def to_json(recipe: Recipe) -> str:
     """The text of recipe.json."""
-    return json.dumps(to_dict(recipe), indent=2) + "\n"
+    return json.dumps({"version": VERSION, **to_dict(recipe)}, indent=2) + "\n"
+
+
+def from_json(values: Any) -> Recipe:
+    """The recipe of the values of a recipe.json of any version; raises UsageError like `from_dict`."""
+    return from_dict(Recipe, migrate(values) if isinstance(values, Mapping) else values)
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any], path: str = "") -> T:
@@ -39,12 +45,17 @@ def from_dict(kind: type[T], values: Mapping[str, Any], path: str = "") -> T:
     for key in values:
         if key not in known:
             where = f"{path}.{key}" if path else key
-            raise UsageError(f"recipe: unknown key {where}", hint=nearest(key, known))
+            raise UsageError(f"recipe: unknown key {where}", hint=_hint(path, key, known))
     made = {k: _convert(hints[k], v, f"{path}.{k}" if path else k) for k, v in values.items()}
     try:
         return kind(**made)
     except TypeError as error:
         raise UsageError(f"recipe: {path or kind.__name__}: {error}") from None
+
+
+def _hint(path: str, key: str, known: Sequence[str]) -> str:
+    renamed = new_name(path, key)
+    return f"it is called {renamed} now" if renamed in known else nearest(key, known)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vacli.errors import UsageError, nearest
+from vacli.recipe.migration import RENAMED_PRESETS
 from vacli.recipe.schema import (
     Augment,
     Bdca,
@@ -89,7 +90,7 @@ BDCA = Recipe(
     ),
     training=Training(
         optim=Optim(lr=3e-4),
-        schedule=Schedule(shape="warm-restarts", start=0.1),  # from 3e-5, as in [B]
+        schedule=Schedule(shape="warm-restarts", warmup_start_factor=0.1),  # from 3e-5, as in [B]
     ),
 )
 
@@ -132,7 +133,7 @@ CHARON = Recipe(
     model=Model(
         streams=(MAE,),
         tcn=Tcn(channels=(1024, 768, 512, 256), dropout=0.2, activation="prelu"),
-        temporal=Mamba(state=8, expand=1, init="charon", input_norm=True),
+        temporal=Mamba(d_state=8, expand=1, init="charon", input_norm=True),
         head=Head(hidden=(128,)),
     ),
     training=Training(
@@ -156,28 +157,28 @@ COMPACT = Recipe(
             Stream(name="visual", features=("compact",), dim=128),
             Stream(name="audio", features=("egemaps", "mfcc39"), dim=23 + 39),
         ),
-        fusion=Concat(presence=True),
+        fusion=Concat(availability_flags=True),
         tcn=Tcn(channels=(96, 96, 96), kernel=5, dropout=0.2),
-        temporal=Mamba(depth=2, width=96, state=8, expand=2, dropout=0.2),
-        head=Head(squash=True),
+        temporal=Mamba(n_layers=2, d_model=96, d_state=8, expand=2, dropout=0.2),
+        head=Head(tanh_output=True),
     ),
-    training=Training(epochs=30, augment=Augment(drop_stream=0.3, drop_span=0.2)),
+    training=Training(epochs=30, augment=Augment(modality_dropout=0.3, time_mask=0.2)),
 )
 
-VOICE = Recipe(
-    name="voice",
+COMPACT_AUDIO = Recipe(
+    name="compact-audio",
     summary="the voice half of compact, smaller, for recordings that show no face",
     source="this project",
     model=replace(
         COMPACT.model,
         streams=COMPACT.model.streams[1:],
         tcn=Tcn(channels=(48, 48, 48), kernel=5, dropout=0.2),
-        temporal=Mamba(depth=2, width=48, state=8, expand=2, dropout=0.2),
+        temporal=Mamba(n_layers=2, d_model=48, d_state=8, expand=2, dropout=0.2),
     ),
     window=Window(smooth_frames=50),  # two seconds: a moment of a voice tells little
     training=Training(
         epochs=1,  # of many draws: what it sees again it learns by heart
-        loss=Loss(pooled=1.0),
+        loss=Loss(window_mean_weight=1.0),
         optim=Optim(lr=2e-3, weight_decay=1e-2),
         schedule=Schedule(warmup_epochs=0.1),
         augment=Augment(noise=0.2),
@@ -188,7 +189,7 @@ PRESETS: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         COMPACT,
-        VOICE,
+        COMPACT_AUDIO,
         LIGHTMAMBA,
         LIGHTMAMBA_TEXT,
         LIGHTMAMBA_TRANSFORMER,
@@ -204,8 +205,8 @@ PRESETS: dict[str, Recipe] = {
 
 # Names for `--temporal` (from a depth and a width) and `--fusion`.
 TEMPORAL: dict[str, Callable[[int, int], Temporal]] = {
-    "mamba": lambda depth, width: Mamba(depth=depth, width=width),
-    "transformer": lambda depth, width: Transformer(depth=depth, width=width, feedforward=width),
+    "mamba": lambda depth, width: Mamba(n_layers=depth, d_model=width),
+    "transformer": lambda depth, width: Transformer(n_layers=depth, d_model=width, dim_feedforward=width),
     "tcn": lambda depth, width: Tcn(channels=(width,) * depth),
     "none": lambda depth, width: NoTemporal(),
 }
@@ -215,7 +216,9 @@ FUSION: dict[str, Fusion] = {"concat": Concat(), "bdca": Bdca()}
 def preset(name: str) -> Recipe:
     """The recipe of a name; UsageError with the nearest one for an unknown name."""
     if name not in PRESETS:
-        raise UsageError(f"no preset {name!r}", hint=nearest(name, PRESETS))
+        renamed = RENAMED_PRESETS.get(name)
+        hint = f"it is called {renamed!r} now" if renamed else nearest(name, PRESETS)
+        raise UsageError(f"no preset {name!r}", hint=hint)
     return PRESETS[name]
 
 
@@ -251,4 +254,4 @@ def _size(temporal: Temporal) -> tuple[int, int]:
         return 4, 256
     if isinstance(temporal, Tcn):
         return len(temporal.channels), temporal.channels[-1]
-    return temporal.depth, temporal.width
+    return temporal.n_layers, temporal.d_model

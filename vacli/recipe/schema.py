@@ -1,7 +1,7 @@
 """Typed, frozen configuration of a model and its training; no torch in here.
 
 A `Recipe` is a value: presets are recipes, a run directory holds one as recipe.json, and
-`--recipe file.toml` and `--set model.temporal.depth=6` lay changes over one. Alternatives are
+`--recipe file.toml` and `--set model.temporal.n_layers=6` lay changes over one. Alternatives are
 records told apart by their `kind`.
 """
 
@@ -31,10 +31,10 @@ class Mamba:
     """Post-norm selective state-space layers (Gu and Dao 2023) and a linear projection."""
 
     kind: Literal["mamba"] = "mamba"
-    depth: int = 4
-    width: int = 256
-    state: int = 32
-    conv: int = 4
+    n_layers: int = 4
+    d_model: int = 256
+    d_state: int = 32
+    d_conv: int = 4
     expand: int = 2
     dropout: float = 0.0
     init: Init = "mamba"
@@ -46,10 +46,10 @@ class Transformer:
     """Post-norm encoder layers over the window, no position embedding."""
 
     kind: Literal["transformer"] = "transformer"
-    depth: int = 8
-    width: int = 512
-    heads: int = 4
-    feedforward: int = 512
+    n_layers: int = 8
+    d_model: int = 512
+    n_heads: int = 4
+    dim_feedforward: int = 512
     dropout: float = 0.3
 
 
@@ -65,10 +65,10 @@ Temporal = Mamba | Transformer | Tcn | NoTemporal
 
 @dataclass(frozen=True, kw_only=True)
 class Concat:
-    """Streams side by side; with `presence`, a 0/1 column a stream tells where it is missing."""
+    """Streams side by side; `availability_flags` adds a 0/1 column a stream, 0 where it is missing."""
 
     kind: Literal["concat"] = "concat"
-    presence: bool = False
+    availability_flags: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ class Head:
     hidden: tuple[int, ...] = ()
     activation: Activation = "relu"
     batch_norm: bool = False
-    squash: bool = False  # tanh at the end: never outside [-1, 1]
+    tanh_output: bool = False  # tanh at the end: never outside [-1, 1]
     dropout: float = 0.0
 
 
@@ -132,15 +132,14 @@ class Window:
 class Loss:
     """1 - CCC over all valid frames of the batch, per dimension, plus `mse` times the squared error.
 
-    `alone`: weight of the same over the frames that have one stream only, each stream for itself. Without it
-    a model that reads one stream better than the other says little where it has the other alone.
-    `pooled`: weight of the same over windows, each by the means of its frames, as fits labels that were given
-    to whole recordings.
+    `unimodal_weight`: weight of the same loss over the frames that have one stream only, stream by stream.
+    With 0 a model that relies on one stream predicts little where it has only the other.
+    `window_mean_weight`: weight of the same loss over the means of windows, for labels of whole recordings.
     """
 
     mse: float = 0.0
-    alone: float = 0.0
-    pooled: float = 0.0
+    unimodal_weight: float = 0.0
+    window_mean_weight: float = 0.0
     valence: float = 1.0
     arousal: float = 1.0
 
@@ -157,22 +156,25 @@ class Optim:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Linear warm-up from `start` x lr, then `shape`; lengths in epochs, stepped per iteration."""
+    """Linear warm-up from `warmup_start_factor` x lr, then `shape` down to `min_lr_factor` x lr.
+
+    Lengths are in epochs; the rate changes at every step.
+    """
 
     shape: Literal["constant", "cosine", "warm-restarts"] = "cosine"
     warmup_epochs: float = 5.0
-    start: float = 0.0
+    warmup_start_factor: float = 0.0
     period_epochs: float | None = None  # first restart period; None: all that follows the warm-up
     period_growth: int = 2
-    floor: float = 0.0
+    min_lr_factor: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """Disturbances of training windows: whole streams dropped, spans dropped."""
+    """Augmentation of training windows: probability of a missing stream, of a masked span, and noise."""
 
-    drop_stream: float = 0.0
-    drop_span: float = 0.0
+    modality_dropout: float = 0.0
+    time_mask: float = 0.0
     noise: float = 0.0
 
 
@@ -181,7 +183,7 @@ class Training:
     """The loop around the model."""
 
     epochs: int = 50
-    batch_windows: int = 16
+    batch_size: int = 16
     patience_epochs: int | None = None  # None: no early stop
     amp: bool = False
     seed: int = 42

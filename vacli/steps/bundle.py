@@ -24,9 +24,9 @@ from vacli.files.run_directory import (
     WEIGHTS_FILE,
     read_json,
 )
-from vacli.inference.run import BUNDLED, BUNDLED_VOICE, read_recipe
+from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, read_recipe
 from vacli.progress import Progress, Quiet
-from vacli.recipe.presets import VOICE
+from vacli.recipe.presets import COMPACT_AUDIO
 from vacli.spec import VISUAL
 from vacli.store import commit
 from vacli.store.work import WorkFolder
@@ -78,9 +78,9 @@ def _place_of(member: Path) -> Path:
     streams = read_recipe(member).model.streams
     if any(stream.name == VISUAL for stream in streams):
         return BUNDLED
-    if streams != VOICE.model.streams:
+    if streams != COMPACT_AUDIO.model.streams:
         raise RunError(f"{member}: it hears other features than compact", hint="train it with --preset voice")
-    return BUNDLED_VOICE
+    return BUNDLED_AUDIO
 
 
 def _bundle(member: Path, place: Path, progress: Progress) -> None:

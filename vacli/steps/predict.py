@@ -12,7 +12,7 @@ from vacli.errors import InputError, PackageMissing, RunError
 from vacli.faces.selection import check_choice
 from vacli.features.registry import create
 from vacli.inference.prediction import predict_stills
-from vacli.inference.run import BUNDLED, BUNDLED_VOICE, Run, load_run
+from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, Run, load_run
 from vacli.media.inputs import pictures_of
 from vacli.media.kinds import MediaInput, settled
 from vacli.media.video import check_backend
@@ -76,7 +76,7 @@ def _load(settings: PredictSettings, progress: Progress) -> Loaded:
     made = senses(model, settings, progress)
     if settings.model is not None:
         return Loaded(model, made)
-    voice = load_run(BUNDLED_VOICE, device)
+    voice = load_run(BUNDLED_AUDIO, device)
     for name, extractor in made.audio.items():
         _check_made_alike(voice, name, extractor.spec)
     return Loaded(model, made, voice)

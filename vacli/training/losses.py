@@ -25,14 +25,18 @@ def alone(sums: Tensor) -> Tensor:
 
 
 def batch_loss(predicted: Tensor, batch: Batch, loss: recipe.Loss, reduce: Reduce = alone) -> Tensor:
-    """`ccc_loss` over a batch's annotated frames, `loss.alone` times that over those with one stream, and
-    `loss.pooled` times that over windows.
+    """`ccc_loss` over a batch's annotated frames, plus its weighted unimodal and window-mean terms.
+
+    `loss.unimodal_weight` times the loss over the frames with one stream, and `loss.window_mean_weight`
+    times the loss over the means of windows.
     """
     masks = [(1.0, batch.label_mask)]
-    if loss.alone:
-        masks += [(loss.alone, batch.label_mask & only) for only in _one_stream(batch.streams)]
+    if loss.unimodal_weight:
+        masks += [(loss.unimodal_weight, batch.label_mask & only) for only in _one_stream(batch.streams)]
     total = sum(weight * ccc_loss(predicted, batch.labels, mask, loss, reduce) for weight, mask in masks)
-    return total + loss.pooled * _pooled(predicted, batch, loss, reduce) if loss.pooled else total
+    if loss.window_mean_weight:
+        total = total + loss.window_mean_weight * _pooled(predicted, batch, loss, reduce)
+    return total
 
 
 def _pooled(predicted: Tensor, batch: Batch, loss: recipe.Loss, reduce: Reduce) -> Tensor:

@@ -17,14 +17,14 @@ def lr_factor(schedule: recipe.Schedule, step: int, epoch_steps: int, total_step
     """
     warmup = schedule.warmup_epochs * epoch_steps
     if step < warmup:
-        return schedule.start + (1 - schedule.start) * step / warmup
+        return schedule.warmup_start_factor + (1 - schedule.warmup_start_factor) * step / warmup
     if schedule.shape == "constant":
         return 1.0
     rest = max(total_steps - warmup, 1.0)
     if schedule.shape == "cosine":
-        return _cosine(min((step - warmup) / rest, 1.0), schedule.floor)
+        return _cosine(min((step - warmup) / rest, 1.0), schedule.min_lr_factor)
     period = rest if schedule.period_epochs is None else schedule.period_epochs * epoch_steps
-    return _cosine(_phase(step - warmup, period, schedule.period_growth), schedule.floor)
+    return _cosine(_phase(step - warmup, period, schedule.period_growth), schedule.min_lr_factor)
 
 
 def _cosine(phase: float, floor: float) -> float:

@@ -22,22 +22,22 @@ def test_nothing_asked_nothing_done() -> None:
 
 
 def test_a_window_never_loses_its_last_stream() -> None:
-    lost = torch.stack([x.isnan().all(dim=(1, 2)) for x in changed(Augment(drop_stream=1.0)).values()])
+    lost = torch.stack([x.isnan().all(dim=(1, 2)) for x in changed(Augment(modality_dropout=1.0)).values()])
     assert (lost.sum(dim=0) == 1).all()
     share = lost.float().mean(dim=1)
     assert share.tolist() == pytest.approx([0.5, 0.5], abs=0.1)
-    alone = disturb({"visual": torch.ones(4, 5, 2)}, Augment(drop_stream=1.0), torch.Generator())
+    alone = disturb({"visual": torch.ones(4, 5, 2)}, Augment(modality_dropout=1.0), torch.Generator())
     assert alone["visual"].isfinite().all()
 
 
 def test_streams_are_dropped_as_often_as_asked() -> None:
-    dropped = changed(Augment(drop_stream=0.3))
+    dropped = changed(Augment(modality_dropout=0.3))
     lost = sum(x.isnan().all(dim=(1, 2)).float().mean().item() for x in dropped.values())
     assert lost == pytest.approx(0.3, abs=0.07)
 
 
 def test_spans_are_whole_rows_in_one_piece_and_at_most_half() -> None:
-    missing = changed(Augment(drop_span=0.5))["visual"].isnan()
+    missing = changed(Augment(time_mask=0.5))["visual"].isnan()
     assert torch.equal(missing.any(dim=2), missing.all(dim=2))
     rows = missing.all(dim=2).float()
     assert rows.sum(dim=1).max() <= FRAMES / 2 + 1
@@ -52,7 +52,7 @@ def test_noise_has_the_deviation_asked_for() -> None:
 
 
 def test_the_seed_decides() -> None:
-    augment = Augment(drop_stream=0.3, drop_span=0.3, noise=0.1)
+    augment = Augment(modality_dropout=0.3, time_mask=0.3, noise=0.1)
     one, same, other = changed(augment, 1), changed(augment, 1), changed(augment, 2)
     assert all(torch.equal(one[name].nan_to_num(9), same[name].nan_to_num(9)) for name in one)
     assert not torch.equal(one["audio"].nan_to_num(9), other["audio"].nan_to_num(9))

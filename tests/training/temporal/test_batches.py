@@ -49,18 +49,18 @@ def windows(source: WindowBatches, epoch: int) -> list[list[float]]:
 
 
 def test_every_window_comes_once_an_epoch_in_an_order_of_its_own() -> None:
-    source = batches(Training(batch_windows=4), World())
+    source = batches(Training(batch_size=4), World())
     first, second = windows(source, 1), windows(source, 2)
     assert [len(batch) for batch in first] == [4, 4, 4, 3]
     assert len(source) == 4
     assert sorted(chain(*first)) == sorted(1000.0 * v + start for v in range(5) for start in (0, 30, 60))
     assert first != second
     assert first == windows(source, 1)
-    assert first != windows(batches(Training(batch_windows=4, seed=1), World()), 1)
+    assert first != windows(batches(Training(batch_size=4, seed=1), World()), 1)
 
 
 def test_ranks_share_out_the_batches_of_one_process() -> None:
-    training = Training(batch_windows=7)  # 15 windows: the last batch has one, for two ranks
+    training = Training(batch_size=7)  # 15 windows: the last batch has one, for two ranks
     alone = windows(batches(training, World()), 3)
     ranks = [windows(batches(training, World(rank, 2)), 3) for rank in range(2)]
     assert [len(rank) for rank in ranks] == [3, 3]
@@ -75,7 +75,7 @@ def test_streams_arrive_as_z_scores() -> None:
 
 
 def test_disturbance_depends_on_epoch_and_rank_alone() -> None:
-    training = Training(batch_windows=4, augment=Augment(noise=1.0))
+    training = Training(batch_size=4, augment=Augment(noise=1.0))
 
     def first(rank: int, epoch: int) -> torch.Tensor:
         return next(batches(training, World(rank, 1)).epoch(epoch)).streams["visual"]

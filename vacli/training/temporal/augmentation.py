@@ -15,21 +15,23 @@ LONGEST_SPAN = 0.5  # share of a window that a dropped span has at most
 def disturb(streams: Mapping[str, Tensor], augment: Augment, generator: torch.Generator) -> dict[str, Tensor]:
     """Streams (B, T, D) of z-scores with rows dropped (NaN) and noise added, each window for itself.
 
-    `drop_stream`: probability that a window loses one whole stream, never its only one. `drop_span`:
+    `modality_dropout`: probability that a window loses one whole stream, never its only one. `time_mask`:
     probability that a stream of a window loses a span of up to half the window. `noise`: standard
     deviation of Gaussian noise on every value. The generator is on the streams' device.
     """
     changed = dict(streams)
     if augment.noise:
         changed = {n: x + augment.noise * _normal(x, generator) for n, x in changed.items()}
-    if augment.drop_stream and len(changed) > 1:
-        changed = _drop_stream(changed, augment.drop_stream, generator)
-    if augment.drop_span:
-        changed = {n: _drop_span(x, augment.drop_span, generator) for n, x in changed.items()}
+    if augment.modality_dropout and len(changed) > 1:
+        changed = _drop_modality(changed, augment.modality_dropout, generator)
+    if augment.time_mask:
+        changed = {n: _mask_time(x, augment.time_mask, generator) for n, x in changed.items()}
     return changed
 
 
-def _drop_stream(streams: dict[str, Tensor], chance: float, generator: torch.Generator) -> dict[str, Tensor]:
+def _drop_modality(
+    streams: dict[str, Tensor], chance: float, generator: torch.Generator
+) -> dict[str, Tensor]:
     first = next(iter(streams.values()))
     dropped = _uniform(len(first), first, generator) < chance
     which = (_uniform(len(first), first, generator) * len(streams)).long()
@@ -39,7 +41,7 @@ def _drop_stream(streams: dict[str, Tensor], chance: float, generator: torch.Gen
     }
 
 
-def _drop_span(x: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+def _mask_time(x: Tensor, chance: float, generator: torch.Generator) -> Tensor:
     windows, frames = x.shape[:2]
     dropped = _uniform(windows, x, generator) < chance
     length = _uniform(windows, x, generator) * LONGEST_SPAN * frames

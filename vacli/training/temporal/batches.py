@@ -20,7 +20,7 @@ AHEAD = 2  # batches that are read while one is used
 class WindowBatches:
     """Batches of a window dataset; what epoch k brings depends on the seed, k and the rank alone.
 
-    A batch of `training.batch_windows` is shared out among the ranks, so that it holds the same
+    A batch of `training.batch_size` is shared out among the ranks, so that it holds the same
     windows however many processes there are.
     """
 
@@ -33,12 +33,12 @@ class WindowBatches:
         self._world = world
 
     def __len__(self) -> int:
-        return -(-len(self._dataset) // self._training.batch_windows)
+        return -(-len(self._dataset) // self._training.batch_size)
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of epoch `number`, on the device."""
         order = np.random.default_rng([self._training.seed, number]).permutation(len(self._dataset))
-        size = self._training.batch_windows
+        size = self._training.batch_size
         chosen = [order[start : start + size] for start in range(0, len(order), size)]
         for index, batch in enumerate(mapped(self._read, chosen, AHEAD, AHEAD)):
             yield self._prepare(batch.to(self._world.device), number, index)
