@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vacli.clock import median_rate_hz, nearest_rows, regular_times
+from vacli.clock import bracket, interpolate, median_rate_hz, nearest_rows, regular_times
 from vacli.errors import InputError, UsageError, nearest
 from vacli.spec import VISUAL, FeatureSpec
 
@@ -29,6 +29,23 @@ def test_nearest_rows_are_nearest(times, queries):
     assert rows.shape == queries.shape
     distance = np.abs(times[None] - queries[:, None])
     np.testing.assert_array_equal(distance[np.arange(len(rows)), rows], distance.min(1, initial=np.inf))
+
+
+@given(
+    st.lists(st.integers(-1000, 1000), min_size=1, max_size=20, unique=True).map(sorted),
+    st.lists(st.floats(-12, 12), max_size=20),
+)
+def test_interpolation_agrees_with_numpy(times, queries):
+    times, queries = np.array(times) / 100, np.array(queries)
+    values = np.stack([np.sin(times), np.cos(times)], axis=1)
+    expected = [np.interp(queries, times, column) for column in values.T]
+    np.testing.assert_allclose(interpolate(queries, times, values).T, expected, atol=1e-12)
+
+
+def test_bracket_of_positions_and_outside_is_one_row_with_weight_0():
+    left, right, weight = bracket(np.array([-1, 0, 1, 2, 5]), np.array([0, 2, 4]))
+    assert (left.tolist(), right.tolist()) == ([0, 0, 0, 1, 2], [0, 0, 1, 1, 2])
+    assert weight.tolist() == [0, 0, 0.5, 0, 0]
 
 
 def test_median_rate_ignores_odd_gaps():

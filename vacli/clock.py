@@ -31,6 +31,35 @@ def nearest_rows(at_s: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     return np.where(at_s - times_s[left] <= times_s[right] - at_s, left, right).astype(np.int64)
 
 
+def bracket(at: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Neighbours of each query and the weight of the right one, for linear interpolation.
+
+    At a position, and outside the first and last one, both neighbours are the same row and the weight is 0.
+
+    at: (Q,) times or rows. positions: (N,) of the same unit, ascending, N >= 1.
+    Returns: left and right (Q,) int64 in [0, N), weight (Q,) float64 in [0, 1].
+    """
+    right = np.searchsorted(positions, at).clip(0, len(positions) - 1)
+    left = np.where(positions[right] <= at, right, np.maximum(right - 1, 0))
+    width = positions[right] - positions[left]
+    weight = np.where(width > 0, (at - positions[left]) / np.where(width > 0, width, 1.0), 0.0)
+    return left, right, weight
+
+
+def interpolate(at: np.ndarray, positions: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values linear between neighbouring rows; the first and last row continue outside.
+
+    at: (Q,). positions: (N,) ascending, N >= 1. values: (N, D). Returns: (Q, D) float64.
+    """
+    left, right, weight = bracket(at, positions)
+    return mix(values[left], values[right], weight)
+
+
+def mix(left: np.ndarray, right: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(1 - weight) left + weight right. left, right: (Q, D). weight: (Q,) float64. Returns: (Q, D)."""
+    return left * (1 - weight)[:, np.newaxis] + right * weight[:, np.newaxis]
+
+
 def median_rate_hz(times_s: np.ndarray) -> float:
     """Rows a second by the median step, which a few odd gaps do not move; NaN below two rows."""
     if len(times_s) < 2:

@@ -93,7 +93,7 @@ def test_seven_commands_on_real_clips(clips, tmp_path, typed):
     rows = rows_of(tmp_path / "va.csv")
     counted = {name[:2]: sum(Path(r["input"]).name == name for r in rows) for name in CLIPS}
     assert counted == FRAMES
-    assert {r["modality"] for r in rows if "22_" in r["input"]} == {"v"}
+    assert {r["modality"] for r in rows if "22_" in r["input"]} == {"visual"}
 
 
 def test_the_demo_runs_the_whole_line(tmp_path):
@@ -106,9 +106,9 @@ def test_the_demo_runs_the_whole_line(tmp_path):
     assert len(rows) == 150
     times = np.array([float(r["time_s"]) for r in rows])
     np.testing.assert_allclose(times, np.arange(150) / 25, atol=1e-6)
-    away = [r["face_ok"] for r in rows if 4.6 < float(r["time_s"]) < 5.1]
+    away = [r["face_detected"] for r in rows if 4.6 < float(r["time_s"]) < 5.1]
     assert set(away) == {"0"}
-    seen = [float(r["valence"]) for r in rows if r["face_ok"] == "1"]
+    seen = [float(r["valence"]) for r in rows if r["face_detected"] == "1"]
     assert np.mean(seen) > 0.3, "the photographed face smiles"
 
 

@@ -14,7 +14,7 @@ import zarr
 from faults.harness import Outcome
 
 GOOD = ("same", "said", "refused", "undetectable")
-FLAGS = ("face_ok", "audio_ok", "modality", "face_detected", "audio_present")
+FLAGS = ("face_detected", "audio_present", "modality")
 PROGRESS = re.compile(r"\d+ (done|failed|complete already)|/s$|^\S+: complete, skipped|^epoch |^ *\d+  ")
 
 

@@ -108,3 +108,9 @@ def test_a_file_is_lost_only_once_it_was_there(tmp_path, monkeypatch):
     path.unlink()
     with pytest.raises(RunError, match="is missing"):
         digests.is_there(path)
+
+
+def test_sha256_of_a_file_is_that_of_its_bytes(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, example B.1
+    assert digests.file_sha256(tmp_path / "abc") == expected

@@ -20,7 +20,7 @@ from vacli.files.run_directory import (
 )
 from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import load_run
-from vacli.inference.torch_predictor import Predictor
+from vacli.inference.torch_predictor import TorchPredictor
 from vacli.models.build import build
 from vacli.recipe.schema import Window
 from vacli.sequences.dataset import Standardiser
@@ -37,16 +37,16 @@ class Counting(torch.nn.Module):
         return torch.stack([streams["visual"][..., 0].nan_to_num(), real], dim=-1)
 
 
-def counting(window: Window) -> Predictor:
+def counting(window: Window) -> TorchPredictor:
     class Same(torch.nn.Module):
         def forward(self, streams: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             return streams
 
-    return Predictor(Counting().train(), Same(), window, torch.device("cpu"))
+    return TorchPredictor(Counting().train(), Same(), window, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("frames", [1, 7, LENGTH, LENGTH + 1, 3 * LENGTH + 5, 40 * LENGTH])
-def test_every_frame_gets_its_own_value_whatever_the_length(frames: int) -> None:
+def test_every_frame_gets_its_own_value_for_any_length(frames: int) -> None:
     rows = sequence(frames)
     ramp = np.linspace(-0.9, 0.9, frames, dtype=np.float32)
     rows.streams["visual"][:, 0] = ramp
@@ -58,7 +58,7 @@ def test_every_frame_gets_its_own_value_whatever_the_length(frames: int) -> None
     assert predictor.net.training  # as it was before
 
 
-def test_no_frames_no_values() -> None:
+def test_a_video_without_frames_has_no_values() -> None:
     assert counting(RECIPE.window)(sequence(0)).shape == (0, 2)
 
 
@@ -75,7 +75,7 @@ def test_overlaps_are_averaged() -> None:
     )
 
 
-def test_values_stay_on_the_scale() -> None:
+def test_values_are_clipped_to_the_scale() -> None:
     rows = sequence(10)
     rows.streams["visual"][:, 0] = np.linspace(-3, 3, 10)
     assert np.abs(counting(RECIPE.window)(rows)).max() == 1.0
@@ -92,7 +92,7 @@ def test_a_run_predicts_as_the_network_does_on_z_scores(tmp_path: Path) -> None:
     expected = net.eval()(scaled, torch.ones(1, LENGTH, dtype=torch.bool))[0].detach().numpy()
     trajectory = predict_sequence(run, rows, rows.times_s)
     np.testing.assert_allclose(trajectory.values, expected.clip(-1, 1), atol=1e-6)
-    assert trajectory.sd is None
+    assert trajectory.uncertainty is None
     assert trajectory.video == "v3"
     assert run.members[0].validation == ("v0",)
     assert run.features["face"]["fingerprint"] == "f"
@@ -109,7 +109,7 @@ def test_missing_rows_do_not_spread_beyond_the_receptive_field(tmp_path: Path) -
     assert not np.array_equal(whole[50:60], partly[50:60])
 
 
-def test_folds_vote_and_tell_how_far_they_differ(tmp_path: Path) -> None:
+def test_folds_are_averaged_and_their_std_is_returned(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         write_run(tmp_path / "run" / f"fold_{number}", seed=number)
     run, rows = load_run(tmp_path / "run"), sequence(90)
@@ -119,13 +119,13 @@ def test_folds_vote_and_tell_how_far_they_differ(tmp_path: Path) -> None:
     ]
     trajectory = predict_sequence(run, rows, rows.times_s)
     np.testing.assert_allclose(trajectory.values, np.mean(single, axis=0), atol=1e-6)
-    np.testing.assert_allclose(trajectory.sd, np.std(single, axis=0, ddof=1), atol=1e-6)
+    np.testing.assert_allclose(trajectory.uncertainty, np.std(single, axis=0, ddof=1), atol=1e-6)
 
 
 def test_other_widths_are_refused_with_both_numbers(tmp_path: Path) -> None:
     run, rows = load_run(write_run(tmp_path / "run")), sequence(50)
     wide = replace(rows, streams={**rows.streams, "audio": np.zeros((50, 9), np.float32)})
-    with pytest.raises(InputError, match=r"v0: stream 'audio' has 9 columns, .*run wants 2"):
+    with pytest.raises(InputError, match=r"v0: stream 'audio' has 9 columns, .*run needs 2"):
         predict_sequence(run, wide, wide.times_s)
     alone = replace(rows, streams={"visual": rows.streams["visual"]})
     with pytest.raises(InputError, match="stream 'audio' has no columns"):
@@ -144,7 +144,7 @@ def damage(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("no weights.safetensors", "no trained run in there"),
+        ("no weights.safetensors", "is not a trained run"),
         ("no recipe.json", r"recipe\.json cannot be read"),
         ("no normalisation.safetensors", r"normalisation\.safetensors cannot be read"),
         ("recipe.json", r"recipe\.json cannot be read"),
@@ -170,7 +170,7 @@ def test_a_recipe_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_folds_of_different_models_are_not_mixed(tmp_path: Path) -> None:
     write_run(tmp_path / "run" / "fold_1")
     write_run(tmp_path / "run" / "fold_2", recipe=replace(RECIPE, window=Window(length_frames=30)))
-    with pytest.raises(RunError, match="is of another model"):
+    with pytest.raises(RunError, match="have different models"):
         load_run(tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "fold_2")
     assert len(load_run(tmp_path / "run").members) == 1

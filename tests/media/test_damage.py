@@ -13,7 +13,7 @@ from synth.faces import scene, write_video
 
 from vacli.errors import InputError
 from vacli.media.audio import read_sound
-from vacli.media.probe import file_sha256, probe
+from vacli.media.probe import probe
 from vacli.media.video import open_video
 
 
@@ -322,11 +322,3 @@ def test_a_download_that_stopped_keeps_its_first_frames(tmp_path: Path) -> None:
     assert 20 < count < 80
     assert reader.broken
     assert 0.5 < read_sound(path).present[-1][1] < 3.5
-
-
-def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
-    (tmp_path / "abc").write_bytes(b"abc")
-    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, example B.1
-    assert file_sha256(tmp_path / "abc") == expected
-    with pytest.raises(InputError, match="cannot be read"):
-        file_sha256(tmp_path / "gone")

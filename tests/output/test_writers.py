@@ -20,9 +20,11 @@ def table():
     face, sound = np.array([True, False]), np.array([True, True])
     nan = np.array([1.0, np.nan])
     columns = {name: np.array([0.25, -0.5]) for name in COLUMNS if name != "input"}
-    columns |= dict.fromkeys(("face_score", "face_x", "face_y", "face_w", "face_h", "valence_sd"), nan)
-    columns |= {"frame": np.arange(2), "time_s": np.array([0.0, 1 / 30]), "person": np.array([0, -1])}
-    columns |= {"face_ok": face, "audio_ok": sound, "modality": modality(face, sound)}
+    columns |= dict.fromkeys(
+        ("face_score", "face_x", "face_y", "face_w", "face_h", "valence_uncertainty"), nan
+    )
+    columns |= {"frame": np.arange(2), "time_s": np.array([0.0, 1 / 30]), "face_id": np.array([0, -1])}
+    columns |= {"face_detected": face, "audio_present": sound, "modality": modality(face, sound)}
     return FrameTable("a, b.mp4", columns)
 
 
@@ -32,9 +34,9 @@ def test_csv(table):
     rows = list(csv.DictReader(io.StringIO(out.getvalue())))
     assert list(rows[0]) == list(COLUMNS)
     assert [r["time_s"] for r in rows] == ["0.000000", "0.033333"]
-    assert [r["face_ok"] for r in rows] == ["1", "0"]
-    assert [r["modality"] for r in rows] == ["av", "a"]
-    assert [r["person"] for r in rows] == ["0", ""]
+    assert [r["face_detected"] for r in rows] == ["1", "0"]
+    assert [r["modality"] for r in rows] == ["audiovisual", "audio"]
+    assert [r["face_id"] for r in rows] == ["0", ""]
     assert [r["face_x"] for r in rows] == ["1.0", ""]
     assert {r["input"] for r in rows} == {"a, b.mp4"}
 
@@ -44,8 +46,8 @@ def test_json_says_the_same(table):
     JsonWriter(out).write(table)
     rows = [json.loads(line) for line in out.getvalue().splitlines()]
     assert rows[1]["valence"] == -0.5
-    assert rows[1]["person"] is None
-    assert rows[0]["face_ok"] == 1
+    assert rows[1]["face_id"] is None
+    assert rows[0]["face_detected"] == 1
 
 
 def test_summary(table):
@@ -54,25 +56,29 @@ def test_summary(table):
     (row,) = csv.DictReader(io.StringIO(out.getvalue()))
     assert row["frames"] == "2"
     assert row["valence_mean"] == "-0.1250"
-    assert (row["face_share"], row["audio_share"], row["known_share"]) == ("0.5000", "1.0000", "1.0000")
+    assert (row["face_fraction"], row["audio_fraction"], row["valid_fraction"]) == (
+        "0.5000",
+        "1.0000",
+        "1.0000",
+    )
 
 
 def test_what_nothing_is_known_of_is_in_no_mean(table):
-    partly = replace(table, columns={**table.columns, "modality": np.array(["av", "none"])})
+    partly = replace(table, columns={**table.columns, "modality": np.array(["audiovisual", "none"])})
     row = partly.summary()
-    assert (row["valence_mean"], row["valence_std"], row["known_share"]) == (0.25, 0.0, 0.5)
+    assert (row["valence_mean"], row["valence_sd"], row["valid_fraction"]) == (0.25, 0.0, 0.5)
     nowhere = replace(table, columns={**table.columns, "modality": np.array(["none", "none"])})
     row = nowhere.summary()
-    assert (row["valence_mean"], row["known_share"]) == (-0.125, 0.0)
+    assert (row["valence_mean"], row["valid_fraction"]) == (-0.125, 0.0)
     empty = replace(table, columns={name: column[:0] for name, column in table.columns.items()})
-    assert (empty.summary()["valence_mean"], empty.summary()["known_share"]) == ("", 0.0)
+    assert (empty.summary()["valence_mean"], empty.summary()["valid_fraction"]) == ("", 0.0)
     assert list(empty.summary()) == list(row)
 
 
 def test_modality_names_what_a_row_rests_on():
     face = np.array([True, True, False, False])
     sound = np.array([True, False, True, False])
-    assert modality(face, sound).tolist() == ["av", "v", "a", "none"]
+    assert modality(face, sound).tolist() == ["audiovisual", "visual", "audio", "none"]
 
 
 @pytest.mark.parametrize(

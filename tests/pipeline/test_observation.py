@@ -1,4 +1,4 @@
-"""People of one recording are described in common batches and stay apart."""
+"""The tracks of one recording share batches and keep their own rows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from synth.faces import write_video
 from vacli.errors import InputError
 from vacli.faces.tracker import Face, FaceFrame
 from vacli.media.audio import Sound
-from vacli.pipeline import observation
-from vacli.pipeline.face_embedding import Describer, FaceReader
-from vacli.pipeline.observation import Crowd, Heard, Senses
+from vacli.pipeline import audio_features, observation
+from vacli.pipeline.audio_features import AudioFeatures
+from vacli.pipeline.face_embedding import FaceEmbedder, FaceTrackFeatures
+from vacli.pipeline.face_tracks import FaceTracks
+from vacli.pipeline.observation import Extractors, ObservationSettings
 from vacli.progress import Quiet
 
 
@@ -41,39 +43,39 @@ def mean() -> Mean:
     return Mean()
 
 
-def test_two_people_in_turns_keep_their_own_rows(mean):
-    crowd = Crowd(Senses({"mean": mean}, {}), count=100)
+def test_two_alternating_tracks_keep_their_own_rows(mean):
+    tracks = FaceTracks({"mean": mean}, count=100)
     for index in range(0, 100, 2):
         both = (face(0, index, 50.0), face(1, 200 - index, 0.0))
-        crowd.add(FaceFrame(index, index / 25, both))
+        tracks.add(FaceFrame(index, index / 25, both))
     for choice, track, sign, start in (("right", 0, 1, 0), ("left", 1, -1, 200), ("largest", 1, -1, 200)):
-        ((chosen, reader),) = crowd.wanted(choice)
+        ((chosen, reader),) = tracks.select(choice)
         assert chosen == track
         values = reader.features()["mean"][:, 0]
         np.testing.assert_array_equal(values[::2], start + sign * np.arange(0, 100, 2))
         assert np.isnan(values[1::2]).all()
-        np.testing.assert_array_equal(reader.rows().found, np.arange(100) % 2 == 0)
+        np.testing.assert_array_equal(reader.detections().detected, np.arange(100) % 2 == 0)
     assert mean.batches == [32, 32, 32, 4]
 
 
-def test_nobody_is_rows_without_a_face(mean):
-    crowd = Crowd(Senses({"mean": mean}, {}), count=3)
-    ((track, reader),) = crowd.wanted("largest")
+def test_a_video_without_faces_has_empty_rows(mean):
+    tracks = FaceTracks({"mean": mean}, count=3)
+    ((track, reader),) = tracks.select("largest")
     assert track == -1
     assert np.isnan(reader.features()["mean"]).all()
-    assert not reader.rows().found.any()
-    assert np.isnan(reader.rows().box).all()
+    assert not reader.detections().detected.any()
+    assert np.isnan(reader.detections().box).all()
 
 
-def test_a_picture_without_a_face_is_described_and_not_found(mean):
-    reader = FaceReader(Describer({"mean": mean}), 1)
-    reader.add(0, np.full((224, 224, 3), 7, np.uint8), None, found=False)
+def test_a_picture_without_a_face_has_features_and_no_detection(mean):
+    reader = FaceTrackFeatures(FaceEmbedder({"mean": mean}), 1)
+    reader.add(0, np.full((224, 224, 3), 7, np.uint8), None, detected=False)
     assert reader.features()["mean"].tolist() == [[7.0]]
-    assert not reader.rows().found[0]
+    assert not reader.detections().detected[0]
 
 
-def test_frames_that_are_not_described_lie_between_those_that_are(mean):
-    reader = FaceReader(Describer({"mean": mean}), 40)
+def test_frames_without_a_crop_are_interpolated(mean):
+    reader = FaceTrackFeatures(FaceEmbedder({"mean": mean}), 40)
     for index in (*range(2, 9), 20, 21):
         crop = None if index % 4 else np.full((224, 224, 3), 10 * index, np.uint8)
         reader.add(index, crop, face(0, 0, 0.0))
@@ -83,39 +85,39 @@ def test_frames_that_are_not_described_lie_between_those_that_are(mean):
     assert np.isnan(np.delete(values, [*range(2, 9), 20, 21])).all()
 
 
-def test_parts_are_those_of_the_whole_once_they_are_settled(mean):
+def test_final_rows_equal_those_of_the_whole_video(mean):
     there = np.flatnonzero(np.random.default_rng(3).random(300) < 0.7)
-    describer = Describer({"mean": mean})
-    reader, told, parts = FaceReader(describer, 300), 0, []
+    describer = FaceEmbedder({"mean": mean})
+    reader, told, parts = FaceTrackFeatures(describer, 300), 0, []
     for index in range(300):
         if index in there:
             crop = np.full((224, 224, 3), index % 256, np.uint8)
             reader.add(index, crop if index % 3 == 0 and index % 60 < 40 else None, face(0, 0, 0.0))
         if index % 50 == 49:
             describer.flush()
-        if (settled := reader.settled(index + 1)) > told:
-            parts.append(reader.features(told, settled)["mean"])
-            found = reader.rows(told, settled).found
-            np.testing.assert_array_equal(found, np.isin(range(told, settled), there))
-            told = settled
+        if (n_final := reader.n_final(index + 1)) > told:
+            parts.append(reader.features(told, n_final)["mean"])
+            found = reader.detections(told, n_final).detected
+            np.testing.assert_array_equal(found, np.isin(range(told, n_final), there))
+            told = n_final
     assert told > 290
     np.testing.assert_array_equal(np.concatenate(parts), reader.features()["mean"][:told])
 
 
-def test_rows_settle_though_the_person_has_left_or_nothing_describes_faces(mean):
-    crowd = Crowd(Senses({"mean": mean}, {}), count=200)
+def test_rows_become_final_after_a_track_ends_and_without_extractors(mean):
+    tracks = FaceTracks({"mean": mean}, count=200)
     for index in range(200):
         there = (face(0, index, 50.0),) if index < 40 else ()
-        crowd.add(FaceFrame(index, index / 25, there))
-    ((_, reader),) = crowd.wanted("largest")
+        tracks.add(FaceFrame(index, index / 25, there))
+    ((_, reader),) = tracks.select("largest")
     reader.features()
-    blind = FaceReader(Describer({}), 200)
+    blind = FaceTrackFeatures(FaceEmbedder({}), 200)
     for index in range(64):
         blind.add(index, np.zeros((224, 224, 3), np.uint8), face(0, 0, 0.0))
-    assert (reader.settled(200), blind.settled(64)) == (192, 56)
+    assert (reader.n_final(200), blind.n_final(64)) == (192, 56)
 
 
-def test_sound_in_parts_is_the_sound_in_one_go():
+def test_chunked_audio_features_equal_those_of_the_whole():
     class Loudness:
         spec = SimpleNamespace(dim=1)
 
@@ -126,34 +128,35 @@ def test_sound_in_parts_is_the_sound_in_one_go():
             )
 
     samples = np.random.default_rng(0).standard_normal(70 * 16000).astype(np.float32)
-    times_s, senses = np.arange(70 * 25) / 25, Senses({}, {"loudness": Loudness()})
+    times_s, extractors = np.arange(70 * 25) / 25, {"loudness": Loudness()}
     for present in (((0.0, 70.0),), ((3.0, 61.0),), ((0.0, 7.0), (30.0, 70.0))):
         sound = Sound(samples, 16000, present)
-        parts, whole = Heard(senses, sound, times_s).listen_in_parts(), Heard(senses, sound, times_s).listen()
+        parts = AudioFeatures(extractors, sound, times_s).extract_chunked()
+        whole = AudioFeatures(extractors, sound, times_s).extract()
         np.testing.assert_array_equal(parts.features["loudness"], whole.features["loudness"])
-        assert parts.known == whole.known == len(times_s)
+        assert parts.n_known == whole.n_known == len(times_s)
 
 
-def test_a_face_that_was_never_described_has_no_description(mean):
-    reader = FaceReader(Describer({"mean": mean}), 3)
+def test_a_face_without_any_crop_has_no_features(mean):
+    reader = FaceTrackFeatures(FaceEmbedder({"mean": mean}), 3)
     reader.add(1, None, face(0, 0, 0.0))
     assert np.isnan(reader.features()["mean"]).all()
 
 
-def test_sound_that_fails_is_told_at_once(tmp_path, monkeypatch):
+def test_a_failure_of_the_audio_thread_is_raised_at_once(tmp_path, monkeypatch):
     def fail(path, track=None):
         raise InputError("no sound to be had")
 
     class Count:
         frames = 0
 
-        def see(self, crowd, frame, heard):
+        def on_frame(self, tracks, frame, audio):
             self.frames += 1
-            time.sleep(0.01)  # the sound's thread has its turn
+            time.sleep(0.01)  # gives the audio thread a turn
 
-    monkeypatch.setattr(observation, "read_sound", fail)
+    monkeypatch.setattr(audio_features, "read_sound", fail)
     path = write_video(tmp_path / "a.mp4", [np.zeros((64, 64, 3), np.uint8)] * 100)
-    look = observation.Look(Senses({}, {}), "largest", "auto")
+    settings = ObservationSettings(Extractors({}, {}), "largest", "auto")
     with pytest.raises(InputError, match="no sound to be had"):
-        observation.observe_video(path, look, Quiet(), watcher := Count())
-    assert watcher.frames < 50
+        observation.observe_video(path, settings, Quiet(), callback := Count())
+    assert callback.frames < 50

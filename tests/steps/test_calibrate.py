@@ -15,9 +15,10 @@ from vacli.errors import LabelError, RunError, StoreError
 from vacli.features.compact.layout import DIM, columns
 from vacli.files.digests import FILES
 from vacli.files.run_directory import CALIBRATION_FILE, SPEECH_FILE
-from vacli.inference.calibration import ALONE, NOTHING, OTHER_SOUND
-from vacli.inference.prediction import predict_sequence, predict_stills
-from vacli.inference.run import load_run
+from vacli.inference.calibration import MomentMatching
+from vacli.inference.prediction import predict_images, predict_sequence
+from vacli.inference.run import Run, load_run
+from vacli.inference.states import FrameState
 from vacli.sequences.base import Sequence
 from vacli.sequences.stored import open_sequences
 from vacli.spec import VISUAL, FeatureSpec
@@ -52,12 +53,20 @@ def stills(path, split: str = "validation") -> Store:
     points = shares @ np.array(EMOTION_VA, np.float32)
     rows = np.concatenate([points, shares, np.zeros((400, DIM - 10), np.float32)], axis=1)
     spec = FeatureSpec(name="compact", version="1", modality=VISUAL, dim=DIM, columns=columns())
-    store.add_video("faces", np.arange(400.0), source={"name": "faces"}, stream={"kind": "stills"})
+    store.add_video("faces", np.arange(400.0), source={"name": "faces"}, stream={"kind": "images"})
     store.put_feature("faces", spec.attributes(), rows, np.zeros(400, np.uint8))
     with store.stage("faces", "label", {"split": split}) as writer:
         for d, name in enumerate(("valence", "arousal")):
             writer.append(name, (points[:, d] + rng.normal(0, 0.1, 400)).astype(np.float32))
     return store
+
+
+def with_audio_only(model: Run, audio_only: bool) -> Run:
+    return replace(model, postprocess=replace(model.postprocess, audio_only=audio_only))
+
+
+def rescaling_of(model: Run) -> MomentMatching:
+    return model.postprocess.calibration.states[FrameState.AUDIO_ONLY].rescaling
 
 
 def forget(model: Path) -> None:
@@ -66,23 +75,23 @@ def forget(model: Path) -> None:
         (model / name).unlink(missing_ok=True)
 
 
-def test_a_runs_sd_becomes_that_of_its_errors(model, store, tmp_path):
+def test_calibration_makes_the_uncertainty_that_of_the_errors(model, store, tmp_path):
     rows = open_sequences(store.videos(), load_run(model).recipe.model)[0]
     before = predict_sequence(load_run(model), rows, rows.times_s)
-    np.testing.assert_array_equal(before.sd, before.spread)
+    np.testing.assert_array_equal(before.uncertainty, before.ensemble_std)
     faces = stills(tmp_path / "faces.zarr")
     measured = {s.name: s for s in run(CalibrateSettings(model, (store.path, faces.path), "cpu"))}
-    assert {"audio+visual", "still"} <= set(measured)
-    assert measured["still"].rmse == pytest.approx((0.1, 0.1), abs=0.01)
+    assert {"audiovisual", "image"} <= set(measured)
+    assert measured["image"].rmse == pytest.approx((0.1, 0.1), abs=0.01)
     for state in measured.values():
-        assert 0.55 < state.within[0] < 0.8
-        assert state.within[1] > 0.9
+        assert 0.55 < state.coverage[0] < 0.8
+        assert state.coverage[1] > 0.9
     after = predict_sequence(load_run(model), rows, rows.times_s)
     np.testing.assert_array_equal(after.values, before.values)
-    assert (after.sd >= 0.9 * after.spread.min()).all()
-    assert not np.array_equal(after.sd, before.sd)
-    read = predict_stills(load_run(model), faces.video("faces").feature("compact")[0], "f", np.arange(400.0))
-    assert read.sd.mean() == pytest.approx(0.1, abs=0.02)
+    assert (after.uncertainty >= 0.9 * after.ensemble_std.min()).all()
+    assert not np.array_equal(after.uncertainty, before.uncertainty)
+    read = predict_images(load_run(model), faces.video("faces").feature("compact")[0], "f", np.arange(400.0))
+    assert read.uncertainty.mean() == pytest.approx(0.1, abs=0.02)
     forget(model)
 
 
@@ -97,37 +106,35 @@ def without_faces(store: Store, path, features: tuple[str, ...]) -> Store:
     return blind
 
 
-def test_recordings_that_never_show_a_face_are_measured_for_themselves(model, store, tmp_path):
+def test_recordings_without_a_face_have_a_state_of_their_own(model, store, tmp_path):
     visual = next(s for s in load_run(model).recipe.model.streams if s.name == VISUAL)
     blind = without_faces(store, tmp_path / "blind.zarr", visual.features)
     (alone,) = run(CalibrateSettings(model, (blind.path,), "cpu"))
-    assert alone.name == ALONE
+    assert alone.name == FrameState.AUDIO_ONLY
     calibrated = load_run(model)
     views = [v for v in blind.videos() if v.part_attrs("label")["split"] == "validation"]
     rows = open_sequences(views, calibrated.recipe.model)
 
-    def told(faceless: bool) -> tuple[np.ndarray, np.ndarray]:
-        asked = replace(calibrated, faceless=faceless)
+    def predicted(audio_only: bool) -> tuple[np.ndarray, np.ndarray]:
+        asked = with_audio_only(calibrated, audio_only)
         made = [predict_sequence(asked, r, v.times_s) for r, v in zip(rows, views, strict=True)]
-        heard = np.concatenate([m.states for m in made]) != NOTHING
+        heard = np.concatenate([m.states for m in made]) != FrameState.NONE
         return np.concatenate([m.values for m in made])[heard], heard
 
-    truth = np.concatenate(
-        [np.stack([v.read("label/valence"), v.read("label/arousal")], axis=1) for v in views]
-    )
-    (before, _), (after, heard) = told(False), told(True)
+    truth = np.concatenate([v.labels() for v in views])
+    (before, _), (after, heard) = predicted(False), predicted(True)
     assert (after.std(axis=0) >= before.std(axis=0)).all()
     known = np.isfinite(truth[heard]).all(axis=1)
     error = (after - truth[heard])[known]
     assert alone.frames == len(error)
     assert alone.rmse == pytest.approx(np.sqrt(np.square(error).mean(axis=0)), abs=1e-5)
-    factor = calibrated.calibration.states[ALONE].stretch.factor
+    factor = rescaling_of(calibrated).factor
     run(CalibrateSettings(model, (blind.path,), "cpu"))
-    assert load_run(model).calibration.states[ALONE].stretch.factor == factor  # it is not stretched twice
+    assert rescaling_of(load_run(model)).factor == factor  # not rescaled twice
     forget(model)
 
 
-def test_a_model_of_the_voice_never_sees_a_face(store, tmp_path):
+def test_a_model_without_a_visual_stream_is_audio_only(store, tmp_path):
     tiny = tuple(assignment for assignment in TINY if "visual" not in assignment)
     asked = train.TrainSettings(
         store=store.path,
@@ -139,60 +146,66 @@ def test_a_model_of_the_voice_never_sees_a_face(store, tmp_path):
     )
     train.run(asked)
     measured = run(CalibrateSettings(asked.out, (store.path,), "cpu"))
-    assert [state.name for state in measured] == [ALONE]
+    assert [state.name for state in measured] == [FrameState.AUDIO_ONLY]
 
 
-def test_by_much_speech_other_sound_is_known(store, model, tmp_path):
+def test_a_speech_reference_makes_non_speech_zero(store, model, tmp_path):
     visual = next(s for s in load_run(model).recipe.model.streams if s.name == VISUAL)
     blind = without_faces(store, tmp_path / "blind.zarr", visual.features)
     (measured,) = run(CalibrateSettings(model, (blind.path,), "cpu", speech=store.path))
-    assert (measured.name, measured.frames > 200) == (ALONE, True)
-    knowing = replace(load_run(model), faceless=True)
-    (rows, *_), (view, *_) = open_sequences(blind.videos(), knowing.recipe.model), blind.videos()
-    assert set(predict_sequence(knowing, rows, view.times_s).states.tolist()) <= {ALONE, NOTHING}
+    assert (measured.name, measured.frames > 200) == (FrameState.AUDIO_ONLY, True)
+    run_ = with_audio_only(load_run(model), True)
+    (rows, *_), (view, *_) = open_sequences(blind.videos(), run_.recipe.model), blind.videos()
+    assert set(predict_sequence(run_, rows, view.times_s).states.tolist()) <= {
+        FrameState.AUDIO_ONLY,
+        FrameState.NONE,
+    }
     still = {name: np.full((90, dim), np.nan if name == VISUAL else 0.1) for name, dim in rows.dims.items()}
     note = Sequence(video="held note", times_s=np.arange(90) / 25, streams=still)
-    of_it = predict_sequence(knowing, note, note.times_s)
-    assert set(of_it.states.tolist()) == {OTHER_SOUND}
+    of_it = predict_sequence(run_, note, note.times_s)
+    assert set(of_it.states.tolist()) == {FrameState.NON_SPEECH}
     assert not of_it.values.any()
-    assert (of_it.sd >= 0.999 * np.array(knowing.calibration.states[ALONE].floor)).all()
+    assert (
+        of_it.uncertainty
+        >= 0.999 * np.array(run_.postprocess.calibration.states[FrameState.AUDIO_ONLY].floor)
+    ).all()
     assert run(CalibrateSettings(model, (blind.path,), "cpu")) == [measured]  # it is still known
     forget(model)
 
 
-def test_a_store_without_sound_is_no_speech(model, store, tmp_path):
+def test_a_speech_reference_without_sound_is_refused(model, store, tmp_path):
     faces = Store.open_or_create(tmp_path / "silent.zarr")
-    with pytest.raises(StoreError, match="has no sound"):
+    with pytest.raises(StoreError, match="has no audio features"):
         run(CalibrateSettings(model, (store.path,), "cpu", speech=faces.path))
 
 
-def test_speech_is_of_no_use_where_all_show_a_face(model, store):
-    with pytest.raises(LabelError, match="200 labelled frames of speech without a face"):
+def test_a_speech_reference_is_refused_if_all_videos_show_a_face(model, store):
+    with pytest.raises(LabelError, match="200 labelled frames are speech in a recording without a face"):
         run(CalibrateSettings(model, (store.path,), "cpu", speech=store.path))
     assert not (model / SPEECH_FILE).exists()
 
 
-def test_what_tells_of_no_speech_is_named(model, tmp_path):
+def test_a_file_that_is_no_speech_detector_is_named(model, tmp_path):
     shutil.copytree(model, tmp_path / "run")
     save_file({"centre": np.zeros(2)}, tmp_path / "run" / SPEECH_FILE)
-    with pytest.raises(RunError, match="tells of no speech"):
+    with pytest.raises(RunError, match="no speech detector"):
         load_run(tmp_path / "run")
 
 
-def test_what_was_trained_on_does_not_count(model, tmp_path):
+def test_training_videos_are_left_out(model, tmp_path):
     with pytest.raises(LabelError, match="no labelled videos to measure on"):
         run(CalibrateSettings(model, (stills(tmp_path / "faces.zarr", "train").path,), "cpu"))
 
 
-def test_too_few_frames_are_no_measurement(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("vacli.inference.calibration.FEWEST_FRAMES", 401)
-    with pytest.raises(LabelError, match="labelled ones to measure on"):
+def test_too_few_frames_are_refused(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("vacli.inference.calibration.MIN_FRAMES", 401)
+    with pytest.raises(LabelError, match="every state has fewer than"):
         run(CalibrateSettings(model, (stills(tmp_path / "faces.zarr").path,), "cpu"))
     assert not (model / CALIBRATION_FILE).exists()
 
 
 @pytest.mark.parametrize("harm", [b"{}", b"", None])
-def test_a_calibration_that_is_changed_or_lost_is_made_again(model, store, harm):
+def test_a_changed_or_lost_calibration_is_refused_until_it_is_made_again(model, store, harm):
     first = run(CalibrateSettings(model, (store.path,), "cpu"))
     if harm is None:
         (model / CALIBRATION_FILE).unlink()
@@ -202,12 +215,12 @@ def test_a_calibration_that_is_changed_or_lost_is_made_again(model, store, harm)
         load_run(model)
     assert "va calibrate" in caught.value.hint
     assert run(CalibrateSettings(model, (store.path,), "cpu")) == first
-    assert load_run(model).calibration is not None
+    assert load_run(model).postprocess.calibration is not None
     forget(model)
 
 
 def test_a_damaged_calibration_is_named(model):
     (model / CALIBRATION_FILE).write_text(json.dumps({"audio": {"floor": 1}}))
-    with pytest.raises(RunError, match=r"calibration\.json is no calibration"):
+    with pytest.raises(RunError, match=r"calibration\.json is not a calibration"):
         load_run(model)
     forget(model)

@@ -11,7 +11,7 @@ from synth.face_stores import face_store
 from vacli.errors import UsageError
 from vacli.features.compact.network import CompactFace
 from vacli.features.flags import INTERPOLATED, MISSING
-from vacli.steps.extract_visual import ExtractVisualSettings, interpolate, plan_rows, run
+from vacli.steps.extract_visual import ExtractVisualSettings, fill_skipped, plan_rows, run
 from vacli.store import Store
 
 
@@ -91,7 +91,7 @@ def test_runs_end_where_the_face_changes():
     assert rows.tolist() == [0, 3, 4, 7]
     values = np.full((8, 1), np.nan, np.float32)
     values[rows, 0] = [0, 3, 100, 103]
-    interpolate(values, rows, usable, np.arange(8.0))
+    fill_skipped(values, rows, usable, np.arange(8.0))
     assert values[:, 0].tolist() == [0, 1, 2, 3, 100, 101, 102, 103]
 
 

@@ -89,7 +89,7 @@ def test_ten_milliseconds_of_sound_are_no_basis(tmp_path):
     progress = Quiet()
     table = predicted(write_sound(tmp_path / "a.wav", voice(0.01)), progress)
     assert modalities(table) == {"none"}
-    assert not table.columns["audio_ok"].any()
+    assert not table.columns["audio_present"].any()
     assert any("too short" in warning for warning in progress.warnings)
     extracted(tmp_path / "a.wav", tmp_path / "s.zarr")
     assert set(Store.open(tmp_path / "s.zarr").video("a").feature("egemaps")[1].tolist()) == {MISSING}
@@ -103,7 +103,7 @@ def test_digital_silence_is_no_basis(tmp_path):
     assert set(table.columns["modality"][:95].tolist()) == {"a"}
     extracted(silent, tmp_path / "s.zarr")
     flags = Store.open(tmp_path / "s.zarr").video("a").feature("egemaps")[1]
-    np.testing.assert_array_equal(flags == MISSING, ~table.columns["audio_ok"])
+    np.testing.assert_array_equal(flags == MISSING, ~table.columns["audio_present"])
 
 
 def test_a_hole_of_hours_has_no_rows(tmp_path):

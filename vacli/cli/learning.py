@@ -269,7 +269,7 @@ def calibrate(run: Path, stores: tuple[Path, ...], speech: Path | None) -> None:
     from vacli.steps import calibrate as step
 
     states = step.run(step.CalibrateSettings(run, stores, speech=speech), Console())
-    put("state,frames,ccc_valence,ccc_arousal,rmse_valence,rmse_arousal,within_1sd,within_2sd\n")
+    put("state,frames,ccc_valence,ccc_arousal,rmse_valence,rmse_arousal,coverage_1sd,coverage_2sd\n")
     for s in states:
         figures = ",".join(f"{value:.3f}" for value in (*s.ccc, *s.rmse, *s.within))
         put(f"{s.name},{s.frames},{figures}\n")

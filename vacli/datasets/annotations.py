@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vacli.clock import bracket, mix
 from vacli.errors import LabelError
 
 # Where the label of a row comes from; stored beside the labels.
@@ -156,15 +157,11 @@ def _resampled(values: np.ndarray, at_s: np.ndarray, times_s: np.ndarray) -> Fra
     step = float(np.median(np.diff(at_s))) if len(at_s) > 1 else 0.0
     reach = step / 2 if step else 0.5
     inside = (times_s >= at_s[0] - reach) & (times_s <= at_s[-1] + reach)
-    right = np.searchsorted(at_s, times_s).clip(0, len(at_s) - 1)
-    left = np.where(at_s[right] <= times_s, right, np.maximum(right - 1, 0))
-    width = at_s[right] - at_s[left]
-    weight = np.where(width > 0, (times_s - at_s[left]) / np.where(width > 0, width, 1.0), 0.0)
-    weight = weight.clip(0.0, 1.0)[:, None]
-    nearer = np.where(weight <= 0.5, values[left], values[right])
-    between = values[left] * (1 - weight) + values[right] * weight
+    left, right, weight = bracket(times_s, at_s)
+    nearer = np.where(weight[:, None] <= 0.5, values[left], values[right])
+    between = mix(values[left], values[right], weight)
     labels = np.where(np.isnan(between), nearer, between)
-    labels[~inside | (width > GAP_STEPS * step)] = np.nan
+    labels[~inside | (at_s[right] - at_s[left] > GAP_STEPS * step)] = np.nan
     source = _annotated(labels)
     source[~inside] = OUTSIDE
     return FrameLabels(values=labels.astype(np.float32), source=source)

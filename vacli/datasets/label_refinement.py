@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from vacli.clock import interpolate
 from vacli.datasets.annotations import FROM_EXPRESSION, INTERPOLATED, NOT_ANNOTATED, REPAIRED, FrameLabels
 
 Mode = Literal["fill", "fill+repair", "off"]
@@ -99,9 +100,7 @@ def _fill(
     after, before = known[right.clip(max=len(known) - 1)], known[(right - 1).clip(0)]
     enclosed = (right > 0) & (right < len(known))
     short = enclosed & (after - before - 1 <= GAP_FRAMES)
-    for column in range(2):
-        line = np.interp(frames[short], known, labels.values[known, column])
-        values[frames[short], column] = line
+    values[frames[short]] = interpolate(frames[short], known, labels.values[known])
     source[frames[short]] = INTERPOLATED
     spoken = ~short & statistics.speaks(expression[frames])
     to_after = np.where(right < len(known), np.abs(after - frames), np.iinfo(np.int64).max)

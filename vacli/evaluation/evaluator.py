@@ -88,9 +88,8 @@ def store_truth(store: Store) -> Truth:
         if video not in store or not store.video(video).has("label"):
             return None
         view = store.video(video)
-        labels = np.stack([view.read(f"label/{n}") for n in ("valence", "arousal")], axis=1)
         at = predicted.at(view.times_s)
-        return Trace(video=video, times_s=view.times_s, predicted=at, labels=labels.astype(np.float32))
+        return Trace(video=video, times_s=view.times_s, predicted=at, labels=view.labels())
 
     return find
 

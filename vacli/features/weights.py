@@ -7,7 +7,6 @@ or it is read with `weights_only`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from vacli.errors import UsageError, WeightsError, nearest
 from vacli.files.atomic import filling
+from vacli.files.digests import file_sha256
 from vacli.files.disk_space import is_full
 from vacli.progress import Progress, Quiet
 
@@ -82,15 +82,9 @@ def locate_record(name: str, record: Weights, given: Path | None, progress: Prog
     return path or _from_url(name, record, progress)
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def short_hash(path: Path) -> str:
     """Twelve digits of the SHA-256: the identity of weights in a feature's settings."""
-    return sha256(path)[:12]
+    return file_sha256(path)[:12]
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -228,7 +222,7 @@ def _unreachable(name: str, where: str, record: Weights, error: Exception) -> We
 
 
 def _verify(path: Path, stated: str, *, also: Path | None = None, name: Path | None = None) -> None:
-    if not stated or sha256(path).startswith(stated):
+    if not stated or file_sha256(path).startswith(stated):
         return
     path.unlink()
     if also is not None:

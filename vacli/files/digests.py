@@ -20,6 +20,12 @@ TRAIN_AGAIN = "the run is damaged; train again"
 ABSENT = "absent"  # instead of a digest: the file need not be there
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits; the file need not fit into memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def check(path: Path, data: bytes, hint: str = TRAIN_AGAIN) -> None:
     """Raise RunError where `data` is not what was written to `path`, a file of a run that notes digests."""
     known = _noted(path.parent).get(path.name)
@@ -30,7 +36,7 @@ def check(path: Path, data: bytes, hint: str = TRAIN_AGAIN) -> None:
 def check_file(path: Path) -> None:
     """As `check`, of what the file holds; it need not fit into memory."""
     known = _noted(path.parent).get(path.name)
-    if known is not None and _of_file(path) not in known:
+    if known is not None and file_sha256(path) not in known:
         raise _changed(path, TRAIN_AGAIN)
 
 
@@ -55,8 +61,8 @@ def filling(path: Path, need_bytes: int | None = None) -> Iterator[Path]:
     """As `atomic.filling`, for a file of a run whose digest is noted."""
     with atomic.filling(path, need_bytes) as part:
         yield part
-        digest = _of_file(part)
-        before = _of_file(path) if path.is_file() else ABSENT
+        digest = file_sha256(part)
+        before = file_sha256(path) if path.is_file() else ABSENT
         _note(path, [digest, *_noted(path.parent).get(path.name, [before])])
     _note(path, [digest])
 
@@ -75,11 +81,6 @@ def _noted(folder: Path) -> dict[str, list[str]]:
 def _note(path: Path, digests: list[str]) -> None:
     noted = _noted(path.parent) | {path.name: list(dict.fromkeys(digests))}
     atomic.write_text(path.parent / FILES, json.dumps(noted, indent=1, sort_keys=True) + "\n")
-
-
-def _of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _changed(path: Path, hint: str) -> RunError:

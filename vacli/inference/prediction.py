@@ -1,4 +1,4 @@
-"""From a trained run and the rows of a video to its trajectory."""
+"""From a trained run and the rows of a video to its trajectory of valence and arousal."""
 
 from __future__ import annotations
 
@@ -8,86 +8,104 @@ import numpy as np
 
 from vacli.errors import InputError
 from vacli.features.compact.layout import read_out
-from vacli.inference.calibration import ALONE, drawn, states_of
+from vacli.inference.postprocessing import EnsembleOutput
 from vacli.inference.run import Run
-from vacli.inference.speech_detection import Speech, frames_around
+from vacli.inference.states import FrameState, mark_audio_only, states_of
 from vacli.sequences.base import Rows
 from vacli.spec import AUDIO
-
-STILL = "still"  # the state of a picture for itself
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Trajectory:
     """Predicted (valence, arousal) of one video.
 
-    times_s: (T,) float64 seconds. values: (T, 2) float32 in [-1, 1]. sd: (T, 2) float32, how far they may be
-    off: a calibrated run's standard deviation of the error, else the standard deviation over the folds'
-    models (1/(n-1)), None where there is one model. spread: the latter in any case. states: (T,) which
-    streams each frame has (`calibration.states_of`, `alone`).
+    times_s: (T,) float64 seconds. values: (T, 2) float32 in [-1, 1]. uncertainty: (T, 2) float32 standard
+    deviation of the expected error for a calibrated run, else `ensemble_std`. ensemble_std: (T, 2) standard
+    deviation over the run's models (1/(n-1)), None for a single model. states: (T,) of `FrameState`.
     """
 
     video: str
     times_s: np.ndarray
     values: np.ndarray
-    sd: np.ndarray | None
-    spread: np.ndarray | None
+    uncertainty: np.ndarray | None
+    ensemble_std: np.ndarray | None
     states: np.ndarray
 
 
 def predict_sequence(run: Run, rows: Rows, times_s: np.ndarray) -> Trajectory:
-    """Mean of the run's models over one video; raises InputError where its streams are of other widths."""
+    """The mean of the run's models over one video; raises InputError where a stream has another width."""
+    return trajectory(run, rows, times_s, model_outputs(run, rows))
+
+
+def model_outputs(run: Run, rows: Rows) -> np.ndarray:
+    """(M, T, 2): the output of each of the run's models; raises InputError like `check_widths`."""
     check_widths(run, rows)
-    return trajectory(run, rows, times_s, np.stack([member.predictor(rows) for member in run.members]))
+    return np.stack([member.predictor(rows) for member in run.members])
 
 
 def check_widths(run: Run, rows: Rows) -> None:
-    """Raises InputError where a video's streams are not as wide as a run's."""
+    """Raise InputError where a stream of a video has another width than the run's."""
     for stream in run.recipe.model.streams:
-        have = rows.dims.get(stream.name, "no")
-        if have != stream.dim:
+        columns = rows.dims.get(stream.name, "no")
+        if columns != stream.dim:
             raise InputError(
-                f"{rows.video}: stream {stream.name!r} has {have} columns, {run.path} wants {stream.dim}",
+                f"{rows.video}: stream {stream.name!r} has {columns} columns, {run.path} needs {stream.dim}",
                 hint="extract the features that the run was trained on",
             )
 
 
-def trajectory(run: Run, rows: Rows, times_s: np.ndarray, values: np.ndarray, first: int = 0) -> Trajectory:
-    """What the values (M, N, 2) of a run's models say together of the N rows of a video from `first` on."""
-    spread = values.std(axis=0, ddof=1) if len(values) > 1 else None
-    here = slice(first, first + values.shape[1])
-    states = states_of({name: _present(rows, name, here) for name in rows.dims})
-    mean, sd = values.mean(axis=0), spread
-    if run.calibration is not None:
-        states = run.calibration.alone(states) if run.faceless else states
-        mean = run.calibration.stretched(mean, states)
-        if frames := judged_frames(run, times_s):
-            mean, states = drawn(mean, states, _likeness(run.speech, rows, frames, here))
-        sd = run.calibration.sd(np.zeros_like(mean) if spread is None else spread, states)
+def trajectory(run: Run, rows: Rows, times_s: np.ndarray, outputs: np.ndarray, first: int = 0) -> Trajectory:
+    """The post-processed outputs (M, N, 2) of a run's models for the N rows of a video from `first` on."""
+    ensemble = ensemble_output(run, rows, times_s, outputs, first)
+    done = run.postprocess(ensemble)
     return Trajectory(
         video=rows.video,
-        times_s=times_s[here],
-        values=mean,
-        sd=sd,
-        spread=spread,
-        states=states,
+        times_s=times_s[first : first + len(done.values)],
+        values=done.values,
+        uncertainty=done.uncertainty,
+        ensemble_std=ensemble.ensemble_std,
+        states=done.states,
     )
 
 
-def predict_stills(run: Run, rows: np.ndarray, video: str, times_s: np.ndarray) -> Trajectory:
-    """What the face network itself reads in single pictures: they are no sequence.
+def ensemble_output(
+    run: Run, rows: Rows, times_s: np.ndarray, outputs: np.ndarray, first: int = 0
+) -> EnsembleOutput:
+    """The outputs (M, N, 2) of a run's models before post-processing, for N rows of a video from `first`."""
+    here = slice(first, first + outputs.shape[1])
+    states = states_of({name: _present(rows, name, here) for name in rows.dims})
+    context = run.postprocess.context_frames(times_s)
+    return EnsembleOutput(
+        values=outputs.mean(axis=0),
+        ensemble_std=outputs.std(axis=0, ddof=1) if len(outputs) > 1 else None,
+        states=mark_audio_only(states) if run.postprocess.audio_only else states,
+        speech_score=_speech_score(run, rows, context, here) if context else np.ones(len(states)),
+    )
 
-    rows: (N, 128) of the feature `compact`. `spread` is that of the emotions that a face is made of.
+
+def predict_images(run: Run, rows: np.ndarray, video: str, times_s: np.ndarray) -> Trajectory:
+    """Predictions of the face network itself for single pictures, which form no sequence.
+
+    rows: (N, 128) of the feature `compact`. The ensemble_std is the standard deviation over the emotion
+    categories of a face.
     """
-    values, spread = read_out(rows)
-    states = np.full(len(rows), STILL)
-    sd = spread if run.calibration is None else run.calibration.sd(spread, states)
-    return Trajectory(video=video, times_s=times_s, values=values, sd=sd, spread=spread, states=states)
+    ensemble = image_output(rows)
+    done = run.postprocess(ensemble)
+    return Trajectory(
+        video=video,
+        times_s=times_s,
+        values=done.values,
+        uncertainty=done.uncertainty,
+        ensemble_std=ensemble.ensemble_std,
+        states=done.states,
+    )
 
 
-def _present(rows: Rows, stream: str, here: slice) -> np.ndarray:
-    """Whether each frame of a part of a video has the stream."""
-    return np.isfinite(rows_of(rows, stream, here)).all(axis=1)
+def image_output(rows: np.ndarray) -> EnsembleOutput:
+    """The outputs for pictures before post-processing. rows: (N, 128) of the feature `compact`."""
+    values, std = read_out(rows)
+    states = np.full(len(rows), str(FrameState.IMAGE))
+    return EnsembleOutput(values=values, ensemble_std=std, states=states, speech_score=np.ones(len(rows)))
 
 
 def rows_of(rows: Rows, stream: str, here: slice) -> np.ndarray:
@@ -97,14 +115,15 @@ def rows_of(rows: Rows, stream: str, here: slice) -> np.ndarray:
     return x
 
 
-def judged_frames(run: Run, times_s: np.ndarray) -> int:
-    """By how many rows around it a frame's sound is judged to be speech or not; 0 where it is not judged."""
-    measured = run.calibration is not None and ALONE in run.calibration.states
-    return frames_around(times_s) if run.faceless and run.speech is not None and measured else 0
+def _present(rows: Rows, stream: str, here: slice) -> np.ndarray:
+    """(n,) bool: whether each frame of a part of a video has the stream."""
+    return np.isfinite(rows_of(rows, stream, here)).all(axis=1)
 
 
-def _likeness(speech: Speech, rows: Rows, frames: int, here: slice) -> np.ndarray:
-    """(n,) of a part of a video, judged by what is around it too."""
-    around = slice(max(here.start - frames // 2, 0), min(here.stop + frames // 2, len(rows)))
-    made = speech.likeness(rows_of(rows, AUDIO, around), frames)
-    return made[here.start - around.start :][: here.stop - here.start]
+def _speech_score(run: Run, rows: Rows, context: int, here: slice) -> np.ndarray:
+    """(n,) speech scores of a part of a video, computed from `context` frames around each."""
+    detector = run.postprocess.speech
+    assert detector is not None
+    around = slice(max(here.start - context // 2, 0), min(here.stop + context // 2, len(rows)))
+    scores = detector.score(rows_of(rows, AUDIO, around), context)
+    return scores[here.start - around.start :][: here.stop - here.start]

@@ -26,8 +26,9 @@ from vacli.files.run_directory import (
     unreadable,
 )
 from vacli.inference.calibration import Calibration
-from vacli.inference.sliding_window import Windowed
-from vacli.inference.speech_detection import Speech
+from vacli.inference.postprocessing import PostProcessor
+from vacli.inference.sliding_window import SlidingWindowPredictor
+from vacli.inference.speech_detection import SpeechDetector
 from vacli.models import arrays
 from vacli.packages import needed_by
 from vacli.progress import Progress
@@ -44,50 +45,47 @@ BUNDLED_AUDIO = BUNDLED.with_name("compact-audio")  # for recordings that show n
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Member:
-    """One trained model of a run; `validation` are the videos that it was held back from."""
+class EnsembleMember:
+    """One trained model of a run. validation: the videos that it was validated on, not trained on."""
 
     path: Path
-    predictor: Windowed
+    predictor: SlidingWindowPredictor
     validation: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run:
-    """A trained run: one model, or one a fold. `features` tells, by name, how its inputs were made.
-
-    faceless: it is to tell of a recording that never shows a face, of which the calibration may know more.
-    speech: what the sound of such a one has to be like, if that is known.
-    """
+    """A trained run: one model, or one a fold. features: name -> how the input was made."""
 
     path: Path
     recipe: Recipe
-    members: tuple[Member, ...]
+    members: tuple[EnsembleMember, ...]
     features: Mapping[str, Any]
-    calibration: Calibration | None = None
-    faceless: bool = False
-    speech: Speech | None = None
+    postprocess: PostProcessor = PostProcessor()
 
 
 def load_run(
     path: Path, device: str = "cpu", progress: Progress | None = None, *, without: Collection[str] = ()
 ) -> Run:
-    """A run directory, or one with a directory a fold; raises RunError where it is not whole.
+    """Load a run directory, or one with a directory a fold; raises RunError if a file is missing or damaged.
 
     Folds of the cross-validation that have no directory are named as a warning to `progress`.
 
     On a CPU a small model runs without torch (`models.arrays`); others raise PackageMissing without it.
-    `without`: CALIBRATION, SPEECH or both are not read, since they are about to be made.
+    without: CALIBRATION_FILE, SPEECH_FILE or both are not read, because they are about to be written.
     """
     path = Path(path)
     folders = [f for f in (path, *sorted(path.glob(f"{FOLD_PREFIX}*"))) if digests.is_there(f / WEIGHTS_FILE)]
     folders = [path] if path in folders else folders
     if not folders:
-        raise RunError(f"{path}: no trained run in there", hint="name the folder that `va train` wrote")
+        raise RunError(f"{path} is not a trained run", hint="name the folder that `va train` wrote")
     recipes = [read_recipe(folder) for folder in folders]
     for folder, recipe in zip(folders, recipes, strict=True):
         if (recipe.model, recipe.window) != (recipes[0].model, recipes[0].window):
-            raise RunError(f"{folder} is of another model than {folders[0]}", hint="use one of them alone")
+            raise RunError(
+                f"{folder} and {folders[0]} have different models",
+                hint="keep the folds of one model in the folder",
+            )
     if progress is not None and path not in folders:
         _warn_of_missing_folds(path, folders, progress)
     return Run(
@@ -95,9 +93,11 @@ def load_run(
         recipe=recipes[0],
         members=tuple(_member(f, r, device) for f, r in zip(folders, recipes, strict=True)),
         features=_features(folders[0] / FEATURES_FILE),
-        calibration=None if CALIBRATION_FILE in without else _calibration(path),
-        faceless=all(stream.name != VISUAL for stream in recipes[0].model.streams),
-        speech=None if SPEECH_FILE in without else _speech(path, recipes[0].model),
+        postprocess=PostProcessor(
+            calibration=None if CALIBRATION_FILE in without else _calibration(path),
+            speech=None if SPEECH_FILE in without else _speech(path, recipes[0].model),
+            audio_only=all(stream.name != VISUAL for stream in recipes[0].model.streams),
+        ),
     )
 
 
@@ -109,7 +109,7 @@ def _warn_of_missing_folds(path: Path, folders: Sequence[Path], progress: Progre
     if missing:
         progress.warn(
             f"{path}: {', '.join(missing)} of {count} folds is missing or not trained yet; "
-            f"the result is that of the other {len(folders)}"
+            f"the other {len(folders)} are used"
         )
 
 
@@ -120,21 +120,21 @@ def _calibration(path: Path) -> Calibration | None:
         made = Calibration.from_dict(read_json(path / CALIBRATION_FILE, CALIBRATE))
         return made if made.states else None
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise RunError(f"{path / CALIBRATION_FILE} is no calibration", hint=CALIBRATE) from None
+        raise RunError(f"{path / CALIBRATION_FILE} is not a calibration", hint=CALIBRATE) from None
 
 
-def _speech(path: Path, model: Model) -> Speech | None:
+def _speech(path: Path, model: Model) -> SpeechDetector | None:
     if not digests.is_there(path / SPEECH_FILE, CALIBRATE_SPEECH):
         return None
     (columns, *_) = [stream.dim for stream in model.streams if stream.name == AUDIO] or [0]
     try:
-        return Speech.from_arrays(read_tensors(path / SPEECH_FILE, CALIBRATE_SPEECH), columns)
+        return SpeechDetector.from_arrays(read_tensors(path / SPEECH_FILE, CALIBRATE_SPEECH), columns)
     except ValueError as error:
         raise RunError(f"{path / SPEECH_FILE}: {error}", hint=CALIBRATE_SPEECH) from None
 
 
 def read_recipe(folder: Path) -> Recipe:
-    """The recipe of a run; raises RunError where it cannot be understood."""
+    """The recipe of a run; raises RunError if it is not valid."""
     try:
         return recipe_io.from_json(read_json(folder / RECIPE_FILE))
     except UsageError as error:
@@ -144,7 +144,7 @@ def read_recipe(folder: Path) -> Recipe:
 
 
 def read_normalisation(folder: Path) -> Normalisation:
-    """The statistics by which a run scales its inputs."""
+    """The statistics that a run standardises its inputs with."""
     return Normalisation.from_tensors(read_tensors(folder / NORMALIZATION_FILE))
 
 
@@ -159,10 +159,10 @@ def _normalisation(folder: Path, model: Model) -> Normalisation:
     return made
 
 
-def _member(folder: Path, recipe: Recipe, device: str) -> Member:
+def _member(folder: Path, recipe: Recipe, device: str) -> EnsembleMember:
     in_arrays = str(device) == "cpu" and arrays.serves(recipe.model)
     make = _array_predictor if in_arrays else _torch_predictor
-    return Member(
+    return EnsembleMember(
         path=folder,
         predictor=make(folder, recipe, device),
         validation=_validation(folder / DATA_FILE),
@@ -172,7 +172,7 @@ def _member(folder: Path, recipe: Recipe, device: str) -> Member:
 def _features(path: Path) -> dict[str, Any]:
     made = read_json(path)
     if not isinstance(made, dict) or not all(isinstance(about, dict) for about in made.values()):
-        raise RunError(f"{path} does not tell of features", hint=DAMAGED)
+        raise RunError(f"{path} does not describe features", hint=DAMAGED)
     return made
 
 
@@ -183,7 +183,7 @@ def _validation(path: Path) -> tuple[str, ...]:
         raise unreadable(path, error) from None
 
 
-def _array_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
+def _array_predictor(folder: Path, recipe: Recipe, device: str) -> SlidingWindowPredictor:
     tensors = read_tensors(folder / WEIGHTS_FILE)
     try:
         net = arrays.ArrayNet(recipe.model, tensors)
@@ -194,14 +194,14 @@ def _array_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
     def network(streams: Mapping[str, np.ndarray], mask: np.ndarray) -> np.ndarray:
         return net(normalisation.apply(streams, clip_z), mask)
 
-    return Windowed(network, recipe.window, net.causal)
+    return SlidingWindowPredictor(network, recipe.window, net.causal)
 
 
-def _torch_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
+def _torch_predictor(folder: Path, recipe: Recipe, device: str) -> SlidingWindowPredictor:
     with needed_by(f"the run {folder}"):
         import torch
 
-        from vacli.inference.torch_predictor import Predictor
+        from vacli.inference.torch_predictor import TorchPredictor
         from vacli.models.build import build
         from vacli.sequences.dataset import Standardiser
 
@@ -212,7 +212,7 @@ def _torch_predictor(folder: Path, recipe: Recipe, device: str) -> Windowed:
         raise _misfit(folder, error) from None
     standardiser = Standardiser(_normalisation(folder, recipe.model), recipe.training.clip_z)
     place = torch.device(device)
-    return Predictor(net.to(place), standardiser.to(place), recipe.window, place)
+    return TorchPredictor(net.to(place), standardiser.to(place), recipe.window, place)
 
 
 def _misfit(folder: Path, error: Exception) -> RunError:

@@ -1,4 +1,4 @@
-"""A network over whole videos: in windows as in training, overlaps averaged."""
+"""A network applied to whole videos in windows, as in training; overlapping windows are averaged."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Network = Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Windowed:
-    """Validation during training, `va evaluate` and `va predict` all go through here, so that a score means
-    the same wherever it is printed. network_causal: whether what the network says of frame t depends on
-    frames <= t of its window only."""
+class SlidingWindowPredictor:
+    """The predictor of validation during training, `va evaluate` and `va predict`, so that their scores are
+    comparable. network_causal: the network's output for frame t depends only on frames <= t of its window.
+    """
 
     network: Network
     window: Window
@@ -30,18 +30,18 @@ class Windowed:
 
     @property
     def causal(self) -> bool:
-        """Whether what is predicted of frame t depends on frames <= t of its window only."""
+        """Whether the prediction for frame t depends only on frames <= t of its window."""
         return self.network_causal and not self.window.smooth_frames
 
     def __call__(self, rows: Rows) -> np.ndarray:
-        """(T, 2) float32 in [-1, 1]: mean over the windows that cover a frame, cut to the scale's ends."""
+        """(T, 2) float32: the mean over the windows that cover a frame, clipped to [-1, 1]."""
         starts = windows.plan(len(rows), self.window)
         if not len(starts):
             return np.zeros((0, 2), np.float32)
         return windows.stitch(self.windows(rows, 0, len(starts)), starts, len(rows)).clip(-1.0, 1.0)
 
     def windows(self, rows: Rows, first: int, end: int) -> np.ndarray:
-        """What the network says of each frame of the windows first, ..., end - 1 of a video: (W, L, 2)."""
+        """(W, L, 2): the network's outputs for the windows first, ..., end - 1 of a video."""
         starts = windows.plan(len(rows), self.window)
         blocks = (starts[at : min(at + BLOCK_WINDOWS, end)] for at in range(first, end, BLOCK_WINDOWS))
         return np.concatenate([self._block(rows, block) for block in blocks])

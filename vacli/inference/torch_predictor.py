@@ -1,4 +1,4 @@
-"""A torch network as `windowed.Network`."""
+"""A torch network as a `sliding_window.Network`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from vacli.inference.sliding_window import Windowed
+from vacli.inference.sliding_window import SlidingWindowPredictor
 from vacli.recipe.schema import Window
 from vacli.sequences.dataset import Standardiser
 
 
-class Predictor(Windowed):
-    """A network with all that it takes to run it over a whole video."""
+class TorchPredictor(SlidingWindowPredictor):
+    """A torch network with its input standardisation, applied to whole videos."""
 
     def __init__(
         self, net: nn.Module, standardiser: Standardiser, window: Window, device: torch.device
@@ -23,7 +23,7 @@ class Predictor(Windowed):
 
     @property
     def net(self) -> nn.Module:
-        """The network itself."""
+        """The torch network."""
         return self.network.net
 
 

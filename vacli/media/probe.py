@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from vacli.media.container import (
     sound_stream,
 )
 from vacli.media.orientation import Turn, turn_of
-
-BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -89,18 +86,6 @@ def probe(path: Path) -> MediaInfo:
         why = f" that can be used: {info.notes[0]}" if info.notes else ""
         raise InputError(f"{path}: has neither a picture nor a sound stream{why}")
     return info
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes as hexadecimal text, read in blocks."""
-    digest = hashlib.sha256()
-    try:
-        with Path(path).open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                digest.update(block)
-    except OSError as problem:
-        raise InputError(f"{path}: cannot be read ({problem.strerror})") from None
-    return digest.hexdigest()
 
 
 def _video(container: InputContainer, path: Path) -> VideoStream | None:

@@ -1,7 +1,7 @@
 """Frame tables as CSV, JSON lines or summaries.
 
-In CSV a relative path is written with ./ before it where a spreadsheet would take its first character for a
-formula's: it stays the path of the same file. JSON has names as they are.
+In CSV a relative path that begins like a spreadsheet formula is written with ./ before it, which is a path of
+the same file. JSON has names unchanged.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TextIO
 
 from vacli.output.frame_table import COLUMNS, FrameTable
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters of a formula in spreadsheets
 
 
 class CsvWriter:
-    """One table for all inputs, the header once, or never where it is there already."""
+    """One table for all inputs, with one header, or none if it was written before."""
 
     def __init__(self, out: TextIO, header: bool = True) -> None:
         self._out = out
@@ -65,7 +65,7 @@ def _path_cell(name: str) -> str:
 
 
 def _quoting(name: str) -> int:
-    """A lone carriage return is a line's end to many readers, and not every csv module quotes it."""
+    """A carriage return ends a line for many readers, and not every csv module quotes it."""
     return csv.QUOTE_ALL if "\r" in name else csv.QUOTE_MINIMAL
 
 
@@ -74,4 +74,4 @@ def _value(name: str, cell: str) -> str | float | int | None:
         return cell
     if cell == "":
         return None
-    return int(cell) if name in ("frame", "face_ok", "audio_ok", "person") else float(cell)
+    return int(cell) if name in ("frame", "face_detected", "audio_present", "face_id") else float(cell)

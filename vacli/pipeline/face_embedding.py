@@ -1,4 +1,4 @@
-"""One person's faces as rows: where they are, and what a network makes of them."""
+"""The faces of one track, a row a frame: where they were detected, and their features."""
 
 from __future__ import annotations
 
@@ -11,145 +11,148 @@ from typing import Any
 
 import numpy as np
 
+from vacli.clock import bracket, mix
 from vacli.faces.detect import Detection
 from vacli.faces.tracker import Face
 
-MOST_BETWEEN = 8  # rows
-BATCH = 32  # crops that go through the visual network at once
-MOST_SENT = 2  # batches that wait for it
-
-
-@dataclass(frozen=True, eq=False)
-class FaceRows:
-    """Whose face was seen where. found (N,) bool; score (N,), box (N, 4) x0 y0 x1 y1 px, NaN where none."""
-
-    found: np.ndarray
-    score: np.ndarray
-    box: np.ndarray
-
-    @classmethod
-    def nobody(cls, count: int) -> FaceRows:
-        """No face in `count` frames."""
-        return cls(np.zeros(count, bool), np.full(count, np.nan), np.full((count, 4), np.nan))
-
+MAX_GAP = 8  # rows over which features are interpolated
+BATCH_SIZE = 32  # crops
+MAX_PENDING = 2  # batches in the queue of the embedding thread
 
 Rows = dict[str, list[np.ndarray]]
 
 
-class Describer:
-    """Describes faces in batches, whoever they are of, and beside whoever finds them."""
+@dataclass(frozen=True, eq=False)
+class FaceDetections:
+    """detected (N,) bool; score (N,) and box (N, 4) x0 y0 x1 y1 in pixels, NaN where nothing was detected."""
+
+    detected: np.ndarray
+    score: np.ndarray
+    box: np.ndarray
+
+    @classmethod
+    def empty(cls, count: int) -> FaceDetections:
+        """No face in `count` frames."""
+        return cls(np.zeros(count, bool), np.full(count, np.nan), np.full((count, 4), np.nan))
+
+
+class FaceEmbedder:
+    """Runs the visual extractors on batches of faces of all tracks, in a thread of its own."""
 
     def __init__(self, extractors: Mapping[str, Any]) -> None:
         self.extractors = extractors
-        self._waiting: list[tuple[np.ndarray, Rows]] = []
+        self._collected: list[tuple[np.ndarray, Rows]] = []
         self._pool = ThreadPoolExecutor(1)
-        self._sent: deque[Future[None]] = deque()
+        self._pending: deque[Future[None]] = deque()
 
     def add(self, crop: np.ndarray, rows: Rows) -> None:
-        """Append the features of a crop (224, 224, 3) uint8 to `rows`, at the latest with `flush`."""
-        self._waiting.append((crop, rows))
-        if len(self._waiting) == BATCH:
-            self.send()
-            if len(self._sent) > MOST_SENT:
-                self._sent.popleft().result()
+        """Append the features of a crop (224, 224, 3) uint8 to `rows`, at the latest at `flush`."""
+        self._collected.append((crop, rows))
+        if len(self._collected) == BATCH_SIZE:
+            self.submit()
+            if len(self._pending) > MAX_PENDING:
+                self._pending.popleft().result()
 
-    def send(self) -> None:
-        """Have what was collected described, without waiting for it."""
-        if self._waiting:
-            self._sent.append(self._pool.submit(self._describe, self._waiting))
-            self._waiting = []
+    def submit(self) -> None:
+        """Queue the collected crops without waiting for a full batch or for the result."""
+        if self._collected:
+            self._pending.append(self._pool.submit(self._embed, self._collected))
+            self._collected = []
 
     def flush(self) -> None:
-        """Describe what was collected."""
-        self.send()
-        while self._sent:
-            self._sent.popleft().result()
+        """Queue the collected crops and wait for all results."""
+        self.submit()
+        while self._pending:
+            self._pending.popleft().result()
 
-    def _describe(self, waiting: list[tuple[np.ndarray, Rows]]) -> None:
-        crops = np.stack([crop for crop, _ in waiting])
+    def _embed(self, collected: list[tuple[np.ndarray, Rows]]) -> None:
+        crops = np.stack([crop for crop, _ in collected])
         for name, extractor in self.extractors.items():
-            for (_, rows), row in zip(waiting, extractor.extract(crops), strict=True):
+            for (_, rows), row in zip(collected, extractor.extract(crops), strict=True):
                 rows[name].append(row)
 
 
-class FaceReader:
-    """One person's faces among `count` frames; memory goes with the frames that the person is in."""
+class FaceTrackFeatures:
+    """The detections and features of one track of a video of `count` frames.
 
-    def __init__(self, describer: Describer, count: int) -> None:
-        self._describer, self._count = describer, count
-        self._places: list[int] = []
-        self._described: list[int] = []
-        self._found: list[bool] = []
-        self._seen: list[tuple[float, ...]] = []
-        self._features: Rows = {name: [] for name in describer.extractors}
-        self._settled = 0
+    Memory grows with the frames that the track is in.
+    """
+
+    def __init__(self, embedder: FaceEmbedder, count: int) -> None:
+        self._embedder, self._count = embedder, count
+        self._frames: list[int] = []
+        self._embedded: list[int] = []  # those of the frames that have features of their own
+        self._detected: list[bool] = []
+        self._score_and_box: list[tuple[float, ...]] = []
+        self._features: Rows = {name: [] for name in embedder.extractors}
+        self._n_final = 0
 
     def add(
-        self, index: int, crop: np.ndarray | None, face: Face | Detection | None, found: bool = True
+        self, index: int, crop: np.ndarray | None, face: Face | Detection | None, detected: bool = True
     ) -> None:
-        """Take an aligned face (224, 224, 3) uint8 of frame `index`; `face` tells where it was, if known.
+        """Add frame `index` with its aligned face (224, 224, 3) uint8 and its detection, if known.
 
-        Without a crop the frame is described by those around it.
+        The features of a frame without a crop are interpolated.
         """
-        self._places.append(index)
-        self._found.append(found)
-        self._seen.append((np.nan,) * 5 if face is None else (face.score, *face.box))
+        self._frames.append(index)
+        self._detected.append(detected)
+        self._score_and_box.append((np.nan,) * 5 if face is None else (face.score, *face.box))
         if crop is not None:
-            self._described.append(index)
-            self._describer.add(crop, self._features)
+            self._embedded.append(index)
+            self._embedder.add(crop, self._features)
 
-    def settled(self, frames: int) -> int:
-        """How many rows will not change any more when `frames` frames have been looked at."""
-        made = min(map(len, self._features.values()), default=len(self._described))
-        if made == len(self._described):
-            settled = frames - MOST_BETWEEN
+    def n_final(self, frames: int) -> int:
+        """The number of rows whose features no longer change once `frames` frames have been read."""
+        done = min(map(len, self._features.values()), default=len(self._embedded))
+        if done == len(self._embedded):
+            n_final = frames - MAX_GAP
         else:
-            settled = self._described[made - 1] + 1 if made else self._described[0] - MOST_BETWEEN
-        self._settled = max(settled, self._settled)
-        return self._settled
+            n_final = self._embedded[done - 1] + 1 if done else self._embedded[0] - MAX_GAP
+        self._n_final = max(n_final, self._n_final)
+        return self._n_final
 
-    def rows(self, start: int = 0, end: int | None = None) -> FaceRows:
-        """Where the faces were, a row a frame, in the frames from `start` up to `end`."""
+    def detections(self, start: int = 0, end: int | None = None) -> FaceDetections:
+        """The detections of the frames from `start` up to `end`, a row a frame."""
         end = self._count if end is None else end
-        rows = FaceRows.nobody(end - start)
-        here = slice(bisect_left(self._places, start), bisect_left(self._places, end))
-        if places := self._places[here]:
-            at, seen = np.array(places) - start, np.array(self._seen[here], np.float64)
-            rows.found[at] = self._found[here]
-            rows.score[at], rows.box[at] = seen[:, 0], seen[:, 1:]
+        rows = FaceDetections.empty(end - start)
+        here = slice(bisect_left(self._frames, start), bisect_left(self._frames, end))
+        if frames := self._frames[here]:
+            at, found = np.array(frames) - start, np.array(self._score_and_box[here], np.float64)
+            rows.detected[at] = self._detected[here]
+            rows.score[at], rows.box[at] = found[:, 0], found[:, 1:]
         return rows
 
     def features(self, start: int = 0, end: int | None = None) -> dict[str, np.ndarray]:
         """Feature -> (N, D) float32 of the frames from `start` up to `end`, NaN where there is no face.
 
-        Waits for what is not described yet, unless a part is asked for: then it must be `settled`.
+        Without `end` it waits for all pending batches; otherwise `end` must not exceed `n_final`.
         """
         if end is None:
-            self._describer.flush()
+            self._embedder.flush()
             end = self._count
-        low, high = start - MOST_BETWEEN, end + MOST_BETWEEN  # described rows further away do not matter
-        places = np.array(self._places[bisect_left(self._places, start) : bisect_left(self._places, end)])
-        made = {}
-        for name, extractor in self._describer.extractors.items():
-            made[name] = np.full((end - start, extractor.spec.dim), np.nan, np.float32)
-            near = slice(bisect_left(self._described, low), bisect_left(self._described, high))
+        low, high = start - MAX_GAP, end + MAX_GAP  # rows further away have no influence
+        frames = np.array(self._frames[bisect_left(self._frames, start) : bisect_left(self._frames, end)])
+        features = {}
+        for name, extractor in self._embedder.extractors.items():
+            features[name] = np.full((end - start, extractor.spec.dim), np.nan, np.float32)
+            near = slice(bisect_left(self._embedded, low), bisect_left(self._embedded, high))
             rows = self._features[name][near]
-            if rows and len(places):
-                described = np.array(self._described[near][: len(rows)])
-                made[name][places - start] = _between(np.stack(rows), described, places)
-        return made
+            if rows and len(frames):
+                embedded = np.array(self._embedded[near][: len(rows)])
+                features[name][frames - start] = _interpolate(np.stack(rows), embedded, frames)
+        return features
 
 
-def _between(rows: np.ndarray, described: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Descriptions at `places` (P,), from rows (N, D) at `described` (N,), both ascending: the row that is
-    there, else a mixture of the two around, or the nearer one where the other is farther than MOST_BETWEEN
-    rows; NaN where both are."""
-    after = np.searchsorted(described, places).clip(0, len(described) - 1)
-    before = np.where(described[after] > places, after - 1, after).clip(0)
-    to_left, to_right = np.abs(places - described[before]), np.abs(described[after] - places)
-    share = to_left / np.maximum(to_left + to_right, 1)
-    share = np.where(to_right > MOST_BETWEEN, 0.0, share)
-    share = np.where((to_left > MOST_BETWEEN) & (to_right <= MOST_BETWEEN), 1.0, share)[:, np.newaxis]
-    mixed = rows[before] * (1 - share) + rows[after] * share
-    near = np.minimum(to_left, to_right) <= MOST_BETWEEN
+def _interpolate(rows: np.ndarray, embedded: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """(P, D) features at `frames` (P,), from rows (N, D) at `embedded` (N,), both ascending.
+
+    Linear between the two rows around a frame. If one of them is more than MAX_GAP away, the other is
+    copied; if both are, the result is NaN.
+    """
+    before, after, weight = bracket(frames, embedded)
+    to_left, to_right = np.abs(frames - embedded[before]), np.abs(embedded[after] - frames)
+    weight = np.where(to_right > MAX_GAP, 0.0, weight)
+    weight = np.where((to_left > MAX_GAP) & (to_right <= MAX_GAP), 1.0, weight)
+    mixed = mix(rows[before], rows[after], weight)
+    near = np.minimum(to_left, to_right) <= MAX_GAP
     return np.where(near[:, np.newaxis], mixed, np.nan).astype(np.float32)

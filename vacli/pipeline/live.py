@@ -1,4 +1,4 @@
-"""From what was seen and heard to the table of a person, whole or while the video is still being watched."""
+"""From an observation to the table of one face, at once or while its video is still being read."""
 
 from __future__ import annotations
 
@@ -8,116 +8,119 @@ from typing import Protocol
 
 import numpy as np
 
+from vacli.clock import interpolate
 from vacli.faces.tracker import FaceFrame
-from vacli.inference.calibration import OTHER_SOUND
 from vacli.inference.prediction import Trajectory, predict_sequence
 from vacli.inference.run import Run
-from vacli.inference.streaming import Unfolding
+from vacli.inference.states import FrameState
+from vacli.inference.streaming import StreamingPredictor
 from vacli.output.frame_table import FrameTable, modality
-from vacli.pipeline.face_embedding import FaceReader
-from vacli.pipeline.observation import Crowd, Heard, Observation, Senses
+from vacli.pipeline.audio_features import AudioFeatures
+from vacli.pipeline.face_embedding import FaceTrackFeatures
+from vacli.pipeline.face_tracks import FaceTracks
+from vacli.pipeline.observation import Extractors, Observation
 from vacli.progress import Progress
 from vacli.recipe.schema import Stream
 from vacli.sequences.base import Sequence
 from vacli.spec import AUDIO, VISUAL
 
 Write = Callable[[FrameTable], None]
-OPENING_S = 1.0  # with a face: whoever is alone in it is the one to tell of
-FIRST_BATCH = 4  # frames of it whose faces are described together: the first row waits for the last ones
+LOCK_AFTER_S = 1.0  # from the first face on: if there is one track by then, its rows are emitted live
+FIRST_BATCH_SIZE = 4  # frames: the first row waits for the last face of its batch
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A run and the extractors of its features.
 
-    voice: the run that tells of recordings without a face, if there is one of its own; it is given the same
-    features of the sound.
+    audio_model: the run for recordings without a face, None to use `model` for them too. It gets the same
+    audio features.
     """
 
     model: Run
-    senses: Senses
-    voice: Run | None = None
+    extractors: Extractors
+    audio_model: Run | None = None
 
     @property
     def used(self) -> frozenset[str]:
-        """The streams that the run is given."""
-        there = {VISUAL: self.senses.visual, AUDIO: self.senses.audio}
-        return frozenset(name for name, extractors in there.items() if extractors)
+        """The streams that have extractors."""
+        extractors = {VISUAL: self.extractors.visual, AUDIO: self.extractors.audio}
+        return frozenset(name for name, found in extractors.items() if found)
 
-    def fit_for(self, face_ok: np.ndarray) -> Loaded:
-        """For a recording whose frames, (N,) bool, show a face or not: one may show none at all."""
-        if face_ok.any():
+    def select_model(self, detected: np.ndarray) -> LoadedModel:
+        """The model for a recording whose frames, (N,) bool, show a face or not: one may show none."""
+        if detected.any():
             return self
-        return replace(self, model=replace(self.voice or self.model, faceless=True))
+        run = self.audio_model or self.model
+        return replace(self, model=replace(run, postprocess=replace(run.postprocess, audio_only=True)))
 
 
-class Seen(Protocol):
-    """What is known of one person in one recording: an `Observation`, or a part of one to come."""
+class ObservationSource(Protocol):
+    """The rows of one face track: an `Observation`, or one that is not complete yet."""
 
-    def part(self, start: int, end: int) -> Observation:
+    def rows(self, start: int, end: int) -> Observation:
         """The rows from `start` up to `end`, without features."""
         ...
 
-    def described(self, start: int, end: int) -> Mapping[str, np.ndarray]:
-        """Their features, name -> (N, D) float32."""
+    def features_of(self, start: int, end: int) -> Mapping[str, np.ndarray]:
+        """Name -> (end - start, D) float32."""
         ...
 
 
-class Telling:
-    """One person's table, in parts that follow each other."""
+class FrameTableStream:
+    """The table of one face track, in parts that follow each other."""
 
-    def __init__(self, name: str, loaded: Loaded, times_s: np.ndarray) -> None:
+    def __init__(self, name: str, loaded: LoadedModel, times_s: np.ndarray) -> None:
         self._name, self._used = name, loaded.used
         self._recipe = loaded.model.recipe.model.streams
         self._streams = {s.name: np.full((len(times_s), s.dim), np.nan, np.float32) for s in self._recipe}
         rows = Sequence(video=name, times_s=times_s, streams=self._streams)
-        self._unfolding = Unfolding(loaded.model, rows, times_s)
-        self._taken = 0
+        self._predictor = StreamingPredictor(loaded.model, rows, times_s)
+        self._n_filled = 0
 
-    def is_due(self, known: int) -> bool:
-        """Whether `known` rows are enough to tell something new."""
-        return known >= self._unfolding.due
+    def has_output(self, known: int) -> bool:
+        """Whether `known` rows suffice for new output."""
+        return known >= self._predictor.next_ready
 
-    def part(self, seen: Seen, known: int) -> FrameTable:
-        """The table of what the first `known` rows settle, beyond what was told."""
-        described = seen.described(self._taken, known)
+    def advance(self, source: ObservationSource, known: int) -> FrameTable:
+        """The rows that are final once the first `known` rows are known, and were not emitted before."""
+        features = source.features_of(self._n_filled, known)
         for stream in self._recipe:
-            if described.keys() >= set(stream.features):
-                self._streams[stream.name][self._taken : known] = _joined(stream, described)
-        self._taken = known
-        predicted = self._unfolding.upto(known)
-        told = self._unfolding.told
-        first = told - len(predicted.values)
-        return table(self._name, seen.part(first, told), predicted, self._used, first)
+            if features.keys() >= set(stream.features):
+                self._streams[stream.name][self._n_filled : known] = _joined(stream, features)
+        self._n_filled = known
+        predicted = self._predictor.advance(known)
+        end = self._predictor.n_emitted
+        first = end - len(predicted.values)
+        return frame_table(self._name, source.rows(first, end), predicted, self._used, first)
 
-    def rest(self, seen: Observation) -> FrameTable:
-        """The table of all that was not told yet."""
-        return self.part(seen, len(seen.times_s))
+    def finish(self, observation: Observation) -> FrameTable:
+        """All rows that were not emitted before."""
+        return self.advance(observation, len(observation.times_s))
 
 
-def heard_alone(name: str, loaded: Loaded, sound: Observation) -> Trajectory:
-    """What a model of the voice says of a sound, all at once."""
+def predict_audio_only(name: str, loaded: LoadedModel, sound: Observation) -> Trajectory:
+    """The trajectory of a sound from an audio model, all at once."""
     streams = {s.name: _joined(s, sound.features) for s in loaded.model.recipe.model.streams}
     rows = Sequence(video=name, times_s=sound.times_s, streams=streams)
     return predict_sequence(loaded.model, rows, sound.times_s)
 
 
-def on_clock(told: Trajectory, times_s: np.ndarray) -> Trajectory:
-    """A trajectory at other times (N,): values and sd in between, the nearest state; its ends go on."""
-    nearest = np.searchsorted((told.times_s[1:] + told.times_s[:-1]) / 2, times_s)
+def resample_trajectory(trajectory: Trajectory, times_s: np.ndarray) -> Trajectory:
+    """A trajectory at other times (N,): interpolated linearly, constant beyond its ends, nearest states."""
+    own_s = trajectory.times_s
+    nearest = np.searchsorted((own_s[1:] + own_s[:-1]) / 2, times_s)
 
-    def between(x: np.ndarray | None) -> np.ndarray | None:
-        if x is None:
-            return None
-        return np.stack([np.interp(times_s, told.times_s, c) for c in x.T], axis=1).astype(np.float32)
+    def resample(x: np.ndarray) -> np.ndarray:
+        return interpolate(times_s, own_s, x).astype(np.float32)
 
     return Trajectory(
-        video=told.video,
+        video=trajectory.video,
         times_s=times_s,
-        values=between(told.values),
-        sd=between(told.sd),
-        spread=between(told.spread),
-        states=told.states[nearest],
+        values=resample(trajectory.values),
+        uncertainty=None if trajectory.uncertainty is None else resample(trajectory.uncertainty),
+        ensemble_std=None if trajectory.ensemble_std is None else resample(trajectory.ensemble_std),
+        states=trajectory.states[nearest],
     )
 
 
@@ -125,96 +128,99 @@ def _joined(stream: Stream, features: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([features[name] for name in stream.features], axis=1)
 
 
-def table(
-    name: str, seen: Observation, predicted: Trajectory, used: frozenset[str], first: int = 0
+def frame_table(
+    name: str, observed: Observation, predicted: Trajectory, used: frozenset[str], first: int = 0
 ) -> FrameTable:
-    """The table of the frames from `first` on; `modality` counts neither streams that are not `used` nor
-    sound that is unlike speech."""
-    found, box = seen.faces.found, seen.faces.box
-    heard = seen.audio_ok & (AUDIO in used) & (predicted.states != OTHER_SOUND)
-    spread = np.full_like(predicted.values, np.nan) if predicted.sd is None else predicted.sd
+    """The table of the frames from `first` on.
+
+    `modality` leaves out streams that are not `used`, and sound that is not speech.
+    """
+    detected, box = observed.faces.detected, observed.faces.box
+    speech = observed.audio_present & (AUDIO in used) & (predicted.states != FrameState.NON_SPEECH)
+    uncertainty = predicted.uncertainty
+    if uncertainty is None:
+        uncertainty = np.full_like(predicted.values, np.nan)
     columns = {
-        "frame": first + np.arange(len(seen.times_s)),
-        "time_s": seen.times_s,
+        "frame": first + np.arange(len(observed.times_s)),
+        "time_s": observed.times_s,
         "valence": predicted.values[:, 0],
         "arousal": predicted.values[:, 1],
-        "face_ok": found,
-        "audio_ok": seen.audio_ok,
-        "modality": modality(found & (VISUAL in used), heard),
-        "valence_sd": spread[:, 0],
-        "arousal_sd": spread[:, 1],
-        "face_score": seen.faces.score,
+        "face_detected": detected,
+        "audio_present": observed.audio_present,
+        "modality": modality(detected & (VISUAL in used), speech),
+        "valence_uncertainty": uncertainty[:, 0],
+        "arousal_uncertainty": uncertainty[:, 1],
+        "face_score": observed.faces.score,
         "face_x": box[:, 0],
         "face_y": box[:, 1],
         "face_w": box[:, 2] - box[:, 0],
         "face_h": box[:, 3] - box[:, 1],
-        "person": np.full(len(found), seen.person),
+        "face_id": np.full(len(detected), observed.face_id),
     }
     return FrameTable(name, columns)
 
 
-def hand_over(made: FrameTable, write: Write, progress: Progress) -> None:
-    """Write a table, and warn where it is that of a whole recording and no row rests on anything."""
-    whole = made.columns["frame"][:1].tolist() == [0]
-    if whole and not made.known.any():
-        nothing = "neither a face that the model reads nor a sound like speech"
-        progress.warn(f"{made.name}: {nothing}: do not use its values")
-    write(made)
+def emit_table(table: FrameTable, write: Write, progress: Progress) -> None:
+    """Write a table, and warn if it is that of a whole recording without any face or speech."""
+    whole = table.columns["frame"][:1].tolist() == [0]
+    if whole and not table.valid.any():
+        progress.warn(f"{table.name}: no usable face and no speech was found: do not use its values")
+    write(table)
 
 
 @dataclass(frozen=True)
-class _Glimpse:
-    """A person in a video that is being watched."""
+class _PartialObservation:
+    """One face track of a video that is still being read."""
 
-    person: int
-    reader: FaceReader
-    heard: Heard
+    face_id: int
+    track: FaceTrackFeatures
+    audio: AudioFeatures
 
-    def part(self, start: int, end: int) -> Observation:
+    def rows(self, start: int, end: int) -> Observation:
         return Observation(
-            times_s=self.heard.times_s[start:end],
-            person=self.person,
-            faces=self.reader.rows(start, end),
-            audio_ok=self.heard.ok[start:end],
+            times_s=self.audio.times_s[start:end],
+            face_id=self.face_id,
+            faces=self.track.detections(start, end),
+            audio_present=self.audio.present[start:end],
             features={},
         )
 
-    def described(self, start: int, end: int) -> Mapping[str, np.ndarray]:
-        sound = {name: rows[start:end] for name, rows in self.heard.features.items()}
-        return {**self.reader.features(start, end), **sound}
+    def features_of(self, start: int, end: int) -> Mapping[str, np.ndarray]:
+        audio = {name: rows[start:end] for name, rows in self.audio.features.items()}
+        return {**self.track.features(start, end), **audio}
 
 
-class Live:
-    """Tells the rows of a video's first person as soon as they are known, if nobody else is in its opening.
+class LivePredictor:
+    """Emits rows while a video is read, if exactly one face is visible in the first second with a face.
 
-    With several people there it has to be seen first who fills most of the picture: nothing is told then.
+    With several faces the largest one is known only at the end, so that nothing is emitted before it.
     """
 
-    def __init__(self, name: str, loaded: Loaded, write: Write) -> None:
+    def __init__(self, name: str, loaded: LoadedModel, write: Write) -> None:
         self._name, self._loaded, self._write = name, loaded, write
-        self._since_s: float | None = None
+        self._first_face_s: float | None = None
         self._decided = False
-        self._person: tuple[int, FaceReader] | None = None
-        self.telling: Telling | None = None
+        self._locked: tuple[int, FaceTrackFeatures] | None = None
+        self.stream: FrameTableStream | None = None
 
-    def see(self, crowd: Crowd, frame: FaceFrame, heard: Heard | None) -> None:
-        """As `observe.Watcher` has it."""
+    def on_frame(self, tracks: FaceTracks, frame: FaceFrame, audio: AudioFeatures | None) -> None:
+        """See `observation.FrameCallback`."""
         if not self._decided:
-            self._decide(crowd, frame)
-        if self._person and heard:
-            self._tell(_Glimpse(*self._person, heard), frame.index + 1)
+            self._decide(tracks, frame)
+        if self._locked and audio:
+            self._emit(_PartialObservation(*self._locked, audio), frame.index + 1)
 
-    def _decide(self, crowd: Crowd, frame: FaceFrame) -> None:
-        if self._since_s is None and frame.faces:
-            self._since_s = frame.time_s
-        if self._since_s is not None and frame.time_s - self._since_s >= OPENING_S:
-            self._decided, self._person = True, crowd.stay_with_the_only_one()
-        elif frame.index % FIRST_BATCH == 0:
-            crowd.describe_so_far()
+    def _decide(self, tracks: FaceTracks, frame: FaceFrame) -> None:
+        if self._first_face_s is None and frame.faces:
+            self._first_face_s = frame.time_s
+        if self._first_face_s is not None and frame.time_s - self._first_face_s >= LOCK_AFTER_S:
+            self._decided, self._locked = True, tracks.lock_single_track()
+        elif frame.index % FIRST_BATCH_SIZE == 0:
+            tracks.embed_pending()
 
-    def _tell(self, seen: _Glimpse, frames: int) -> None:
-        if self.telling is None:
-            self.telling = Telling(self._name, self._loaded, seen.heard.times_s)
-        known = min(seen.reader.settled(frames), seen.heard.known)
-        if self.telling.is_due(known):
-            self._write(self.telling.part(seen, known))
+    def _emit(self, source: _PartialObservation, frames: int) -> None:
+        if self.stream is None:
+            self.stream = FrameTableStream(self._name, self._loaded, source.audio.times_s)
+        known = min(source.track.n_final(frames), source.audio.n_known)
+        if self.stream.has_output(known):
+            self._write(self.stream.advance(source, known))

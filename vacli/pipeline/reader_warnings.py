@@ -1,14 +1,24 @@
-"""Warnings about a video beside its rows."""
+"""Warnings about what was left out, joined or corrected while a file was read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from vacli.media.audio import Sound
 from vacli.progress import Progress
 
 
-def warn_of(path: Path, notes: Iterable[str], progress: Progress) -> None:
-    """Warn of what was passed over, joined or set right in reading a file."""
+def warn_of_notes(path: Path, notes: Iterable[str], progress: Progress) -> None:
+    """Show the notes of a reader as warnings."""
     for note in notes:
         progress.warn(f"{path}: {note}")
+
+
+def warn_of_sound(path: Path, sound: Sound | None, progress: Progress) -> None:
+    """Show the notes of a recording's sound, and where its decoding failed; None for no sound."""
+    if sound is None:
+        return
+    warn_of_notes(path, sound.notes, progress)
+    if sound.broken:
+        progress.warn(f"{path}: {sound.broken}; the rest of the sound is used")

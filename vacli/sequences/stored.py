@@ -43,10 +43,7 @@ class StoredSequence:
     @cached_property
     def labels(self) -> np.ndarray | None:
         """(T, 2) float32 valence and arousal, NaN where not annotated, or None."""
-        if not self._view.has("label"):
-            return None
-        columns = [self._view.read(f"label/{name}") for name in ("valence", "arousal")]
-        return np.stack(columns, axis=1).astype(np.float32)
+        return self._view.labels() if self._view.has("label") else None
 
     @cached_property
     def split(self) -> str:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vacli.errors import StoreError
-from vacli.media.probe import MediaInfo, file_sha256
+from vacli.errors import InputError, StoreError
+from vacli.files.digests import file_sha256
+from vacli.media.probe import MediaInfo
 from vacli.progress import Progress
 from vacli.spec import FeatureSpec
 from vacli.store import VideoView
 
 
 def source_of(path: Path) -> dict[str, Any]:
-    """The identity of a file: name, absolute path, size and SHA-256."""
-    return {
-        "name": path.name,
-        "path": str(path.resolve()),
-        "size_bytes": path.stat().st_size,
-        "sha256": file_sha256(path),
-    }
+    """The identity of a file: name, absolute path, size and SHA-256; InputError where it cannot be read."""
+    try:
+        size_bytes, sha256 = path.stat().st_size, file_sha256(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    return {"name": path.name, "path": str(path.resolve()), "size_bytes": size_bytes, "sha256": sha256}
 
 
 def stream_of(info: MediaInfo) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def has_feature(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
     return True
 
 
-def is_sound_alone(view: VideoView) -> bool:
+def is_audio_only(view: VideoView) -> bool:
     """Whether an entry was made from something without a picture, and nobody was put to it."""
     stream = view.attrs.get("stream", {})
     if view.has("face"):

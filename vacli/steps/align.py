@@ -16,7 +16,7 @@ from vacli.media.kinds import MediaInput
 from vacli.media.video import check_backend, open_video
 from vacli.pipeline import precropped
 from vacli.pipeline.face_spool import Recording, write_person
-from vacli.pipeline.reader_warnings import warn_of
+from vacli.pipeline.reader_warnings import warn_of_notes
 from vacli.progress import Progress, Quiet
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps._inputs import usable
@@ -104,7 +104,7 @@ def _align_video(target: _Target, path: Path) -> str:
         return SKIPPED
     with open_video(path, settings.backend) as video, Recording() as recording:
         _record(video, recording, settings.crops, target.progress)
-        warn_of(path, video.notes, target.progress)
+        warn_of_notes(path, video.notes, target.progress)
         if video.broken:
             attributes["broken"] = video.broken
             target.progress.warn(f"{path}: {video.broken}; what is whole is kept")

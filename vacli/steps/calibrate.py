@@ -1,4 +1,4 @@
-"""`va calibrate`: what a run's spread is worth, measured on videos that none of its models has seen."""
+"""`va calibrate`: fit the error bars of a run on held-out videos."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 from vacli.errors import LabelError, RunError, StoreError
 from vacli.files import digests
 from vacli.files.run_directory import CALIBRATION_FILE, SPEECH_FILE
-from vacli.inference.calibration import ALONE, FEWEST_FRAMES, Calibration, alone, drawn
-from vacli.inference.prediction import Trajectory, predict_sequence, predict_stills, rows_of
+from vacli.inference.calibration import MIN_FRAMES, Calibration
+from vacli.inference.postprocessing import EnsembleOutput, PostProcessor, concatenate, shrink_to_zero
+from vacli.inference.prediction import ensemble_output, image_output, model_outputs, rows_of
 from vacli.inference.run import Run, load_run
-from vacli.inference.speech_detection import Speech, frames_around
+from vacli.inference.speech_detection import SpeechDetector, speech_context_frames
+from vacli.inference.states import FrameState
 from vacli.metrics import Moments
 from vacli.progress import Progress, Quiet
 from vacli.runtime.options import device_name
@@ -26,9 +28,9 @@ from vacli.training.checkpoint import arrays_bytes, json_bytes
 
 @dataclass(frozen=True)
 class CalibrateSettings:
-    """A run, and stores of labelled videos, or of stills, that are not what it was trained on.
+    """A run, and stores of labelled videos or images that none of its models was trained on.
 
-    speech: a store with much speech, by which other sound is known; what the run was trained on will do.
+    speech: a store that is mostly speech, to fit the speech detector on; the training store serves.
     """
 
     run: Path
@@ -38,45 +40,41 @@ class CalibrateSettings:
 
 
 @dataclass(frozen=True)
-class State:
-    """Frames of one state: how many, CCC and RMSE of (valence, arousal), and the share of values within
-    one and two sd of the label (0.68 and 0.95 where errors are normal)."""
+class StateScore:
+    """The labelled frames of one state: their number, CCC and RMSE of (valence, arousal), and the fraction
+    of labels within one and two standard deviations of the prediction (0.68 and 0.95 for normal errors)."""
 
     name: str
     frames: int
     ccc: tuple[float, float]
     rmse: tuple[float, float]
-    within: tuple[float, float]
+    coverage: tuple[float, float]
 
 
-def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State]:
-    """Write the run's calibration.json, and speech.safetensors if there is speech to know it from.
+def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[StateScore]:
+    """Write the run's calibration.json and, with `speech`, its speech.safetensors.
 
-    Videos that their labels call training or test data do not count. Raises LabelError where too little is
-    labelled, StoreError where the store of speech holds none, RunError where the run hears none.
+    Videos of a training or test split are left out. Raises LabelError for too few labels, StoreError if the
+    store of speech has no audio features, RunError if the run has no audio stream.
     """
-    anew = (CALIBRATION_FILE, SPEECH_FILE) if settings.speech else (CALIBRATION_FILE,)
-    model = load_run(settings.run, device_name(settings.device), progress, without=anew)
+    replaced = (CALIBRATION_FILE, SPEECH_FILE) if settings.speech else (CALIBRATION_FILE,)
+    model = load_run(settings.run, device_name(settings.device), progress, without=replaced)
+    detector = model.postprocess.speech
     if settings.speech:
-        model = replace(model, speech=_speech(model, settings.speech, progress))
-    views = _labelled(settings.stores)
+        detector = _fit_detector(model, settings.speech, progress)
+    views, outputs = _labelled(settings.stores), []
     with progress.task("calibrate", len(views), "videos") as advance:
-        measured = []
         for view in views:
-            measured.append(_measured(model, view))
+            outputs.append(_output(model, detector, view))
             advance(1)
-    made, likeness = [told for told, _ in measured], np.concatenate([like for _, like in measured])
-    values, truth = np.concatenate([t.values for t in made]), np.concatenate([_labels(v) for v in views])
-    spread = np.concatenate([np.zeros_like(t.values) if t.spread is None else t.spread for t in made])
-    _, states = drawn(values, np.concatenate([t.states for t in made]), likeness)
-    calibration = Calibration.fit(values, truth, spread, states)
+    output, labels = concatenate(outputs), np.concatenate([view.labels() for view in views])
+    _, states = shrink_to_zero(output)
+    calibration = Calibration.fit(output.values, labels, output.ensemble_std, states)
     _check_measured(calibration, settings)
     digests.write(settings.run / CALIBRATION_FILE, json_bytes(calibration.to_dict()))
     if settings.speech:
-        digests.write(settings.run / SPEECH_FILE, arrays_bytes(model.speech.arrays()))
-    values, _ = drawn(calibration.stretched(values, states), states, likeness)
-    sd = calibration.sd(spread, states)
-    return [_state(name, states == name, values, truth, sd) for name in sorted(calibration.states)]
+        digests.write(settings.run / SPEECH_FILE, arrays_bytes(detector.arrays()))
+    return _scores(PostProcessor(calibration, detector), output, labels)
 
 
 def _labelled(stores: tuple[Path, ...]) -> list[VideoView]:
@@ -84,67 +82,64 @@ def _labelled(stores: tuple[Path, ...]) -> list[VideoView]:
     views = [v for v in views if v.part_attrs("label").get("split") in ("", "validation")]
     if not views:
         names = ", ".join(map(str, stores))
-        raise LabelError(f"{names}: no labelled videos to measure on", hint="run `va labels` first")
+        raise LabelError(f"{names}: no labelled videos to measure on", hint="run `va import-labels` first")
     return views
 
 
 def _check_measured(calibration: Calibration, settings: CalibrateSettings) -> None:
     if not calibration.states:
+        raise LabelError(f"every state has fewer than {MIN_FRAMES} labelled frames", hint="give more videos")
+    if settings.speech and FrameState.AUDIO_ONLY not in calibration.states:
         raise LabelError(
-            f"no state of the frames has {FEWEST_FRAMES} labelled ones to measure on", hint="give more videos"
-        )
-    if settings.speech and ALONE not in calibration.states:
-        raise LabelError(
-            f"fewer than {FEWEST_FRAMES} labelled frames of speech without a face to measure on",
-            hint="leave out --speech, or add recordings that show no face",
+            f"fewer than {MIN_FRAMES} labelled frames are speech in a recording without a face",
+            hint="leave out --speech-reference, or add recordings that show no face",
         )
 
 
-def _speech(model: Run, path: Path, progress: Progress) -> Speech:
-    hearing = tuple(stream for stream in model.recipe.model.streams if stream.name == AUDIO)
-    if not hearing:
-        raise RunError(f"{model.path} hears no sound", hint="leave out --speech")
+def _fit_detector(model: Run, path: Path, progress: Progress) -> SpeechDetector:
+    audio = tuple(stream for stream in model.recipe.model.streams if stream.name == AUDIO)
+    if not audio:
+        raise RunError(f"{model.path} has no audio stream", hint="leave out --speech-reference")
     views, sounds = Store.open(path).videos(), []
     with progress.task("speech", len(views), "videos") as advance:
-        for rows in open_sequences(views, replace(model.recipe.model, streams=hearing)):
-            sounds.append(_sound(rows))
+        for rows in open_sequences(views, replace(model.recipe.model, streams=audio)):
+            sounds.append(_audio(rows))
             advance(1)
-    frames = [frames_around(view.times_s) for view in views]
+    frames = [speech_context_frames(view.times_s) for view in views]
     if not any(count and np.isfinite(x).all(1).any() for x, count in zip(sounds, frames, strict=True)):
-        raise StoreError(f"store {path} has no sound that is described", hint="run `va extract-audio` first")
-    return Speech.fit(sounds, frames)
+        raise StoreError(f"store {path} has no audio features", hint="run `va extract-audio` first")
+    return SpeechDetector.fit(sounds, frames)
 
 
-def _measured(model: Run, view: VideoView) -> tuple[Trajectory, np.ndarray]:
-    """What is told of a video, and how like speech (T,) its sound is, if it never shows a face."""
+def _output(model: Run, detector: SpeechDetector | None, view: VideoView) -> EnsembleOutput:
+    """The models' outputs for a video, with speech scores if it never shows a face."""
     if view.attrs.get("stream", {}).get("kind") == "stills":
-        made = predict_stills(model, view.feature("compact")[0], view.id, view.times_s)
-        return made, np.ones(len(made.states))
+        return image_output(view.feature("compact")[0])
     (rows,) = open_sequences([view], model.recipe.model)
-    made = predict_sequence(model, rows, view.times_s)
-    if not any(VISUAL in state for state in np.unique(made.states)):
-        made = replace(made, states=alone(made.states))
-    frames = frames_around(view.times_s)
-    if model.speech is None or ALONE not in made.states or not frames:
-        return made, np.ones(len(made.states))
-    return made, model.speech.likeness(_sound(rows), frames)
+    shows_face = VISUAL in rows.dims and np.isfinite(rows_of(rows, VISUAL, slice(0, len(rows)))).all(1).any()
+    model = replace(model, postprocess=PostProcessor(None, detector, audio_only=not shows_face))
+    return ensemble_output(model, rows, view.times_s, model_outputs(model, rows))
 
 
-def _sound(rows: Rows) -> np.ndarray:
+def _audio(rows: Rows) -> np.ndarray:
     return rows_of(rows, AUDIO, slice(0, len(rows)))
 
 
-def _labels(view: VideoView) -> np.ndarray:
-    return np.stack([view.read("label/valence"), view.read("label/arousal")], axis=1)
-
-
-def _state(name: str, here: np.ndarray, values: np.ndarray, truth: np.ndarray, sd: np.ndarray) -> State:
-    here = here & np.isfinite(truth).all(axis=1)
-    error = np.abs(values[here] - truth[here])
-    return State(
-        name=name,
-        frames=int(here.sum()),
-        ccc=tuple(Moments.of(values[here, d], truth[here, d]).ccc for d in (0, 1)),
-        rmse=tuple(np.sqrt(np.square(error).mean(axis=0)).tolist()),
-        within=tuple(float((error <= k * sd[here]).mean()) for k in (1, 2)),
-    )
+def _scores(postprocess: PostProcessor, output: EnsembleOutput, labels: np.ndarray) -> list[StateScore]:
+    done = postprocess(output)
+    labelled = np.isfinite(labels).all(axis=1)
+    scores = []
+    for name in sorted(postprocess.calibration.states):
+        here = labelled & (done.states == name)
+        values, truth, std = done.values[here], labels[here], done.uncertainty[here]
+        error = np.abs(values - truth)
+        scores.append(
+            StateScore(
+                name=name,
+                frames=int(here.sum()),
+                ccc=tuple(Moments.of(values[:, d], truth[:, d]).ccc for d in (0, 1)),
+                rmse=tuple(np.sqrt(np.square(error).mean(axis=0)).tolist()),
+                coverage=tuple(float((error <= k * std).mean()) for k in (1, 2)),
+            )
+        )
+    return scores

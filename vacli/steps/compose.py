@@ -90,13 +90,9 @@ def _faces(store: Store, split: str) -> Faces:
             f"store {store.path} has no labelled stills in its {split} split", hint="run `va corpus` first"
         )
     rows = np.concatenate([v.feature(FACE_FEATURE)[0] for v in views]).astype(np.float32)
-    labels = np.concatenate([_labels(v) for v in views])
+    labels = np.concatenate([v.labels() for v in views])
     usable = np.isfinite(rows).all(1) & np.isfinite(labels).all(1)
     return Faces(rows[usable], labels[usable])
-
-
-def _labels(view: VideoView) -> np.ndarray:
-    return np.stack([view.read("label/valence"), view.read("label/arousal")], axis=1)
 
 
 def _voices(settings: ComposeSettings, progress: Progress) -> tuple[dict[str, Speaker], list[Voice]]:
@@ -107,7 +103,7 @@ def _voices(settings: ComposeSettings, progress: Progress) -> tuple[dict[str, Sp
         for view in views:
             features = {name: view.feature(name)[0].astype(np.float32) for name in VOICE_FEATURES}
             speaker = str(view.part_attrs("label").get("subject", ""))
-            voice = Voice(features, _labels(view)[0])
+            voice = Voice(features, view.labels()[0])
             if speaker and settings.mixture.cut:
                 voice = replace(voice, quiet=_quiet(features[LOUDNESS[0]][:, LOUDNESS[1]]))
             found.setdefault(speaker, []).append(voice)

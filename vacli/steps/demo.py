@@ -17,7 +17,7 @@ from vacli.progress import Progress, Quiet
 from vacli.steps import align, extract_audio, extract_visual, predict
 from vacli.steps._batch import Batch
 
-SHOWN = ("frame", "time_s", "valence", "arousal", "valence_sd", "arousal_sd", "modality")
+SHOWN = ("frame", "time_s", "valence", "arousal", "valence_uncertainty", "arousal_uncertainty", "modality")
 ROWS = 8
 
 
@@ -75,7 +75,7 @@ def _all_done(batch: Batch) -> None:
 
 def _curves(table: FrameTable) -> plot.Curves:
     c = table.columns
-    spread = np.stack([c["valence_sd"], c["arousal_sd"]], axis=1)
+    spread = np.stack([c["valence_uncertainty"], c["arousal_uncertainty"]], axis=1)
     return plot.Curves(
         times_s=c["time_s"],
         predicted=np.stack([c["valence"], c["arousal"]], axis=1),

@@ -19,8 +19,7 @@ from vacli.media.kinds import MediaInput
 from vacli.media.probe import MediaInfo, probe
 from vacli.media.timeline import read_timeline
 from vacli.packages import needed_by
-from vacli.pipeline.audio_reading import warn_of_sound
-from vacli.pipeline.reader_warnings import warn_of
+from vacli.pipeline.reader_warnings import warn_of_notes, warn_of_sound
 from vacli.progress import Progress, Quiet
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps._inputs import usable
@@ -160,11 +159,11 @@ class _Listening:
         return self.store.add_recording(path.name, times_s, source=source, stream=stream_of(info)).id
 
     def _times(self, info: MediaInfo, sound: Sound | None) -> np.ndarray:
-        warn_of(info.path, info.notes, self.progress)
+        warn_of_notes(info.path, info.notes, self.progress)
         if info.video is None:
             return sound.row_times() if sound else np.zeros(1)
         timeline = read_timeline(info)
-        warn_of(info.path, timeline.notes, self.progress)
+        warn_of_notes(info.path, timeline.notes, self.progress)
         if timeline.broken:
             self.progress.warn(f"{info.path}: {timeline.broken}; the frames before it are used")
         return timeline.times_s

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from vacli.clock import interpolate
 from vacli.errors import StoreError, UsageError
 from vacli.features.flags import INTERPOLATED, MISSING
 from vacli.features.registry import EXTRACTORS, create
@@ -18,7 +19,7 @@ from vacli.packages import needed_by
 from vacli.progress import Progress, Quiet
 from vacli.spec import FeatureSpec
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
-from vacli.steps._provenance import has_feature, is_sound_alone
+from vacli.steps._provenance import has_feature, is_audio_only
 from vacli.store import Store, VideoView
 
 VISUAL = ("mae-vit-l", "resnet50", "compact")
@@ -56,7 +57,7 @@ def run(settings: ExtractVisualSettings, progress: Progress = Quiet()) -> Batch:
     spec = replace(extractor.spec, settings={**extractor.spec.settings, "every": settings.every})
 
     def work(view: VideoView) -> str:
-        if is_sound_alone(view):
+        if is_audio_only(view):
             nothing = np.full((len(view.times_s), spec.dim), np.nan, np.float32)
             store.put_feature(view.id, spec.attributes(), nothing, np.full(len(nothing), MISSING, np.uint8))
             return DONE
@@ -82,7 +83,7 @@ def plan_rows(usable: np.ndarray, track: np.ndarray, every: int) -> np.ndarray:
     return np.concatenate([np.union1d(run[::every], run[-1:]) for run in runs])
 
 
-def interpolate(
+def fill_skipped(
     values: np.ndarray, computed: np.ndarray, usable: np.ndarray, times_s: np.ndarray
 ) -> np.ndarray:
     """Fill usable rows of `values` (N, D) linearly in time between computed rows; returns (N,) flags."""
@@ -90,10 +91,7 @@ def interpolate(
     rows = np.setdiff1d(np.flatnonzero(usable), computed)
     if not len(rows):
         return flags
-    after = np.searchsorted(computed, rows)
-    left, right = computed[after - 1], computed[after]
-    share = (times_s[rows] - times_s[left]) / (times_s[right] - times_s[left])
-    values[rows] = values[left] + (values[right] - values[left]) * share[:, None].astype(values.dtype)
+    values[rows] = interpolate(times_s[rows], times_s[computed], values[computed])
     flags[rows] = INTERPOLATED
     return flags
 
@@ -114,7 +112,7 @@ def _features(
         for rows, crops in _crop_blocks(view, computed, extractor.batch_size * BLOCK_BATCHES):
             values[rows] = extractor.extract(crops)
             advance(len(rows))
-    return values, interpolate(values, computed, usable, view.times_s)
+    return values, fill_skipped(values, computed, usable, view.times_s)
 
 
 def _crop_blocks(view: VideoView, rows: np.ndarray, block: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -2,58 +2,76 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from vacli.errors import InputError, PackageMissing, RunError
+from vacli.errors import InputError
 from vacli.faces.selection import check_choice
-from vacli.features.registry import create
-from vacli.inference.prediction import predict_stills
-from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, Run, load_run
+from vacli.inference.prediction import predict_images
+from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, load_run
 from vacli.media.inputs import pictures_of
 from vacli.media.kinds import MediaInput, settled
 from vacli.media.video import check_backend
 from vacli.output.frame_table import FrameTable
 from vacli.pipeline import observation
-from vacli.pipeline.live import Live, Loaded, Telling, Write, hand_over, heard_alone, on_clock, table
+from vacli.pipeline.extractors import build_extractors, check_settings
+from vacli.pipeline.live import (
+    FrameTableStream,
+    LivePredictor,
+    LoadedModel,
+    Write,
+    emit_table,
+    frame_table,
+    predict_audio_only,
+    resample_trajectory,
+)
 from vacli.progress import Progress, Quiet
-from vacli.runtime.options import Running, device_name
-from vacli.spec import AUDIO, VISUAL, FeatureSpec
+from vacli.runtime.options import device_name
 from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._inputs import usable
 
-STILL_FEATURE = "compact"  # the bundled model reads single pictures with its face network alone
-WITH_SOUND = ("video", "sound")  # kinds of input; whether there is a picture too, the file itself says
-FREE = frozenset({"dtype", "every"})  # settings that change a feature's precision, not its meaning
+IMAGE_FEATURE = "compact"  # the bundled model predicts single pictures with its face network
+EMBEDDING_RATES_HZ = {"compact": 15.0}  # faces change more slowly than frames: the others are interpolated
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictSettings:
-    """What to predict, with which run (None: the bundled one), for whose face.
+    """The inputs, the run (None: the bundled one) and the faces to select.
 
-    `weights` are those of the visual feature where the model needs others than it is known by. `live`: the
-    rows of whoever opens a video alone are told while it is being watched (`telling.Live`). `audio_track`:
-    the number of the audio stream, from 1; None for the one that `media.audio_tracks` chooses.
+    weights: those of the run's visual feature. live: rows are written while a video is read, if exactly one
+    face is visible in the first second with a face (`live.LivePredictor`). audio_track: the number of the
+    audio stream, from 1; None for the one that `media.audio_tracks` chooses.
     """
 
     inputs: tuple[Path, ...]
     model: Path | None = None
     weights: Path | None = None
     face: str = "largest"
-    stills: bool = False
+    images: bool = False
     backend: str = "auto"
     device: str = "auto"
     audio_track: int | None = None
     live: bool = False
 
+    @property
+    def run(self) -> Path:
+        """The folder of the run."""
+        return self.model or BUNDLED
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether the run is the bundled one, named or not."""
+        return self.run.resolve() == BUNDLED.resolve()
+
 
 def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -> Batch:
-    """Hand `write` the tables of each person and input, in order; what fails is named and the rest goes on.
+    """Call `write` with the tables of each selected face of each input, in order.
 
-    A person has one table, or with `live` several that follow each other.
+    A face has one table, or with `live` several that follow each other. An input that fails is named in the
+    result, and the others are predicted.
     """
     check_choice(settings.face)
     check_backend(settings.backend)
@@ -61,7 +79,7 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
     batch = Batch(loaded.model.path)
     stores = [path for path in settings.inputs if os.path.isfile(path / "zarr.json")]
     if stores:
-        from vacli.steps.predict_store import predict_stores
+        from vacli.steps._predict_store import predict_stores
 
         predict_stores(stores, loaded, write, batch, progress)
     media = _media(settings, stores, batch, progress)
@@ -69,142 +87,115 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
     return run_each(batch, media, lambda item: str(item.path), work.predict, progress)
 
 
-def _load(settings: PredictSettings, progress: Progress) -> Loaded:
-    """The run on its device; the bundled one needs no GPU, and torch only to look for one."""
-    device = "cpu" if settings.model is None and settings.device == "auto" else device_name(settings.device)
-    model = load_run(settings.model or BUNDLED, device, progress)
-    made = senses(model, settings, progress)
-    if settings.model is not None:
-        return Loaded(model, made)
-    voice = load_run(BUNDLED_AUDIO, device)
-    for name, extractor in made.audio.items():
-        _check_made_alike(voice, name, extractor.spec)
-    return Loaded(model, made, voice)
+def _load(settings: PredictSettings, progress: Progress) -> LoadedModel:
+    """The run on its device; the bundled one needs no GPU, so that torch is not imported to look for one."""
+    on_cpu = settings.is_bundled and settings.device == "auto"
+    device = "cpu" if on_cpu else device_name(settings.device)
+    model = load_run(settings.run, device, progress)
+    extractors = build_extractors(model, settings.device, settings.weights, progress)
+    if not settings.is_bundled:
+        return LoadedModel(model, extractors)
+    audio_model = load_run(BUNDLED_AUDIO, device)
+    for name, extractor in extractors.audio.items():
+        check_settings(audio_model, name, extractor.spec)
+    return LoadedModel(model, extractors, audio_model)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """From one recording to its tables."""
+    """From one input to its tables."""
 
     settings: PredictSettings
-    loaded: Loaded
+    loaded: LoadedModel
     write: Write
     progress: Progress
 
     def predict(self, named: MediaInput) -> str:
-        settings, name, item = self.settings, str(named.path), settled(named)
-        bundled = settings.model is None
-        look = observation.Look(
-            self.loaded.senses, settings.face, settings.backend, sparse=bundled, track=settings.audio_track
-        )
-        if item.kind == "image" and not settings.stills:
-            raise _unfitting(item.path, stills=False)
-        if item.kind == "video":
-            self._predict_video(item.path, look)
-        elif item.kind == "image" and bundled:
-            self._predict_still(observation.observe_still(item.path, look, self.progress), name)
-        else:
-            seen = _observed(item, look, self.progress)
-            telling = Telling(name, self.loaded.fit_for(seen.faces.found), seen.times_s)
-            hand_over(telling.rest(seen), self.write, self.progress)
+        item = settled(named)
+        if item.kind == "image" and not self.settings.images:
+            raise _wrong_kind(item.path, images=False)
+        for table in self._tables(item, str(named.path)):
+            emit_table(table, self.write, self.progress)
         return DONE
 
-    def _predict_video(self, path: Path, look: observation.Look) -> None:
-        live = None
-        if self.settings.live and self.settings.face == "largest":
-            live = Live(str(path), self.loaded, self.write)
-        for seen in observation.observe_video(path, look, self.progress, live):
-            telling = live.telling if live else None
-            if telling is None and self._is_heard_alone(seen):
-                made = self._by_voice(path, seen, look)
-            else:
-                fitting = self.loaded.fit_for(seen.faces.found)
-                made = (telling or Telling(str(path), fitting, seen.times_s)).rest(seen)
-            hand_over(made, self.write, self.progress)
+    def _tables(self, item: MediaInput, name: str) -> Iterator[FrameTable]:
+        extractors, progress = self.loaded.extractors, self.progress
+        if item.kind == "video":
+            yield from self._of_video(item.path)
+        elif item.kind == "image":
+            yield self._of_image(item.path, name)
+        elif item.kind == "crops":
+            yield self._table(name, observation.observe_crops(item.path, extractors, progress))
+        else:
+            yield self._table(name, observation.observe_sound(item.path, self._observed_as(), progress))
 
-    def _is_heard_alone(self, seen: observation.Observation) -> bool:
-        """Whether a video shows no face and there is a model of its own for its sound."""
-        listening = self.loaded.voice is not None and bool(self.loaded.senses.audio)
-        return listening and bool(seen.audio_ok.any()) and not seen.faces.found.any()
-
-    def _by_voice(self, path: Path, seen: observation.Observation, look: observation.Look) -> FrameTable:
-        """As its sound by itself: that model knows the sound's clock, whatever the frame rate."""
-        loaded = self.loaded.fit_for(seen.faces.found)
-        sound = observation.observe_sound(path, look, Quiet())  # what is to be said of it was said
-        predicted = on_clock(heard_alone(str(path), loaded, sound), seen.times_s)
-        return table(str(path), seen, predicted, loaded.used)
-
-    def _predict_still(self, seen: observation.Observation, name: str) -> None:
-        loaded = self.loaded
-        predicted = predict_stills(loaded.model, seen.features[STILL_FEATURE], name, seen.times_s)
-        self.write(table(name, seen, predicted, loaded.used))
-
-
-def senses(model: Run, settings: PredictSettings, progress: Progress) -> observation.Senses:
-    """The extractors that a run's features need; without openSMILE the voice is left out, aloud."""
-    device = {"running": Running(device=settings.device), "weights": settings.weights}
-    streams = {stream.name: stream.features for stream in model.recipe.model.streams}
-    visual = {name: create(name, **device) for name in streams.get(VISUAL, ())}
-    try:
-        audio = {name: create(name) for name in streams.get(AUDIO, ())}
-    except PackageMissing as error:
-        if error.package != "opensmile":  # which is left out for its licence; the rest can be had
-            raise
-        progress.warn(f"the sound is left out: {error.one_line()}")
-        audio = {}
-    for name, extractor in (visual | audio).items():
-        _check_made_alike(model, name, extractor.spec)
-    for stream in model.recipe.model.streams:
-        widths = [(visual | audio)[name].spec.dim for name in stream.features if name in visual | audio]
-        if len(widths) == len(stream.features) > 0 and sum(widths) != stream.dim:
-            raise RunError(
-                f"{model.path} wants {stream.dim} columns of {stream.name}, its features make {sum(widths)}",
-                hint="predict from a store that has what it was trained on",
-            )
-    return observation.Senses(visual, audio)
-
-
-def _check_made_alike(model: Run, name: str, spec: FeatureSpec) -> None:
-    """Raises RunError where a feature would be made in another way than the run was trained on."""
-    trained, own = model.features.get(name, {}), json.loads(json.dumps(spec.attributes()))
-    settings = trained.get("settings", {})
-    other = [
-        key
-        for key in settings.keys() & own["settings"].keys() - FREE
-        if settings[key] != own["settings"][key]
-    ]
-    if trained and (other or trained["version"] != own["version"]):
-        raise RunError(
-            f"{model.path} was trained on {name} with other {', '.join(sorted(other)) or 'version'}",
-            hint="give --weights with what `va extract-visual` was given, or predict from a store",
+    def _observed_as(self) -> observation.ObservationSettings:
+        rates_hz = [EMBEDDING_RATES_HZ.get(name) for name in self.loaded.extractors.visual]
+        return observation.ObservationSettings(
+            self.loaded.extractors,
+            self.settings.face,
+            self.settings.backend,
+            embedding_rate_hz=None if None in rates_hz else max(rates_hz, default=None),
+            audio_track=self.settings.audio_track,
         )
 
+    def _table(self, name: str, observed: observation.Observation) -> FrameTable:
+        selected = self.loaded.select_model(observed.faces.detected)
+        return FrameTableStream(name, selected, observed.times_s).finish(observed)
 
-def _observed(media: MediaInput, look: observation.Look, progress: Progress) -> observation.Observation:
-    if media.kind == "crops":
-        return observation.observe_crops(media.path, look.senses, progress)
-    if media.kind == "image":
-        return observation.observe_still(media.path, look, progress)
-    return observation.observe_sound(media.path, look, progress)
+    def _of_video(self, path: Path) -> Iterator[FrameTable]:
+        live, settings = None, self._observed_as()
+        if self.settings.live and self.settings.face == "largest":
+            live = LivePredictor(str(path), self.loaded, self.write)
+        for observed in observation.observe_video(path, settings, self.progress, live):
+            if live and live.stream:
+                yield live.stream.finish(observed)
+            elif self._is_audio_only(observed):
+                yield self._of_its_sound(path, observed, settings)
+            else:
+                yield self._table(str(path), observed)
+
+    def _is_audio_only(self, observed: observation.Observation) -> bool:
+        """Whether a video shows no face and there is an audio model for its sound."""
+        has_model = self.loaded.audio_model is not None and bool(self.loaded.extractors.audio)
+        return has_model and bool(observed.audio_present.any()) and not observed.faces.detected.any()
+
+    def _of_its_sound(
+        self, path: Path, observed: observation.Observation, settings: observation.ObservationSettings
+    ) -> FrameTable:
+        """The prediction for the sound on its own clock, so that it does not depend on the frame rate."""
+        selected = self.loaded.select_model(observed.faces.detected)
+        sound = observation.observe_sound(path, settings, Quiet())  # its warnings were shown before
+        predicted = resample_trajectory(predict_audio_only(str(path), selected, sound), observed.times_s)
+        return frame_table(str(path), observed, predicted, selected.used)
+
+    def _of_image(self, path: Path, name: str) -> FrameTable:
+        extractors, bundled = self.loaded.extractors, self.settings.is_bundled
+        observed = observation.observe_image(path, extractors, self.progress, augment=bundled)
+        if not bundled:
+            return self._table(name, observed)
+        rows = observed.features[IMAGE_FEATURE]
+        predicted = predict_images(self.loaded.model, rows, name, observed.times_s)
+        return frame_table(name, observed, predicted, self.loaded.used)
 
 
 def _media(
     settings: PredictSettings, stores: list[Path], batch: Batch, progress: Progress
 ) -> list[MediaInput]:
-    """What the inputs lead to; pictures only with `stills`, and then nothing else."""
+    """The inputs that are no stores; with `images` only pictures, else everything but pictures."""
 
     def use(media: MediaInput) -> list[MediaInput] | str:
-        if not settings.stills:
-            return "a picture: add --stills" if media.kind == "image" else [media]
+        if not settings.images:
+            return "a picture: add --images" if media.kind == "image" else [media]
         pictures = [one for one in pictures_of(media) if one.kind == "image"]
-        return pictures or "no picture: leave out --stills"
+        return pictures or "no picture: leave out --images"
 
     paths = [path for path in settings.inputs if path not in stores]
-    return usable(paths, use, partial(_unfitting, stills=settings.stills), batch, progress)
+    return usable(paths, use, partial(_wrong_kind, images=settings.images), batch, progress)
 
 
-def _unfitting(path: Path, stills: bool) -> InputError:
-    if stills:
-        return InputError(f"{path} holds no pictures", hint="leave out --stills for videos and sound")
+def _wrong_kind(path: Path, images: bool) -> InputError:
+    if images:
+        return InputError(f"{path} holds no pictures", hint="leave out --images for videos and sound")
     what = "holds only pictures" if path.is_dir() else "is a picture"
-    return InputError(f"{path} {what}", hint="add --stills to take every picture for itself")
+    return InputError(f"{path} {what}", hint="add --images to predict each picture separately")

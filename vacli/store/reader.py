@@ -101,6 +101,11 @@ class VideoView:
         """A feature's (n, D) values and (n,) uint8 flags."""
         return self.read(f"feature/{name}", rows), self.read(f"flag/{name}", rows)
 
+    def labels(self) -> np.ndarray:
+        """(N, 2) float32 valence and arousal, NaN where not annotated."""
+        columns = [self.read("label/valence"), self.read("label/arousal")]
+        return np.stack(columns, axis=1).astype(np.float32, copy=False)
+
     def has_crops(self) -> bool:
         """Whether aligned faces are stored."""
         return self.has("face/crop")

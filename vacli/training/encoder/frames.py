@@ -149,7 +149,7 @@ def _of_video(view: VideoView, sampling: Sampling) -> tuple[np.ndarray, np.ndarr
     usable = view.read("face/crop_size") > 0
     target = np.full((len(usable), 2), np.nan, np.float32)
     if sampling.labelled:
-        target[:, 0], target[:, 1] = view.read("label/valence"), view.read("label/arousal")
+        target = view.labels()
         usable &= np.isfinite(target).all(1)
     rows = np.flatnonzero(usable)
     rows = rows[rows % sampling.every == 0]

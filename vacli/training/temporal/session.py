@@ -15,7 +15,7 @@ import torch
 from vacli.files import digests
 from vacli.files.run_directory import DATA_FILE, FEATURES_FILE, NORMALIZATION_FILE, RECIPE_FILE
 from vacli.inference.run import read_normalisation
-from vacli.inference.torch_predictor import Predictor
+from vacli.inference.torch_predictor import TorchPredictor
 from vacli.models.build import build
 from vacli.progress import Advance, Progress
 from vacli.recipe import io as recipe_io
@@ -75,7 +75,7 @@ def train(job: Job, world: World, progress: Progress) -> Outcome:
     net = build(job.recipe.model).to(world.device)
     normalisation = read_normalisation(job.folder)
     standardiser = Standardiser(normalisation, training.clip_z).to(world.device)
-    predictor = Predictor(net, standardiser, job.recipe.window, world.device)
+    predictor = TorchPredictor(net, standardiser, job.recipe.window, world.device)
     windows = WindowDataset(job.train, job.recipe.window)
     with closing(Board(job.folder)) as board:
         around = Around(

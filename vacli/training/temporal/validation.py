@@ -7,13 +7,13 @@ from dataclasses import astuple
 
 import torch
 
-from vacli.inference.torch_predictor import Predictor
+from vacli.inference.torch_predictor import TorchPredictor
 from vacli.metrics import Moments
 from vacli.sequences.base import Rows
 from vacli.training.distributed import World
 
 
-def validate(predictor: Predictor, videos: Sequence[Rows], world: World) -> tuple[float, float]:
+def validate(predictor: TorchPredictor, videos: Sequence[Rows], world: World) -> tuple[float, float]:
     """Valence and arousal CCC, each over the frames of all videos joined; every rank gets both."""
     moments = [Moments(), Moments()]
     for rows in videos[world.rank :: world.size]:

@@ -1,0 +1,87 @@
+"""The audio features of one recording, extracted in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vacli.media.audio import Sound, read_sound
+
+FIRST_CHUNK_S, CHUNK_S = 2.0, 25.0  # of sound that is extracted at once
+CONTEXT_S = 2.0  # of sound around a chunk; no extractor uses more
+
+
+class AudioFeatures:
+    """The audio features at N times.
+
+    present (N,) bool: where there is sound. features: name -> (N, D) float32. n_known: the number of rows
+    that are extracted so far.
+    """
+
+    def __init__(self, extractors: Mapping[str, Any], sound: Sound | None, times_s: np.ndarray) -> None:
+        self._extractors, self.sound, self.times_s = extractors, sound, times_s
+        self._own_s = times_s if sound is None else sound.own_times(times_s)
+        self.present = np.zeros(len(times_s), bool) if sound is None else sound.ok_at(self._own_s)
+        self.features = {
+            n: np.full((len(times_s), e.spec.dim), np.nan, np.float32) for n, e in extractors.items()
+        }
+        self.n_known = len(times_s) if sound is None else 0
+
+    def extract(self) -> AudioFeatures:
+        """Extract all rows at once."""
+        if self.n_known < len(self.times_s):
+            for name, extractor in self._extractors.items():
+                self.features[name][:] = extractor.extract(self.sound, self._own_s)
+            self.n_known = len(self.times_s)
+        return self
+
+    def extract_chunked(self) -> AudioFeatures:
+        """Extract all rows in chunks, while `n_known` grows.
+
+        Sound with a gap is extracted at once, because the rows at its edges depend on all of it.
+        """
+        if self.sound is None or len(self.sound.present) != 1:
+            return self.extract()
+        own_s = self._own_s
+        while self.n_known < len(own_s):
+            from_s = own_s[self.n_known]
+            chunk_s = np.clip(from_s - own_s[0], FIRST_CHUNK_S, CHUNK_S)  # double what is known
+            here = slice(self.n_known, int(np.searchsorted(own_s, from_s + chunk_s)))
+            chunk, zero_s = self.sound.around(own_s[here], CONTEXT_S)
+            for name, extractor in self._extractors.items():
+                self.features[name][here] = extractor.extract(chunk, own_s[here] - zero_s)
+            self.n_known = here.stop
+        return self
+
+
+class BackgroundAudio:
+    """A recording's sound, read and extracted in a thread of `pool`."""
+
+    def __init__(
+        self, pool: ThreadPoolExecutor, path: Path, track: int | None, extractors: Mapping[str, Any]
+    ) -> None:
+        self._pool, self._path, self._track, self._extractors = pool, path, track, extractors
+        self._features: AudioFeatures | None = None
+
+    def start(self, times_s: np.ndarray) -> BackgroundAudio:
+        """Begin to extract features at `times_s` (N,)."""
+        self._running = self._pool.submit(self._run, times_s)
+        return self
+
+    def _run(self, times_s: np.ndarray) -> AudioFeatures:
+        sound = read_sound(self._path, self._track)
+        self._features = AudioFeatures(self._extractors, sound, times_s)
+        return self._features.extract_chunked()
+
+    @property
+    def so_far(self) -> AudioFeatures | None:
+        """What is extracted so far, None before the sound is read; raises what the thread failed with."""
+        return self._running.result() if self._running.done() else self._features
+
+    def result(self) -> AudioFeatures:
+        """All features; waits for them."""
+        return self._running.result()

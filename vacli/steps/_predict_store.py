@@ -1,0 +1,85 @@
+"""`va predict` from stores, whose features were extracted before.
+
+A module of its own, because the prediction of recordings does not import Zarr.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vacli.errors import StoreError
+from vacli.features.flags import MISSING
+from vacli.inference.prediction import predict_sequence
+from vacli.pipeline.face_embedding import FaceDetections
+from vacli.pipeline.live import LoadedModel, Write, emit_table, frame_table
+from vacli.pipeline.observation import Observation
+from vacli.progress import Progress
+from vacli.recipe.schema import Model
+from vacli.sequences.stored import open_sequences
+from vacli.spec import AUDIO, VISUAL
+from vacli.steps._batch import DONE, Batch, find_each, run_each
+from vacli.steps._provenance import is_audio_only
+from vacli.store import Store, VideoView
+
+
+def predict_stores(
+    paths: list[Path], loaded: LoadedModel, write: Write, batch: Batch, progress: Progress
+) -> None:
+    """Write a table for every video of the stores; `batch` records the stores and videos that fail."""
+    model = loaded.model.recipe.model
+    used = frozenset(stream.name for stream in model.streams)
+
+    def work(view: VideoView) -> str:
+        audio_only = _has_audio_model(loaded, view)
+        if not audio_only:
+            open_sequences([view], model)
+        detected = np.zeros(1, bool) if audio_only else _extracted(view, model, VISUAL)
+        run = loaded.select_model(detected).model
+        (sequence,) = open_sequences([view], run.recipe.model)
+        predicted = predict_sequence(run, sequence, view.times_s)
+        emit_table(frame_table(view.id, _observation(view, model), predicted, used), write, progress)
+        return DONE
+
+    views = find_each(paths, lambda path: _videos(path, loaded), batch, progress)
+    run_each(batch, views, lambda view: view.id, work, progress)
+
+
+def _has_audio_model(loaded: LoadedModel, view: VideoView) -> bool:
+    return loaded.audio_model is not None and is_audio_only(view)
+
+
+def _videos(path: Path, loaded: LoadedModel) -> list[VideoView]:
+    """The videos of a store. Raises StoreError if none of them has the model's features."""
+    views = Store.open(path).videos()
+    if not any(_may_fit(view, loaded) for view in views):
+        open_sequences(views, loaded.model.recipe.model)  # raises one error for all of them
+    return views
+
+
+def _may_fit(view: VideoView, loaded: LoadedModel) -> bool:
+    """Whether a video has the model's features, or is damaged, which is reported later."""
+    try:
+        if _has_audio_model(loaded, view):
+            return True
+        streams = loaded.model.recipe.model.streams
+        return all(view.has(f"feature/{name}") for stream in streams for name in stream.features)
+    except StoreError:
+        return True
+
+
+def _observation(view: VideoView, model: Model) -> Observation:
+    """The stored faces and sound of a video, without features."""
+    faces = FaceDetections.empty(len(view.times_s))
+    if view.has("face"):
+        faces = FaceDetections(view.read("face/detected"), view.read("face/score"), view.read("face/box"))
+    audio_present = _extracted(view, model, AUDIO)
+    return Observation(times_s=view.times_s, face_id=0, faces=faces, audio_present=audio_present, features={})
+
+
+def _extracted(view: VideoView, model: Model, name: str) -> np.ndarray:
+    """(N,) bool: the frames that have all features of one of the model's streams."""
+    features = [f for stream in model.streams if stream.name == name for f in stream.features]
+    missing = [view.read(f"flag/{feature}") & MISSING for feature in features]
+    return ~np.any(missing, axis=0) if missing else np.zeros(len(view.times_s), bool)
