@@ -41,7 +41,7 @@ def pytest_make_collect_report(
 
 def _lacks_torch(problem: BaseException | None) -> bool:
     """Whether an error, or what caused it, is a missing torch."""
-    while problem is not None and getattr(problem, "name", None) not in ("torch", "timm"):
+    while problem is not None and getattr(problem, "name", None) not in ("torch", "timm", "onnx"):
         problem = problem.__cause__ or problem.__context__
     return isinstance(problem, ModuleNotFoundError)
 

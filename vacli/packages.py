@@ -12,6 +12,7 @@ EXTRAS: dict[str, str] = {
     "torch": "train",
     "torchvision": "train",
     "timm": "train",
+    "onnx": "train",
     "huggingface_hub": "train",
     "tensorboard": "train",
     "mamba_ssm": "mamba",

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vacli.faces.align import warp
+from vacli.faces.align import align_face
 from vacli.faces.detect import Detection, Detector
 from vacli.faces.roi_detect import RegionDetector
 from vacli.media.video import open_video
@@ -43,7 +43,7 @@ def plain_loop(path: Path) -> list[bool]:
         found.append(bool(faces))
         if faces:
             largest = max(faces, key=lambda face: face.width * face.height)
-            warp(rgb, np.array([[point.x, point.y] for point in largest.landmarks], np.float64))
+            align_face(rgb, np.array([[point.x, point.y] for point in largest.landmarks], np.float64))
     return found
 
 

@@ -21,7 +21,7 @@ from vacli.features.backbones.vit import PartlyFrozen, build_vit
 from vacli.features.compact.extractor import Compact
 from vacli.features.compact.network import CompactFace, small_grey
 from vacli.runtime.devices import multiplies_bfloat16
-from vacli.runtime.options import Running
+from vacli.runtime.options import ExecutionOptions
 
 ROUNDS = 5
 FRAMES = 8
@@ -105,7 +105,7 @@ def test_compact_face(benchmark, tmp_path):
     plain = CompactFace().eval()
     path = tmp_path / "face.safetensors"
     save_file({k: v.contiguous() for k, v in plain.state_dict().items()}, path)
-    extractor = Compact(path, Running(device="cpu"))
+    extractor = Compact(path, ExecutionOptions(device="cpu"))
     crops = np.random.default_rng(0).integers(0, 256, (64, 224, 224, 3), dtype=np.uint8)
 
     def one_by_one() -> np.ndarray:

@@ -113,7 +113,7 @@ def test_the_demo_runs_the_whole_line(tmp_path):
 
 
 def test_one_bad_clip_does_not_stop_the_rest(tmp_path, capsys, monkeypatch):
-    from vacli.media.synthetic import write_demo_clip
+    from vacli.media.demo_clip import write_demo_clip
 
     monkeypatch.chdir(tmp_path)
     write_demo_clip(tmp_path / "good.mp4")

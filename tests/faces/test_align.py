@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synth.faces import portrait
 
-from vacli.faces.align import TEMPLATE_224, enlarged, umeyama, warp
+from vacli.faces.align import TEMPLATE_224, align_face, resize_crop, umeyama
 
 
 def similarity(angle: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
@@ -19,7 +19,7 @@ def applied(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 @settings(deadline=None)
 @given(st.floats(-3, 3), st.floats(0.05, 20), st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)))
-def test_umeyama_finds_the_similarity_that_was_applied(angle, scale, shift):
+def test_umeyama_recovers_a_known_similarity(angle, scale, shift):
     truth = similarity(angle, scale, shift)
     np.testing.assert_allclose(
         umeyama(TEMPLATE_224, applied(truth, TEMPLATE_224)), truth, atol=1e-6 * scale + 1e-6
@@ -36,23 +36,23 @@ def test_umeyama_agrees_with_an_independent_fit_of_noisy_points():
     np.testing.assert_allclose(umeyama(source, TEMPLATE_224), [[a, -b, c], [b, a, d]], atol=1e-9)
 
 
-def test_umeyama_never_mirrors():
+def test_umeyama_excludes_reflections():
     mirrored = TEMPLATE_224 * [-1, 1] + [224, 0]
     assert np.linalg.det(umeyama(mirrored, TEMPLATE_224)[:, :2]) > 0
 
 
-def test_a_face_that_lies_on_the_template_already_is_not_changed():
+def test_a_face_on_the_template_is_not_changed():
     face = np.ascontiguousarray(portrait()[20:244, 120:344])
-    difference = warp(face, TEMPLATE_224).astype(int) - face
-    assert np.abs(difference).max() <= 1  # Pillow cuts fractions off
+    difference = align_face(face, TEMPLATE_224).astype(int) - face
+    assert np.abs(difference).max() <= 1  # rounding
 
 
-def test_the_warp_puts_the_landmarks_onto_the_template():
+def test_alignment_takes_the_landmarks_to_the_template():
     picture = np.zeros((400, 500, 3), np.uint8)
     points = applied(similarity(0.4, 0.9, (180, 60)), TEMPLATE_224)
     for x, y in points:
         picture[round(y) - 3 : round(y) + 3, round(x) - 3 : round(x) + 3] = 255
-    bright = warp(picture, points)[..., 0].astype(float)
+    bright = align_face(picture, points)[..., 0].astype(float)
     for x, y in TEMPLATE_224:
         window = bright[round(y) - 8 : round(y) + 8, round(x) - 8 : round(x) + 8]
         rows, columns = np.mgrid[-8:8, -8:8] + 0.5
@@ -60,22 +60,22 @@ def test_the_warp_puts_the_landmarks_onto_the_template():
         assert np.abs(centre + [round(x), round(y)] - [x, y]).max() < 0.7
 
 
-def test_detail_finer_than_the_crop_becomes_grey_instead_of_a_pattern():
+def test_reduction_does_not_alias():
     board = np.tile(np.uint8([[0, 255], [255, 0]]), (500, 500))[..., None].repeat(3, 2)
-    crop = warp(board, TEMPLATE_224 * 4.3 + 5)
+    crop = align_face(board, TEMPLATE_224 * 4.3 + 5)
     assert np.ptp(crop[8:-8, 8:-8].astype(int)) < 40
 
 
-def test_outside_of_the_picture_is_black():
+def test_pixels_outside_the_picture_are_black():
     white = np.full((224, 224, 3), 255, np.uint8)
-    crop = warp(white, TEMPLATE_224 + [112, 0])
+    crop = align_face(white, TEMPLATE_224 + [112, 0])
     assert crop[:, :100].min() == 255
     assert crop[:, 124:].max() == 0
-    assert warp(white, TEMPLATE_224 + 10_000).max() == 0
+    assert align_face(white, TEMPLATE_224 + 10_000).max() == 0
 
 
-def test_crops_made_elsewhere_are_brought_to_size():
+def test_other_crops_are_resized():
     small = portrait()[:112, :112]
-    assert enlarged(small).shape == (224, 224, 3)
-    assert enlarged(enlarged(small)) is not None
-    assert abs(float(enlarged(small).mean()) - float(small.mean())) < 1
+    assert resize_crop(small).shape == (224, 224, 3)
+    assert resize_crop(resize_crop(small)) is not None
+    assert abs(float(resize_crop(small).mean()) - float(small.mean())) < 1

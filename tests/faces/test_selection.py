@@ -5,34 +5,34 @@ import pytest
 
 from vacli.errors import InputError, UsageError
 from vacli.faces.quality import sharpness
-from vacli.faces.selection import Presence, check_choice, chosen
+from vacli.faces.selection import TrackSummary, check_face_choice, select_tracks
 
-PEOPLE = [Presence(0, 50.0, 300.0), Presence(1, 900.0, 500.0), Presence(2, 700.0, 100.0)]
+TRACKS = [TrackSummary(0, 50.0, 300.0), TrackSummary(1, 900.0, 500.0), TrackSummary(2, 700.0, 100.0)]
 
 
 @pytest.mark.parametrize(
     ("choice", "tracks"),
     [("largest", [1]), ("all", [1, 2, 0]), ("left", [2]), ("right", [1]), ("0", [0])],
 )
-def test_who_is_wanted(choice, tracks):
-    assert chosen(PEOPLE, choice) == tracks
+def test_a_choice_selects_its_tracks(choice, tracks):
+    assert select_tracks(TRACKS, choice) == tracks
 
 
-def test_nobody_seen_is_nobody_chosen():
-    assert chosen([], "largest") == chosen([], "left") == chosen([], "all") == []
+def test_no_tracks_give_an_empty_selection():
+    assert select_tracks([], "largest") == select_tracks([], "left") == select_tracks([], "all") == []
 
 
-def test_a_person_who_is_not_there_is_an_error():
-    with pytest.raises(InputError, match="person 7 was not seen"):
-        chosen(PEOPLE, "7")
-    with pytest.raises(InputError, match="one person was seen"):
-        chosen(PEOPLE[:1], "left")
+def test_a_missing_track_is_an_error():
+    with pytest.raises(InputError, match="face 7 was not found"):
+        select_tracks(TRACKS, "7")
+    with pytest.raises(InputError, match="needs two faces"):
+        select_tracks(TRACKS[:1], "left")
 
 
 @pytest.mark.parametrize("choice", ["biggest", "-1", "1.5", ""])
-def test_an_unknown_choice_is_a_wrong_usage(choice):
+def test_an_unknown_choice_is_a_usage_error(choice):
     with pytest.raises(UsageError, match="--face"):
-        check_choice(choice)
+        check_face_choice(choice)
 
 
 def test_sharpness_falls_with_blur_and_has_a_known_value():

@@ -6,17 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synth.sounds import RATE_HZ, noise, sound
 
-from vacli.features.audio_flags import Reach, rows_and_flags, sound_flags
+from vacli.features.audio_flags import TemporalContext, rows_and_flags, sound_flags
 from vacli.features.flags import MISSING, PADDED, SILENT
 from vacli.spec import AUDIO, FeatureSpec
 
-HALF = Reach(before_s=0.5, after_s=0.5)
+HALF = TemporalContext(before_s=0.5, after_s=0.5)
 
 
-def flags_of(recording, times_s, reach=HALF):
+def flags_of(recording, times_s, context=HALF):
     times_s = np.asarray(times_s, float)
     values = np.where(recording.ok_at(times_s)[:, None], 1.0, np.nan)
-    return sound_flags(recording, times_s, reach, values).tolist()
+    return sound_flags(recording, times_s, context, values).tolist()
 
 
 def test_a_window_that_leaves_the_recording_is_padded():
@@ -56,8 +56,8 @@ def test_what_16_bits_cannot_hold_is_silence():
 def test_flags_agree_with_a_walk_over_the_samples(start_s, seconds, before_s, after_s):
     recording = sound(noise(seconds), start_s=round(start_s, 3), total_s=6.0)
     times_s = np.arange(0, 6, 0.0371)
-    (first_s, last_s), reach = recording.present[0], Reach(before_s=before_s, after_s=after_s)
-    for time_s, flag in zip(times_s, flags_of(recording, times_s, reach), strict=True):
+    (first_s, last_s), context = recording.present[0], TemporalContext(before_s=before_s, after_s=after_s)
+    for time_s, flag in zip(times_s, flags_of(recording, times_s, context), strict=True):
         heard = first_s <= time_s < last_s
         margin = min(abs(time_s - before_s - first_s), abs(time_s + after_s - last_s))
         if margin > 1e-4:  # a hair at the edge is rounding
@@ -69,7 +69,7 @@ class Counting:
     """An extractor that says how long the sound is."""
 
     spec = FeatureSpec(name="count", version="1", modality=AUDIO, dim=2)
-    reach = HALF
+    context = HALF
 
     def extract(self, recording, times_s):
         values = np.full((len(times_s), 2), len(recording.samples), np.float32)

@@ -153,7 +153,7 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path, monkeypatch):
     assert not (tmp_path / "exploded").exists()
 
 
-@pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth", "a.onnx"])
 def test_what_is_no_weights_file_is_named(tmp_path, name):
     (tmp_path / name).write_bytes(b"<html>not found</html>")
     with pytest.raises(WeightsError, match=name):

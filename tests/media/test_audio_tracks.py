@@ -12,7 +12,7 @@ from synth.sounds import noise, voice
 from vacli.datasets.audio_augmentation import background
 from vacli.errors import InputError
 from vacli.media.audio import read_sound
-from vacli.media.voicing import RATE_HZ, voicing
+from vacli.media.voice_activity import RATE_HZ, voicing
 
 SECONDS = 6.0
 SPEECH = voice(SECONDS)

@@ -20,7 +20,7 @@ from vacli.media.video import open_video
 TWO_FRAMES = """
 import os, sys, time
 import numpy as np
-from vacli.media.frame import Frame
+from vacli.media.reader import Frame
 from vacli.media.subprocess_reader import HEADER, send
 out = os.fdopen(os.dup(1), "wb")
 for row in (0, 1):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vacli.models.arrays import ArrayNet, serves
+from vacli.models.arrays import ArrayNet, supports
 from vacli.models.build import build
 from vacli.recipe import presets
 from vacli.recipe import schema as recipe
@@ -36,7 +36,7 @@ def random_net(model: recipe.Model) -> torch.nn.Module:
 @pytest.mark.parametrize("name", MODELS)
 def test_values_are_those_of_torch(name):
     model = MODELS[name]
-    assert serves(model)
+    assert supports(model)
     net = random_net(model)
     arrays = ArrayNet(model, {k: v.numpy() for k, v in net.state_dict().items()})
     draw = np.random.default_rng(1)
@@ -54,7 +54,7 @@ def test_values_are_those_of_torch(name):
 
 @pytest.mark.parametrize("name", ["lightmamba", "lightmamba-transformer", "bdca", "charon"])
 def test_other_models_are_left_to_torch(name):
-    assert not serves(presets.preset(name).model)
+    assert not supports(presets.preset(name).model)
 
 
 def test_what_is_missing_or_of_another_width_is_named():

@@ -48,14 +48,14 @@ def test_every_frame_has_a_row_face_or_not(tmp_path, video):
 
 
 def test_crops_are_close_to_the_aligned_faces_and_small(tmp_path, video):
-    from vacli.faces.tracker import follow
+    from vacli.faces.tracker import track_faces
     from vacli.media.video import open_video
 
     _, store, _ = align(tmp_path, video)
     view = store.video("anna")
     assert view.crop(5) is None
     with open_video(video) as reader:
-        faces = [frame.faces[0].crop for frame in follow(reader) if frame.faces]
+        faces = [frame.faces[0].crop for frame in track_faces(reader) if frame.faces]
     stored = [crop for crop in view.crops(range(8)) if crop is not None]
     for crop, face in zip(stored, faces, strict=True):
         assert 10 * np.log10(255**2 / np.mean((crop.astype(float) - face) ** 2)) > 38

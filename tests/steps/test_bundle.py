@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from vacli.errors import RunError, UsageError
+from vacli.features.encoder_run import EncoderRun
 from vacli.files.run_directory import CALIBRATION_FILE, DATA_FILE, RECIPE_FILE
 from vacli.recipe import io as recipe_io
 from vacli.recipe import presets
@@ -45,8 +47,37 @@ def test_folds_in_half_precision(tmp_path, trained):
         kept = load_file(made / member / "weights.safetensors")
         assert (kept["net"].dtype, kept["steps"].dtype) == (np.float16, np.int64)
         about = json.loads((made / member / DATA_FILE).read_text())
-        assert about == {"store": "s.zarr", "validation": {"c": 7}}
+        assert about == {"store": "s.zarr", "validation": {"c": 7}, "folds": 2}
     assert [p.name for p in made.parent.iterdir()] == ["compact"]
+
+
+@pytest.mark.parametrize("folds", [None, 3])
+def test_a_run_that_lacks_a_fold_is_not_bundled(tmp_path, trained, folds):
+    lost = "fold_1" if folds is None else "fold_3"
+    if folds is None:
+        shutil.rmtree(trained / lost)
+    else:
+        (trained / "fold_2" / DATA_FILE).write_text(json.dumps({"folds": folds}))
+    with pytest.raises(RunError, match=f"lacks {lost}"):
+        run(BundleSettings(trained, tmp_path / "package"))
+    assert not (tmp_path / "package").exists()
+
+
+@pytest.mark.torch
+def test_a_fine_tuned_face_network_becomes_onnx(tmp_path):
+    from safetensors.torch import save_file as save_tensors
+
+    from vacli.features.compact.extractor import Compact
+    from vacli.features.compact.network import CompactFace
+
+    folder = tmp_path / "face"
+    folder.mkdir()
+    EncoderRun(encoder="compact", objective="va").write(folder)
+    save_tensors(CompactFace().state_dict(), folder / "weights.safetensors")
+    path = run(BundleSettings(folder, tmp_path))
+    assert path == tmp_path / "compact-face.onnx"
+    crops = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
+    np.testing.assert_allclose(Compact(path).extract(crops), Compact(folder).extract(crops), atol=0.01)
 
 
 def test_a_run_is_never_replaced_by_its_own_bundle(trained):

@@ -135,7 +135,7 @@ def test_vggish_is_given_its_settings(tmp_path, out, monkeypatch):
     assert (given["weights"], given["align"]) == (weights, "past")
     assert given["ending"].pca
     assert not given["ending"].final_relu
-    assert given["running"].device == "cpu"
+    assert given["execution"].device == "cpu"
 
 
 def test_a_store_s_own_recordings_are_found_again(tmp_path, out):

@@ -179,15 +179,22 @@ def test_folds_hold_every_video_out_once_and_vote(store, tmp_path):
     np.testing.assert_allclose(trajectory.sd, both.std(axis=0, ddof=1), atol=1e-7)
 
 
-def test_a_run_with_a_missing_fold_is_used_with_a_warning(store, tmp_path):
+@pytest.mark.parametrize("lost", ["fold_1", "fold_2", "fold_1/weights.safetensors"])
+def test_a_run_with_a_missing_fold_is_used_with_a_warning(store, tmp_path, lost):
     train.run(settings(store, tmp_path, "training.epochs=1", folds=2))
     listener = Quiet()
     assert len(load_run(tmp_path, "cpu", listener).members) == 2
     assert not listener.warnings
-    shutil.rmtree(tmp_path / "fold_1")
+    if (tmp_path / lost).is_dir():
+        shutil.rmtree(tmp_path / lost)
+    else:
+        (tmp_path / lost).unlink()
+        with pytest.raises(RunError, match=r"weights\.safetensors is missing"):
+            load_run(tmp_path, "cpu", listener)
+        (tmp_path / lost).with_name("files.json").unlink()
     assert len(load_run(tmp_path, "cpu", listener).members) == 1
     (warning,) = listener.warnings
-    assert "fold_1 of 2 folds is missing" in warning
+    assert f"lacks {lost[:6]} of 2 folds" in warning
 
 
 def test_one_fold_is_the_same_alone(store, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synth.crash_jobs import AUDIO, VISUAL, first_edition, new_faces, new_feature
+from synth.crash_jobs import AUDIO, VISUAL, empty_store, first_edition, new_faces, new_feature
 from synth.crashes import crash
 
 from vacli.store import Store, VideoView
@@ -83,9 +83,24 @@ def test_a_feature_and_its_flags_change_together(tmp_path, template):
         assert values(store.video("clip"), AUDIO) == {2}
 
 
-def test_a_store_that_was_begun_is_gone_on_with(tmp_path):
+def test_an_interrupted_first_write_is_completed_by_the_next_run(tmp_path):
     for folder in dead_stores(tmp_path, "first_edition", None):
         first_edition(folder)
         store = Store.open(folder / "s.zarr")
         assert values(store.video("clip"), VISUAL) == {1}
         assert_tidy(store)
+
+
+def test_a_new_store_appears_whole_or_not_at_all(tmp_path):
+    (changes,) = crash("synth.crash_jobs:empty_store", [tmp_path / "whole"], [1 << 30])
+    points = range(1, changes + 1)
+    folders = [tmp_path / str(point) for point in points]
+    assert crash("synth.crash_jobs:empty_store", folders, points) == [None] * changes
+    for folder in folders:
+        path = folder / "s.zarr"
+        if path.exists():
+            assert Store.open(path).video_ids() == []
+        empty_store(folder)
+        assert os.listdir(path) == ["zarr.json"]
+        assert os.listdir(folder) in (["s.zarr"], [".s.zarr.work", "s.zarr"], ["s.zarr", ".s.zarr.work"])
+        assert {path.name for path in folder.glob(".s.zarr.work/*/*")} <= {"owner"}

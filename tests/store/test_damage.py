@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,32 @@ def test_every_folder_that_is_missing_is_named(view):
             read_all(view.path)
         (view.path.parent / ".aside").rename(view.path / folder)
     read_all(view.path)
+
+
+PARTS = ("", "face", "label", "feature/xa", "flag/xa", "feature/xb")
+
+
+@pytest.mark.parametrize(("part", "other"), [p for p in product(PARTS[:-1], PARTS) if p[0] != p[1]])
+def test_metadata_of_another_part_is_refused(view, part, other):
+    put_feature(Store.open(view.path.parent), "clip", "xb", ROWS)
+    read_all(view.path)
+    shutil.copyfile(view.path / other / "zarr.json", view.path / part / "zarr.json")
+    with pytest.raises(StoreError, match="clip") as caught:
+        read_all(view.path)
+    assert caught.value.hint
+
+
+def test_attributes_of_another_part_are_refused(view):
+    for part, other in (("feature/xa", "flag/xa"), ("label", "face"), ("", "label")):
+        shutil.copyfile(view.path / other / "zarr.json", view.path / part / "zarr.json")
+        with pytest.raises(StoreError, match=f"{part or 'clip'} has"):
+            Store.open(view.path.parent).video("clip").part_attrs(part)
+
+
+def test_a_group_without_one_of_its_members_is_refused(view):
+    shutil.rmtree(view.path / "label" / "arousal")
+    with pytest.raises(StoreError, match="label has no arousal"):
+        Store.open(view.path.parent).video("clip").part_attrs("label")
 
 
 @pytest.mark.parametrize(

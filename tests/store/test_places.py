@@ -117,6 +117,7 @@ def test_leftovers_are_hidden_from_readers_and_go_when_they_are_old(tmp_path):
     (foreign / "new" / "zarr.json").write_text("{}")
     former = tmp_path / ".s.zarr.work"
     (former / "host-1--clip").mkdir(parents=True)
+    (former / "host-1--clip" / "zarr.json").write_text("{}")
     assert Store.open(store.path).video_ids() == ["clip"]
     with pytest.warns(UserWarning, match="not recognized as a component"):
         tree = xarray.open_datatree(store.path, engine="zarr", consolidated=False)

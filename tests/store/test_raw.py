@@ -107,7 +107,12 @@ def test_store_reads_compressed_tables_too(tmp_path, values):
     assert [codec["name"] for codec in meta["codecs"]] == ["bytes"]  # else the fast way is not taken
     shutil.rmtree(folder)
     squeezed = zarr.create_array(
-        str(folder), shape=values.shape, chunks=(4, 5), dtype="float32", fill_value=np.nan
+        str(folder),
+        shape=values.shape,
+        chunks=(4, 5),
+        dtype="float32",
+        fill_value=np.nan,
+        attributes={"name": "x", "dim": 5},
     )
     squeezed[...] = values
     store.video("v").read_into("feature/x", 9, out)

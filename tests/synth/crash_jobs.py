@@ -27,6 +27,11 @@ def write_feature(store: Store, name: str, value: int) -> None:
     store.put_feature("clip", spec(name, 3).attributes(), values, flags)
 
 
+def empty_store(folder: Path) -> None:
+    """A new store below a folder that need not exist."""
+    Store.open_or_create(folder / "s.zarr")
+
+
 def first_edition(folder: Path) -> None:
     """A store with one video, its faces and two features, all of value 1."""
     store = Store.open_or_create(folder / "s.zarr")

@@ -10,7 +10,7 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from vacli.media.frame import Frame
+from vacli.media.reader import Frame
 
 SIZE_PX = (320, 240)
 RATE_HZ = 25

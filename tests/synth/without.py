@@ -15,6 +15,7 @@ OPTIONAL = (
     "torch",
     "torchvision",
     "timm",
+    "onnx",
     "huggingface_hub",
     "tensorboard",
     "triton",

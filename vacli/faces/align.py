@@ -1,4 +1,4 @@
-"""Faces turned upright and scaled to one size: five landmarks onto the ArcFace template.
+"""Alignment of faces: a similarity transform takes five landmarks onto the ArcFace template.
 
 Template: ArcFace (Deng et al., CVPR 2019), given for 112 x 112, doubled here. Fit: S. Umeyama,
 "Least-squares estimation of transformation parameters between two point patterns", TPAMI 13(4), 1991.
@@ -6,15 +6,17 @@ Template: ArcFace (Deng et al., CVPR 2019), given for 112 x 112, doubled here. F
 
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
 from PIL import Image
 
-from vacli.faces.resampling import Grid, inside, resampled, similar, similar_inside
+from vacli.faces.resampling import Grid, is_interior, resample, warp_affine, warp_affine_interior
 
-SIDE_PX = 224
-UNFILTERED = 1.5  # up to here bilinear samples of a larger face alias too little to be seen
+CROP_PX = 224
+MAX_UNFILTERED_SCALE = 1.5  # up to this reduction, aliasing of bilinear samples is not visible
+JPEG_QUALITY = 90
 TEMPLATE_112 = np.array(
     [
         [38.2946, 51.6963],
@@ -24,11 +26,11 @@ TEMPLATE_112 = np.array(
         [70.7299, 92.2041],
     ]
 )
-TEMPLATE_224 = TEMPLATE_112 * (SIDE_PX / 112)
+TEMPLATE_224 = TEMPLATE_112 * (CROP_PX / 112)
 
 
 def umeyama(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The similarity (rotation, one scale, shift) that takes `source` to `target` with least squares.
+    """Fit the similarity (rotation, one scale, shift) that takes `source` to `target` with least squares.
 
     source, target: (N, 2). Returns (2, 3) float64 M with target ~ M @ [x, y, 1]. Umeyama 1991, eq. 40-42,
     reflection excluded.
@@ -42,47 +44,57 @@ def umeyama(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
 
 
-def warp(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """The aligned face. rgb: (H, W, 3) uint8; landmarks: (5, 2) pixels. Returns (224, 224, 3) uint8.
+def align_face(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Warp a face onto the template. rgb: (H, W, 3) uint8; landmarks: (5, 2) pixels.
 
-    Bilinear, as is usual for these crops; a face much larger than the crop is first reduced with an
-    antialiasing filter. What lies outside the picture is black.
+    Returns: (224, 224, 3) uint8, sampled bilinearly, black outside the picture. A face much larger than the
+    crop is first reduced with an antialiasing filter.
     """
     matrix = umeyama(landmarks, TEMPLATE_224)
     inverse = np.linalg.inv(matrix[:, :2])
     origin = -inverse @ matrix[:, 2]
-    shrink = math.hypot(*inverse[:, 0])
-    if shrink > UNFILTERED:
-        rgb, low = _window(rgb, inverse, origin, 3 * shrink)
-        rgb = _reduced(rgb, shrink)
-        inverse, origin = inverse / shrink, (origin - low) / shrink
-    out = np.empty((SIDE_PX, SIDE_PX, 3), np.uint8)
+    scale = math.hypot(*inverse[:, 0])
+    if scale > MAX_UNFILTERED_SCALE:
+        rgb, low = _crop_window(rgb, inverse, origin, 3 * scale)
+        rgb = _reduce(rgb, scale)
+        inverse, origin = inverse / scale, (origin - low) / scale
+    out = np.empty((CROP_PX, CROP_PX, 3), np.uint8)
     back = np.column_stack([inverse, origin]).astype(np.float32)
-    sampled = similar_inside if inside(back, SIDE_PX, rgb.shape[1], rgb.shape[0]) else similar
-    sampled(np.ascontiguousarray(rgb), back, out)
+    warp = warp_affine_interior if is_interior(back, CROP_PX, rgb.shape[1], rgb.shape[0]) else warp_affine
+    warp(np.ascontiguousarray(rgb), back, out)
     return out
 
 
-def _window(
-    rgb: np.ndarray, inverse: np.ndarray, origin: np.ndarray, margin: float
+def _crop_window(
+    rgb: np.ndarray, inverse: np.ndarray, origin: np.ndarray, margin_px: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The part of a picture that a crop looks at, with `margin` px around it, and its corner (x, y)."""
-    seen = np.array([[0, 0], [SIDE_PX, 0], [0, SIDE_PX], [SIDE_PX, SIDE_PX]]) @ inverse.T + origin
+    """Return the part of a picture that a crop samples, with a margin around it, and its corner (x, y)."""
+    corners = np.array([[0, 0], [CROP_PX, 0], [0, CROP_PX], [CROP_PX, CROP_PX]]) @ inverse.T + origin
     limit = np.array(rgb.shape[1::-1])
-    low = np.clip(np.floor(seen.min(0) - margin), 0, limit - 1).astype(int)
-    high = np.clip(np.ceil(seen.max(0) + margin), low + 1, limit).astype(int)
+    low = np.clip(np.floor(corners.min(0) - margin_px), 0, limit - 1).astype(int)
+    high = np.clip(np.ceil(corners.max(0) + margin_px), low + 1, limit).astype(int)
     return np.ascontiguousarray(rgb[low[1] : high[1], low[0] : high[0]]), low
 
 
-def _reduced(window: np.ndarray, shrink: float) -> np.ndarray:
-    """A picture (H, W, 3) uint8 made smaller by `shrink`, antialiased."""
-    rows, columns = (math.ceil(length / shrink) for length in window.shape[:2])
-    small = resampled(window, Grid(0, 0, shrink, rows, columns), np.zeros(3))
+def _reduce(window: np.ndarray, scale: float) -> np.ndarray:
+    """Reduce a picture (H, W, 3) uint8 by `scale`, antialiased."""
+    rows, columns = (math.ceil(length / scale) for length in window.shape[:2])
+    small = resample(window, Grid(0, 0, scale, rows, columns), np.zeros(3))
     return (small + 0.5).clip(0, 255).transpose(1, 2, 0).astype(np.uint8, order="C")
 
 
-def enlarged(crop: np.ndarray) -> np.ndarray:
-    """A crop that was aligned elsewhere, (H, W, 3) uint8 of any size, brought to (224, 224, 3)."""
-    if crop.shape[:2] == (SIDE_PX, SIDE_PX):
+def resize_crop(crop: np.ndarray) -> np.ndarray:
+    """Resize a crop that was aligned elsewhere, (H, W, 3) uint8, to (224, 224, 3), bicubic."""
+    if crop.shape[:2] == (CROP_PX, CROP_PX):
         return crop
-    return np.asarray(Image.fromarray(crop).resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(crop).resize((CROP_PX, CROP_PX), Image.Resampling.BICUBIC))
+
+
+def encode_jpeg(crop: np.ndarray) -> bytes:
+    """Encode a crop (H, W, 3) uint8 RGB as JPEG of JPEG_QUALITY, without chroma subsampling.
+
+    Millions of crops fit on a disk, and the loss is small enough to train on them.
+    """
+    out = io.BytesIO()
+    Image.fromarray(crop).save(out, "jpeg", quality=JPEG_QUALITY, subsampling=0)
+    return out.getvalue()

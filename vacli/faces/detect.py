@@ -1,4 +1,4 @@
-"""RetinaFace (Deng et al., CVPR 2020, arXiv 1905.00641) on whole pictures, landmarks in floating point."""
+"""Face detection on whole pictures: RetinaFace (Deng et al., CVPR 2020, arXiv 1905.00641)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ import onnxruntime
 
 from vacli.faces.retinaface import full_session
 
-MEAN_BGR = np.array([104, 117, 127], dtype=np.float32)  # the means that the network was trained with
+MEAN_BGR = np.array([104, 117, 127], dtype=np.float32)  # subtracted in the network's training
 STRIDES_PX = (8, 16, 32)
 ANCHORS_PX = ((16, 32), (64, 128), (256, 512))  # two sides per cell of each stride
 CENTRE_VARIANCE = 0.1
 SIZE_VARIANCE = 0.2
-LOWEST_SIDE_PX = 32  # one cell of the coarsest stride
+MIN_INPUT_PX = 32  # one cell of the coarsest stride
 
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """One face. box: (4,) float32 x0 y0 x1 y1; landmarks: (5, 2) float32 x y: the eye, then the mouth
-    corner, that is left in the upright picture comes first, the nose between. Pixels; pixel (0, 0) has its
-    centre at 0.5, 0.5. quarter_turns: the counter-clockwise turns of the picture in which it was found."""
+    """One face.
+
+    box: (4,) float32 x0 y0 x1 y1. landmarks: (5, 2) float32 x y of left eye, right eye, nose, left and right
+    mouth corner, where left is the left of the upright picture. Unit: pixels; pixel (0, 0) has its centre at
+    0.5, 0.5. quarter_turns: by how many counter-clockwise quarter turns the picture was rotated for it.
+    """
 
     box: np.ndarray
     score: float
@@ -31,28 +34,30 @@ class Detection:
 
     @property
     def size_px(self) -> float:
-        """The longer side of the box."""
+        """Return the longer side of the box."""
         return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1]))
 
     @property
     def centre(self) -> np.ndarray:
-        """(2,) float32 centre of the box."""
+        """Return the centre of the box, (2,) float32 x y."""
         return (self.box[:2] + self.box[2:]) / 2
 
-    def placed(self, scale: float, offset: tuple[float, float]) -> Detection:
-        """The same face after enlarging by `scale` and moving by `offset` (x, y)."""
+    def rescaled(self, scale: float, offset: tuple[float, float]) -> Detection:
+        """Return the detection in a picture that is enlarged by `scale` and then moved by `offset` (x, y)."""
         shift = np.asarray(offset, np.float32)
         box = self.box * np.float32(scale) + np.tile(shift, 2)
         landmarks = self.landmarks * np.float32(scale) + shift
         return Detection(box, self.score, landmarks, self.quarter_turns)
 
-    def turned_back(self, quarter_turns: int, size_px: tuple[int, int]) -> Detection:
-        """A face found in a picture that was turned counter-clockwise, as the picture of `size_px` (width,
-        height) shows it."""
+    def rotated_back(self, quarter_turns: int, size_px: tuple[int, int]) -> Detection:
+        """Return the detection in the picture of `size_px` (width, height) before its rotation.
+
+        quarter_turns: by how many counter-clockwise quarter turns that picture was rotated.
+        """
         points = np.concatenate([self.landmarks, self.box.reshape(2, 2)])
         sides = size_px if quarter_turns % 2 else size_px[::-1]
         for turn in range(quarter_turns % 4):
-            # Undo one turn: the upper edge of the turned picture is the right edge of the other.
+            # Undo one turn: the upper edge of the rotated picture is the right edge of the other.
             points = np.stack([sides[turn % 2] - points[:, 1], points[:, 0]], axis=1)
         box = np.concatenate([points[5:].min(axis=0), points[5:].max(axis=0)])
         return Detection(box, self.score, points[:5], quarter_turns % 4)
@@ -60,32 +65,32 @@ class Detection:
 
 @dataclass(frozen=True)
 class Detector:
-    """Finds faces at the scale at which they are given; thread-safe. `threads` are onnxruntime's."""
+    """Detects faces at the scale of the given picture; thread-safe. `threads` are those of onnxruntime."""
 
     threads: int = 1
     score_threshold: float = 0.9
-    overlap_threshold: float = 0.4
+    nms_threshold: float = 0.4
     session: onnxruntime.InferenceSession = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "session", full_session(self.threads))
 
     def detect(self, rgb: np.ndarray) -> list[Detection]:
-        """Faces of one picture, (H, W, 3) uint8 RGB, best score first."""
+        """Detect the faces of one picture, (H, W, 3) uint8 RGB, best score first."""
         return self.detect_batch(rgb[np.newaxis])[0]
 
     def detect_batch(self, pictures: np.ndarray) -> list[list[Detection]]:
-        """Faces of each of several pictures of one size, (N, H, W, 3) uint8 RGB."""
+        """Detect the faces of each of several pictures of one size, (N, H, W, 3) uint8 RGB."""
         height, width = pictures.shape[1:3]
-        if min(height, width) < LOWEST_SIDE_PX:
-            pad = [max(LOWEST_SIDE_PX - side, 0) for side in (height, width)]
+        if min(height, width) < MIN_INPUT_PX:
+            pad = [max(MIN_INPUT_PX - side, 0) for side in (height, width)]
             pictures = np.pad(pictures, ((0, 0), (0, pad[0]), (0, pad[1]), (0, 0)))
             height, width = pictures.shape[1:3]
         offsets, scores, points = self.session.run(None, {"input": network_input(pictures)})
         anchors = anchor_table(height, width)
-        return [self._decoded(*rows, anchors) for rows in zip(offsets, scores, points, strict=True)]
+        return [self._decode(*rows, anchors) for rows in zip(offsets, scores, points, strict=True)]
 
-    def _decoded(
+    def _decode(
         self, offsets: np.ndarray, scores: np.ndarray, points: np.ndarray, anchors: np.ndarray
     ) -> list[Detection]:
         confident = np.flatnonzero(scores[:, 1] > self.score_threshold)
@@ -94,10 +99,7 @@ class Detector:
         score, anchor = scores[confident, 1], anchors[confident]
         box = boxes_from_offsets(offsets[confident], anchor)
         landmarks = landmarks_from_offsets(points[confident], anchor)
-        return [
-            Detection(box[k], float(score[k]), landmarks[k])
-            for k in suppress(box, score, self.overlap_threshold)
-        ]
+        return [Detection(box[k], float(score[k]), landmarks[k]) for k in nms(box, score, self.nms_threshold)]
 
 
 def boxes_from_offsets(offsets: np.ndarray, anchors: np.ndarray) -> np.ndarray:
@@ -115,7 +117,7 @@ def landmarks_from_offsets(offsets: np.ndarray, anchors: np.ndarray) -> np.ndarr
 
 @lru_cache(maxsize=16)
 def anchor_table(height: int, width: int, first_stride: int = 0) -> np.ndarray:
-    """(A, 4) float32 anchors cx cy w h in pixels, in the order of the network's outputs."""
+    """Return the anchors (A, 4) float32 cx cy w h in pixels, in the order of the network's outputs."""
     tables = []
     for stride, sides in list(zip(STRIDES_PX, ANCHORS_PX, strict=True))[first_stride:]:
         rows, columns = -(-height // stride), -(-width // stride)
@@ -125,8 +127,8 @@ def anchor_table(height: int, width: int, first_stride: int = 0) -> np.ndarray:
     return np.concatenate(tables).astype(np.float32)
 
 
-def overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Intersection over union of one box (4,) with each of (K, 4), x0 y0 x1 y1."""
+def iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return the intersection over union of one box (4,) with each of (K, 4), x0 y0 x1 y1."""
     low = np.maximum(box[:2], boxes[:, :2])
     high = np.minimum(box[2:], boxes[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
@@ -134,18 +136,18 @@ def overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return shared / np.maximum(areas - shared, np.finfo(np.float32).tiny)
 
 
-def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> list[int]:
-    """Greedy non-maximum suppression: indices kept, best score first."""
+def nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> list[int]:
+    """Return the indices that greedy non-maximum suppression keeps, best score first."""
     order = np.argsort(-scores, kind="stable")
     kept: list[int] = []
     while len(order):
         best, order = order[0], order[1:]
         kept.append(int(best))
-        order = order[overlap(boxes[best], boxes[order]) <= threshold]
+        order = order[iou(boxes[best], boxes[order]) <= threshold]
     return kept
 
 
 def network_input(pictures: np.ndarray) -> np.ndarray:
-    """(N, H, W, 3) uint8 RGB to (N, 3, H, W) float32 BGR less the means."""
+    """Convert (N, H, W, 3) uint8 RGB to (N, 3, H, W) float32 BGR minus the means."""
     planes = pictures.transpose(0, 3, 1, 2)[:, ::-1]
     return np.subtract(planes, MEAN_BGR[:, np.newaxis, np.newaxis], dtype=np.float32, order="C")

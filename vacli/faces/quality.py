@@ -1,4 +1,4 @@
-"""What tells how far a face can be trusted."""
+"""Quality measures of face crops."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from vacli.runtime.jit import compiled
 
 
 def sharpness(crop: np.ndarray) -> float:
-    """Variance of the Laplacian of the crop's luma: low where the face is blurred.
+    """Return the variance of the Laplacian of the crop's luma, which is low for a blurred face.
 
     crop: (H, W, 3) uint8 RGB. Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR
-    2000; luma by ITU-R BT.601. Taken on the aligned crop, so a face that is small in the picture counts as
-    blurred as its enlarged crop is.
+    2000; luma by ITU-R BT.601. A face that is small in the picture has a low value, because its aligned crop
+    is an enlargement.
     """
     return _laplacian_variance(np.asarray(Image.fromarray(crop).convert("L")))
 
 
 @compiled(lambda types: types.float64(types.Array(types.uint8, 2, "C", readonly=True)), nogil=True)
-def _laplacian_variance(luma):
+def _laplacian_variance(luma: np.ndarray) -> float:
     height, width = luma.shape
     total = squares = 0
     for y in range(1, height - 1):

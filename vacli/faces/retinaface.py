@@ -14,6 +14,7 @@ from pathlib import Path
 import onnxruntime
 
 from vacli.errors import WeightsError
+from vacli.runtime.onnx import create_session
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
@@ -39,13 +40,13 @@ COARSE_OUTPUTS = tuple(
 @lru_cache(maxsize=4)
 def full_session(threads: int) -> onnxruntime.InferenceSession:
     """The whole network: outputs of all three strides, joined. `threads` are onnxruntime's."""
-    return session_of(read(FULL), threads)
+    return create_session(read(FULL), threads)
 
 
 @lru_cache(maxsize=4)
 def coarse_session(threads: int) -> onnxruntime.InferenceSession:
     """The network without its stride of 8 px, for faces over 64 px: COARSE_OUTPUTS, a third faster."""
-    return session_of(read(COARSE), threads)
+    return create_session(read(COARSE), threads)
 
 
 def read(network: Network) -> bytes:
@@ -59,13 +60,3 @@ def read(network: Network) -> bytes:
     if hashlib.sha256(model).hexdigest() != network.sha256:
         raise WeightsError(f"{path}: damaged, its SHA-256 is not {network.sha256[:16]}...", hint=hint)
     return model
-
-
-def session_of(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """An ONNX file, ready to run on the CPU; thread-safe."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # A spinning pool takes the cores that decoding and encoding could use.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

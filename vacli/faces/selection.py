@@ -1,4 +1,4 @@
-"""Whose face is wanted, out of several people in one recording."""
+"""Selection of face tracks by the value of `--face`."""
 
 from __future__ import annotations
 
@@ -7,50 +7,49 @@ from dataclasses import dataclass
 
 from vacli.errors import InputError, UsageError
 
-WORDS = ("largest", "all", "left", "right")
+CHOICES = ("largest", "all", "left", "right")
 
 
 @dataclass(frozen=True)
-class Presence:
-    """How much of a recording one person fills. area_px2: sum of the box areas over all frames; x_px: mean
-    of the box centres."""
+class TrackSummary:
+    """Size and position of a track. area_px2: sum of the box areas over all frames; x_px: mean box centre."""
 
-    track: int
+    track_id: int
     area_px2: float
     x_px: float
 
 
-def check_choice(choice: str) -> None:
-    """Raise UsageError unless `choice` is one of WORDS or a track's number."""
-    if choice not in WORDS and not choice.isdecimal():
-        raise UsageError(
-            f"--face {choice}: no such choice", hint="one of " + ", ".join(WORDS) + " or a number"
-        )
+def check_face_choice(choice: str) -> None:
+    """Raise UsageError unless `choice` is one of CHOICES or the number of a track."""
+    if choice not in CHOICES and not choice.isdecimal():
+        hint = "give one of " + ", ".join(CHOICES) + " or a number"
+        raise UsageError(f"--face {choice}: there is no such choice", hint=hint)
 
 
-def chosen(people: Iterable[Presence], choice: str) -> list[int]:
-    """Tracks of those who are wanted, the most present first; none where nobody was seen.
+def select_tracks(tracks: Iterable[TrackSummary], choice: str) -> list[int]:
+    """Return the ids of the selected tracks, largest area first; an empty list if there are no tracks.
 
-    largest: who fills most of the picture over time, area summed over frames. left, right: of the two who
-    do, by where they are on average (Aff-Wild2's `_left` and `_right` trials). A number: that track. Raises
-    InputError where such a person was not seen.
+    largest: the track with the largest area. left, right: one of the two largest tracks, by mean position
+    (Aff-Wild2's `_left` and `_right` trials). A number: the track with that id. Raises InputError where there
+    is no such track.
     """
-    ranked = sorted(people, key=lambda person: -person.area_px2)
+    ranked = sorted(tracks, key=lambda track: -track.area_px2)
     if choice.isdecimal():
-        return _only(int(choice), ranked)
+        return _track_with_id(int(choice), ranked)
     if not ranked or choice == "all":
-        return [person.track for person in ranked]
+        return [track.track_id for track in ranked]
     if choice == "largest":
-        return [ranked[0].track]
+        return [ranked[0].track_id]
     if len(ranked) < 2:
-        raise InputError(f"one person was seen, none is further {choice}", hint="use --face largest")
-    pair = sorted(ranked[:2], key=lambda person: person.x_px)
-    return [pair[0 if choice == "left" else 1].track]
+        message = f"--face {choice} needs two faces, the video shows one"
+        raise InputError(message, hint="use --face largest")
+    pair = sorted(ranked[:2], key=lambda track: track.x_px)
+    return [pair[0 if choice == "left" else 1].track_id]
 
 
-def _only(track: int, people: Sequence[Presence]) -> list[int]:
-    known = sorted(person.track for person in people)
-    if track not in known:
-        seen = ", ".join(map(str, known)) or "nobody"
-        raise InputError(f"person {track} was not seen", hint=f"seen: {seen}")
-    return [track]
+def _track_with_id(track_id: int, tracks: Sequence[TrackSummary]) -> list[int]:
+    known = sorted(track.track_id for track in tracks)
+    if track_id not in known:
+        listed = ", ".join(map(str, known)) or "none"
+        raise InputError(f"face {track_id} was not found", hint=f"the video shows these faces: {listed}")
+    return [track_id]

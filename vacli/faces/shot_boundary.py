@@ -1,27 +1,29 @@
-"""Cuts: where one shot ends and another begins."""
+"""Shot boundary detection by colour histograms and pixel differences of successive frames."""
 
 from __future__ import annotations
+
+from types import ModuleType
 
 import numpy as np
 
 from vacli.runtime.jit import compiled
 
-SAMPLES_A_SIDE = 36
+SAMPLES_PER_SIDE = 36
 BITS = 3  # of each colour channel in the histogram
 LEVELS, DROPPED = 1 << BITS, 8 - BITS
-# Measured on recordings of one shot: at most 0.04 and 0.06; between two speakers before one and the same
-# screen: at least 0.078 and 0.23. A cut that is none costs one search, a missed one may cost an identity.
-LOWEST_CHANGE = 0.06
-LOWEST_COLOUR_CHANGE = 0.15
+# Measured within single shots: at most 0.04 and 0.06; between two speakers in front of the same background:
+# at least 0.078 and 0.23. A false boundary costs one search, a missed one may mix up two identities.
+MIN_CHANGE = 0.06
+MIN_COLOUR_CHANGE = 0.15
 
 
-def _grid(types):
+def _grid(types: ModuleType) -> object:
     return types.Array(types.uint8, 3, "C", readonly=True)
 
 
 @compiled(lambda types: types.int64[::1](_grid(types)), nogil=True)
-def _histogram(pixels):
-    """How often each of the LEVELS ** 3 colours occurs."""
+def _histogram(pixels: np.ndarray) -> np.ndarray:
+    """Count each of the LEVELS ** 3 colours."""
     counts = np.zeros(LEVELS**3, np.int64)
     for row in pixels:
         for red, green, blue in row:
@@ -30,27 +32,29 @@ def _histogram(pixels):
 
 
 @compiled(lambda types: types.float64(_grid(types), _grid(types)), nogil=True)
-def _change(pixels, before):
-    """Mean difference, as a share of the range."""
-    total = 0
+def _mean_difference(pixels: np.ndarray, before: np.ndarray) -> float:
+    """Return the mean absolute difference as a fraction of the range."""
+    total = np.int64(0)
     for one, other in zip(pixels.reshape(-1), before.reshape(-1)):  # noqa: B905 - numba's zip takes no more
         total += abs(np.int64(one) - np.int64(other))
     return total / pixels.size / 255
 
 
-class CutFinder:
-    """Compares each frame with the one before, on a grid of some thousand pixels."""
+class ShotBoundaryDetector:
+    """Compares each frame with the one before it, on a grid of some thousand pixels."""
 
     def __init__(self) -> None:
         self._before: tuple[np.ndarray, np.ndarray] | None = None
 
     def is_cut(self, rgb: np.ndarray) -> bool:
-        """Whether (H, W, 3) uint8 `rgb` begins a shot; the first frame does."""
-        step = max(1, min(rgb.shape[:2]) // SAMPLES_A_SIDE)
+        """Return whether a frame, (H, W, 3) uint8, begins a shot; the first frame does."""
+        step = max(1, min(rgb.shape[:2]) // SAMPLES_PER_SIDE)
         pixels = np.ascontiguousarray(rgb[step // 2 :: step, step // 2 :: step])
         colours = _histogram(pixels)
         before, self._before = self._before, (pixels, colours)
         if before is None or before[0].shape != pixels.shape:
             return True
         colour_change = np.abs(colours - before[1]).sum() / 2 / pixels[..., 0].size
-        return bool(colour_change > LOWEST_COLOUR_CHANGE and _change(pixels, before[0]) > LOWEST_CHANGE)
+        if colour_change <= MIN_COLOUR_CHANGE:
+            return False
+        return bool(_mean_difference(pixels, before[0]) > MIN_CHANGE)

@@ -14,7 +14,7 @@ _SLACK_S = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reach:
+class TemporalContext:
     """How far a row looks to each side of its frame's time."""
 
     before_s: float
@@ -40,13 +40,13 @@ def _silent(sound, start_s: np.ndarray, end_s: np.ndarray) -> np.ndarray:
     return heard[np.maximum(last, first)] == heard[first]
 
 
-def sound_flags(sound, times_s: np.ndarray, reach: Reach, values: np.ndarray) -> np.ndarray:
+def sound_flags(sound, times_s: np.ndarray, context: TemporalContext, values: np.ndarray) -> np.ndarray:
     """Flags of an audio extractor's rows.
 
     sound: media.audio.Sound. times_s: (N,) seconds on its own clock. values: (N, D) as extracted.
     Returns: (N,) uint8; a MISSING row has no other flag.
     """
-    start_s, end_s = times_s - reach.before_s, times_s + reach.after_s
+    start_s, end_s = times_s - context.before_s, times_s + context.after_s
     flags = np.where(_padded(sound, start_s, end_s), PADDED, 0)
     if len(sound.samples):
         flags |= np.where(_silent(sound, start_s, end_s), SILENT, 0)
@@ -64,4 +64,4 @@ def rows_and_flags(extractor, sound, times_s: np.ndarray) -> tuple[np.ndarray, n
         return missing, np.full(len(times_s), MISSING, np.uint8)
     own_s = sound.own_times(times_s)
     values = extractor.extract(sound, own_s)
-    return values, sound_flags(sound, own_s, extractor.reach, values)
+    return values, sound_flags(sound, own_s, extractor.context, values)

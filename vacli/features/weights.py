@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from vacli.errors import UsageError, WeightsError, nearest
 from vacli.files.atomic import filling
 from vacli.files.digests import file_sha256
@@ -42,9 +40,7 @@ class Weights:
 
 
 WEIGHTS: dict[str, Weights] = {
-    "compact": Weights(
-        file="compact-face.safetensors", source="package", licence="see the card beside the file"
-    ),
+    "compact": Weights(file="compact-face.onnx", source="package", licence="see the card beside the file"),
     "mae-vit-l": Weights(
         file="model.safetensors", source="hub:timm/vit_large_patch16_224.mae", licence="CC-BY-NC-4.0"
     ),
@@ -92,21 +88,12 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if Path(path).suffix == ".onnx":
+        return _load_onnx(path)
     if Path(path).suffix != ".safetensors":
         return _load_torch(path)
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: not readable as safetensors: {error}", hint="fetch it again") from None
-
-
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All tensors of a safetensors file, by key, as NumPy float32."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return {name: np.asarray(x, np.float32) for name, x in load_file(path).items()}
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: not readable as safetensors: {error}", hint="fetch it again") from None
 
@@ -231,6 +218,19 @@ def _verify(path: Path, stated: str, *, also: Path | None = None, name: Path | N
         f"{name or also or path}: corrupt, its SHA-256 does not begin with {stated[:16]}; it was deleted",
         hint="run the command again to fetch it anew",
     )
+
+
+def _load_onnx(path: Path) -> dict[str, Tensor]:
+    import onnx
+    import torch
+    from google.protobuf.message import DecodeError
+
+    try:
+        graph = onnx.load(path).graph
+    except (DecodeError, OSError) as error:
+        raise WeightsError(f"{path}: not readable as ONNX: {error}", hint="fetch it again") from None
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
 
 
 def _load_torch(path: Path) -> dict[str, Tensor]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ ENCODER_FILE = "encoder.json"
 LAST_FILE = "last.safetensors"  # of the last epoch
 METRICS_FILE = "metrics.jsonl"  # one JSON object an epoch
 FOLD_PREFIX = "fold_"  # of the folder of each fold of a cross-validation
+FOLD_NAME = re.compile(rf"{FOLD_PREFIX}(\d{{1,4}})")
 DAMAGED = digests.TRAIN_AGAIN
 
 
@@ -55,6 +58,21 @@ def _bytes(path: Path, hint: str) -> bytes:
         raise unreadable(path, error, hint) from None
     digests.check(path, data, hint)
     return data
+
+
+def missing_folds(run: Path, present: Sequence[Path]) -> list[str]:
+    """Names of the folds of a cross-validation that have no trained model.
+
+    present: the folders of the trained folds. Expected are as many folds as their data files note, a fold for
+    each lower number, and a fold for each folder of that name.
+    """
+    data = [read_json(folder / DATA_FILE) for folder in present]
+    noted = [about.get("folds") or 0 for about in data if isinstance(about, dict)]
+    names = [path.name for path in run.glob(f"{FOLD_PREFIX}*") if path.is_dir()]
+    numbers = [int(match[1]) for name in names if (match := FOLD_NAME.fullmatch(name))]
+    count = max((n for n in (*noted, *numbers) if isinstance(n, int)), default=0)
+    trained = {folder.name for folder in present}
+    return [name for n in range(1, count + 1) if (name := f"{FOLD_PREFIX}{n}") not in trained]
 
 
 def unreadable(path: Path, error: Exception, hint: str = DAMAGED) -> RunError:

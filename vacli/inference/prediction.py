@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vacli.errors import InputError
-from vacli.features.compact.layout import read_out
+from vacli.features.compact.layout import decode_emotions
 from vacli.inference.postprocessing import EnsembleOutput
 from vacli.inference.run import Run
 from vacli.inference.states import FrameState, mark_audio_only, states_of
@@ -103,7 +103,7 @@ def predict_images(run: Run, rows: np.ndarray, video: str, times_s: np.ndarray) 
 
 def image_output(rows: np.ndarray) -> EnsembleOutput:
     """The outputs for pictures before post-processing. rows: (N, 128) of the feature `compact`."""
-    values, std = read_out(rows)
+    values, std = decode_emotions(rows)
     states = np.full(len(rows), str(FrameState.IMAGE))
     return EnsembleOutput(values=values, ensemble_std=std, states=states, speech_score=np.ones(len(rows)))
 

@@ -21,6 +21,7 @@ from vacli.files.run_directory import (
     RECIPE_FILE,
     SPEECH_FILE,
     WEIGHTS_FILE,
+    missing_folds,
     read_json,
     read_tensors,
     unreadable,
@@ -69,7 +70,7 @@ def load_run(
 ) -> Run:
     """Load a run directory, or one with a directory a fold; raises RunError if a file is missing or damaged.
 
-    Folds of the cross-validation that have no directory are named as a warning to `progress`.
+    A warning to `progress` names the folds of the cross-validation that have no trained model.
 
     On a CPU a small model runs without torch (`models.arrays`); others raise PackageMissing without it.
     without: CALIBRATION_FILE, SPEECH_FILE or both are not read, because they are about to be written.
@@ -102,14 +103,11 @@ def load_run(
 
 
 def _warn_of_missing_folds(path: Path, folders: Sequence[Path], progress: Progress) -> None:
-    data = [read_json(folder / DATA_FILE) for folder in folders]
-    count = max((about.get("folds") or 0 for about in data if isinstance(about, dict)), default=0)
-    present = {folder.name for folder in folders}
-    missing = [name for n in range(1, count + 1) if (name := f"{FOLD_PREFIX}{n}") not in present]
-    if missing:
+    if missing := missing_folds(path, folders):
+        count = len(missing) + len(folders)
         progress.warn(
-            f"{path}: {', '.join(missing)} of {count} folds is missing or not trained yet; "
-            f"the other {len(folders)} are used"
+            f"{path} lacks {', '.join(missing)} of {count} folds (removed or not trained yet); "
+            f"the result is the mean of the other {len(folders)}"
         )
 
 
@@ -160,7 +158,7 @@ def _normalisation(folder: Path, model: Model) -> Normalisation:
 
 
 def _member(folder: Path, recipe: Recipe, device: str) -> EnsembleMember:
-    in_arrays = str(device) == "cpu" and arrays.serves(recipe.model)
+    in_arrays = str(device) == "cpu" and arrays.supports(recipe.model)
     make = _array_predictor if in_arrays else _torch_predictor
     return EnsembleMember(
         path=folder,

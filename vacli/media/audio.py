@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
-from vacli.media.audible import SHORTEST_SOUND_S, Spans, audible_spans, gain_db
 from vacli.media.audio_blocks import SoundBlocks
+from vacli.media.audio_gaps import Cut, clock_times, own_times
 from vacli.media.audio_segments import RATE_HZ
 from vacli.media.audio_tracks import chosen_track
-from vacli.media.holes import Cut, clock_times, own_times
+from vacli.media.silence import SHORTEST_SOUND_S, Spans, audible_spans, gain_db
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from vacli.errors import InputError
-from vacli.media.audible import Spans
+from vacli.media.audio_gaps import Cut, HoleCutter, own_times
 from vacli.media.audio_segments import RATE_HZ, SHORTEST_HOLE_S, Piece, Pieces
 from vacli.media.audio_tracks import Track, chosen_track
 from vacli.media.container import opened, picture_stream
-from vacli.media.holes import Cut, HoleCutter, own_times
 from vacli.media.polarity import Signs
+from vacli.media.silence import Spans
 
 LONGEST_TAIL_S = 5.0  # of zeros behind the sound, where the picture goes on
 

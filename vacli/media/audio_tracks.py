@@ -18,7 +18,7 @@ from av.stream import Disposition
 
 from vacli.errors import InputError
 from vacli.media.container import FAULTS, audio_streams, decoded, opened, picture_stream
-from vacli.media.voicing import RATE_HZ, Voicing, voicing
+from vacli.media.voice_activity import RATE_HZ, Voicing, voicing
 
 # Of sound by which a track is compared: at the start, and at LATER of the whole.
 OPENING_S, LATER_S = 30.0, 15.0

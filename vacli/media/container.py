@@ -14,8 +14,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from vacli.errors import InputError
-from vacli.media.covers import is_cover
-from vacli.media.joined import JoinedClock
+from vacli.media.cover_art import is_cover
+from vacli.media.joined_clock import JoinedClock
 
 # These formats carry a running clock whose zero means nothing, so their first timestamp becomes zero.
 CLOCK_WITHOUT_ZERO = {"mpeg", "mpegts", "mp3", "aac"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.errors import InputError
-from vacli.media.picture import read_image
+from vacli.media.image import read_image
 
 IMAGE_SUFFIXES = frozenset(
     (

@@ -19,8 +19,8 @@ import av
 from av.container import InputContainer
 
 from vacli.media.container import careful, clock_zero_s, decoded, joined_clock, packets_of, shown_at_s
-from vacli.media.joined import JoinedClock
-from vacli.media.missing import Missing
+from vacli.media.joined_clock import JoinedClock
+from vacli.media.packet_loss import Missing
 
 I_PICTURE, B_PICTURE = 1, 3  # AVPictureType
 DEEPEST_REORDERING = 16  # pictures, of H.264 and HEVC

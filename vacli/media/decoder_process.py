@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vacli.errors import VaError
-from vacli.media.frame import Frame
 from vacli.media.probe import probe
+from vacli.media.reader import Frame
 from vacli.media.subprocess_reader import send
 from vacli.media.timeline import read_timeline
 from vacli.media.video_decord import read_decord

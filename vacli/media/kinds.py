@@ -12,7 +12,7 @@ from typing import Literal
 from vacli.errors import InputError
 from vacli.media.container import opened, picture_stream, sound_stream
 from vacli.media.crops import IMAGE_SUFFIXES
-from vacli.media.picture import is_picture, is_played
+from vacli.media.image import is_picture, is_played
 from vacli.media.signature import head_of, is_other, is_text, picture_format
 
 Kind = Literal["video", "sound", "image", "crops"]

@@ -1,19 +1,56 @@
-"""What every `VideoReader` here does alike."""
+"""Frames, the protocol of video readers, and the base class of the readers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Self
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Protocol, Self
 
-from vacli.media.frame import Frame
+import numpy as np
+
 from vacli.media.probe import MediaInfo
 from vacli.media.timeline import Timeline
 
 
-class TimedReader:
-    """A `VideoReader` on a timeline that is known; `_read` gives its frames and sets `broken`.
+@dataclass(frozen=True)
+class Frame:
+    """A picture as it is shown.
 
-    Each iteration starts at the first frame; leaving the context ends the one that runs.
+    index: its row in `VideoReader.times_s`. time_s: when it is shown.
+    rgb: (H, W, 3) uint8, upright, contiguous, not shared with the reader.
+    """
+
+    index: int
+    time_s: float
+    rgb: np.ndarray
+
+
+class VideoReader(Protocol):
+    """The frames of one file in display order; a context manager.
+
+    `len(reader)` and `times_s` (N,) float64 count the frames that the container shows. Iteration yields those
+    of them that decode, with ascending `index`; afterwards `broken` describes the first error, or is None.
+    `notes` are sentences about streams and timestamps for the user, though no frame is lost.
+    """
+
+    info: MediaInfo
+    times_s: np.ndarray
+    broken: str | None
+    notes: tuple[str, ...]
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *problem: object) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+class TimedReader:
+    """A `VideoReader` with a known timeline; a subclass yields the frames in `_read` and sets `broken`.
+
+    Each iteration starts at the first frame; leaving the context ends a running one.
     """
 
     def __init__(self, info: MediaInfo, timeline: Timeline) -> None:
@@ -21,7 +58,7 @@ class TimedReader:
         self.times_s = timeline.times_s
         self.broken = timeline.broken
         self.notes = info.notes + timeline.notes
-        self._frames: Iterator[Frame] | None = None
+        self._frames: Generator[Frame, None, None] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -37,5 +74,5 @@ class TimedReader:
         self._frames = self._read()
         return self._frames
 
-    def _read(self) -> Iterator[Frame]:
+    def _read(self) -> Generator[Frame, None, None]:
         raise NotImplementedError

@@ -16,9 +16,8 @@ from typing import BinaryIO
 import numpy as np
 
 from vacli.errors import InputError
-from vacli.media.frame import Frame
 from vacli.media.probe import MediaInfo
-from vacli.media.reader import TimedReader
+from vacli.media.reader import Frame, TimedReader
 from vacli.media.timeline import Timeline
 
 SILENCE_S = 60.0  # no decoder needs this long for one frame

@@ -20,7 +20,7 @@ from vacli.media.container import (
     shown_at_s,
 )
 from vacli.media.probe import MediaInfo
-from vacli.media.stamps import ascending, nominal_hz
+from vacli.media.timestamps import ascending, nominal_hz
 
 # AVI numbers its chunks in the order of decoding, so a packet does not tell when its picture is shown.
 DECODING_ORDER_ONLY = {"avi"}

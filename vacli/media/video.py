@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vacli.errors import InputError, UsageError, nearest
-from vacli.media.frame import Frame, VideoReader
 from vacli.media.probe import MediaInfo, probe
+from vacli.media.reader import Frame, VideoReader
 from vacli.media.subprocess_reader import GuardedReader, decoder_command
 from vacli.media.timeline import Timeline, read_timeline
 from vacli.media.video_decord import objection

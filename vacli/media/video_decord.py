@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vacli.errors import InputError
-from vacli.media.frame import Frame
 from vacli.media.probe import MediaInfo
+from vacli.media.reader import Frame
 from vacli.media.timeline import Timeline
 
 # Containers with an index, which decord needs for seeking to the first frame.

@@ -9,9 +9,8 @@ import numpy as np
 
 from vacli.media.container import FAULTS, opened, picture_stream, reason
 from vacli.media.damage import judged_pictures
-from vacli.media.frame import Frame
 from vacli.media.probe import MediaInfo
-from vacli.media.reader import TimedReader
+from vacli.media.reader import Frame, TimedReader
 from vacli.media.timeline import Timeline
 
 

@@ -20,7 +20,7 @@ ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "none": lamb
 Tensors = Mapping[str, np.ndarray]
 
 
-def serves(model: recipe.Model) -> bool:
+def supports(model: recipe.Model) -> bool:
     """Whether `ArrayNet` has all modules of a recipe."""
     tcn, head = model.tcn or recipe.NoTemporal(), model.head
     return (

@@ -12,7 +12,7 @@ from vacli.features.registry import create
 from vacli.inference.run import Run
 from vacli.pipeline.observation import Extractors
 from vacli.progress import Progress
-from vacli.runtime.options import Running
+from vacli.runtime.options import ExecutionOptions
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 
 PRECISION_SETTINGS = frozenset({"dtype", "every"})  # they change a feature's precision, not its meaning
@@ -24,7 +24,7 @@ def build_extractors(model: Run, device: str, weights: Path | None, progress: Pr
     weights: those of the visual feature, None for its own. Audio is left out with a warning if openSMILE is
     not installed. Raises RunError if an extractor has other settings or another width than in training.
     """
-    options = {"running": Running(device=device), "weights": weights}
+    options = {"execution": ExecutionOptions(device=device), "weights": weights}
     streams = {stream.name: stream.features for stream in model.recipe.model.streams}
     visual = {name: create(name, **options) for name in streams.get(VISUAL, ())}
     audio = _audio_extractors(streams.get(AUDIO, ()), progress)

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from vacli.errors import StoreError
-from vacli.faces.selection import Presence
+from vacli.faces.selection import TrackSummary
 from vacli.faces.tracker import Face
 from vacli.spec import VISUAL
 from vacli.store import Store, VideoView
@@ -61,12 +61,12 @@ class Recording:
         """Take the faces of frame `index`, each with its encoded crop (empty: none is kept)."""
         for face, crop in faces:
             place = (*face.box.tolist(), *face.landmarks.ravel().tolist())
-            row = PACK(index, *place, face.score, face.blur, face.size_px, self._end, len(crop))
-            self._rows.setdefault(face.track, bytearray()).extend(row)
+            row = PACK(index, *place, face.score, face.sharpness, face.size_px, self._end, len(crop))
+            self._rows.setdefault(face.track_id, bytearray()).extend(row)
             self._crops.write(crop)
             self._end += len(crop)
 
-    def presences(self) -> list[Presence]:
+    def presences(self) -> list[TrackSummary]:
         """How much of the recording each person fills."""
         return [_presence(track, self.rows(track)) for track in self._rows]
 
@@ -123,7 +123,7 @@ def _blocks(count: int, recording: Recording, rows: np.ndarray) -> Iterator[list
         yield images
 
 
-def _presence(track: int, rows: np.ndarray) -> Presence:
+def _presence(track: int, rows: np.ndarray) -> TrackSummary:
     box = rows["box"].astype(np.float64)
     area = ((box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])).sum()
-    return Presence(track, float(area), float((box[:, 0] + box[:, 2]).mean() / 2))
+    return TrackSummary(track, float(area), float((box[:, 0] + box[:, 2]).mean() / 2))

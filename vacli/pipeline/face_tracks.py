@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vacli.faces.selection import Presence, chosen
+from vacli.faces.selection import TrackSummary, select_tracks
 from vacli.faces.tracker import FaceFrame
 from vacli.pipeline.face_embedding import FaceEmbedder, FaceTrackFeatures
 
@@ -27,12 +27,12 @@ class FaceTracks:
         if not frame.faces:
             self._embedder.submit()  # nothing will fill the batch soon
         for face in frame.faces:
-            if face.track not in self._tracks:
-                self._tracks[face.track] = FaceTrackFeatures(self._embedder, self._count)
-            self._tracks[face.track].add(frame.index, face.crop, face)
+            if face.track_id not in self._tracks:
+                self._tracks[face.track_id] = FaceTrackFeatures(self._embedder, self._count)
+            self._tracks[face.track_id].add(frame.index, face.crop, face)
             left, top, right, bottom = (float(edge) for edge in face.box)
-            self._areas[face.track] = self._areas.get(face.track, 0.0) + (right - left) * (bottom - top)
-            self._centres.setdefault(face.track, []).append((left + right) / 2)
+            self._areas[face.track_id] = self._areas.get(face.track_id, 0.0) + (right - left) * (bottom - top)
+            self._centres.setdefault(face.track_id, []).append((left + right) / 2)
 
     def embed_pending(self) -> None:
         """Embed the faces that were added, without waiting for a full batch."""
@@ -48,8 +48,10 @@ class FaceTracks:
 
     def selection(self, choice: str) -> list[int]:
         """The tracks that `choice` selects (`faces.selection`), without regard to a locked one."""
-        seen = [Presence(track, self._areas[track], float(np.mean(x))) for track, x in self._centres.items()]
-        return chosen(seen, choice)
+        summaries = [
+            TrackSummary(track, self._areas[track], float(np.mean(x))) for track, x in self._centres.items()
+        ]
+        return select_tracks(summaries, choice)
 
     def select(self, choice: str) -> list[tuple[int, FaceTrackFeatures]]:
         """The locked track, or those that `choice` selects; track -1 without rows if no face was found."""

@@ -12,12 +12,12 @@ import numpy as np
 
 from vacli.clock import SOUND_CLOCK_HZ, median_rate_hz, regular_times
 from vacli.errors import InputError
-from vacli.faces.align import enlarged
-from vacli.faces.stills import Aligner, views
-from vacli.faces.tracker import FaceFrame, FaceSettings, follow
+from vacli.faces.align import resize_crop
+from vacli.faces.images import ImageAligner, tta_views
+from vacli.faces.tracker import FaceFrame, FaceSettings, track_faces
 from vacli.media.audio import read_sound
 from vacli.media.crops import CropFolder
-from vacli.media.picture import read_picture
+from vacli.media.image import read_picture
 from vacli.media.probe import probe
 from vacli.media.video import open_video
 from vacli.pipeline.audio_features import AudioFeatures, BackgroundAudio
@@ -101,7 +101,7 @@ def observe_video(
         tracks = FaceTracks(settings.extractors.visual, len(video))
         stride = _embedding_stride(times_s, settings.embedding_rate_hz)
         with progress.task(path.name, len(video), "frames") as advance:
-            for frame in follow(video, FaceSettings(crop_every=stride)):
+            for frame in track_faces(video, FaceSettings(crop_every=stride)):
                 tracks.add(frame)
                 audio = background.so_far
                 if callback:
@@ -154,7 +154,7 @@ def observe_crops(path: Path, extractors: Extractors, progress: Progress) -> Obs
     track = FaceTrackFeatures(FaceEmbedder(extractors.visual), len(folder))
     with progress.task(path.name, len(folder.rows), "faces") as advance:
         for row, picture in folder:
-            track.add(row, enlarged(picture), None)
+            track.add(row, resize_crop(picture), None)
             advance(1)
     times_s = regular_times(len(folder), SOUND_CLOCK_HZ)
     return _observation(times_s, track, AudioFeatures(extractors.audio, None, times_s), face_id=0)
@@ -163,14 +163,14 @@ def observe_crops(path: Path, extractors: Extractors, progress: Progress) -> Obs
 def observe_image(path: Path, extractors: Extractors, progress: Progress, *, augment: bool) -> Observation:
     """One picture as one row: its aligned face, or the whole picture if no face is found.
 
-    augment: the features are the mean over the `views` of the face (test-time augmentation).
+    augment: the features are the mean over the `tta_views` of the face (test-time augmentation).
     """
     picture = read_picture(path)
     if picture.note:
         progress.warn(f"{path}: {picture.note}")
-    still = Aligner().align(picture.rgb)
-    face = still.face and still.face.placed(picture.reduced_by, (0.0, 0.0))
-    crops = views(still.crop) if augment else still.crop[np.newaxis]
+    aligned = ImageAligner().align(picture.rgb)
+    face = aligned.face and aligned.face.placed(picture.reduced_by, (0.0, 0.0))
+    crops = tta_views(aligned.crop) if augment else aligned.crop[np.newaxis]
     track = FaceTrackFeatures(FaceEmbedder(extractors.visual), 1)
     track.add(0, None, face, detected=face is not None)
     features = {

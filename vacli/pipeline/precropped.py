@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
-from vacli.faces.align import enlarged
+from vacli.faces.align import resize_crop
 from vacli.faces.quality import sharpness
 from vacli.faces.tracker import Face
 from vacli.media.crops import CropFolder
@@ -59,7 +59,7 @@ def faces(folder: CropFolder) -> Iterator[tuple[int, Face]]:
     """Row and face of each crop that decodes; box and landmarks are not known and NaN."""
     box, landmarks = np.full(4, np.nan, np.float32), np.full((5, 2), np.nan, np.float32)
     for row, picture in folder:
-        crop = enlarged(picture)
+        crop = resize_crop(picture)
         size_px = float(max(picture.shape[:2]))
         yield row, Face(0, box, landmarks, float("nan"), crop, sharpness(crop), size_px)
 

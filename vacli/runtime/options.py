@@ -1,4 +1,4 @@
-"""How and where a user wants networks to run; apart from `running`, so that asking does not import torch."""
+"""Execution options of networks, importable without torch."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from vacli.packages import installed, needed_by
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running:
-    """How to run a network, which must not change what it says: `batch_size` None is chosen."""
+class ExecutionOptions:
+    """Device, number format and batch size of a network; `batch_size` None is chosen by the device.
+
+    The outputs do not depend on these options, except for rounding.
+    """
 
     device: str = "auto"
     dtype: str = "auto"
     batch_size: int | None = None
 
 
-AS_IT_FITS = Running()
+DEFAULT_EXECUTION = ExecutionOptions()
 
 
-def device_name(asked: str = "auto") -> str:
-    """The device to run on, by torch's name for it; `auto` is the GPU where torch is installed and finds one.
+def device_name(requested: str = "auto") -> str:
+    """Torch's name of the device to run on; `auto` is the GPU if torch is installed and finds one.
 
     Raises: PackageMissing without torch for another device than the CPU, UsageError for one that is absent.
     """
-    if asked == "cpu" or (asked == "auto" and not installed("torch")):
+    if requested == "cpu" or (requested == "auto" and not installed("torch")):
         return "cpu"
-    with needed_by(f"--device {asked}"):
+    with needed_by(f"--device {requested}"):
         from vacli.runtime.devices import pick_device
 
-        return str(pick_device(asked))
+        return str(pick_device(requested))

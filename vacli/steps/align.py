@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from vacli.errors import InputError, StoreError
-from vacli.faces.jpeg import encode
-from vacli.faces.selection import check_choice, chosen
-from vacli.faces.tracker import FaceFrame, follow
-from vacli.media.frame import VideoReader
+from vacli.faces.align import encode_jpeg
+from vacli.faces.selection import check_face_choice, select_tracks
+from vacli.faces.tracker import FaceFrame, map_face_frames
 from vacli.media.kinds import MediaInput
+from vacli.media.reader import VideoReader
 from vacli.media.video import check_backend, open_video
 from vacli.pipeline import precropped
 from vacli.pipeline.face_spool import Recording, write_person
@@ -30,7 +30,7 @@ METHOD = "RetinaFace MobileNet-0.25, faces at 208 px, votes of all anchors; ArcF
 class AlignSettings:
     """What to align and how.
 
-    face: largest, all, left, right or a track's number (`faces.choose`). crops: keep the aligned faces.
+    face: largest, all, left, right or a track's number (`faces.selection`). crops: keep the aligned faces.
     backend: a video backend (`media.video.BACKENDS`). force: redo what is there already.
     """
 
@@ -51,7 +51,7 @@ def run(settings: AlignSettings, progress: Progress = Quiet()) -> Batch:
     entry a person: NAME, NAME_face2, ... with the most present first; left and right make NAME_left and
     NAME_right, a number n NAME_person<n>. Raises UsageError for an unknown `face` or backend.
     """
-    check_choice(settings.face)
+    check_face_choice(settings.face)
     check_backend(settings.backend)
     store, batch = Store.open_or_create(settings.store), Batch(settings.store)
     inputs = usable(settings.inputs, _use, _nothing, batch, progress)
@@ -108,7 +108,7 @@ def _align_video(target: _Target, path: Path) -> str:
         if video.broken:
             attributes["broken"] = video.broken
             target.progress.warn(f"{path}: {video.broken}; what is whole is kept")
-        people = chosen(recording.presences(), settings.face)
+        people = select_tracks(recording.presences(), settings.face)
         if not people:
             target.progress.warn(f"{path}: no face in any frame")
         stream = {
@@ -139,7 +139,7 @@ def _record(video: VideoReader, recording: Recording, crops: bool, progress: Pro
     """Everybody in a video. Raises InputError where no frame decodes."""
     frames = 0
     with progress.task(video.info.path.name, len(video), "frames") as advance:
-        for index, faces in follow(video, then=partial(_encoded, crops=crops)):
+        for index, faces in map_face_frames(video, partial(_encoded, crops=crops)):
             recording.add(index, faces)
             frames += 1
             advance(1)
@@ -148,7 +148,7 @@ def _record(video: VideoReader, recording: Recording, crops: bool, progress: Pro
 
 
 def _encoded(frame: FaceFrame, crops: bool) -> tuple[int, list[tuple[object, bytes]]]:
-    return frame.index, [(face, encode(face.crop) if crops else b"") for face in frame.faces]
+    return frame.index, [(face, encode_jpeg(face.crop) if crops else b"") for face in frame.faces]
 
 
 def _take_crops(target: _Target, media: MediaInput, video: Path | None) -> str:
@@ -166,7 +166,7 @@ def _take_crops(target: _Target, media: MediaInput, video: Path | None) -> str:
     with Recording() as recording:
         with target.progress.task(media.name, len(crops.folder.rows), "faces") as advance:
             for index, face in precropped.faces(crops.folder):
-                recording.add(index, [(face, encode(face.crop) if target.settings.crops else b"")])
+                recording.add(index, [(face, encode_jpeg(face.crop) if target.settings.crops else b"")])
                 advance(1)
         if crops.folder.broken:
             attributes["broken"] = crops.folder.broken

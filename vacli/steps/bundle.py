@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vacli.errors import RunError, UsageError
 from vacli.features.encoder_run import read_encoder_run
 from vacli.features.weights import PACKAGE, WEIGHTS, load_tensors
-from vacli.files import digests
+from vacli.files import atomic, digests
 from vacli.files.disk_space import explained
 from vacli.files.run_directory import (
     CALIBRATION_FILE,
@@ -22,6 +21,7 @@ from vacli.files.run_directory import (
     RECIPE_FILE,
     SPEECH_FILE,
     WEIGHTS_FILE,
+    missing_folds,
     read_json,
 )
 from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, read_recipe
@@ -30,7 +30,7 @@ from vacli.recipe.presets import COMPACT_AUDIO
 from vacli.spec import VISUAL
 from vacli.store import commit
 from vacli.store.work import WorkFolder
-from vacli.training.checkpoint import json_bytes, write_tensors, write_weights
+from vacli.training.checkpoint import json_bytes, write_weights
 from vacli.training.temporal.model_card import CARD
 
 KEPT = (RECIPE_FILE, NORMALIZATION_FILE, FEATURES_FILE, DATA_FILE, CARD)
@@ -45,31 +45,46 @@ class BundleSettings:
 
 
 def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
-    """Write the run's weights as float16; returns what was written. Raises RunError where it is no run."""
+    """Write the run's weights as float16, the face network as ONNX; returns the path that was written.
+
+    Raises RunError if the folder is not a run.
+    """
     if (settings.run / ENCODER_FILE).is_file():
         _, weights = read_encoder_run(settings.run)
-        return _shrink(weights, settings.out / WEIGHTS["compact"].file, write_tensors, progress)
+        return _export_face(weights, settings.out / WEIGHTS["compact"].file, progress)
     single = (settings.run / WEIGHTS_FILE).is_file()
     members = [settings.run] if single else sorted(settings.run.glob(f"{FOLD_PREFIX}*"))
     if not members:
         raise RunError(
             f"{settings.run}: no trained run in there", hint="name the folder that `va train` wrote"
         )
+    if not single and (missing := missing_folds(settings.run, members)):
+        raise RunError(f"{settings.run} lacks {', '.join(missing)}", hint="train these folds first")
     target = settings.out / _place_of(members[0]).name
     if target.resolve() == settings.run.resolve():
         raise UsageError(f"{target} is the run itself, which must stay", hint="name another folder with -o")
     settings.out.mkdir(parents=True, exist_ok=True)
-    work = WorkFolder(settings.out)
+    work = WorkFolder.inside(settings.out)
     for place in work.dead():  # of a bundle that was interrupted
         commit.complete(settings.out, place)
     with work.place() as place, explained(target):
         made = place / target.name
         for member in members:
-            _bundle(member, made if single else made / member.name, progress)
+            _bundle(member, made if single else made / member.name, 0 if single else len(members), progress)
         for name in (CALIBRATION_FILE, SPEECH_FILE):
             if (settings.run / name).is_file():
                 _copy(settings.run / name, made / name)
         commit.make(settings.out, place, [(target.name, target.name)])
+    return target
+
+
+def _export_face(source: Path, target: Path, progress: Progress) -> Path:
+    """Write a fine-tuned face network as ONNX."""
+    from vacli.features.compact.export import to_onnx
+
+    digests.check_file(source)
+    atomic.write_bytes(target, to_onnx(load_tensors(source)))
+    progress.say(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
     return target
 
 
@@ -83,7 +98,7 @@ def _place_of(member: Path) -> Path:
     return BUNDLED_AUDIO
 
 
-def _bundle(member: Path, place: Path, progress: Progress) -> None:
+def _bundle(member: Path, place: Path, folds: int, progress: Progress) -> None:
     place.mkdir(parents=True)
     for name in KEPT:
         if not (member / name).is_file():
@@ -91,8 +106,8 @@ def _bundle(member: Path, place: Path, progress: Progress) -> None:
     shutil.copyfile(member / CARD, place / CARD)  # people may add to it
     for name in (RECIPE_FILE, NORMALIZATION_FILE, FEATURES_FILE):
         _copy(member / name, place / name)
-    _write_data(member / DATA_FILE, place / DATA_FILE)
-    _shrink(member / WEIGHTS_FILE, place / WEIGHTS_FILE, write_weights, progress)
+    _write_data(member / DATA_FILE, place / DATA_FILE, folds)
+    _shrink(member / WEIGHTS_FILE, place / WEIGHTS_FILE, progress)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -102,15 +117,16 @@ def _copy(source: Path, target: Path) -> None:
     digests.write(target, data)
 
 
-def _write_data(source: Path, target: Path) -> None:
-    """Leave out what the member was trained on: nobody asks a run for it, and it is long."""
+def _write_data(source: Path, target: Path, folds: int) -> None:
+    """Leave out the list of training videos, which is long and not read again; note the number of folds."""
     about = {name: value for name, value in read_json(source).items() if name != "train"}
+    if folds and not about.get("folds"):  # runs of earlier versions do not note it
+        about["folds"] = folds
     digests.write(target, json_bytes(about))
 
 
-def _shrink(source: Path, target: Path, write: Callable[..., None], progress: Progress) -> Path:
+def _shrink(source: Path, target: Path, progress: Progress) -> None:
     digests.check_file(source)
     halved = {k: t.half() if t.is_floating_point() else t for k, t in load_tensors(source).items()}
-    write(target, halved)
+    write_weights(target, halved)
     progress.say(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
-    return target

@@ -15,10 +15,9 @@ import numpy as np
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
 from vacli.datasets import audio_augmentation, emotion_corpora
 from vacli.errors import InputError, UsageError, nearest
-from vacli.faces.align import SIDE_PX
-from vacli.faces.jpeg import encode
+from vacli.faces.align import CROP_PX, encode_jpeg
+from vacli.faces.images import AlignedImage, ImageAligner
 from vacli.faces.quality import sharpness
-from vacli.faces.stills import Aligner, Still
 from vacli.files import atomic
 from vacli.media.audio import read_sound
 from vacli.progress import Progress, Quiet
@@ -82,7 +81,7 @@ def _pictures(store: Store, path: Path, batch: Batch, progress: Progress) -> Bat
             times = regular_times(len(part.images), 1)  # stills: a row a second, no motion between them
             store.add_video(video, times, source=source, stream={"kind": "stills"})
             with store.stage(video, "face", {"made_by": "va corpus", "stills": True}) as writer:
-                aligner = Aligner()
+                aligner = ImageAligner()
                 for start in range(0, len(part.images), BLOCK):
                     pictures = part.images[start : start + BLOCK]
                     _write_stills(writer, [aligner.align(as_shown(p)) for p in pictures])
@@ -100,10 +99,10 @@ def as_shown(grey: np.ndarray) -> np.ndarray:
     from PIL import Image
 
     picture = Image.fromarray(grey).convert("RGB")
-    return np.asarray(picture.resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC))
+    return np.asarray(picture.resize((CROP_PX, CROP_PX), Image.Resampling.BICUBIC))
 
 
-def _write_stills(writer, stills: list[Still]) -> None:
+def _write_stills(writer, stills: list[AlignedImage]) -> None:
     found = [s.face is not None for s in stills]
     nobody = np.full((5, 2), np.nan, np.float32)
     writer.append("found", np.array(found))
@@ -111,7 +110,7 @@ def _write_stills(writer, stills: list[Still]) -> None:
     landmarks = np.stack([s.face.landmarks if s.face else nobody for s in stills])
     writer.append("landmarks", landmarks, dims=("point", "xy"), units="px")
     writer.append("blur", np.array([sharpness(s.crop) for s in stills], np.float32))
-    writer.append_images("crop", [encode(s.crop) for s in stills])
+    writer.append_images("crop", [encode_jpeg(s.crop) for s in stills])
 
 
 def _write_labels(writer, labels: np.ndarray) -> None:

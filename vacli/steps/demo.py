@@ -9,7 +9,7 @@ import numpy as np
 
 from vacli.errors import InputError
 from vacli.files.atomic import writing
-from vacli.media.synthetic import write_demo_clip
+from vacli.media.demo_clip import write_demo_clip
 from vacli.output import plot
 from vacli.output.frame_table import COLUMNS, FrameTable
 from vacli.output.writers import CsvWriter

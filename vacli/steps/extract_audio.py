@@ -214,7 +214,7 @@ def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) ->
         return create(name, window_s=settings.window_s)
     if name != "vggish":
         return create(name)
-    from vacli.runtime.options import Running
+    from vacli.runtime.options import ExecutionOptions
 
     with needed_by(f"the feature {name}"):
         from vacli.features.vggish.extractor import Ending
@@ -224,6 +224,6 @@ def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) ->
         weights=settings.weights,
         align=settings.align,
         ending=Ending(final_relu=settings.final_relu, pca=settings.pca, pca_weights=settings.pca_weights),
-        running=Running(device=settings.device, dtype=settings.dtype),
+        execution=ExecutionOptions(device=settings.device, dtype=settings.dtype),
         progress=progress,
     )

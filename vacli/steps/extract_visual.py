@@ -137,10 +137,10 @@ def _complete(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
 
 
 def _extractor(settings: ExtractVisualSettings, progress: Progress) -> Any:
-    from vacli.runtime.options import Running
+    from vacli.runtime.options import ExecutionOptions
 
-    running = Running(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
-    options: dict[str, Any] = {"weights": settings.weights, "running": running, "progress": progress}
+    execution = ExecutionOptions(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
+    options: dict[str, Any] = {"weights": settings.weights, "execution": execution, "progress": progress}
     if settings.normalise is not None:
         options["normalise"] = settings.normalise
     if settings.feature in EXTRACTORS and settings.feature not in VISUAL:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from vacli.errors import InputError
-from vacli.faces.selection import check_choice
+from vacli.faces.selection import check_face_choice
 from vacli.inference.prediction import predict_images
 from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, load_run
 from vacli.media.inputs import pictures_of
@@ -73,7 +73,7 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
     A face has one table, or with `live` several that follow each other. An input that fails is named in the
     result, and the others are predicted.
     """
-    check_choice(settings.face)
+    check_face_choice(settings.face)
     check_backend(settings.backend)
     loaded = _load(settings, progress)
     batch = Batch(loaded.model.path)
@@ -95,7 +95,7 @@ def _load(settings: PredictSettings, progress: Progress) -> LoadedModel:
     extractors = build_extractors(model, settings.device, settings.weights, progress)
     if not settings.is_bundled:
         return LoadedModel(model, extractors)
-    audio_model = load_run(BUNDLED_AUDIO, device)
+    audio_model = load_run(BUNDLED_AUDIO, device, progress)
     for name, extractor in extractors.audio.items():
         check_settings(audio_model, name, extractor.spec)
     return LoadedModel(model, extractors, audio_model)

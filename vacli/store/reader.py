@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -61,16 +61,14 @@ class VideoView:
         """
         if self._is_there(part):
             return True
-        with locks.locked(self.path.parent / seal.META, shared=True):  # it may be being replaced just now
+        with self._unchanging():
             if self._is_there(part):
                 return True
             if (self.path / part).is_dir():
                 raise self._damaged(part, f"has no {seal.META}")
-        parent, _, name = part.rpartition("/")
+        parent = part.rpartition("/")[0]
         if parent and self._is_there(parent):
-            members = self._meta(parent).get("attributes", {}).get(seal.MEMBERS, ())
-            if name in members:
-                raise self._damaged(part, "is missing")
+            self._meta(parent)  # raises StoreError if the part is a lost member
         return False
 
     def feature_names(self) -> list[str]:
@@ -218,9 +216,37 @@ class VideoView:
 
     def _meta(self, part: str) -> seal.Meta:
         try:
-            return seal.read(self.path / part)
-        except (OSError, ValueError) as error:
+            return self._checked_meta(part)
+        except StoreError:
+            with self._unchanging():  # another process may have replaced the part in between
+                return self._checked_meta(part)
+
+    def _checked_meta(self, part: str) -> seal.Meta:
+        try:
+            meta = seal.read(self.path / part)
+            problem = self._misplaced(part, meta)
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise self._damaged(part, f"cannot be read: {error}") from None
+        if problem:
+            raise self._damaged(part, problem)
+        return meta
+
+    def _misplaced(self, part: str, meta: seal.Meta) -> str | None:
+        """Why metadata cannot belong to a part: members are absent, or it has another name or width."""
+        attributes = meta.get("attributes", {})
+        members = attributes.get(seal.MEMBERS, ())
+        absent = [name for name in members if not (self.path / part / name / seal.META).is_file()]
+        if absent:
+            return f"has no {', '.join(absent)}, which its {seal.META} lists"
+        kind, _, name = part.partition("/")
+        fits = meta.get("node_type") == ("array" if name else "group")
+        if fits and kind == "feature" and name:
+            fits = (attributes.get("name"), attributes.get("dim")) == (name, meta["shape"][-1])
+        return None if fits else f"has the {seal.META} of another part"
+
+    def _unchanging(self) -> AbstractContextManager[None]:
+        """A moment in which no process replaces a part."""
+        return locks.locked(self.path.parent / seal.META, shared=True)
 
     def _is_there(self, part: str) -> bool:
         return (self.path / part / seal.META).is_file()

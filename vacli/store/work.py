@@ -1,7 +1,9 @@
-"""`STORE/.work`: folders in which parts are made, on the store's own file system by construction.
+"""Work folders: `STORE/.work` for the parts of a store, `.STORE.work` beside it for the store itself.
 
-Each folder has a file that its maker keeps locked. What a dead process left is known by the free lock, if the
-same kernel would show it; what comes from other machines is old enough after `OLD_S` without a change.
+Both are on the file system of the store, so that a finished folder is renamed into place. Each process has a
+folder of its own in there, with an owner file that it keeps locked. A folder is left over from a dead process
+if the lock is free and the owner ran on this kernel. Other folders count as left over after `OLD_S` without
+a change.
 """
 
 from __future__ import annotations
@@ -26,11 +28,20 @@ _own: set[str] = set()  # folders of this process: some network file systems giv
 
 
 class WorkFolder:
-    """Where the parts of one store are made."""
+    """A folder for unfinished work; it exists only while there is some."""
 
-    def __init__(self, store: Path) -> None:
-        self.path = store / FOLDER
-        self._former = store.parent / f".{store.name}.work"  # where versions before this one worked
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def inside(cls, store: Path) -> WorkFolder:
+        """The folder for parts of a store."""
+        return cls(store / FOLDER)
+
+    @classmethod
+    def beside(cls, store: Path) -> WorkFolder:
+        """The folder for a store that is being created. Earlier versions made the parts here, too."""
+        return cls(store.parent / f".{store.name}{FOLDER}")
 
     @contextmanager
     def place(self) -> Iterator[Path]:
@@ -57,7 +68,11 @@ class WorkFolder:
                     yield place
                     _remove(place)
         self._tidy()
-        self._sweep_former()
+
+    def sweep(self) -> None:
+        """Remove the work of dead processes without completing it."""
+        for _ in self.dead():
+            pass
 
     def _make(self) -> tuple[Path, BinaryIO]:
         error: OSError | None = None
@@ -83,11 +98,6 @@ class WorkFolder:
             f"{self.path} cannot be written to: {error.strerror if error else 'others are in the way'}",
             hint="name a store in a folder that can be written to",
         )
-
-    def _sweep_former(self) -> None:
-        with suppress(OSError):
-            if self._former.is_dir() and time.time() - _last_change_s(self._former) > OLD_S:
-                _remove(self._former)
 
     def _tidy(self) -> None:
         with suppress(OSError):  # others are still at work in there, or there is none

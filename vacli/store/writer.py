@@ -34,7 +34,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._work = WorkFolder(path)
+        self._work = WorkFolder.inside(path)
         self._index = Index(path)
 
     @classmethod
@@ -48,14 +48,11 @@ class Store:
 
     @classmethod
     def open_or_create(cls, path: Path | str) -> Store:
-        """Open a store, making an empty one where nothing is or an empty folder."""
+        """Open a store; create an empty one if `path` does not exist or is an empty folder."""
         path = Path(path)
-        if schema.is_free(path):
-            with explained(path):
-                path.resolve().mkdir(parents=True, exist_ok=True)  # a link may point to what is not yet there
-                with WorkFolder(path).place() as place:
-                    schema.create_group(place / NEW, schema.root_attributes())
-                    _give_name(place / NEW / seal.META, path / seal.META)
+        with explained(path):
+            while schema.is_free(path):
+                _create(path.resolve())  # a link may point to a folder that does not exist yet
         return cls.open(path)
 
     def video_ids(self) -> list[str]:
@@ -241,11 +238,35 @@ class Store:
             (place / path.name / seal.META).replace(path / seal.META)
 
     def _complete_dead_work(self) -> None:
-        """Finish or remove what dead processes left behind; not where the store cannot be written to."""
+        """Finish or remove the work of dead processes, if the store is writable."""
         with suppress(OSError):
             for place in self._work.dead():
                 with self._changing():
                     commit.complete(self.path, place)
+            WorkFolder.beside(self.path.resolve()).sweep()
+
+
+def _create(path: Path) -> None:
+    """Create an empty store, which appears whole. Another process may create it at the same moment."""
+    exists = path.exists()
+    if not exists:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    work = WorkFolder.inside(path) if exists else WorkFolder.beside(path)
+    with work.place() as place:
+        schema.create_group(place / NEW, schema.root_attributes())
+        if exists:
+            _give_name(place / NEW / seal.META, path / seal.META)
+        else:
+            _rename_new(place / NEW, path)
+
+
+def _rename_new(made: Path, path: Path) -> None:
+    """Rename a folder unless another process has created `path` first."""
+    try:
+        made.rename(path)
+    except OSError as error:
+        if error.errno not in commit.TAKEN:
+            raise
 
 
 def _give_name(made: Path, path: Path) -> None:

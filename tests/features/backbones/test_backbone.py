@@ -11,9 +11,9 @@ from vacli.features.backbones.backbone import TimmBackbone, load_network
 from vacli.features.backbones.vit import build_vit
 from vacli.features.encoder_run import EncoderRun
 from vacli.progress import Quiet
-from vacli.runtime.options import Running
+from vacli.runtime.options import ExecutionOptions
 
-PLAIN = Running(dtype="float32", device="cpu", batch_size=2)
+PLAIN = ExecutionOptions(dtype="float32", device="cpu", batch_size=2)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_a_runs_encoder_with_its_own_normalisation(run):
 def test_identity_follows_weights_and_normalisation_not_the_batch(run):
     folder, _ = run
     spec = TimmBackbone("test_vit", folder, PLAIN).spec
-    again = TimmBackbone("test_vit", folder, Running(dtype="float32", batch_size=5)).spec
+    again = TimmBackbone("test_vit", folder, ExecutionOptions(dtype="float32", batch_size=5)).spec
     channels = TimmBackbone("test_vit", folder, PLAIN, "channels").spec
     assert spec.fingerprint() == again.fingerprint()
     assert spec.fingerprint() != channels.fingerprint()

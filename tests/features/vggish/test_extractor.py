@@ -18,10 +18,10 @@ from vacli.features.vggish.extractor import Ending, Vggish, first_frames
 from vacli.features.vggish.log_mel import log_mel
 from vacli.features.vggish.network import VggishNet
 from vacli.features.vggish.shared import MARGIN, SharedFeatures, TapConv
-from vacli.runtime.options import Running
+from vacli.runtime.options import ExecutionOptions
 
 TIMES_S = np.arange(75) / 25
-EXACT = Running(dtype="float32")  # on a processor with bfloat16 units `auto` is that
+EXACT = ExecutionOptions(dtype="float32")  # on a processor with bfloat16 units `auto` is that
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def checkpoint(tmp_path_factory, net):
 
 @pytest.fixture(scope="module")
 def vggish(checkpoint):
-    return Vggish(weights=checkpoint, running=EXACT)
+    return Vggish(weights=checkpoint, execution=EXACT)
 
 
 def windows_of(spectrum: torch.Tensor, starts: list[int]) -> torch.Tensor:
@@ -161,7 +161,7 @@ def test_options_give_torchvggish_s_ending_back(checkpoint, vggish, tmp_path):
     plain = vggish.extract(recording, times_s)
     pca = write_pca(tmp_path / "pca.pth")
     ending = Ending(final_relu=True, pca=True, pca_weights=pca)
-    ended = Vggish(weights=checkpoint, ending=ending, running=EXACT)
+    ended = Vggish(weights=checkpoint, ending=ending, execution=EXACT)
     rows = ended.extract(recording, times_s)
     tensors = torch.load(pca, weights_only=True)
     vectors, means = tensors["pca_eigen_vectors"].numpy(), tensors["pca_means"].numpy()

@@ -16,7 +16,7 @@ from vacli.features.backbones.vit import build_vit
 from vacli.features.compact.extractor import Compact
 from vacli.features.compact.network import CompactFace
 from vacli.progress import Quiet
-from vacli.runtime.options import Running
+from vacli.runtime.options import ExecutionOptions
 from vacli.steps.finetune_mae import FinetuneMaeSettings, run
 
 
@@ -128,7 +128,7 @@ def test_the_compact_network_learns_drawn_faces(settings, monkeypatch):
 
 def test_a_trained_compact_network_extracts(settings):
     run(replace(settings, encoder="compact", weights=None, freeze_blocks=None, most_per_video=6, epochs=1))
-    rows = Compact(settings.out, Running(device="cpu")).extract(np.zeros((1, 224, 224, 3), np.uint8))
+    rows = Compact(settings.out, ExecutionOptions(device="cpu")).extract(np.zeros((1, 224, 224, 3), np.uint8))
     assert rows.shape == (1, 128)
 
 
@@ -149,7 +149,7 @@ def test_reconstruction_needs_no_labels_and_gets_better(tmp_path, settings):
     assert losses[-1] < losses[0] - 0.02
     fine = replace(settings, out=tmp_path / "fine", weights=asked.out / "weights.safetensors", epochs=1)
     assert run(fine).epochs == 1
-    extractor = TimmBackbone("test_vit", fine.out, Running(device="cpu", dtype="float32"))
+    extractor = TimmBackbone("test_vit", fine.out, ExecutionOptions(device="cpu", dtype="float32"))
     assert extractor.extract(np.zeros((2, 224, 224, 3), np.uint8)).shape == (2, 64)
 
 

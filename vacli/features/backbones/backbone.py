@@ -26,7 +26,7 @@ from vacli.features.encoder_run import read_encoder_run
 from vacli.features.weights import WEIGHTS, Weights, load_tensors, locate_record, short_hash
 from vacli.progress import Progress, Quiet
 from vacli.runtime.devices import in_batches, pick_device, pick_dtype
-from vacli.runtime.options import AS_IT_FITS, Running
+from vacli.runtime.options import DEFAULT_EXECUTION, ExecutionOptions
 from vacli.spec import VISUAL, FeatureSpec
 
 # (mean, std) on pixels in [0, 1]. "paper": LightMamba III-B and BDCA II-B, one value for all
@@ -59,16 +59,16 @@ class TimmBackbone:
         self,
         name: str | None = None,
         weights: Path | None = None,
-        running: Running = AS_IT_FITS,
+        execution: ExecutionOptions = DEFAULT_EXECUTION,
         normalise: str | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.name = name or self.name
-        self.device = pick_device(running.device)
-        self.dtype = pick_dtype(running.dtype, self.device)
+        self.device = pick_device(execution.device)
+        self.dtype = pick_dtype(execution.dtype, self.device)
         network = load_network(self.name, weights, normalise, progress or Quiet())
         self.side_px = network.side_px
-        self.batch_size = running.batch_size or BATCH.get(self.device.type, 16)
+        self.batch_size = execution.batch_size or BATCH.get(self.device.type, 16)
         self.mean, self.std = (
             torch.tensor(v, device=self.device).view(1, -1, 1, 1) * 255 for v in (network.mean, network.std)
         )

@@ -1,4 +1,4 @@
-"""The rows of the bundled face network, and what they are made from; without torch."""
+"""Shapes, columns and preprocessing of the bundled face network; without torch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 from vacli.circumplex import EMOTION_VA, EMOTIONS
 from vacli.errors import WeightsError
 from vacli.features.encoder_run import read_encoder_run
-from vacli.features.weights import locate, short_hash
+from vacli.features.weights import locate
 from vacli.progress import Progress, Quiet
 from vacli.spec import VISUAL, FeatureSpec
 
 CROP_PX = 224
 INPUT_PX = 48
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+IDENTITY = "weights"  # key of the weights' hash in the metadata of the ONNX file
 GREY_FLOOR = 4.0  # grey levels beside the spread: an empty crop stays near zero
 EMBEDDING = 118  # with 2 + 8 outputs in front, a row has 128 values
 DIM = 2 + len(EMOTIONS) + EMBEDDING
@@ -40,11 +41,13 @@ def columns() -> tuple[str, ...]:
     return ("valence", "arousal", *EMOTIONS, *(f"e{i:0{width}d}" for i in range(EMBEDDING)))
 
 
-def read_out(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Valence and arousal (N, 2) that rows (N, 128) state by themselves, and how far the emotions that they
-    consist of lie apart: the standard deviation (N, 2) of their points."""
-    values, shares = rows[:, :2], rows[:, 2 : 2 + len(EMOTIONS)]
-    variance = shares @ np.square(np.asarray(EMOTION_VA, np.float32)) - np.square(values)
+def decode_emotions(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Valence and arousal (N, 2) of rows (N, 128), and their standard deviation (N, 2) over the emotions.
+
+    Both are moments of the emotion points (`EMOTION_VA`) under the probabilities in columns 2 to 9.
+    """
+    values, probabilities = rows[:, :2], rows[:, 2 : 2 + len(EMOTIONS)]
+    variance = probabilities @ np.square(np.asarray(EMOTION_VA, np.float32)) - np.square(values)
     return values, np.sqrt(np.maximum(variance, 0))
 
 
@@ -72,8 +75,8 @@ def blocks(
     return made
 
 
-def spec(path: Path) -> FeatureSpec:
-    """What the rows of the network with the weights in `path` are."""
+def spec(identity: str) -> FeatureSpec:
+    """The identity of the rows of a network, given the hash of its weights."""
     return FeatureSpec(
         name="compact",
         version="1",
@@ -81,5 +84,5 @@ def spec(path: Path) -> FeatureSpec:
         dim=DIM,
         columns=columns(),
         units="VA in [-1, 1], probabilities, activations",
-        settings={"weights": short_hash(path)},
+        settings={"weights": identity},
     )

@@ -1,9 +1,9 @@
-"""The bundled face network: small, grey, and fast on a CPU.
+"""The bundled face network in torch, for training, export and GPUs.
 
 A crop is reduced to grey 48 x 48 with antialiasing before the network sees it, so that a sharp
 224-pixel crop and an enlarged 48-pixel face look alike. The network reports a distribution over
 eight emotions; valence and arousal are its expectation over fixed points of the circumplex, which
-keeps what it learned from votes (soft targets) and what it is asked for (VA) one and the same.
+makes the soft targets of training (votes) and the output (VA) one quantity.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vacli.circumplex import EMOTION_VA, EMOTIONS
 from vacli.features.compact.layout import (
-    BATCH,
     DEPTHS,
     DIM,
     EMBEDDING,
@@ -31,15 +30,15 @@ from vacli.features.compact.layout import (
 )
 from vacli.features.weights import load_into, load_tensors
 from vacli.runtime.devices import in_batches, pick_device
-from vacli.runtime.options import Running
 
 
 def small_grey(crops: np.ndarray | Tensor, side_px: int = INPUT_PX) -> Tensor:
-    """Crops (N, 224, 224, 3) uint8 RGB -> (N, 48, 48) uint8 grey, all that the network looks at."""
+    """Crops (N, 224, 224, 3) uint8 RGB -> grey (N, 48, 48) uint8, the input of the network."""
     if isinstance(crops, np.ndarray):
         crops = torch.from_numpy(np.require(crops, requirements=["C", "W"]))
-    axis = torch.from_numpy(reduction(crops.shape[1], side_px)).to(crops.device)
-    grey = crops.to(torch.float32) @ torch.tensor(LUMA, device=crops.device)
+    axis = torch.from_numpy(reduction(int(crops.shape[1]), side_px)).to(crops.device)
+    luma = torch.tensor(LUMA, device=crops.device).unsqueeze(-1)  # ONNX Runtime is slow with a vector
+    grey = (crops.to(torch.float32) @ luma).squeeze(-1)
     return (axis @ grey @ axis.T).round_().clamp_(0, 255).to(torch.uint8)
 
 
@@ -110,14 +109,26 @@ def for_inference(model: CompactFace) -> CompactFace:
     return model.to(memory_format=torch.channels_last)
 
 
-def on_device(path: Path, running: Running) -> Callable[[np.ndarray], np.ndarray]:
+def load_weights(face: CompactFace, path: Path) -> None:
+    """Load a face network from safetensors, or from the ONNX file of `export.to_onnx`.
+
+    Raises WeightsError where the tensors are those of another network.
+    """
+    tensors = load_tensors(path)
+    if path.suffix == ".onnx":  # its graph has no use for the batch norms' counters
+        counters = {k: v for k, v in face.state_dict().items() if k.endswith("num_batches_tracked")}
+        tensors = counters | tensors
+    load_into(face, tensors, path)
+
+
+def on_device(path: Path, device: str, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:
     """The network with the weights in `path`, by torch: crops (N, 224, 224, 3) uint8 RGB to rows (N, 128)
     float32."""
-    model, device = CompactFace(), pick_device(running.device)
-    load_into(model, load_tensors(path), path)
-    model = for_inference(model).to(device)
+    model, place = CompactFace(), pick_device(device)
+    load_weights(model, path)
+    model = for_inference(model).to(place)
 
     def rows(crops: np.ndarray) -> Tensor:
-        return model.rows(small_grey(torch.from_numpy(crops).to(device)))
+        return model.rows(small_grey(torch.from_numpy(crops).to(place)))
 
-    return lambda crops: in_batches(rows, crops, running.batch_size or BATCH, DIM)
+    return lambda crops: in_batches(rows, crops, batch_size, DIM)

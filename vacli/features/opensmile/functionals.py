@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.features.audio_flags import Reach
+from vacli.features.audio_flags import TemporalContext
 from vacli.features.opensmile import binding as smile
 from vacli.features.opensmile.lld import nearest_row
 from vacli.spec import AUDIO, FeatureSpec
@@ -37,7 +37,7 @@ class _Functionals:
         self.window_s = window_s
         self._whole = smile.SmileSet(config=self._config, level="func")
         self.centre_s = (window_s - smile.HOP_S + _FIRST_S + _LAST_S) / 2
-        self.reach = Reach(before_s=self.centre_s, after_s=window_s + 0.05 - self.centre_s)
+        self.context = TemporalContext(before_s=self.centre_s, after_s=window_s + 0.05 - self.centre_s)
         columns = smile.column_names(self._whole)
         self.spec = FeatureSpec(
             name=self._name,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.features.audio_flags import Reach
+from vacli.features.audio_flags import TemporalContext
 from vacli.features.opensmile import binding as smile
 from vacli.spec import AUDIO, FeatureSpec
 
@@ -44,7 +44,7 @@ class _Descriptors:
     """Common part of the frame-wise sets."""
 
     spec: FeatureSpec
-    reach: Reach
+    context: TemporalContext
     _set: _Set
 
     def extract(self, sound, times_s: np.ndarray) -> np.ndarray:
@@ -93,7 +93,7 @@ def _spec(name: str, version: str, units: str, content: _Set) -> FeatureSpec:
 class _GenevaDescriptors(_Descriptors):
     """Low-level descriptors of the extended Geneva set (Eyben et al. 2016)."""
 
-    reach = Reach(before_s=0.04, after_s=0.04)  # 60 ms frames, smoothed over three rows
+    context = TemporalContext(before_s=0.04, after_s=0.04)  # 60 ms frames, smoothed over three rows
     _name: str
     _config: str
 
@@ -127,7 +127,7 @@ def mfcc_columns() -> tuple[str, ...]:
 class Mfcc39(_Descriptors):
     """13 mel-frequency cepstral coefficients with both differences, as HTK's MFCC_0_D_A."""
 
-    reach = Reach(before_s=0.0525, after_s=0.0525)  # half a frame and two rows twice
+    context = TemporalContext(before_s=0.0525, after_s=0.0525)  # half a frame and two rows twice
 
     def __init__(self) -> None:
         wanted = smile.SmileSet(config=str(Path(__file__).with_name("mfcc39.conf")))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vacli.errors import UsageError, nearest
-from vacli.features.audio_flags import Reach
+from vacli.features.audio_flags import TemporalContext
 from vacli.features.opensmile.lld import nearest_row
 from vacli.features.vggish.log_mel import HOP, RATE_HZ, WINDOW, log_mel_around
 from vacli.features.vggish.network import DIM, FRAMES, Postprocessor, VggishNet
@@ -24,15 +24,15 @@ from vacli.features.vggish.shared import MARGIN, SharedFeatures
 from vacli.features.weights import load_into, load_tensors, locate, short_hash
 from vacli.progress import Progress, Quiet
 from vacli.runtime.devices import pick_device, pick_dtype
-from vacli.runtime.options import Running
+from vacli.runtime.options import ExecutionOptions
 from vacli.spec import AUDIO, FeatureSpec
 
 Align = Literal["centre", "start", "past"]
 SPAN_S = ((FRAMES - 1) * HOP + WINDOW) / RATE_HZ  # 0.975: 96 steps, and what the last one reaches over
-REACHES = {
-    "centre": Reach(before_s=SPAN_S / 2, after_s=SPAN_S / 2),
-    "start": Reach(before_s=0.0, after_s=SPAN_S),
-    "past": Reach(before_s=SPAN_S, after_s=0.0),
+CONTEXTS = {
+    "centre": TemporalContext(before_s=SPAN_S / 2, after_s=SPAN_S / 2),
+    "start": TemporalContext(before_s=0.0, after_s=SPAN_S),
+    "past": TemporalContext(before_s=SPAN_S, after_s=0.0),
 }
 BLOCK = 256  # windows whose spectrogram and maps are in memory at once
 PATCHES = 32  # windows in a batch where nothing is shared
@@ -46,7 +46,7 @@ def first_frames(times_s: np.ndarray, align: Align) -> np.ndarray:
     """
     if align == "past":
         return np.floor((times_s - SPAN_S) * 100 + 1e-6).astype(np.int64)
-    return nearest_row(times_s, REACHES[align].before_s)
+    return nearest_row(times_s, CONTEXTS[align].before_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +66,17 @@ class Vggish:
         weights: Path | None = None,
         align: Align = "centre",
         ending: Ending | None = None,
-        running: Running | None = None,
+        execution: ExecutionOptions | None = None,
         progress: Progress | None = None,
     ) -> None:
-        if align not in REACHES:
-            raise UsageError(f"unknown alignment {align!r}", hint=nearest(align, REACHES))
-        ending, running, progress = ending or Ending(), running or Running(), progress or Quiet()
+        if align not in CONTEXTS:
+            raise UsageError(f"unknown alignment {align!r}", hint=nearest(align, CONTEXTS))
+        ending, execution, progress = ending or Ending(), execution or ExecutionOptions(), progress or Quiet()
         path = locate("vggish", weights, progress)
-        self.align, self.reach = align, REACHES[align]
-        self.device = pick_device(running.device)
-        self.dtype = pick_dtype(running.dtype, self.device)
-        self.batch_size = running.batch_size or PATCHES
+        self.align, self.context = align, CONTEXTS[align]
+        self.device = pick_device(execution.device)
+        self.dtype = pick_dtype(execution.dtype, self.device)
+        self.batch_size = execution.batch_size or PATCHES
         with torch.device("meta"):  # 72 million numbers need not be drawn before they are read
             net = VggishNet(ending.final_relu)
         load_into(net.to_empty(device="cpu"), load_tensors(path), path)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from vacli.errors import UsageError
-from vacli.features.compact.network import CompactFace
+from vacli.features.compact.network import CompactFace, load_weights
 from vacli.features.encoder_run import EncoderRun
-from vacli.features.weights import load_into, load_tensors
 from vacli.progress import Progress
 from vacli.recipe import schema as recipe
 from vacli.training.encoder.compact_task import CompactTask
@@ -39,6 +38,6 @@ def _compact(request: Request) -> Learner:
         raise UsageError("compact has no blocks to freeze", hint="leave out --freeze-blocks")
     face = CompactFace()
     if request.weights is not None:
-        load_into(face, load_tensors(request.weights), request.weights)
+        load_weights(face, request.weights)
     task = CompactTask(face, COMPACT_PLAN.loss)
     return Learner(task, COMPACT_PLAN, EncoderRun(encoder="compact", objective="va"))

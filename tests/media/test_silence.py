@@ -12,7 +12,8 @@ from synth.clips import Clip, steady, write_clip
 from synth.sound_files import SoundTrack, write_sound, write_tracks
 from synth.sounds import noise, voice
 
-from vacli.media.audible import (
+from vacli.media.audio import read_sound
+from vacli.media.silence import (
     FAINT_DB,
     QUIET_DB,
     SHORTEST_SILENCE_S,
@@ -21,7 +22,6 @@ from vacli.media.audible import (
     audible_spans,
     gain_db,
 )
-from vacli.media.audio import read_sound
 
 STEP = 1 / 32768
 

@@ -16,7 +16,7 @@ from fractions import Fraction
 import av
 from av.container import InputContainer
 
-from vacli.media.segments import Segment, Stream, Tracker
+from vacli.media.clock_segments import Segment, Stream, Tracker
 
 OVERLAP_S = Fraction(1, 10)
 LONGEST_FRAME_S = 10

@@ -17,7 +17,7 @@ from vacli.features.flags import MISSING
 from vacli.features.registry import create
 from vacli.media.audio import Sound, read_sound
 from vacli.media.audio_blocks import LONGEST_TAIL_S
-from vacli.media.holes import KEPT_S, Cut, HoleCutter, clock_times, own_times
+from vacli.media.audio_gaps import KEPT_S, Cut, HoleCutter, clock_times, own_times
 
 CUTS = (Cut(2.5, 3), Cut(8.0, 36_000), Cut(8.5, 1))
 

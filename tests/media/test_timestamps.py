@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from vacli.media.stamps import LEAST_STEP_S, ascending, nominal_hz
+from vacli.media.timestamps import LEAST_STEP_S, ascending, nominal_hz
 
 RATE_HZ = Fraction(25)
 

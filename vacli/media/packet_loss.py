@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 from av.container import InputContainer
 
-from vacli.media.segments import SENDERS_CLOCK
+from vacli.media.clock_segments import SENDERS_CLOCK
 
 # Containers in which packets lie one behind the other with little between them.
 WITHOUT_GAPS = {"matroska,webm", "flv", "ivf"}

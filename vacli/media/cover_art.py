@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
-from vacli.media.joined import Reopen, readable
+from vacli.media.joined_clock import Reopen, readable
 
 MOST_PICTURES = 10
 LEAST_SOUND_S = 1.0

@@ -11,7 +11,7 @@ from PIL import Image, features
 
 from vacli.errors import InputError, PackageMissing
 from vacli.media import pixels
-from vacli.media.picture import is_played, read_image, read_picture
+from vacli.media.image import is_played, read_image, read_picture
 
 RAMP = np.tile(np.linspace(0, 255, 52).round().astype(np.uint8), (20, 1))  # 0, 5, 10 ... 255
 COLOURS = np.stack([RAMP, RAMP[:, ::-1], RAMP // 2], axis=2)

@@ -1,4 +1,4 @@
-"""Single pictures: found at any size, taken whole where there is no face."""
+"""Alignment of single images."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from PIL import Image
 from skimage.data import astronaut, coffee
 
 from vacli.faces.align import TEMPLATE_224, umeyama
-from vacli.faces.stills import VIEW_ZOOMS, Aligner, views
+from vacli.faces.images import VIEW_ZOOMS, ImageAligner, tta_views
 
 FACE = (170, 60, 280, 180)  # x0 y0 x1 y1 in the photograph
 
 
 @pytest.fixture(scope="module")
 def aligner():
-    return Aligner()
+    return ImageAligner()
 
 
 @pytest.mark.parametrize("side", [48, 160, 512, 2000])
-def test_a_portrait_is_found_at_any_size(side, aligner):
+def test_a_portrait_is_detected_at_any_size(side, aligner):
     portrait = Image.fromarray(astronaut()).crop(FACE)
     picture = np.asarray(portrait.resize((side, round(side * 120 / 110)), Image.Resampling.BICUBIC))
-    still = aligner.align(picture)
-    assert still.face is not None
-    fit = umeyama(still.face.landmarks, TEMPLATE_224)
-    points = still.face.landmarks @ fit[:, :2].T + fit[:, 2]
+    aligned = aligner.align(picture)
+    assert aligned.face is not None
+    fit = umeyama(aligned.face.landmarks, TEMPLATE_224)
+    points = aligned.face.landmarks @ fit[:, :2].T + fit[:, 2]
     assert np.abs(points - TEMPLATE_224).max() < 25
 
 
@@ -37,17 +37,17 @@ def test_crops_of_one_face_agree_between_sizes(aligner):
     assert np.abs(crops[0] - crops[1]).mean() < 12
 
 
-def test_a_picture_without_a_face_is_taken_whole(aligner):
+def test_an_image_without_a_face_gives_its_central_square(aligner):
     picture = coffee()[:300, :400]
-    still = aligner.align(picture)
-    assert still.face is None
-    assert still.crop.shape == (224, 224, 3)
-    assert abs(still.crop.mean() - picture[:, 50:350].mean()) < 2
+    aligned = aligner.align(picture)
+    assert aligned.face is None
+    assert aligned.crop.shape == (224, 224, 3)
+    assert abs(aligned.crop.mean() - picture[:, 50:350].mean()) < 2
 
 
-def test_views_are_the_crop_nearer_and_farther_and_in_a_mirror(aligner):
+def test_tta_views_are_three_zooms_and_their_mirror_images(aligner):
     crop = aligner.align(astronaut()).crop
-    seen = views(crop)
+    seen = tta_views(crop)
     assert seen.shape == (6, 224, 224, 3)
     np.testing.assert_array_equal(seen[0], crop)
     np.testing.assert_array_equal(seen[3:], seen[:3, :, ::-1])

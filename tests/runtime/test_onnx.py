@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+
+from vacli.errors import WeightsError
+from vacli.faces import retinaface
+from vacli.runtime import onnx
+
+
+def test_a_session_has_the_threads_that_were_asked_for():
+    session = onnx.create_session(retinaface.read(retinaface.COARSE), 3)
+    options = session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert onnx.metadata(session) == {}
+
+
+def test_a_file_that_is_not_onnx_is_named(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"<html>not found</html>")
+    with pytest.raises(WeightsError, match=r"net\.onnx: not readable as ONNX"):
+        onnx.open_session(path, 1)
+    with pytest.raises(WeightsError, match=r"gone\.onnx"):
+        onnx.open_session(tmp_path / "gone.onnx", 1)

@@ -1,0 +1,33 @@
+"""ONNX Runtime sessions on the CPU: one place for their options and errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime
+
+from vacli.errors import WeightsError
+
+
+def create_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """A thread-safe session for an ONNX model, on `threads` threads of the CPU."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A spinning pool takes the cores that decoding and encoding could use.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """As `create_session`, for a file. Raises WeightsError if the file cannot be read as ONNX."""
+    try:
+        return create_session(path.read_bytes(), threads)
+    except Exception as error:  # onnxruntime's errors have no common base class but this
+        cause = (str(error) or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"{path}: not readable as ONNX: {cause}", hint="fetch it again") from None
+
+
+def metadata(session: onnxruntime.InferenceSession) -> dict[str, str]:
+    """The custom metadata of a session's model, by key."""
+    return dict(session.get_modelmeta().custom_metadata_map)
