@@ -78,7 +78,7 @@ def test_align_speed(benchmark, clips, tmp_path, name):
         store = aligned(path, tmp_path / f"{number}.zarr")
         ours_s.append(time.perf_counter() - start)
     view = store.video(path.stem)
-    found = view.read("face/found")
+    found = view.read("face/detected")
     assert found.tolist() == plain_found[: len(found)]  # decord shows a frame more than the container
     error = distance_from_whole(path, view.read("face/landmarks"), every=4)
     assert error <= ACCURACY_BOUND

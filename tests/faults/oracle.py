@@ -122,7 +122,7 @@ def entries_of(outcome: Outcome, store: Path, parts: tuple[str, ...] = ("",)) ->
         flags[entry.name] = [
             values[name]
             for name in values
-            if name.startswith("flag/") or name in ("face/found", "face/detected")
+            if name.startswith("flag/") or name in ("face/detected", "face/detected")
         ]
     return Made(outcome, payload, flags)
 

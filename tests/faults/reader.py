@@ -29,7 +29,7 @@ def look(store: Path, video: str, part: str) -> str:
         names = (
             [f"feature/{part}", f"flag/{part}"]
             if part != "face"
-            else ["face/found", "face/box", "face/track"]
+            else ["face/detected", "face/box", "face/track"]
         )
         arrays = [view.read(name) for name in names]
     except StoreError as error:

@@ -38,9 +38,9 @@ def test_every_frame_has_a_row_face_or_not(tmp_path, video):
     assert (batch.done, batch.failed, batch.out) == ([str(video)], [], tmp_path / "s.zarr")
     view = store.video("anna")
     found = np.array([True] * 5 + [False] * 2 + [True])
-    assert np.array_equal(view.read("face/found"), found)
+    assert np.array_equal(view.read("face/detected"), found)
     assert np.array_equal(view.read("face/track"), np.where(found, 0, -1))
-    for name, shape in {"box": (4,), "landmarks": (5, 2), "score": (), "blur": (), "size": ()}.items():
+    for name, shape in {"box": (4,), "landmarks": (5, 2), "score": (), "sharpness": (), "size": ()}.items():
         values = view.read(f"face/{name}")
         assert values.shape == (8, *shape)
         assert np.array_equal(np.isfinite(values.reshape(8, -1)).all(1), found)
@@ -59,7 +59,7 @@ def test_crops_are_close_to_the_aligned_faces_and_small(tmp_path, video):
     stored = [crop for crop in view.crops(range(8)) if crop is not None]
     for crop, face in zip(stored, faces, strict=True):
         assert 10 * np.log10(255**2 / np.mean((crop.astype(float) - face) ** 2)) > 38
-    assert view.read("face/crop_size")[view.read("face/found")].mean() < 20_000
+    assert view.read("face/crop_size")[view.read("face/detected")].mean() < 20_000
 
 
 def test_what_is_complete_is_skipped_and_other_settings_need_force(tmp_path, video):
@@ -125,7 +125,7 @@ def test_a_broken_stream_keeps_what_was_before_the_break(tmp_path):
     broken.write_bytes(data)
     batch, store, progress = align(tmp_path, broken)
     assert batch.done == [str(broken)]
-    found = store.video("broken").read("face/found")
+    found = store.video("broken").read("face/detected")
     assert 3 <= found.sum() < 12
     assert found[:3].all()
     assert store.video("broken").part_attrs("face")["broken"]
@@ -135,7 +135,7 @@ def test_a_broken_stream_keeps_what_was_before_the_break(tmp_path):
 def test_a_video_without_faces_has_its_rows_and_a_warning(tmp_path):
     batch, store, progress = align(tmp_path, write_video(tmp_path / "wall.mp4", [scene(None)] * 4))
     assert len(batch.done) == 1
-    assert store.video("wall").read("face/found").tolist() == [False] * 4
+    assert store.video("wall").read("face/detected").tolist() == [False] * 4
     assert "no face in any frame" in progress.warnings[0]
 
 
@@ -151,7 +151,7 @@ def test_folders_of_aligned_faces_are_taken_as_they_are(tmp_path):
     batch, store, _ = align(tmp_path, tmp_path / "cropped_aligned")
     assert batch.done == [str(folder)]
     view = store.video("10-60-1280x720.v2")
-    assert view.read("face/found").tolist() == [True, True, False, False, True]
+    assert view.read("face/detected").tolist() == [True, True, False, False, True]
     assert view.crop(0).shape == (224, 224, 3)
     assert np.isnan(view.read("face/box")).all()
     batch, _, _ = align(tmp_path, tmp_path / "cropped_aligned")
@@ -165,7 +165,7 @@ def test_aligned_faces_beside_their_video_use_its_clock(tmp_path, video, trial):
     assert (batch.done, batch.skipped) == ([str(folder)], [str(video)])
     view = store.video(trial)
     assert len(view.times_s) == 8
-    assert np.flatnonzero(view.read("face/found")).tolist() == [0, 3]
+    assert np.flatnonzero(view.read("face/detected")).tolist() == [0, 3]
     assert "its aligned faces are given" in progress.messages[0]
 
 

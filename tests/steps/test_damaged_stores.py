@@ -10,12 +10,12 @@ import pytest
 from synth.stores import add_video, empty, put_feature, put_labels
 
 from vacli.errors import StoreError
-from vacli.inference.run import Member, Run
-from vacli.pipeline.live import Loaded
+from vacli.inference.run import EnsembleMember, Run
+from vacli.pipeline.live import LoadedModel
 from vacli.progress import Quiet
 from vacli.recipe import presets
 from vacli.recipe.schema import Stream
-from vacli.steps import labels, predict_store, train
+from vacli.steps import labels, _predict_store, train
 from vacli.steps._batch import Batch
 
 FRAMES = 30
@@ -53,10 +53,10 @@ HARMS = [
 def test_prediction_goes_on_with_the_others(store, harm):
     harm_of(store.path / "b", harm)
     recipe = replace(presets.preset("compact"), model=MODEL)
-    member = Member(path=Path("run"), predictor=lambda rows: _first_column(rows), validation=())
-    loaded = Loaded(Run(path=Path("run"), recipe=recipe, members=(member,), features={}), senses=None)
+    member = EnsembleMember(path=Path("run"), predictor=lambda rows: _first_column(rows), validation=())
+    loaded = LoadedModel(Run(path=Path("run"), recipe=recipe, members=(member,), features={}), extractors=None)
     tables, batch, progress = [], Batch(store.path), Quiet()
-    predict_store.predict_stores([store.path], loaded, tables.append, batch, progress)
+    _predict_store.predict_stores([store.path], loaded, tables.append, batch, progress)
     assert batch.done == ["a", "c"]
     (failure,) = batch.failed
     assert failure.name == "b"
@@ -74,9 +74,9 @@ def test_a_store_without_the_feature_is_one_failure(store):
     for video in store.video_ids():
         store.drop_feature(video, "xv")
     recipe = replace(presets.preset("compact"), model=MODEL)
-    loaded = Loaded(Run(path=Path("run"), recipe=recipe, members=(), features={}), senses=None)
+    loaded = LoadedModel(Run(path=Path("run"), recipe=recipe, members=(), features={}), extractors=None)
     batch = Batch(store.path)
-    predict_store.predict_stores([store.path], loaded, [].append, batch, Quiet())
+    _predict_store.predict_stores([store.path], loaded, [].append, batch, Quiet())
     (failure,) = batch.failed
     assert "in 3 of 3 videos" in failure.reason
 

@@ -25,7 +25,7 @@ def view(tmp_path) -> VideoView:
     store = empty(tmp_path / "s.zarr")
     add_video(store, "clip", FRAMES)
     with store.stage("clip", "face", {"settings": {}}) as part:
-        part.append("found", np.ones(FRAMES, bool))
+        part.append("detected", np.ones(FRAMES, bool))
         part.append("track", np.zeros(FRAMES, np.int32))
         part.append_images("crop", [b"crop"] * FRAMES)
     put_feature(store, "clip", "xa", ROWS)
@@ -41,7 +41,7 @@ def read_all(path: Path) -> list[np.ndarray]:
     out = np.empty((FRAMES, 3), np.float32)
     view.read_into("feature/xa", 0, out)
     if view.has("face"):
-        arrays += [view.read("face/found"), view.read("face/crop_size")]
+        arrays += [view.read("face/detected"), view.read("face/crop_size")]
         arrays += [view.read("face/track")] if view.has("face/track") else []
         list(view.crop_bytes(range(FRAMES)))
     return [*arrays, out, np.array(str(view.attrs)), np.array(str(view.part_attrs("face")))]
@@ -115,7 +115,11 @@ def test_a_group_without_one_of_its_members_is_refused(view):
 
 @pytest.mark.parametrize(
     ("part", "command"),
-    [("face/found", "va align --force"), ("label/valence", "va labels --force"), ("feature/xa", "--force")],
+    [
+        ("face/detected", "va align --force"),
+        ("label/valence", "va labels --force"),
+        ("feature/xa", "--force"),
+    ],
 )
 def test_the_command_that_makes_it_again_is_said(view, part, command):
     (view.path / part / "zarr.json").write_text("{")
@@ -191,9 +195,9 @@ def test_a_part_that_is_replaced_while_it_is_read_is_no_mixture(view):
 def test_a_feature_that_began_before_its_faces_were_replaced_is_refused(view):
     store = Store.open(view.path.parent)
     described = store.video("clip")
-    described.read("face/found")
+    described.read("face/detected")
     with store.stage("clip", "face", {"settings": 2}) as part:
-        part.append("found", np.zeros(FRAMES, bool))
+        part.append("detected", np.zeros(FRAMES, bool))
     spec = described.part_attrs("feature/xa")
     with pytest.raises(StoreError, match="changed by another process"):
         store.put_feature("clip", spec, ROWS, np.zeros(FRAMES, np.uint8), made_from=described)

@@ -16,7 +16,7 @@ VISUAL, AUDIO = "xv", "xa"  # names of features; `synth.stores.spec` knows the s
 def write_faces(store: Store, value: int, forget: tuple[str, ...] = ()) -> None:
     """Faces whose every number is `value`."""
     with store.stage("clip", "face", {"settings": value}, forget=forget) as part:
-        part.append("found", np.ones(FRAMES, bool))
+        part.append("detected", np.ones(FRAMES, bool))
         part.append("box", np.full((FRAMES, 4), value, np.float32), dims=("xyxy",))
         part.append_images("crop", [bytes([value]) * 7] * FRAMES)
 

@@ -42,7 +42,7 @@ def face_store(
         store.add_video(name, np.arange(frames) / 25, source={"sha256": name}, stream={})
         faces = [None if i in missing else jpeg(drawn_face(*target[i], rng)) for i in range(frames)]
         with store.stage(name, "face", {}) as writer:
-            writer.append("found", np.array([f is not None for f in faces]))
+            writer.append("detected", np.array([f is not None for f in faces]))
             writer.append_images("crop", faces)
         if labels:
             with store.stage(name, "label", {}) as writer:

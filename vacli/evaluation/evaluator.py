@@ -17,7 +17,7 @@ from vacli.evaluation.predictions import Predicted
 from vacli.evaluation.score import Result, Score, VideoScore, score_video
 from vacli.files.run_directory import DATA_FILE, METRICS_FILE
 from vacli.inference.prediction import predict_sequence
-from vacli.inference.run import Member, Run
+from vacli.inference.run import EnsembleMember, Run
 from vacli.models.size import count_parameters
 from vacli.progress import Advance
 from vacli.sequences.stored import StoredSequence, open_sequences
@@ -115,18 +115,18 @@ def store_of(run: Run) -> Path:
     return Path(_data(run.members[0])["store"])
 
 
-def _data(member: Member) -> dict:
+def _data(member: EnsembleMember) -> dict:
     return json.loads((member.path / DATA_FILE).read_text(encoding="utf-8"))
 
 
-def _member_name(run: Run, member: Member) -> tuple[str, int | None]:
+def _member_name(run: Run, member: EnsembleMember) -> tuple[str, int | None]:
     number = _data(member)["fold"]
     if member.path != run.path:
         return f"{run.path.name}, fold {number}", number
     return run.path.name, 0 if number == 0 else None
 
 
-def _held_out(member: Member, store: Store, run: Run) -> list[StoredSequence]:
+def _held_out(member: EnsembleMember, store: Store, run: Run) -> list[StoredSequence]:
     absent = [video for video in member.validation if video not in store]
     if absent:
         raise RunError(

@@ -23,7 +23,7 @@ ROW = np.dtype(
         ("box", "f4", 4),
         ("landmarks", "f4", (5, 2)),
         ("score", "f4"),
-        ("blur", "f4"),
+        ("sharpness", "f4"),
         ("size", "f4"),
         ("start", "i8"),
         ("bytes", "i4"),
@@ -34,7 +34,7 @@ COLUMNS = {  # name -> names of the axes after the first, unit
     "box": (("xyxy",), "px"),
     "landmarks": (("point", "xy"), "px"),
     "score": ((), ""),
-    "blur": ((), ""),
+    "sharpness": ((), ""),
     "size": ((), "px"),
 }
 BLOCK = 256  # crops in memory at once
@@ -91,7 +91,7 @@ def write_person(
     with store.stage(video, "face", attributes, forget=_descriptions(view)) as writer:
         found = np.zeros(count, bool)
         found[rows["index"]] = True
-        writer.append("found", found)
+        writer.append("detected", found)
         writer.append("track", np.where(found, track, -1).astype(np.int32))
         for name, (dims, units) in COLUMNS.items():
             values = np.full((count, *ROW[name].shape), np.nan, np.float32)

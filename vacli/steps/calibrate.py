@@ -113,7 +113,7 @@ def _fit_detector(model: Run, path: Path, progress: Progress) -> SpeechDetector:
 
 def _output(model: Run, detector: SpeechDetector | None, view: VideoView) -> EnsembleOutput:
     """The models' outputs for a video, with speech scores if it never shows a face."""
-    if view.attrs.get("stream", {}).get("kind") == "stills":
+    if view.attrs.get("stream", {}).get("kind") == "images":
         return image_output(view.feature("compact")[0])
     (rows,) = open_sequences([view], model.recipe.model)
     shows_face = VISUAL in rows.dims and np.isfinite(rows_of(rows, VISUAL, slice(0, len(rows)))).all(1).any()

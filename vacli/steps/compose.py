@@ -152,7 +152,7 @@ def _specs(settings: ComposeSettings) -> dict[str, dict]:
 def _about(settings: ComposeSettings, group: int) -> dict[str, object]:
     subject = "held" if settings.held else f"group-{group}"
     how = {"groups": settings.groups, "balanced": settings.balanced, **asdict(settings.mixture)}
-    return {"split": "", "subject": subject, "mapped": True, "seed": settings.seed, **how}
+    return {"split": "", "subject": subject, "category_mapped": True, "seed": settings.seed, **how}
 
 
 def _check_same(view: VideoView, about: dict[str, object]) -> None:
@@ -169,7 +169,7 @@ def _write(
     store: Store, video: str, made: Composed, specs: dict[str, dict], attributes: dict[str, object]
 ) -> None:
     times = regular_times(len(made.labels), SOUND_CLOCK_HZ)
-    store.add_video(video, times, source={"name": video}, stream={"kind": "composed"})
+    store.add_video(video, times, source={"name": video}, stream={"kind": "synthetic"})
     for name, values in {FACE_FEATURE: made.face, **made.voice}.items():
         missing = np.isnan(values).any(axis=1)
         store.put_feature(video, specs[name], values, (missing * MISSING).astype(np.uint8))

@@ -79,14 +79,14 @@ def _pictures(store: Store, path: Path, batch: Batch, progress: Progress) -> Bat
                 advance(len(part.images))
                 return SKIPPED
             times = regular_times(len(part.images), 1)  # stills: a row a second, no motion between them
-            store.add_video(video, times, source=source, stream={"kind": "stills"})
-            with store.stage(video, "face", {"made_by": "va corpus", "stills": True}) as writer:
+            store.add_video(video, times, source=source, stream={"kind": "images"})
+            with store.stage(video, "face", {"made_by": "va corpus", "images": True}) as writer:
                 aligner = ImageAligner()
                 for start in range(0, len(part.images), BLOCK):
                     pictures = part.images[start : start + BLOCK]
                     _write_stills(writer, [aligner.align(as_shown(p)) for p in pictures])
                     advance(len(pictures))
-            with store.stage(video, "label", {"split": part.split, "mapped": True}) as writer:
+            with store.stage(video, "label", {"split": part.split, "category_mapped": True}) as writer:
                 _write_labels(writer, part.labels)
                 writer.append("votes", part.votes, dims=("emotion",))
             return DONE
@@ -105,11 +105,11 @@ def as_shown(grey: np.ndarray) -> np.ndarray:
 def _write_stills(writer, stills: list[AlignedImage]) -> None:
     found = [s.face is not None for s in stills]
     nobody = np.full((5, 2), np.nan, np.float32)
-    writer.append("found", np.array(found))
+    writer.append("detected", np.array(found))
     writer.append("score", np.array([s.face.score if s.face else np.nan for s in stills], np.float32))
     landmarks = np.stack([s.face.landmarks if s.face else nobody for s in stills])
     writer.append("landmarks", landmarks, dims=("point", "xy"), units="px")
-    writer.append("blur", np.array([sharpness(s.crop) for s in stills], np.float32))
+    writer.append("sharpness", np.array([sharpness(s.crop) for s in stills], np.float32))
     writer.append_images("crop", [encode_jpeg(s.crop) for s in stills])
 
 
@@ -188,7 +188,7 @@ def _add_utterance(store: Store, utterance: emotion_corpora.Utterance) -> str:
     attributes = {
         "split": "",
         "subject": utterance.speaker,
-        "mapped": True,
+        "category_mapped": True,
         "speech": bool(utterance.speaker),
     }
     with store.stage(video, "label", attributes) as writer:

@@ -15,6 +15,7 @@ from vacli.errors import StoreError
 from vacli.features.flags import MISSING
 from vacli.store import commit, locks, schema, seal
 from vacli.store.array import StoredArray
+from vacli.store.migration import present_attributes, stored_name
 
 CROPS_A_READ = 64
 SPARSE = 4  # reading up to this many times the wanted bytes at once beats as many small reads
@@ -153,7 +154,7 @@ class VideoView:
             self._need(name)
             part = schema.part_of(name)
             self._editions.setdefault(part, commit.stamp(self.path / part))
-            array = StoredArray(self.path / name, schema.how_to_remake(name, self.path))
+            array = StoredArray(self.path / self._stored(name), schema.how_to_remake(name, self.path))
             self._check(name, array)
             self._arrays[name] = array
         return self._arrays[name]
@@ -212,7 +213,7 @@ class VideoView:
         return StoreError(f"{path} was replaced by another process while it was read", hint="run it again")
 
     def _attributes(self, part: str) -> dict[str, Any]:
-        return seal.own(self._meta(part).get("attributes", {}))
+        return present_attributes(seal.own(self._meta(part).get("attributes", {})))
 
     def _meta(self, part: str) -> seal.Meta:
         try:
@@ -223,7 +224,7 @@ class VideoView:
 
     def _checked_meta(self, part: str) -> seal.Meta:
         try:
-            meta = seal.read(self.path / part)
+            meta = seal.read(self.path / self._stored(part))
             problem = self._misplaced(part, meta)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise self._damaged(part, f"cannot be read: {error}") from None
@@ -249,7 +250,10 @@ class VideoView:
         return locks.locked(self.path.parent / seal.META, shared=True)
 
     def _is_there(self, part: str) -> bool:
-        return (self.path / part / seal.META).is_file()
+        return (self.path / self._stored(part) / seal.META).is_file()
+
+    def _stored(self, part: str) -> str:
+        return stored_name(self.path, part, seal.META)
 
     def _need(self, part: str) -> None:
         if not self.has(part):

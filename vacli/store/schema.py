@@ -16,7 +16,8 @@ import zarr
 from vacli import __version__
 from vacli.errors import StoreError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE = (1, 2)  # see `store.migration`
 CHUNK_BYTES = 4 << 20  # large enough to stream, small enough to pick windows from
 CROP_CHUNK_BYTES = 1 << 20  # crops are also read one by one
 LOST_AND_FOUND = "lost+found"  # the root of a file system may have it
@@ -27,7 +28,7 @@ KINDS = {  # arrays and parts -> letters of NumPy's kinds of types
     "flag": "iu",
     "label/valence": "f",
     "label/arousal": "f",
-    "face/found": "b",
+    "face/detected": "b",
     "face/box": "f",
     "face/landmarks": "f",
     "face/score": "f",
@@ -54,9 +55,9 @@ def check_root(path: Path) -> None:
         raise StoreError(f"{path} is not a feature store", hint="name a folder that `va` wrote") from None
     if version is None:
         raise StoreError(f"{path} is a Zarr group but not a feature store of va")
-    if version != FORMAT_VERSION:
+    if version not in READABLE:
         raise StoreError(
-            f"store {path} has format {version}, this va reads {FORMAT_VERSION}",
+            f"store {path} has format {version}, this va reads up to {FORMAT_VERSION}",
             hint="use the va that wrote it, or extract again into a new store",
         )
 

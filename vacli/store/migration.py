@@ -1,0 +1,32 @@
+"""What stores of format 1 called arrays and attributes; format 2 is read and written under the present names.
+
+A store of format 1 stays as it is. Parts that are written to it have the present names, so that both may
+occur in one store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+RENAMED_ARRAYS = {"face/detected": "face/found", "face/sharpness": "face/blur"}  # present -> format 1
+RENAMED_ATTRIBUTES = {"mapped": "category_mapped", "stills": "images"}  # format 1 -> present
+RENAMED_KINDS = {"stills": "images", "composed": "synthetic"}  # of a video's stream, format 1 -> present
+
+
+def stored_name(video: Path, part: str, meta: str) -> str:
+    """The name under which a video has `part`: that of format 1 if only that one has its `meta` file."""
+    old = RENAMED_ARRAYS.get(part)
+    if old is None or (video / part / meta).is_file() or not (video / old / meta).is_file():
+        return part
+    return old
+
+
+def present_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes of a video or a part, in the present names."""
+    renamed = {RENAMED_ATTRIBUTES.get(name, name): value for name, value in attributes.items()}
+    stream = renamed.get("stream")
+    if isinstance(stream, Mapping) and stream.get("kind") in RENAMED_KINDS:
+        renamed["stream"] = {**stream, "kind": RENAMED_KINDS[stream["kind"]]}
+    return renamed
