@@ -10,6 +10,8 @@ from typing import Any
 
 VISUAL = "visual"
 AUDIO = "audio"
+RENAMED_SETTINGS = {"every": "frame_stride"}  # names of va 0.1 -> present
+RENAMED_VALUES = {("align", "past"): "causal"}  # setting and value of va 0.1 -> present
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,15 @@ class FeatureSpec:
                 "settings": dict(self.settings),
             }
         )
+
+
+def present_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A feature's settings in the present names, whichever version wrote them."""
+    renamed = {RENAMED_SETTINGS.get(name, name): value for name, value in settings.items()}
+    return {
+        name: RENAMED_VALUES.get((name, value), value) if isinstance(value, str) else value
+        for name, value in renamed.items()
+    }
 
 
 def fingerprint(value: Any) -> str:

@@ -72,9 +72,10 @@ def test_seven_commands_on_real_clips(clips, tmp_path, typed):
     assert typed("extract-visual", "-", stdin=store) == store
     assert typed("extract-audio", "-", stdin=store) == store
     write_labels(tmp_path / "labels", tmp_path / "s.zarr")
-    assert typed("labels", "labels", "-", stdin=store) == store
+    assert typed("import-labels", "labels", "-", stdin=store) == store
     tuned = typed(
-        "finetune-mae", "-", "--encoder", "compact", "--epochs", "1", "--every", "4", "-o", "runs/face",
+        "finetune-mae", "-", "--encoder", "compact", "--epochs", "1", "--frame-stride", "4",
+        "-o", "runs/face",
         stdin=store,
     )  # fmt: skip
     assert tuned == "runs/face\n"

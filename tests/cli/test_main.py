@@ -27,7 +27,7 @@ def test_commands_stand_in_pipeline_order():
         "align",
         "extract-visual",
         "extract-audio",
-        "labels",
+        "import-labels",
         "finetune-mae",
         "train",
         "evaluate",

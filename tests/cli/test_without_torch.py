@@ -16,15 +16,15 @@ from vacli.inference.run import BUNDLED, BUNDLED_AUDIO
 TRAIN = "which is not installed; pip install 'vacli[train]'"
 PREDICT = (
     "predict demo.mp4 --model compact --json",
-    "predict portrait.png --stills",
+    "predict portrait.png --images",
     "predict demo.zarr",
     "predict demo.zarr --model compact-audio",
 )
 WORKS = (
     "evaluate demo.csv --store demo.zarr --figures figures",
     "evaluate demo.csv --labels labels",
-    "evaluate compact-audio --store demo.zarr --on all",
-    "submit demo.csv --sample official.txt -o sent.txt",
+    "evaluate compact-audio --store demo.zarr --split all",
+    "submit demo.csv --frame-list official.txt -o sent.txt",
     "calibrate own demo.zarr demo.zarr",
     "extract-audio demo.mp4 -o sound.zarr --feature egemaps-functionals",
     "presets",
@@ -34,7 +34,7 @@ NEEDS = {
     "train demo.zarr": f"this command needs torch, {TRAIN}",
     "finetune-mae demo.zarr -o runs/mae": f"this command needs torch, {TRAIN}",
     "ablate demo.zarr": f"this command needs torch, {TRAIN}",
-    "bundle transformer -o made": f"this command needs torch, {TRAIN}",
+    "bundled-model export transformer -o made": f"this command needs torch, {TRAIN}",
     "extract-visual demo.zarr --feature mae-vit-l": f"the feature mae-vit-l needs torch, {TRAIN}",
     "extract-visual demo.zarr --feature resnet50": f"the feature resnet50 needs torch, {TRAIN}",
     "extract-visual demo.zarr --feature vit_base_patch16_224": f"vit_base_patch16_224 needs torch, {TRAIN}",
@@ -72,12 +72,12 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def light(folder) -> dict[str, Answer]:
     """The answers to all commands where nothing but `pip install .` was done."""
-    return va(["demo -o .", "labels labels demo.zarr", *PREDICT, *WORKS, *NEEDS], folder)
+    return va(["demo -o .", "import-labels labels demo.zarr", *PREDICT, *WORKS, *NEEDS], folder)
 
 
 def test_the_demo_runs_the_whole_line(light, folder):
     assert light["demo -o ."].code == 0, light["demo -o ."].err
-    assert light["labels labels demo.zarr"].code == 0
+    assert light["import-labels labels demo.zarr"].code == 0
     assert (folder / "demo.png").stat().st_size > 10_000
     assert len((folder / "demo.csv").read_text().splitlines()) == 151
 

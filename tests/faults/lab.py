@@ -14,7 +14,7 @@ import numpy as np
 from faults.harness import Outcome, Server
 from faults.oracle import Made, Verdict
 
-NEED_TORCH = ("bundle", "calibrate", "compose", "evaluate", "finetune-mae", "submit", "train")
+NEED_TORCH = ("bundled-model", "calibrate", "evaluate", "finetune-mae", "submit", "train")
 
 
 @dataclass

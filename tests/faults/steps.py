@@ -52,16 +52,38 @@ STEPS = (
     Step(
         "extract-audio", ("extract-audio", "a.mp4", "c.wav", "-o", "n.zarr"), ("a.mp4", "c.wav"), ("n.zarr",)
     ),
-    Step("labels", ("labels", "labels", "bare.zarr"), ("labels", "bare.zarr"), ("bare.zarr",)),
+    Step("labels", ("import-labels", "labels", "bare.zarr"), ("labels", "bare.zarr"), ("bare.zarr",)),
     Step(
         "compose",
-        ("compose", "stills.zarr", "voices.zarr", "-o", "mix.zarr", "--sequences", "6", "--groups", "2"),
+        (
+            "bundled-model",
+            "synthesize",
+            "stills.zarr",
+            "voices.zarr",
+            "-o",
+            "mix.zarr",
+            "--sequences",
+            "6",
+            "--groups",
+            "2",
+        ),
         ("stills.zarr", "voices.zarr"),
         ("mix.zarr",),
     ),
     Step(
         "corpus",
-        ("corpus", "emodb", "emodb", "-o", "n.zarr", "--copies", "2", "--sounds", "worse"),
+        (
+            "bundled-model",
+            "import",
+            "emodb",
+            "emodb",
+            "-o",
+            "n.zarr",
+            "--augment-copies",
+            "2",
+            "--augmented-dir",
+            "worse",
+        ),
         ("emodb",),
         ("n.zarr",),
     ),
@@ -79,10 +101,10 @@ STEPS = (
     ),
     Step(
         "bundle",
-        ("bundle", "runs/folds", "-o", "out"),
+        ("bundled-model", "export", "runs/folds", "-o", "out"),
         ("runs/a", "runs/folds"),
         results=("out/compact",),
-        before=(("bundle", "runs/a", "-o", "out"),),
+        before=(("bundled-model", "export", "runs/a", "-o", "out"),),
     ),
     Step(
         "predict -o",
@@ -93,10 +115,10 @@ STEPS = (
     ),
     Step(
         "submit",
-        ("submit", "runs/a", "--store", "s.zarr", "--sample", "list.txt", "-o", "out.txt"),
+        ("submit", "runs/a", "--store", "s.zarr", "--frame-list", "list.txt", "-o", "out.txt"),
         ("runs/a", "s.zarr", "list.txt", "preds.csv"),
         results=("out.txt",),
-        before=(("submit", "preds.csv", "--sample", "list.txt", "-o", "out.txt"),),
+        before=(("submit", "preds.csv", "--frame-list", "list.txt", "-o", "out.txt"),),
     ),
 )
 WITH_RUNS = ("calibrate", "bundle", "submit", "finetune-mae")
@@ -119,7 +141,7 @@ def make_sources(lab: Lab) -> Path:
 
 
 def _write_parts(folder: Path) -> None:
-    """stills.zarr and voices.zarr, out of which `va compose` makes sequences."""
+    """stills.zarr and voices.zarr, out of which `va bundled-model synthesize` makes sequences."""
     source = Store.open(folder / "s.zarr")
     stills, voices = (Store.open_or_create(folder / name) for name in ("stills.zarr", "voices.zarr"))
     view = source.videos()[0]

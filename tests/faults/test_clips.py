@@ -14,7 +14,7 @@ from faults import media, mutators, oracle
 from faults.lab import Lab
 
 pytestmark = pytest.mark.faults
-NEIGHBOUR = {"predict": "good.wav", "predict --stills": "good.png"}
+NEIGHBOUR = {"predict": "good.wav", "predict --images": "good.png"}
 REAL = ("22_derived_no_audio_track.mp4", "23_derived_vp9_opus_15fps.webm", "25_derived_vfr_grid.mkv")
 
 
@@ -51,7 +51,7 @@ def choose(paths: list[Path], case: int, rng: np.random.Generator) -> Whole:
     """Inputs in turn; mostly `predict`, else a step that writes a store."""
     path = paths[case % len(paths)]
     if path.suffix in (".png", ".jpg"):
-        return Whole(path, "predict --stills")
+        return Whole(path, "predict --images")
     packing = media.PACKINGS.get(path.name)
     pictures = packing is None or bool(packing.picture)
     others = ["align"] if pictures else []

@@ -26,11 +26,18 @@ USES = (
     Use(
         "submit",
         "runs/a",
-        ("submit", "runs/a", "--store", "s.zarr", "--sample", "list.txt", "-o", "out.txt"),
+        ("submit", "runs/a", "--store", "s.zarr", "--frame-list", "list.txt", "-o", "out.txt"),
         ("s.zarr", "list.txt"),
         "out.txt",
     ),
-    Use("bundle", "runs/a", ("bundle", "runs/a", "-o", "out"), (), "out/compact/weights.safetensors"),
+    Use(
+        "bundled-model",
+        "export",
+        "runs/a",
+        ("bundled-model", "export", "runs/a", "-o", "out"),
+        (),
+        "out/compact/weights.safetensors",
+    ),
     Use(
         "extract-visual",
         "runs/face",

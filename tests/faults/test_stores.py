@@ -41,13 +41,13 @@ USES = (
     Use(
         "evaluate",
         "s.zarr",
-        ("evaluate", "runs/a", "--store", "s.zarr", "--on", "all", "--format", "json"),
+        ("evaluate", "runs/a", "--store", "s.zarr", "--split", "all", "--format", "json"),
         ("runs/a",),
     ),
     Use(
         "labels",
         "s.zarr",
-        ("labels", "labels", "s.zarr", "--force"),
+        ("import-labels", "labels", "s.zarr", "--force"),
         ("labels",),
         "s.zarr",
         True,
@@ -56,7 +56,7 @@ USES = (
     Use(
         "submit",
         "s.zarr",
-        ("submit", "runs/a", "--store", "s.zarr", "--sample", "list.txt", "-o", "out.txt"),
+        ("submit", "runs/a", "--store", "s.zarr", "--frame-list", "list.txt", "-o", "out.txt"),
         ("runs/a", "list.txt"),
         "out.txt",
     ),

@@ -34,8 +34,8 @@ PAIRS = {  # name -> what is needed, what was there before, the two commands
     "labels": (
         ("labels", "bare.zarr"),
         (),
-        ("labels", "labels", "bare.zarr"),
-        ("labels", "labels", "bare.zarr"),
+        ("import-labels", "labels", "bare.zarr"),
+        ("import-labels", "labels", "bare.zarr"),
     ),
 }
 

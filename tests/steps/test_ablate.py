@@ -85,7 +85,7 @@ def test_the_baseline_is_worse(ablation: AblateResult) -> None:
 
 
 def test_scores_are_those_of_evaluate(ablation: AblateResult, settings: AblateSettings) -> None:
-    again = evaluate(EvaluateSettings(what=(settings.out / "bdca",))).results[0]
+    again = evaluate(EvaluateSettings(inputs=(settings.out / "bdca",))).results[0]
     assert again.ccc == pytest.approx(next(r for r in ablation.results if r.preset == "bdca").ccc)
 
 

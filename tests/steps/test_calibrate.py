@@ -152,7 +152,7 @@ def test_a_model_without_a_visual_stream_is_audio_only(store, tmp_path):
 def test_a_speech_reference_makes_non_speech_zero(store, model, tmp_path):
     visual = next(s for s in load_run(model).recipe.model.streams if s.name == VISUAL)
     blind = without_faces(store, tmp_path / "blind.zarr", visual.features)
-    (measured,) = run(CalibrateSettings(model, (blind.path,), "cpu", speech=store.path))
+    (measured,) = run(CalibrateSettings(model, (blind.path,), "cpu", speech_reference=store.path))
     assert (measured.name, measured.frames > 200) == (FrameState.AUDIO_ONLY, True)
     run_ = with_audio_only(load_run(model), True)
     (rows, *_), (view, *_) = open_sequences(blind.videos(), run_.recipe.model), blind.videos()
@@ -176,12 +176,12 @@ def test_a_speech_reference_makes_non_speech_zero(store, model, tmp_path):
 def test_a_speech_reference_without_sound_is_refused(model, store, tmp_path):
     faces = Store.open_or_create(tmp_path / "silent.zarr")
     with pytest.raises(StoreError, match="has no audio features"):
-        run(CalibrateSettings(model, (store.path,), "cpu", speech=faces.path))
+        run(CalibrateSettings(model, (store.path,), "cpu", speech_reference=faces.path))
 
 
 def test_a_speech_reference_is_refused_if_all_videos_show_a_face(model, store):
     with pytest.raises(LabelError, match="200 labelled frames are speech in a recording without a face"):
-        run(CalibrateSettings(model, (store.path,), "cpu", speech=store.path))
+        run(CalibrateSettings(model, (store.path,), "cpu", speech_reference=store.path))
     assert not (model / SPEECH_FILE).exists()
 
 

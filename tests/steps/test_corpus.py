@@ -20,7 +20,9 @@ def emodb(tmp_path):
 
 
 def test_disturbed_copies_keep_speaker_and_label(emodb, tmp_path):
-    settings = CorpusSettings("emodb", emodb, tmp_path / "v.zarr", copies=2, sounds=tmp_path / "worse")
+    settings = CorpusSettings(
+        "emodb", emodb, tmp_path / "v.zarr", augment_copies=2, augmented_dir=tmp_path / "worse"
+    )
     assert len(run(settings).done) == 6
     views = {view.id: view for view in Store.open(tmp_path / "v.zarr").videos()}
     original, copy = views["emodb-03-03a01Wa"], views["emodb-03-03a01Wa_1"]
@@ -34,18 +36,22 @@ def test_disturbed_copies_keep_speaker_and_label(emodb, tmp_path):
 def test_the_same_seed_makes_the_same_copies(emodb, tmp_path):
     files = []
     for name in ("a", "b"):
-        run(CorpusSettings("emodb", emodb, tmp_path / f"{name}.zarr", copies=1, sounds=tmp_path / name))
+        run(
+            CorpusSettings(
+                "emodb", emodb, tmp_path / f"{name}.zarr", augment_copies=1, augmented_dir=tmp_path / name
+            )
+        )
         files.append((tmp_path / name / "03a01Wa_1.wav").read_bytes())
     assert files[0] == files[1]
 
 
 def test_copies_need_a_folder(emodb, tmp_path):
     with pytest.raises(UsageError, match="need a folder"):
-        run(CorpusSettings("emodb", emodb, tmp_path / "v.zarr", copies=1))
+        run(CorpusSettings("emodb", emodb, tmp_path / "v.zarr", augment_copies=1))
 
 
 def test_backgrounds_are_made_and_have_no_speaker(tmp_path):
-    batch = run(CorpusSettings("background", tmp_path / "quiet", tmp_path / "v.zarr", copies=3))
+    batch = run(CorpusSettings("background", tmp_path / "quiet", tmp_path / "v.zarr", augment_copies=3))
     assert len(batch.done) == 3
     view = Store.open(tmp_path / "v.zarr").videos()[0]
     about = view.part_attrs("label")

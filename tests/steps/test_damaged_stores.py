@@ -15,7 +15,7 @@ from vacli.pipeline.live import LoadedModel
 from vacli.progress import Quiet
 from vacli.recipe import presets
 from vacli.recipe.schema import Stream
-from vacli.steps import labels, _predict_store, train
+from vacli.steps import _predict_store, labels, train
 from vacli.steps._batch import Batch
 
 FRAMES = 30
@@ -54,7 +54,9 @@ def test_prediction_goes_on_with_the_others(store, harm):
     harm_of(store.path / "b", harm)
     recipe = replace(presets.preset("compact"), model=MODEL)
     member = EnsembleMember(path=Path("run"), predictor=lambda rows: _first_column(rows), validation=())
-    loaded = LoadedModel(Run(path=Path("run"), recipe=recipe, members=(member,), features={}), extractors=None)
+    loaded = LoadedModel(
+        Run(path=Path("run"), recipe=recipe, members=(member,), features={}), extractors=None
+    )
     tables, batch, progress = [], Batch(store.path), Quiet()
     _predict_store.predict_stores([store.path], loaded, tables.append, batch, progress)
     assert batch.done == ["a", "c"]

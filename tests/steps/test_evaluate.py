@@ -60,7 +60,7 @@ def csv_of(path, trial, values, times_s=None, rate_hz=affwild2.RATE_HZ):
 
 
 def test_run_is_judged_on_what_it_was_held_back_from(store, official, trials):
-    result = run(EvaluateSettings(what=(official,)))
+    result = run(EvaluateSettings(inputs=(official,)))
     (score,) = result.results[0].scores
     held = [t for t in trials if t.split == "validation"]
     assert [v.video for v in score.videos] == sorted(t.name for t in held)
@@ -76,14 +76,14 @@ def test_run_is_judged_on_what_it_was_held_back_from(store, official, trials):
 
 
 def test_score_is_the_one_that_training_printed(official):
-    score = run(EvaluateSettings(what=(official,))).results[0].scores[0]
+    score = run(EvaluateSettings(inputs=(official,))).results[0].scores[0]
     rows = [json.loads(line) for line in (official / "metrics.jsonl").read_text().splitlines()]
     best = max(rows, key=lambda row: row["mean"])
     assert score.pooled["ccc_mean"] == pytest.approx(best["mean"], abs=1e-5)
 
 
 def test_folds_are_judged_each_on_its_own_and_then_together(folds):
-    (result,) = run(EvaluateSettings(what=(folds,))).results
+    (result,) = run(EvaluateSettings(inputs=(folds,))).results
     assert [s.fold for s in result.scores] == [1, 2]
     videos = [{v.video for v in s.videos} for s in result.scores]
     assert not videos[0] & videos[1]
@@ -94,14 +94,14 @@ def test_folds_are_judged_each_on_its_own_and_then_together(folds):
 
 
 def test_models_of_all_folds_together_on_a_split(store, folds, trials):
-    (result,) = run(EvaluateSettings(what=(folds,), on="validation")).results
+    (result,) = run(EvaluateSettings(inputs=(folds,), split="validation")).results
     (score,) = result.scores
     assert {v.video for v in score.videos} == {t.name for t in trials if t.split == "validation"}
     assert score.fold is None
 
 
 def test_json_has_every_figure_and_only_json(folds):
-    made = json.loads(run(EvaluateSettings(what=(folds,), format="json")).text)
+    made = json.loads(run(EvaluateSettings(inputs=(folds,), format="json")).text)
     assert made[0]["name"] == "crossed"
     assert made[0]["scores"][0]["fold"] == 1
     assert made[0]["folds"]["folds"] == 2
@@ -112,7 +112,7 @@ def test_json_has_every_figure_and_only_json(folds):
     ("form", "wanted"), [("table", "---"), ("markdown", "| --: |"), ("latex", r"\toprule")]
 )
 def test_paper_tables_stand_beside_the_run(folds, form, wanted):
-    text = run(EvaluateSettings(what=(folds,), paper="lightmamba", format=form)).text
+    text = run(EvaluateSettings(inputs=(folds,), paper="lightmamba", format=form)).text
     assert wanted in text
     assert "best of five folds, not a test score" in text
     assert "table III" in text
@@ -122,7 +122,7 @@ def test_predictions_against_the_store(tmp_path, store, trials):
     trial = trials[0]
     predicted = np.nan_to_num(0.5 * trial.labels)
     csv_of(tmp_path, trial, predicted)
-    (result,) = run(EvaluateSettings(what=(tmp_path / f"{trial.name}.csv",), store=store.path)).results
+    (result,) = run(EvaluateSettings(inputs=(tmp_path / f"{trial.name}.csv",), store=store.path)).results
     assert result.ccc["valence"] == pytest.approx(ccc(predicted[:, 0], trial.labels[:, 0]), abs=1e-5)
 
 
@@ -131,7 +131,7 @@ def test_predictions_against_annotation_files(tmp_path, trials):
     (tmp_path / "p").mkdir()
     for trial in trials:
         csv_of(tmp_path / "p", trial, np.nan_to_num(0.5 * trial.labels))
-    (result,) = run(EvaluateSettings(what=(tmp_path / "p",), labels=tmp_path / "a")).results
+    (result,) = run(EvaluateSettings(inputs=(tmp_path / "p",), labels=tmp_path / "a")).results
     labels = np.concatenate([t.labels for t in trials])
     assert result.scores[0].frames == np.sum(~np.isnan(labels[:, 0]))
     assert result.ccc["arousal"] == pytest.approx(ccc(0.5 * labels[:, 1], labels[:, 1]), abs=1e-3)
@@ -142,7 +142,9 @@ def test_missing_rows_are_warned_of(tmp_path, store, trials):
     kept = np.arange(40, len(trial.labels))
     csv_of(tmp_path, trial, np.nan_to_num(trial.labels)[kept], kept / affwild2.RATE_HZ)
     quiet = Quiet()
-    (result,) = run(EvaluateSettings(what=(tmp_path / f"{trial.name}.csv",), store=store.path), quiet).results
+    (result,) = run(
+        EvaluateSettings(inputs=(tmp_path / f"{trial.name}.csv",), store=store.path), quiet
+    ).results
     wanted = int(np.sum(~np.isnan(trial.labels[:40, 0])))
     assert result.scores[0].missing == wanted
     assert any(f"{wanted} annotated frames have no prediction" in w for w in quiet.warnings)
@@ -153,37 +155,37 @@ def test_what_cannot_be_judged_is_named_and_the_rest_is_judged(tmp_path, store, 
     torn = tmp_path / "torn.csv"
     torn.write_text("time_s,valence\n")
     quiet = Quiet()
-    made = run(EvaluateSettings(what=(torn, tmp_path / "absent.csv", good), store=store.path), quiet)
+    made = run(EvaluateSettings(inputs=(torn, tmp_path / "absent.csv", good), store=store.path), quiet)
     assert [result.name for result in made.results] == [good.stem]
     assert [Path(failure.name).name for failure in made.failed] == ["torn.csv", "absent.csv"]
     assert "no column arousal" in quiet.warnings[0]
-    nothing = run(EvaluateSettings(what=(torn, tmp_path / "absent.csv"), store=store.path))
+    nothing = run(EvaluateSettings(inputs=(torn, tmp_path / "absent.csv"), store=store.path))
     assert (nothing.results, nothing.text, len(nothing.failed)) == ((), "", 2)
 
 
 def test_figures(tmp_path, official, trials):
-    run(EvaluateSettings(what=(official,), figures=tmp_path / "f"))
+    run(EvaluateSettings(inputs=(official,), figures=tmp_path / "f"))
     held = {f"{t.name}.png" for t in trials if t.split == "validation"}
     assert {p.name for p in (tmp_path / "f").iterdir()} == {*held, "labels.png", "plane.png"}
 
 
 def test_requests_that_make_no_sense(tmp_path, store, official, trials):
     with pytest.raises(UsageError, match="--paper lightmanba"):
-        run(EvaluateSettings(what=(official,), paper="lightmanba"))
+        run(EvaluateSettings(inputs=(official,), paper="lightmanba"))
     with pytest.raises(UsageError, match="--format xml"):
-        run(EvaluateSettings(what=(official,), format="xml"))
+        run(EvaluateSettings(inputs=(official,), format="xml"))
     with pytest.raises(InputError, match="no such run or file"):
-        run(EvaluateSettings(what=(tmp_path / "absent",)))
+        run(EvaluateSettings(inputs=(tmp_path / "absent",)))
     with pytest.raises(InputError, match="neither a run nor"):
-        run(EvaluateSettings(what=(tmp_path,), store=store.path))
+        run(EvaluateSettings(inputs=(tmp_path,), store=store.path))
     file = csv_of(tmp_path, replace(trials[0], name="stranger"), np.zeros((3, 2)))
     with pytest.raises(UsageError, match="predictions without labels"):
-        run(EvaluateSettings(what=(file,)))
+        run(EvaluateSettings(inputs=(file,)))
     with pytest.raises(LabelError, match="no labels for any"):
-        run(EvaluateSettings(what=(file,), store=store.path))
+        run(EvaluateSettings(inputs=(file,), store=store.path))
 
 
 def test_another_store_is_noticed(tmp_path, official, trials):
     other = affwild2.write_store(tmp_path / "o.zarr", trials[:2])
     with pytest.raises(RunError, match=r"not in .*o\.zarr"):
-        run(EvaluateSettings(what=(official,), store=other.path))
+        run(EvaluateSettings(inputs=(official,), store=other.path))

@@ -130,9 +130,9 @@ def test_vggish_is_given_its_settings(tmp_path, out, monkeypatch):
     weights = tmp_path / "v.pth"
     with pytest.raises(WeightsError):
         extract(
-            tmp_path, store=out, features=("vggish",), weights=weights, align="past", pca=True, device="cpu"
+            tmp_path, store=out, features=("vggish",), weights=weights, align="causal", pca=True, device="cpu"
         )
-    assert (given["weights"], given["align"]) == (weights, "past")
+    assert (given["weights"], given["align"]) == (weights, "causal")
     assert given["ending"].pca
     assert not given["ending"].final_relu
     assert given["execution"].device == "cpu"

@@ -49,7 +49,7 @@ def test_every_third_is_computed_and_the_rest_lies_on_lines(store, settings):
     assert np.flatnonzero(flags == INTERPOLATED).tolist() == [1, 6, 7, 9]
     assert np.allclose(values[computed], whole[computed], atol=1e-5)
     assert np.allclose(values[6], (2 * whole[5] + whole[8]) / 3, atol=1e-5)
-    assert view.part_attrs("feature/compact")["settings"]["every"] == 3
+    assert view.part_attrs("feature/compact")["settings"]["frame_stride"] == 3
 
 
 def test_complete_ones_are_skipped_and_other_settings_need_force(settings):
@@ -81,8 +81,8 @@ def test_sound_alone_gets_flagged_rows(store, settings):
 def test_sound_features_and_bad_steps_are_usage_errors(store):
     with pytest.raises(UsageError, match="describes sound"):
         run(ExtractVisualSettings(inputs=(store,), feature="mfcc39"))
-    with pytest.raises(UsageError, match="every"):
-        run(ExtractVisualSettings(inputs=(store,), every=0))
+    with pytest.raises(UsageError, match="frame-stride"):
+        run(ExtractVisualSettings(inputs=(store,), frame_stride=0))
 
 
 def test_runs_end_where_the_face_changes():

@@ -21,10 +21,10 @@ from vacli.steps._inputs import MOST_NAMED, usable
 from vacli.steps.predict import PredictSettings, run
 
 
-def predicted(*inputs: Path, stills: bool = False) -> tuple[dict[str, FrameTable], Batch, Quiet]:
+def predicted(*inputs: Path, images: bool = False) -> tuple[dict[str, FrameTable], Batch, Quiet]:
     tables: list[FrameTable] = []
     heard = Quiet()
-    batch = run(PredictSettings(inputs=inputs, stills=stills, device="cpu"), tables.append, heard)
+    batch = run(PredictSettings(inputs=inputs, images=images, device="cpu"), tables.append, heard)
     return {Path(table.name).name: table for table in tables}, batch, heard
 
 
@@ -89,8 +89,8 @@ def pictures(tmp_path) -> Path:
 
 
 def test_a_picture_is_a_picture_in_a_folder_and_named(pictures):
-    in_folder, batch, heard = predicted(pictures, stills=True)
-    named, _, _ = predicted(*sorted(pictures.iterdir()), stills=True)
+    in_folder, batch, heard = predicted(pictures, images=True)
+    named, _, _ = predicted(*sorted(pictures.iterdir()), images=True)
     assert not batch.failed
     assert set(in_folder) == set(named) == {"a.png", "b.mp4", "c.png", "d.png"}
     assert heard.warnings == [f"{pictures / 'c.png'}: holds 3 pictures, of which the first is used"]
@@ -106,18 +106,18 @@ def test_without_stills_an_animation_is_a_video_and_pictures_are_left_out(pictur
     assert {name: len(table.columns["frame"]) for name, table in tables.items()} == {"c.png": 3}
     assert not batch.failed
     (left_out,) = [line for line in heard.messages if "left out" in line]
-    assert left_out.endswith("3 files left out: a.png, b.mp4, d.png (a picture: add --stills)")
+    assert left_out.endswith("3 files left out: a.png, b.mp4, d.png (a picture: add --images)")
     _, batch, _ = predicted(pictures / "b.mp4")
     assert batch.failed[0].reason.endswith(
-        "b.mp4 is a picture; add --stills to take every picture for itself"
+        "b.mp4 is a picture; add --images to take every picture for itself"
     )
 
 
 def test_the_face_of_a_picture_that_was_reduced_is_where_the_picture_shows_it(tmp_path, monkeypatch):
     Image.fromarray(portrait()).save(tmp_path / "a.png")
-    whole, _, _ = predicted(tmp_path / "a.png", stills=True)
+    whole, _, _ = predicted(tmp_path / "a.png", images=True)
     monkeypatch.setattr("vacli.media.pixels.LARGEST_PX", 512 * 512 // 3)
-    reduced, _, _ = predicted(tmp_path / "a.png", stills=True)
+    reduced, _, _ = predicted(tmp_path / "a.png", images=True)
     for column in ("face_x", "face_y", "face_w", "face_h"):
         assert whole["a.png"].columns[column] == pytest.approx(reduced["a.png"].columns[column], abs=8)
 

@@ -1,4 +1,4 @@
-"""`va labels` on a look-alike of Aff-Wild2 and on plain tables."""
+"""`va import-labels` on a look-alike of Aff-Wild2 and on plain tables."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_other_weights_than_in_training_are_an_error(weights):
 
 @pytest.mark.torch
 def test_the_same_weights_are_accepted_at_any_frame_stride(weights):
-    made = build_extractors(trained_on(short_hash(weights), every=3), "cpu", weights, Quiet())
+    made = build_extractors(trained_on(short_hash(weights), frame_stride=3), "cpu", weights, Quiet())
     assert list(made.visual) == ["compact"]
 
 

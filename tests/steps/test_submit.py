@@ -45,7 +45,7 @@ def test_from_a_run_with_one_frame_more_than_the_video(tmp_path, store, trained)
     count = len(store.video(name).times_s)
     sample, out = listed(tmp_path, {name: count + 1}), tmp_path / "p.txt"
     quiet = Quiet()
-    written = run(SubmitSettings(what=(trained,), store=store.path, sample=sample, out=out), quiet)
+    written = run(SubmitSettings(inputs=(trained,), store=store.path, frame_list=sample, out=out), quiet)
     assert written.repeated == {name: 1}
     assert any("its last value is repeated" in w for w in quiet.warnings)
     assert check(out, sample) == count + 1
@@ -60,7 +60,7 @@ def test_from_a_run_with_one_frame_more_than_the_video(tmp_path, store, trained)
 def test_from_tables(tmp_path):
     (tmp_path / "a.csv").write_text("time_s,valence,arousal\n0,0.5,0.25\n0.04,-0.5,1\n")
     out = tmp_path / "p.txt"
-    run(SubmitSettings(what=(tmp_path / "a.csv",), sample=listed(tmp_path, {"a": 2}), out=out))
+    run(SubmitSettings(inputs=(tmp_path / "a.csv",), frame_list=listed(tmp_path, {"a": 2}), out=out))
     assert out.read_text().splitlines()[1:] == [
         "a/00001.jpg,0.500000,0.250000",
         "a/00002.jpg,-0.500000,1.000000",
@@ -70,10 +70,10 @@ def test_from_tables(tmp_path):
 def test_trials_that_are_not_there(tmp_path, store, trained):
     sample = listed(tmp_path, {"nobody_left": 3})
     with pytest.raises(StoreError, match=r"no features of 1 trials of the list \(nobody_left"):
-        run(SubmitSettings(what=(trained,), store=store.path, sample=sample, out=tmp_path / "p.txt"))
+        run(SubmitSettings(inputs=(trained,), store=store.path, frame_list=sample, out=tmp_path / "p.txt"))
     with pytest.raises(UsageError, match="a submission from a run"):
-        run(SubmitSettings(what=(trained,), sample=sample, out=tmp_path / "p.txt"))
+        run(SubmitSettings(inputs=(trained,), frame_list=sample, out=tmp_path / "p.txt"))
     (tmp_path / "a.csv").write_text("time_s,valence,arousal\n0,0.5,0.25\n")
     with pytest.raises(LabelError, match="no prediction for 1 trials"):
-        run(SubmitSettings(what=(tmp_path / "a.csv",), sample=sample, out=tmp_path / "p.txt"))
+        run(SubmitSettings(inputs=(tmp_path / "a.csv",), frame_list=sample, out=tmp_path / "p.txt"))
     assert not (tmp_path / "p.txt").exists()

@@ -117,7 +117,7 @@ def test_a_group_without_one_of_its_members_is_refused(view):
     ("part", "command"),
     [
         ("face/detected", "va align --force"),
-        ("label/valence", "va labels --force"),
+        ("label/valence", "va import-labels --force"),
         ("feature/xa", "--force"),
     ],
 )

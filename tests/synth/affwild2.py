@@ -119,7 +119,7 @@ def _trial(name: str, split: str, world: World, mixing: np.ndarray, rng: np.rand
 
 
 def write_store(path: Path, trials: list[Trial], *, labels: bool = True) -> Store:
-    """A store with both features and, unless `va labels` is to bring them, the labels."""
+    """A store with both features and, unless `va import-labels` is to bring them, the labels."""
     store = Store.open_or_create(path)
     for trial in trials:
         add_video(store, trial.name, len(trial.labels), RATE_HZ)

@@ -80,7 +80,7 @@ def prepare_bundle(folder: Path) -> None:
 
 
 def bundle_run(folder: Path) -> None:
-    """`va bundle`."""
+    """`va bundled-model export`."""
     bundle.run(bundle.BundleSettings(folder / "run", folder / "out"))
 
 
@@ -92,8 +92,8 @@ def prepare_copies(folder: Path) -> None:
 
 
 def copies(folder: Path) -> None:
-    """`va corpus --copies`."""
+    """`va bundled-model import --augment-copies`."""
     settings = corpus.CorpusSettings(
-        "emodb", folder / "emodb", folder / "v.zarr", copies=2, sounds=folder / "sounds"
+        "emodb", folder / "emodb", folder / "v.zarr", augment_copies=2, augmented_dir=folder / "sounds"
     )
     corpus.run(settings)

@@ -11,10 +11,10 @@ from vacli.cli.console import Console
 from vacli.cli.report import finish
 
 OPENSMILE_LICENCE = """openSMILE (egemaps, mfcc39, gemaps-functionals and their kin) is licensed by audEERING
-for research and private use, not for commercial products; everything else works without it."""
+for research and private use, not for commercial products. All other features work without it."""
 
 
-@click.command("align", short_help="Find, follow and align faces: videos -> store.")
+@click.command("align", short_help="Detect, track and align faces: videos -> store.")
 @options.inputs
 @options.store_out
 @click.option(
@@ -22,18 +22,18 @@ for research and private use, not for commercial products; everything else works
     default="largest",
     show_default=True,
     metavar="largest|all|ID|left|right",
-    help="Whose face: left and right serve two-person trials, all makes an entry a person.",
+    help="Which face. left and right are for two-person trials; all makes an entry for each face.",
 )
-@click.option("--no-crops", is_flag=True, help="Do not keep the aligned faces.")
+@click.option("--no-crops", is_flag=True, help="Do not store the aligned faces.")
 @options.backend
 @options.force
 def align(
     inputs: tuple[str, ...], out: Path | None, face: str, no_crops: bool, backend: str, force: bool
 ) -> None:
-    """Find, follow and align the faces of videos: one row a frame, face or not.
+    """Detect, track and align the faces of videos: one row for every frame, with a face or without.
 
     INPUTS are videos, folders of them, or folders of aligned faces (TRIAL/00001.jpg). `-` reads
-    paths from stdin. Prints the store's path.
+    paths from stdin. The command prints the store's path.
 
     \b
     Example:
@@ -55,7 +55,7 @@ def align(
     finish(step.run(settings, console), console)
 
 
-@click.command("extract-visual", short_help="Face features: aligned faces -> store.")
+@click.command("extract-visual", short_help="Visual features: aligned faces -> store.")
 @options.inputs
 @options.store_out
 @click.option(
@@ -63,20 +63,22 @@ def align(
 )
 @click.option("--weights", type=click.Path(path_type=Path), help="A weights file or a finetune-mae run.")
 @click.option(
-    "--every", type=click.IntRange(1), default=1, help="Compute every Nth frame, interpolate the rest."
+    "--frame-stride", type=click.IntRange(1), default=1, help="Embed every Nth frame and interpolate."
 )
 @click.option(
-    "--normalise", type=click.Choice(["own", "paper", "channels"]), help="Pixel statistics. [default: own]"
+    "--normalise",
+    type=click.Choice(["model", "paper", "per-channel"]),
+    help="Pixel statistics. [default: model]",
 )
 @click.option("--dtype", default="auto", show_default=True, help="auto, float32 or bfloat16.")
-@click.option("--batch-size", type=click.IntRange(1), help="Faces at once. [default: auto]")
+@click.option("--batch-size", type=click.IntRange(1), help="Faces in a batch. [default: auto]")
 @options.device
 @options.force
 def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: object) -> None:
-    """Describe every aligned face of a store by a network's numbers.
+    """Extract a network's features from every aligned face of a store.
 
     INPUTS are stores, or videos, which are aligned first. `-` reads paths from stdin. Frames without
-    a face get rows of NaN and a flag. Prints the store's path.
+    a face get rows of NaN and a flag. The command prints the store's path.
 
     \b
     Example:
@@ -93,7 +95,7 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: object) 
 
 @click.command(
     "extract-audio",
-    short_help="Sound features on the frames of the pictures: recordings -> store.",
+    short_help="Audio features at frame times: recordings -> store.",
     epilog=OPENSMILE_LICENCE,
 )
 @options.inputs
@@ -108,30 +110,37 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: object) 
 )
 @click.option(
     "--align",
-    type=click.Choice(["centre", "start", "past"]),
+    type=click.Choice(["centre", "start", "causal"]),
     default="centre",
     show_default=True,
-    help="Where vggish's 0.96 s window lies about a frame; past is causal.",
+    help="Position of vggish's 0.96 s window relative to the frame; causal ends at it.",
 )
 @click.option("--weights", type=click.Path(path_type=Path), help="A file with vggish's weights.")
 @click.option(
-    "--final-relu", is_flag=True, help="The ReLU that torchvggish ends with and the reference does not."
+    "--final-relu", is_flag=True, help="Add the final ReLU of torchvggish, which the reference does not have."
 )
-@click.option("--pca", is_flag=True, help="The reference's PCA and quantisation after vggish.")
+@click.option("--pca", is_flag=True, help="Apply the reference's PCA and quantisation to vggish.")
 @click.option("--pca-weights", type=click.Path(path_type=Path), help="A file with the PCA's parameters.")
 @click.option(
-    "--window", "window_s", type=float, default=1.0, show_default=True, help="Functionals' seconds."
+    "--window",
+    "window_s",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Window of the functionals, in seconds.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Recordings at once. [default: one a core]")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Recordings in parallel. [default: one for each core]"
+)
 @options.audio_track
 @options.device
 @options.force
 def extract_audio(inputs: tuple[str, ...], out: Path | None, **chosen: object) -> None:
-    """Describe the sound at every frame.
+    """Extract audio features at the time of every frame.
 
-    INPUTS are videos, sound files, folders of them, or a store, whose recordings are then listened to.
-    Sound alone is described 25 times a second. Frames without sound get rows of NaN and a flag.
-    Prints the store's path.
+    INPUTS are videos, sound files, folders of them, or a store, whose recordings are read again.
+    Sound files get 25 rows a second. Frames without sound get rows of NaN and a flag.
+    The command prints the store's path.
 
     \b
     Example:

@@ -14,7 +14,16 @@ from typing import Any
 import click
 
 from vacli import __version__, packages
-from vacli.cli import extraction, learning, results, signals, streams, supervisor
+from vacli.cli import (
+    bundled_model,
+    extraction,
+    renamed,
+    results,
+    signals,
+    streams,
+    supervisor,
+    training,
+)
 from vacli.errors import ReaderGone, VaError
 from vacli.files.disk_space import is_full, no_space
 from vacli.runtime import jit
@@ -23,13 +32,20 @@ INTERRUPTED = 130
 
 
 class PipelineGroup(click.Group):
-    """Lists subcommands in the order in which they are used, not by the alphabet."""
+    """Lists subcommands in the order in which they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The subcommand of a name; UsageError for one that has another name now."""
+        command = super().get_command(ctx, cmd_name)
+        if command is None and not ctx.resilient_parsing:
+            renamed.check_command(cmd_name)
+        return command
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a subcommand; PackageMissing where it needs a package that an extra brings."""
+        """Run a subcommand; PackageMissing if it needs a package that an extra brings."""
         with packages.needed_by("this command"):
             return super().invoke(ctx)
 
@@ -50,25 +66,25 @@ def va(ctx: click.Context, traceback: bool) -> None:
     \b
       va predict clip.mp4 --csv
       va align videos/ -o s.zarr | va extract-visual - | va extract-audio - \\
-        | va labels csv/ - | va train - --temporal mamba -o runs/a
+        | va import-labels csv/ - | va train - --temporal mamba -o runs/a
     """
     ctx.ensure_object(dict)
     if traceback:
         _show_tracebacks()
-    # NumPy's products here are small; threads of theirs would only spin beside those that do the work.
+    # NumPy's matrix products here are small, and BLAS threads would compete with those that decode.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     jit.wants_blas = False
-    sys.setswitchinterval(0.0005)  # s; openSMILE asks for Python's lock at every row that it makes
-    gc.set_threshold(50_000, 20, 20)  # imports make many objects and no garbage: a tenth of their time
+    sys.setswitchinterval(0.0005)  # s; openSMILE takes the GIL for every row
+    gc.set_threshold(50_000, 20, 20)  # imports make many objects and no garbage: saves a tenth of their time
     if not traceback:
-        warnings.simplefilter("ignore")  # libraries' own chatter; errors still arrive as errors
+        warnings.simplefilter("ignore")  # of libraries; errors are not affected
 
 
 for command in (
     *extraction.COMMANDS,
-    *learning.COMMANDS,
+    *training.COMMANDS,
     *results.COMMANDS,
-    *learning.MAKING_THE_DEFAULT,
+    *bundled_model.COMMANDS,
 ):
     va.add_command(command)
 
@@ -115,7 +131,7 @@ def run(arguments: list[str] | None = None, supervised: bool = False) -> int:
 
 
 def _usage_line(error: click.ClickException) -> str:
-    text = " ".join(error.format_message().split())
+    text = renamed.successor(error) or " ".join(error.format_message().split())
     context: Any = getattr(error, "ctx", None)
     return f"{text} See `{context.command_path} --help`." if context else text
 
@@ -143,7 +159,7 @@ def _fail(line: str, code: int, show_traceback: bool = False) -> int:
 
 
 def _show_tracebacks() -> None:
-    """Have shown where a crash and the failure of each input came from."""
+    """Show the traceback of a crash and of each input that fails."""
     import faulthandler
     import logging
 

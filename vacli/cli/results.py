@@ -1,4 +1,4 @@
-"""`va evaluate`, `va predict`, `va demo`, `va presets`: what comes out."""
+"""`va evaluate`, `va ablate`, `va predict`, `va demo`, `va submit`, `va presets`."""
 
 from __future__ import annotations
 
@@ -24,17 +24,21 @@ if TYPE_CHECKING:
 @click.option(
     "--store", type=click.Path(path_type=Path), help="Features and labels. [default: the run's own]"
 )
-@click.option("--labels", type=click.Path(path_type=Path), help="Annotation files, to judge predictions by.")
-@click.option("--on", default="held-out", show_default=True, metavar="held-out|train|validation|test|all")
-@click.option("--paper", metavar="lightmamba|bdca", help="Set that paper's tables beside.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="Annotation files to score predictions against."
+)
+@click.option("--split", default="held-out", show_default=True, metavar="held-out|train|validation|test|all")
+@click.option("--paper", metavar="lightmamba|bdca", help="Print that paper's tables for comparison.")
 @click.option("--format", default="table", show_default=True, metavar="table|json|markdown|latex")
-@click.option("--figures", type=click.Path(path_type=Path), help="Folder for trajectories and densities.")
+@click.option(
+    "--figures", type=click.Path(path_type=Path), help="Folder for figures of trajectories and densities."
+)
 @options.device
 def evaluate(inputs: tuple[str, ...], **chosen: object) -> None:
     """Score runs or prediction tables: CCC over all frames, per video and per fold, with intervals.
 
-    INPUTS are runs of `va train`, or CSV files of `va predict` (then --labels or --store says what is
-    true). A run is judged on what its models were held back from.
+    INPUTS are runs of `va train`, or CSV files of `va predict`, whose labels come from --labels or --store.
+    A run is scored on the videos that its models were not trained on.
 
     \b
     Example:
@@ -44,27 +48,27 @@ def evaluate(inputs: tuple[str, ...], **chosen: object) -> None:
     from vacli.steps import evaluate as step
 
     paths = options.read_inputs(inputs)
-    result = step.run(step.EvaluateSettings(what=paths, **chosen), Console())
+    result = step.run(step.EvaluateSettings(inputs=paths, **chosen), Console())
     put(f"{result.text}\n" if result.text else "")
     leave(bool(result.failed))
 
 
-@click.command("ablate", short_help="Train the rows of the papers' ablations and fill their tables.")
+@click.command("ablate", short_help="Train the ablations of the papers and fill their tables.")
 @options.store
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), default=Path("runs/ablation"), show_default=True
 )
-@click.option("--row", "rows", multiple=True, metavar="PRESET", help="Only this row; repeatable.")
-@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="One value in every row.")
+@click.option("--row", "rows", multiple=True, metavar="PRESET", help="Train only this row; repeatable.")
+@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Set one value in every row.")
 @click.option("--folds", type=click.IntRange(2), help="Cross-validate every row.")
-@click.option("--fold", type=click.IntRange(0), help="Only this fold; 0 is the official split.")
-@click.option("--resume", is_flag=True, help="Go on where it stopped.")
+@click.option("--fold", type=click.IntRange(0), help="Train only this fold; 0 is the official split.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted ablation.")
 @click.option("--format", default="table", show_default=True, metavar="table|json|markdown|latex")
 @options.device
 def ablate(store: str | None, rows: tuple[str, ...], **chosen: object) -> None:
     """Train the rows of LightMamba's Table III and BDCA's Table IV on one store and fill the tables.
 
-    Parameters, peak memory, time an epoch and CCC of every row, beside what was published.
+    The tables show parameters, peak memory, time for an epoch and CCC of every row, and the published values.
 
     \b
     Example:
@@ -86,10 +90,10 @@ def ablate(store: str | None, rows: tuple[str, ...], **chosen: object) -> None:
 @click.option("--csv", "as_json", flag_value=False, default=False, help="Write CSV (the default).")
 @click.option("--json", "as_json", flag_value=True, help="Write one JSON object a line.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write. [default: stdout]")
-@click.option("--summary", is_flag=True, help="One row an input: means, spreads, shares with face and voice.")
-@click.option("--stills", is_flag=True, help="Pictures, every one for itself, instead of videos.")
+@click.option("--summary", is_flag=True, help="Write one row for each input: means, sd and fractions.")
+@click.option("--images", is_flag=True, help="Predict single pictures instead of videos.")
 @click.option(
-    "--face", default="largest", show_default=True, metavar="largest|all|ID|left|right", help="Whose face."
+    "--face", default="largest", show_default=True, metavar="largest|all|ID|left|right", help="Which face."
 )
 @options.audio_track
 @options.backend
@@ -97,20 +101,20 @@ def ablate(store: str | None, rows: tuple[str, ...], **chosen: object) -> None:
 def predict(
     inputs: tuple[str, ...], as_json: bool, out: Path | None, summary: bool, **chosen: object
 ) -> None:
-    """Tell valence and arousal of every frame, from face and voice together.
+    """Predict valence and arousal of every frame, from face and voice together.
 
     INPUTS are videos, sound files, folders of either, folders of aligned faces, or stores. `-` reads paths
-    from stdin. The columns are explained in the README. Numbers rest on what a frame has: `modality`
-    tells, and rows without a face or sound are there too.
+    from stdin. The README explains the columns. Every frame has a row; the column `modality` names what its
+    prediction is based on.
 
-    To stdout, the rows of a video that one person opens alone come while it is being read, and are that
-    person's; into a file, `largest` is who fills most of the picture over the whole video.
+    On stdout the rows appear while a video is read, if exactly one face is visible in the first second, and
+    they are those of this face. In a file, `largest` is the face with the largest area over the whole video.
 
     \b
     Examples:
       va predict clip.mp4 --csv
       va predict videos/ -o va.csv
-      va predict faces/*.png --stills --summary
+      va predict faces/*.png --images --summary
     """
     if summary and as_json:
         raise UsageError("--summary is a CSV table", hint="leave out --json")
@@ -143,14 +147,14 @@ def predict(
     leave(bool(batch.failed))
 
 
-@click.command("demo", short_help="Make a short clip on the spot and run the whole line on it.")
+@click.command("demo", short_help="Make a short clip and run every step on it.")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), default=Path("va-demo"), show_default=True, help="Folder."
 )
 def demo(out: Path) -> None:
-    """Make a short clip, run the whole line on it and show what comes out.
+    """Make a short clip, run every step on it and show the results.
 
-    Nothing is downloaded: the face comes with the package, the voice is synthesised.
+    Nothing is downloaded: the package contains the face, and the voice is synthetic.
     """
     from vacli.steps import demo as step
 
@@ -162,29 +166,31 @@ def demo(out: Path) -> None:
 
 @click.command("submit", short_help="Write and check the challenge's submission file.")
 @options.inputs
-@click.option("--sample", type=click.Path(path_type=Path), required=True, help="The official list of frames.")
+@click.option(
+    "--frame-list", type=click.Path(path_type=Path), required=True, help="The official list of frames."
+)
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="File to write.")
-@click.option("--store", type=click.Path(path_type=Path), help="Features, for a run.")
+@click.option("--store", type=click.Path(path_type=Path), help="Store with the features of a run.")
 @options.device
 def submit(inputs: tuple[str, ...], **chosen: object) -> None:
-    """Write valence and arousal for every frame that the challenge's list names, and check the file.
+    """Write valence and arousal for every frame of the challenge's list, and check the file.
 
-    INPUTS is a run of `va train`, or CSV files of `va predict`.
+    INPUTS are a run of `va train`, or CSV files of `va predict`.
 
     \b
     Example:
-      va submit runs/bdca --store aw2.zarr --sample official.txt -o predictions.txt
+      va submit runs/bdca --store aw2.zarr --frame-list official.txt -o predictions.txt
     """
     from vacli.steps import submit as step
 
-    settings = step.SubmitSettings(what=options.read_inputs(inputs), **chosen)
+    settings = step.SubmitSettings(inputs=options.read_inputs(inputs), **chosen)
     step.run(settings, Console())
     put(f"{settings.out}\n")
 
 
 @click.command("presets", short_help="List the presets, or print the recipe of one.")
 @click.argument("name", required=False)
-@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="One value; repeatable.")
+@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Set one value; repeatable.")
 def presets(name: str | None, assignments: tuple[str, ...]) -> None:
     """List all presets with parameter count and source, or print one as JSON.
 

@@ -36,10 +36,10 @@ from vacli.progress import Progress
 from vacli.recipe import io as recipe_io
 from vacli.recipe.schema import Model, Recipe
 from vacli.sequences.normalization import Normalisation
-from vacli.spec import AUDIO, VISUAL
+from vacli.spec import AUDIO, VISUAL, present_settings
 
 CALIBRATE = "make it again with `va calibrate`"
-CALIBRATE_SPEECH = "make it again with `va calibrate --speech`"
+CALIBRATE_SPEECH = "make it again with `va calibrate --speech-reference`"
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "compact"
 BUNDLED_AUDIO = BUNDLED.with_name("compact-audio")  # for recordings that show no face
@@ -171,7 +171,10 @@ def _features(path: Path) -> dict[str, Any]:
     made = read_json(path)
     if not isinstance(made, dict) or not all(isinstance(about, dict) for about in made.values()):
         raise RunError(f"{path} does not describe features", hint=DAMAGED)
-    return made
+    return {
+        name: {**about, "settings": present_settings(about.get("settings", {}))}
+        for name, about in made.items()
+    }
 
 
 def _validation(path: Path) -> tuple[str, ...]:

@@ -15,7 +15,9 @@ from vacli.progress import Progress
 from vacli.runtime.options import ExecutionOptions
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 
-PRECISION_SETTINGS = frozenset({"dtype", "every"})  # they change a feature's precision, not its meaning
+PRECISION_SETTINGS = frozenset(
+    {"dtype", "frame_stride"}
+)  # they change a feature's precision, not its meaning
 
 
 def build_extractors(model: Run, device: str, weights: Path | None, progress: Progress) -> Extractors:

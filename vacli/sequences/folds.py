@@ -60,7 +60,7 @@ def official_fold(splits: Mapping[str, str]) -> Fold:
         if not videos:
             raise UsageError(
                 f"no video of the store is in the {name} set",
-                hint="give the folder that holds both sets to `va labels`, or use --folds",
+                hint="give the folder that holds both sets to `va import-labels`, or use --folds",
             )
     return Fold(number=0, **parts)
 

@@ -1,4 +1,4 @@
-"""`va bundle`: a run made small enough to ship, weights in half precision and nothing to resume from."""
+"""`va bundled-model export`: a run with weights in half precision, without what only --resume needs."""
 
 from __future__ import annotations
 

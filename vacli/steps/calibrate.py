@@ -30,13 +30,13 @@ from vacli.training.checkpoint import arrays_bytes, json_bytes
 class CalibrateSettings:
     """A run, and stores of labelled videos or images that none of its models was trained on.
 
-    speech: a store that is mostly speech, to fit the speech detector on; the training store serves.
+    speech_reference: a store that is mostly speech, to fit the speech detector on; the training store serves.
     """
 
     run: Path
     stores: tuple[Path, ...]
     device: str = "auto"
-    speech: Path | None = None
+    speech_reference: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ class StateScore:
 
 
 def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[StateScore]:
-    """Write the run's calibration.json and, with `speech`, its speech.safetensors.
+    """Write the run's calibration.json and, with `speech_reference`, its speech.safetensors.
 
     Videos of a training or test split are left out. Raises LabelError for too few labels, StoreError if the
     store of speech has no audio features, RunError if the run has no audio stream.
     """
-    replaced = (CALIBRATION_FILE, SPEECH_FILE) if settings.speech else (CALIBRATION_FILE,)
+    replaced = (CALIBRATION_FILE, SPEECH_FILE) if settings.speech_reference else (CALIBRATION_FILE,)
     model = load_run(settings.run, device_name(settings.device), progress, without=replaced)
     detector = model.postprocess.speech
-    if settings.speech:
-        detector = _fit_detector(model, settings.speech, progress)
+    if settings.speech_reference:
+        detector = _fit_detector(model, settings.speech_reference, progress)
     views, outputs = _labelled(settings.stores), []
     with progress.task("calibrate", len(views), "videos") as advance:
         for view in views:
@@ -72,7 +72,7 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     calibration = Calibration.fit(output.values, labels, output.ensemble_std, states)
     _check_measured(calibration, settings)
     digests.write(settings.run / CALIBRATION_FILE, json_bytes(calibration.to_dict()))
-    if settings.speech:
+    if settings.speech_reference:
         digests.write(settings.run / SPEECH_FILE, arrays_bytes(detector.arrays()))
     return _scores(PostProcessor(calibration, detector), output, labels)
 
@@ -89,7 +89,7 @@ def _labelled(stores: tuple[Path, ...]) -> list[VideoView]:
 def _check_measured(calibration: Calibration, settings: CalibrateSettings) -> None:
     if not calibration.states:
         raise LabelError(f"every state has fewer than {MIN_FRAMES} labelled frames", hint="give more videos")
-    if settings.speech and FrameState.AUDIO_ONLY not in calibration.states:
+    if settings.speech_reference and FrameState.AUDIO_ONLY not in calibration.states:
         raise LabelError(
             f"fewer than {MIN_FRAMES} labelled frames are speech in a recording without a face",
             hint="leave out --speech-reference, or add recordings that show no face",

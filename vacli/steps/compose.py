@@ -48,14 +48,14 @@ class ComposeSettings:
     sequences: int = 600
     groups: int = 5
     seed: int = 42
-    held: bool = False
+    holdout: bool = False
     balanced: bool = False
     mixture: Mixture = Mixture()
 
 
 def run(settings: ComposeSettings, progress: Progress = Quiet()) -> Batch:
     """Write `sequences` composed videos with features and labels; the same seed gives the same store."""
-    faces = _faces(Store.open(settings.faces), "validation" if settings.held else "train")
+    faces = _faces(Store.open(settings.faces), "validation" if settings.holdout else "train")
     speakers, backgrounds = _voices(settings, progress)
     groups = _groups_of(sorted(speakers), settings)
     specs = _specs(settings)
@@ -70,8 +70,8 @@ def run(settings: ComposeSettings, progress: Progress = Quiet()) -> Batch:
                 batch.skipped.append(video)
             else:
                 rng = np.random.default_rng([settings.seed, number])
-                own = faces if settings.held else _group(faces, group, settings.groups)
-                names = groups[0 if settings.held else group]
+                own = faces if settings.holdout else _group(faces, group, settings.groups)
+                names = groups[0 if settings.holdout else group]
                 who = speakers[names[int(rng.integers(len(names)))]]
                 material = Material(own, who.voices, backgrounds, who.chances)
                 made = compose(material, settings.mixture, rng)
@@ -87,7 +87,8 @@ def _faces(store: Store, split: str) -> Faces:
     views = [v for v in store.videos() if v.has("label") and v.part_attrs("label").get("split") == split]
     if not views:
         raise StoreError(
-            f"store {store.path} has no labelled stills in its {split} split", hint="run `va corpus` first"
+            f"store {store.path} has no labelled stills in its {split} split",
+            hint="run `va bundled-model import` first",
         )
     rows = np.concatenate([v.feature(FACE_FEATURE)[0] for v in views]).astype(np.float32)
     labels = np.concatenate([v.labels() for v in views])
@@ -137,9 +138,11 @@ def _groups_of(names: list[str], settings: ComposeSettings) -> list[list[str]]:
     if not held or len(rest) < settings.groups:
         raise StoreError(
             f"store {settings.voices}: {len(names)} speakers for {settings.groups} groups and some held",
-            hint="give fewer --groups, or add speakers with `va corpus ravdess` or `va corpus emodb`",
+            hint="give fewer --groups, or add speakers with `va bundled-model import`",
         )
-    return [held] if settings.held else [rest[group :: settings.groups] for group in range(settings.groups)]
+    return (
+        [held] if settings.holdout else [rest[group :: settings.groups] for group in range(settings.groups)]
+    )
 
 
 def _specs(settings: ComposeSettings) -> dict[str, dict]:
@@ -150,7 +153,7 @@ def _specs(settings: ComposeSettings) -> dict[str, dict]:
 
 
 def _about(settings: ComposeSettings, group: int) -> dict[str, object]:
-    subject = "held" if settings.held else f"group-{group}"
+    subject = "held" if settings.holdout else f"group-{group}"
     how = {"groups": settings.groups, "balanced": settings.balanced, **asdict(settings.mixture)}
     return {"split": "", "subject": subject, "category_mapped": True, "seed": settings.seed, **how}
 

@@ -1,6 +1,6 @@
 """Corpora of categories into a store: what the bundled default model is trained on.
 
-A picture corpus becomes one entry a split whose frames are stills, aligned as `va predict --stills`
+A picture corpus becomes one entry a split whose frames are stills, aligned as `va predict --images`
 aligns them; a speech corpus one entry an utterance on the sound clock, ready for `va extract-audio`.
 """
 
@@ -34,25 +34,25 @@ BLOCK = 256  # pictures between two writes
 
 @dataclass(frozen=True)
 class CorpusSettings:
-    """Which corpus (one of KINDS), where it is, and the store that it goes into.
+    """A corpus (one of KINDS), its path, and the store to write.
 
-    copies: how many disturbed ones of every utterance are brought in besides, written below `sounds`.
-    `background` is a folder of sounds without speech; as many as `copies` says are made there first.
+    augment_copies: the number of augmented copies of every utterance, written below `augmented_dir`. The
+    kind `background` is a folder of sounds without speech; `augment_copies` of them are made there first.
     """
 
     kind: str
     path: Path
     store: Path
-    copies: int = 0
-    sounds: Path | None = None
+    augment_copies: int = 0
+    augmented_dir: Path | None = None
     seed: int = 42
 
 
 def run(settings: CorpusSettings, progress: Progress = Quiet()) -> Batch:
-    """Bring a corpus into a store with its mapped labels; what is there already is skipped."""
+    """Import a corpus into a store with mapped labels; what the store has already is skipped."""
     if settings.kind not in KINDS:
         raise UsageError(f"no corpus is known as {settings.kind!r}", hint=nearest(settings.kind, KINDS))
-    if settings.kind == BACKGROUND and settings.copies:
+    if settings.kind == BACKGROUND and settings.augment_copies:
         _make_backgrounds(settings)
     if not settings.path.exists():
         raise InputError(f"no such file or folder: {settings.path}")
@@ -63,7 +63,7 @@ def run(settings: CorpusSettings, progress: Progress = Quiet()) -> Batch:
     if settings.kind == BACKGROUND:
         return _speech(store, emotion_corpora.read_background(settings.path), batch, progress)
     utterances = SPEECH[settings.kind](settings.path)
-    if settings.copies:
+    if settings.augment_copies:
         utterances += _disturbed(utterances, settings, progress)
     return _speech(store, utterances, batch, progress)
 
@@ -80,7 +80,7 @@ def _pictures(store: Store, path: Path, batch: Batch, progress: Progress) -> Bat
                 return SKIPPED
             times = regular_times(len(part.images), 1)  # stills: a row a second, no motion between them
             store.add_video(video, times, source=source, stream={"kind": "images"})
-            with store.stage(video, "face", {"made_by": "va corpus", "images": True}) as writer:
+            with store.stage(video, "face", {"made_by": "va bundled-model import", "images": True}) as writer:
                 aligner = ImageAligner()
                 for start in range(0, len(part.images), BLOCK):
                     pictures = part.images[start : start + BLOCK]
@@ -120,7 +120,7 @@ def _write_labels(writer, labels: np.ndarray) -> None:
 
 def _make_backgrounds(settings: CorpusSettings) -> None:
     settings.path.mkdir(parents=True, exist_ok=True)
-    for number in range(settings.copies):
+    for number in range(settings.augment_copies):
         path = settings.path / f"background-{number:04d}.wav"
         if not path.exists():
             rng = np.random.default_rng([settings.seed, number])
@@ -131,14 +131,15 @@ def _disturbed(
     utterances: list[emotion_corpora.Utterance], settings: CorpusSettings, progress: Progress
 ) -> list[emotion_corpora.Utterance]:
     """The utterances as WAV files under other conditions, `copies` of each; what is there already is kept."""
-    if settings.sounds is None:
-        raise UsageError("disturbed copies need a folder", hint="name one with --sounds")
-    settings.sounds.mkdir(parents=True, exist_ok=True)
+    if settings.augmented_dir is None:
+        raise UsageError("disturbed copies need a folder", hint="name one with --augmented-dir")
+    settings.augmented_dir.mkdir(parents=True, exist_ok=True)
     made = []
     with progress.task("disturb", len(utterances), "files") as advance:
         for utterance in utterances:
             paths = [
-                settings.sounds / f"{utterance.path.stem}_{copy + 1}.wav" for copy in range(settings.copies)
+                settings.augmented_dir / f"{utterance.path.stem}_{copy + 1}.wav"
+                for copy in range(settings.augment_copies)
             ]
             if not all(path.exists() for path in paths):
                 _write_disturbed(utterance.path, paths, settings.seed)

@@ -28,18 +28,18 @@ FORMATS = ("json", *text_tables.FORMATS)
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
-    """What to judge, against what, and how to print it.
+    """What to score, against which labels, and how to print it.
 
-    what: run directories, prediction CSVs or folders of them. store: features and labels (for a run:
+    inputs: run directories, prediction CSVs or folders of them. store: features and labels (for a run:
     None is the store that it was trained on). labels: annotation files instead of the store's labels, for
     predictions only. on: what each model was held back from, or a split of the store (judge.ON). paper:
     a key of PAPERS. figures: a folder for trajectories, label histogram and density.
     """
 
-    what: tuple[Path, ...]
+    inputs: tuple[Path, ...]
     store: Path | None = None
     labels: Path | None = None
-    on: str = evaluator.HELD_OUT
+    split: str = evaluator.HELD_OUT
     paper: str | None = None
     format: str = "table"
     figures: Path | None = None
@@ -68,10 +68,10 @@ def run(settings: EvaluateSettings, progress: Progress = Quiet()) -> EvaluateRes
         return DONE
 
     batch = Batch(Path())
-    if len(settings.what) == 1:
-        work(settings.what[0])
+    if len(settings.inputs) == 1:
+        work(settings.inputs[0])
     else:
-        run_each(batch, settings.what, str, work, progress)
+        run_each(batch, settings.inputs, str, work, progress)
     results = tuple(result for result, _ in evaluated)
     for score in (s for r in results for s in r.scores):
         _warn(score, progress)
@@ -85,7 +85,7 @@ def run(settings: EvaluateSettings, progress: Progress = Quiet()) -> EvaluateRes
 def _check(settings: EvaluateSettings) -> None:
     for value, known, name in (
         (settings.format, FORMATS, "--format"),
-        (settings.on, evaluator.ON, "--on"),
+        (settings.split, evaluator.ON, "--split"),
         (settings.paper, PAPERS, "--paper"),
     ):
         if value is not None and value not in known:
@@ -99,7 +99,7 @@ def _judge(path: Path, settings: EvaluateSettings, progress: Progress) -> evalua
         run = load_run(path, device_name(settings.device), progress)
         store = Store.open(settings.store or evaluator.store_of(run))
         with progress.task(path.name, None, "frames") as advance:
-            return evaluator.judge_run(run, store, settings.on, advance)
+            return evaluator.judge_run(run, store, settings.split, advance)
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     if not files:
         raise InputError(f"{path} is neither a run nor a folder of CSV files")

@@ -43,7 +43,7 @@ class ExtractAudioSettings:
     inputs: tuple[Path, ...]
     store: Path | None = None
     features: tuple[str, ...] = ("egemaps", "mfcc39")
-    align: Literal["centre", "start", "past"] = "centre"
+    align: Literal["centre", "start", "causal"] = "centre"
     weights: Path | None = None
     final_relu: bool = False
     pca: bool = False

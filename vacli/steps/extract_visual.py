@@ -1,4 +1,4 @@
-"""`va extract-visual`: describe every aligned face of a store by a network's features."""
+"""`va extract-visual`: a network's features of every aligned face of a store."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ BLOCK_BATCHES = 4  # batches that are decoded together, while the block before i
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractVisualSettings:
-    """Which faces, which network, how fast.
+    """The faces, the network and its settings.
 
-    `inputs` are stores, or clips, which are aligned into `store` first. `feature` is one of VISUAL or
-    any timm model; `weights` a checkpoint or the folder of a fine-tuned run. Every `every`th frame is
-    computed, those between are interpolated and flagged. `normalise` is "own", "paper" or "channels".
+    inputs: stores, or videos, which are aligned into `store` first. feature: a visual extractor or any timm
+    model. weights: a checkpoint, or the folder of a fine-tuned run. frame_stride: every which frame is
+    embedded; those between are interpolated and flagged. normalise: "model", "paper" or "per-channel".
     """
 
     inputs: tuple[Path, ...]
@@ -40,7 +40,7 @@ class ExtractVisualSettings:
     feature: str = "mae-vit-l"
     weights: Path | None = None
     normalise: str | None = None
-    every: int = 1
+    frame_stride: int = 1
     dtype: str = "auto"
     batch_size: int | None = None
     device: str = "auto"
@@ -49,12 +49,14 @@ class ExtractVisualSettings:
 
 def run(settings: ExtractVisualSettings, progress: Progress = Quiet()) -> Batch:
     """Add a visual feature to every video of a store; frames without a face get NaN and a flag."""
-    if settings.every < 1:
-        raise UsageError(f"--every {settings.every}: must be 1 or more")
+    if settings.frame_stride < 1:
+        raise UsageError(f"--frame-stride {settings.frame_stride}: must be 1 or more")
     batch = _aligned(settings, progress)
     store = Store.open(batch.out)
     extractor = _extractor(settings, progress)
-    spec = replace(extractor.spec, settings={**extractor.spec.settings, "every": settings.every})
+    spec = replace(
+        extractor.spec, settings={**extractor.spec.settings, "frame_stride": settings.frame_stride}
+    )
 
     def work(view: VideoView) -> str:
         if is_audio_only(view):
@@ -63,24 +65,24 @@ def run(settings: ExtractVisualSettings, progress: Progress = Quiet()) -> Batch:
             return DONE
         if _complete(view, spec, settings.force):
             return SKIPPED
-        values, flags = _features(view, extractor, settings.every, progress)
+        values, flags = _features(view, extractor, settings.frame_stride, progress)
         store.put_feature(view.id, spec.attributes(), values, flags, made_from=view)
         return DONE
 
     return run_each(batch, store.videos(), lambda view: view.id, work, progress)
 
 
-def plan_rows(usable: np.ndarray, track: np.ndarray, every: int) -> np.ndarray:
+def plan_rows(usable: np.ndarray, track: np.ndarray, stride: int) -> np.ndarray:
     """Rows to compute so that every usable row lies between two computed ones of the same face.
 
     usable: (N,) bool, there is a face. track: (N,) int, whose it is. Returns ascending rows: in each
     unbroken run of one face the first, every `every`th after it, and the last.
     """
     rows = np.flatnonzero(usable)
-    if every == 1 or not len(rows):
+    if stride == 1 or not len(rows):
         return rows
     runs = np.split(rows, _run_starts(rows, track))
-    return np.concatenate([np.union1d(run[::every], run[-1:]) for run in runs])
+    return np.concatenate([np.union1d(run[::stride], run[-1:]) for run in runs])
 
 
 def fill_skipped(
@@ -102,11 +104,11 @@ def _run_starts(rows: np.ndarray, track: np.ndarray) -> np.ndarray:
 
 
 def _features(
-    view: VideoView, extractor: Any, every: int, progress: Progress
+    view: VideoView, extractor: Any, stride: int, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
     usable = view.read("face/crop_size") > 0
     track = view.read("face/track") if view.has("face/track") else np.zeros(len(usable), np.int32)
-    computed = plan_rows(usable, track, every)
+    computed = plan_rows(usable, track, stride)
     values = np.full((len(usable), extractor.spec.dim), np.nan, np.float32)
     with progress.task(view.id, len(computed), "frames") as advance:
         for rows, crops in _crop_blocks(view, computed, extractor.batch_size * BLOCK_BATCHES):

@@ -32,7 +32,7 @@ class FinetuneMaeSettings:
     weights: Path | None = None
     from_scratch: bool = False
     freeze_blocks: int | None = None
-    normalise: Literal["paper", "channels", "own"] = "paper"
+    normalise: Literal["paper", "per-channel", "model"] = "paper"
     every: int = 1
     most_per_video: int | None = None
     validation: tuple[str, ...] = ()
@@ -147,7 +147,9 @@ def _data(settings: FinetuneMaeSettings, task: Any, progress: Progress) -> Any:
     if not views:
         wanted = "face crops and labels" if labelled else "face crops"
         names = ", ".join(str(path) for path in settings.stores)
-        raise UsageError(f"{names}: no video has {wanted}", hint="run `va align` and `va labels` first")
+        raise UsageError(
+            f"{names}: no video has {wanted}", hint="run `va align` and `va import-labels` first"
+        )
     train, held = split_videos(views, settings.validation_share, settings.validation, settings.seed)
     sampling = Sampling(every=settings.every, most=settings.most_per_video, labelled=labelled)
     parts = [sample(part, sampling) for part in (train, held)]

@@ -1,4 +1,4 @@
-"""`va labels`: annotations into the store, on the frames of its videos."""
+"""`va import-labels`: annotations into the store, on the frames of its videos."""
 
 from __future__ import annotations
 

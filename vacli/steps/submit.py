@@ -22,39 +22,41 @@ from vacli.store.schema import safe_id
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitSettings:
-    """what: a run, or CSV files of `va predict`. store: the features for a run. sample: the official list."""
+    """inputs: a run, or CSV files of `va predict`. store: the features for a run. frame_list: the challenge's
+    official list of frames."""
 
-    what: tuple[Path, ...]
-    sample: Path
+    inputs: tuple[Path, ...]
+    frame_list: Path
     out: Path
     store: Path | None = None
     device: str = "auto"
 
 
 def run(settings: SubmitSettings, progress: Progress = Quiet()) -> submission.Written:
-    """Write the file for the frames of the list and check it; raises as its parts do."""
-    trials = list(dict.fromkeys(trial for _, trial, _ in submission.locations(settings.sample)))
-    if settings.what[0].is_dir():
+    """Write the file for the frames of the list and check it."""
+    trials = list(dict.fromkeys(trial for _, trial, _ in submission.locations(settings.frame_list)))
+    if settings.inputs[0].is_dir():
         trajectories = _predict(settings, trials, progress)
     else:
-        found = [predicted for path in settings.what for predicted in read_predictions(path)]
+        found = [predicted for path in settings.inputs for predicted in read_predictions(path)]
         trajectories = {predicted.video: predicted.values for predicted in found}
-    written = submission.write(settings.out, trajectories, settings.sample)
-    submission.check(settings.out, settings.sample)
+    written = submission.write(settings.out, trajectories, settings.frame_list)
+    submission.check(settings.out, settings.frame_list)
     for trial, count in written.repeated.items():
         progress.warn(
             f"{trial}: the list has {count} frames more than the prediction; its last value is repeated"
         )
-    progress.say(
-        f"{settings.out}: {written.lines} frames of {len(trials)} trials, as {settings.sample} lists them"
-    )
+    progress.say(f"{settings.out}: {written.lines} frames of {len(trials)} trials from {settings.frame_list}")
     return written
 
 
 def _predict(settings: SubmitSettings, trials: Iterable[str], progress: Progress) -> Mapping[str, np.ndarray]:
-    if settings.store is None or len(settings.what) > 1:
-        raise UsageError("a submission from a run", hint="give one run, and its features with --store")
-    trained = load_run(settings.what[0], device_name(settings.device), progress)
+    if settings.store is None or len(settings.inputs) > 1:
+        raise UsageError(
+            "a run needs a store with its features, and only one run can be submitted",
+            hint="give one run, and its features with --store",
+        )
+    trained = load_run(settings.inputs[0], device_name(settings.device), progress)
     store = Store.open(settings.store)
     absent = [trial for trial in trials if safe_id(trial) not in store]
     if absent:

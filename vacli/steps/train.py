@@ -136,7 +136,7 @@ def _jobs(settings: TrainSettings, recipe: Recipe) -> list[Job]:
     videos = [s for s in videos if np.isfinite(s.labels).all(axis=1).any()]
     if not videos:
         raise StoreError(
-            f"{settings.store}: no video has labels to train on", hint="add them with `va labels`"
+            f"{settings.store}: no video has labels to train on", hint="add them with `va import-labels`"
         )
     features = describe_features(views, recipe.model)
     wish = Wish(settings.folds, settings.fold)

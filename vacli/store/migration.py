@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vacli.spec import present_settings
+
 RENAMED_ARRAYS = {"face/detected": "face/found", "face/sharpness": "face/blur"}  # present -> format 1
 RENAMED_ATTRIBUTES = {"mapped": "category_mapped", "stills": "images"}  # format 1 -> present
 RENAMED_KINDS = {"stills": "images", "composed": "synthetic"}  # of a video's stream, format 1 -> present
@@ -26,6 +28,8 @@ def stored_name(video: Path, part: str, meta: str) -> str:
 def present_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes of a video or a part, in the present names."""
     renamed = {RENAMED_ATTRIBUTES.get(name, name): value for name, value in attributes.items()}
+    if isinstance(renamed.get("settings"), Mapping):
+        renamed["settings"] = present_settings(renamed["settings"])
     stream = renamed.get("stream")
     if isinstance(stream, Mapping) and stream.get("kind") in RENAMED_KINDS:
         renamed["stream"] = {**stream, "kind": RENAMED_KINDS[stream["kind"]]}

@@ -112,7 +112,7 @@ def how_to_make(part: str) -> str:
     if part.startswith("face"):
         return "run `va align` on its video first"
     if part.startswith("label"):
-        return "run `va labels` first"
+        return "run `va import-labels` first"
     return "run `va extract-visual` or `va extract-audio` for it first"
 
 
@@ -122,7 +122,7 @@ def how_to_remake(part: str, video: Path) -> str:
     if kind == "face":
         return "run `va align --force` on its recording"
     if kind == "label":
-        return "run `va labels --force` again"
+        return "run `va import-labels --force` again"
     if kind in ("feature", "flag"):
         return f"run `va extract-visual` or `va extract-audio` with --feature {name} --force"
     return f"remove the folder {video} and take its recording in again"

@@ -71,7 +71,7 @@ def test_identity_follows_weights_and_normalisation_not_the_batch(run):
     folder, _ = run
     spec = TimmBackbone("test_vit", folder, PLAIN).spec
     again = TimmBackbone("test_vit", folder, ExecutionOptions(dtype="float32", batch_size=5)).spec
-    channels = TimmBackbone("test_vit", folder, PLAIN, "channels").spec
+    channels = TimmBackbone("test_vit", folder, PLAIN, "per-channel").spec
     assert spec.fingerprint() == again.fingerprint()
     assert spec.fingerprint() != channels.fingerprint()
     assert channels.settings["std"] == [0.220, 0.193, 0.180]

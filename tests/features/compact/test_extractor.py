@@ -65,7 +65,7 @@ def test_an_onnx_file_of_another_network_is_refused(onnx_file):
     model = onnx.load(onnx_file)
     del model.metadata_props[:]
     onnx.save(model, onnx_file)
-    with pytest.raises(WeightsError, match="not a network of `va bundle`"):
+    with pytest.raises(WeightsError, match="not a network of `va bundled-model export`"):
         Compact(onnx_file)
 
 

@@ -124,11 +124,11 @@ def test_far_apart_windows_take_the_plain_way(vggish, monkeypatch):
     np.testing.assert_allclose(vggish.extract(recording, times_s), expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("align", "first_s"), [("centre", -0.4875), ("start", 0.0), ("past", -0.975)])
+@pytest.mark.parametrize(("align", "first_s"), [("centre", -0.4875), ("start", 0.0), ("causal", -0.975)])
 def test_where_the_window_lies(align, first_s):
     times_s = np.arange(500) / 29.97
     off_s = first_frames(times_s, align) / 100 - (times_s + first_s)
-    if align == "past":  # nothing after the frame is heard
+    if align == "causal":  # nothing after the frame is heard
         assert -0.01 <= off_s.min() <= off_s.max() <= 1e-7
     else:
         assert np.abs(off_s).max() <= 0.005 + 1e-7
@@ -137,7 +137,7 @@ def test_where_the_window_lies(align, first_s):
 def test_past_does_not_hear_what_comes(vggish, monkeypatch):
     samples, changed = voice(3), voice(3)
     changed[2 * RATE_HZ :] = noise(1)
-    monkeypatch.setattr(vggish, "align", "past")
+    monkeypatch.setattr(vggish, "align", "causal")
     times_s = np.arange(40, 62) / 25
     before, after = (vggish.extract(sound(s), times_s) for s in (samples, changed))
     np.testing.assert_allclose(before[:11], after[:11], rtol=1e-4, atol=1e-4)

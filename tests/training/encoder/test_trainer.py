@@ -212,7 +212,7 @@ def test_a_store_without_labels_says_which_command_makes_them(tmp_path, settings
     bare = face_store(tmp_path / "u.zarr", videos=2, frames=2, labels=False)
     with pytest.raises((LabelError, VaError)) as caught:
         run(replace(settings, stores=(bare.path,)))
-    assert "va labels" in caught.value.hint
+    assert "va import-labels" in caught.value.hint
 
 
 def test_what_is_said_counts_the_parameters(settings):

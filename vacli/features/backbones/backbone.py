@@ -30,10 +30,10 @@ from vacli.runtime.options import DEFAULT_EXECUTION, ExecutionOptions
 from vacli.spec import VISUAL, FeatureSpec
 
 # (mean, std) on pixels in [0, 1]. "paper": LightMamba III-B and BDCA II-B, one value for all
-# channels; "channels": the same statistics of the data by channel, whose averages those are.
+# channels; "per-channel": the same statistics of the data by channel, whose averages those are.
 NORMALISATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "paper": ((0.389, 0.389, 0.389), (0.198, 0.198, 0.198)),
-    "channels": ((0.471, 0.363, 0.333), (0.220, 0.193, 0.180)),
+    "per-channel": ((0.471, 0.363, 0.333), (0.220, 0.193, 0.180)),
 }
 BATCH = {"cpu": 16, "cuda": 256}  # a CPU is no faster beyond; a GPU's batch is halved when it does not fit
 
@@ -168,7 +168,7 @@ def _from_run(name: str, folder: Path, normalise: str | None) -> Network:
 
 
 def _normalisation(choice: str | None, own: tuple[Any, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return NORMALISATIONS.get(choice or "own", own)
+    return NORMALISATIONS.get(choice or "model", own)
 
 
 def _plain_name(name: str) -> str:

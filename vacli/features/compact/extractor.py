@@ -65,7 +65,7 @@ def _by_onnxruntime(path: Path, batch_size: int) -> tuple[Extract, str]:
     session = onnx.open_session(path, os.cpu_count() or 1)
     identity = onnx.metadata(session).get(layout.IDENTITY)
     if identity is None:
-        raise WeightsError(f"{path}: not a network of `va bundle`", hint="leave out --weights")
+        raise WeightsError(f"{path}: not a network of `va bundled-model export`", hint="leave out --weights")
 
     def extract(crops: np.ndarray) -> np.ndarray:
         rows = np.empty((len(crops), layout.DIM), np.float32)

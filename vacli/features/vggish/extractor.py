@@ -27,12 +27,12 @@ from vacli.runtime.devices import pick_device, pick_dtype
 from vacli.runtime.options import ExecutionOptions
 from vacli.spec import AUDIO, FeatureSpec
 
-Align = Literal["centre", "start", "past"]
+Align = Literal["centre", "start", "causal"]
 SPAN_S = ((FRAMES - 1) * HOP + WINDOW) / RATE_HZ  # 0.975: 96 steps, and what the last one reaches over
 CONTEXTS = {
     "centre": TemporalContext(before_s=SPAN_S / 2, after_s=SPAN_S / 2),
     "start": TemporalContext(before_s=0.0, after_s=SPAN_S),
-    "past": TemporalContext(before_s=SPAN_S, after_s=0.0),
+    "causal": TemporalContext(before_s=SPAN_S, after_s=0.0),
 }
 BLOCK = 256  # windows whose spectrogram and maps are in memory at once
 PATCHES = 32  # windows in a batch where nothing is shared
@@ -44,7 +44,7 @@ def first_frames(times_s: np.ndarray, align: Align) -> np.ndarray:
 
     `past` rounds down, so that no sample after the time is heard; the others take the nearest.
     """
-    if align == "past":
+    if align == "causal":
         return np.floor((times_s - SPAN_S) * 100 + 1e-6).astype(np.int64)
     return nearest_row(times_s, CONTEXTS[align].before_s)
 

@@ -88,7 +88,7 @@ def sample(views: Sequence[VideoView], sampling: Sampling) -> Frames:
         what = "a face and a label" if sampling.labelled else "a face"
         raise LabelError(
             f"none of the {len(views)} videos has a frame with {what}",
-            hint="run `va align` and `va labels` first",
+            hint="run `va align` and `va import-labels` first",
         )
     votes = [v for _, _, v in parts]
     return Frames(

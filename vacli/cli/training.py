@@ -1,0 +1,183 @@
+"""`va import-labels`, `va finetune-mae`, `va train`, `va calibrate`: from a store to a trained run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from vacli.cli import options
+from vacli.cli.console import Console
+from vacli.cli.report import finish
+from vacli.cli.streams import put
+
+REFINEMENTS = ("fill", "fill+repair", "off")
+
+
+@click.command("import-labels", short_help="Annotations (Aff-Wild2 or CSV) -> store.")
+@click.argument("annotations", type=click.Path(path_type=Path))
+@options.store
+@options.store_out
+@click.option(
+    "--refine",
+    type=click.Choice(REFINEMENTS),
+    default="fill",
+    show_default=True,
+    help="What is done to training labels; validation and test labels are never changed.",
+)
+@options.force
+def import_labels(annotations: Path, store: str | None, out: Path | None, refine: str, force: bool) -> None:
+    """Import annotations as labels of the frames of a store's videos.
+
+    ANNOTATIONS is a folder of any edition of Aff-Wild2 (VA, EXPR and AU files), or of CSV files with
+    the columns time_s, valence and arousal, one for each video and named like it. STORE may be `-`
+    (stdin).
+
+    \b
+    Example:
+      va import-labels annotations/ s.zarr
+    """
+    from vacli.steps import labels as step
+
+    console = Console()
+    named = options.read_inputs([store]) if store else ()
+    settings = step.LabelsSettings(
+        annotations=annotations, store=options.store_for(named, out), refine=refine, force=force
+    )
+    finish(step.run(settings, console), console)
+
+
+@click.command("finetune-mae", short_help="Fine-tune a face encoder on single frames of a store.")
+@options.inputs
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Run directory to write.")
+@click.option("--encoder", default="mae-vit-l", show_default=True, help="mae-vit-l, compact or a timm ViT.")
+@click.option("--objective", type=click.Choice(["va", "reconstruct"]), default="va", show_default=True)
+@click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint to start from.")
+@click.option("--from-scratch", is_flag=True, help="Start from random weights.")
+@click.option(
+    "--freeze-blocks", type=click.IntRange(0), help="Number of first blocks to freeze. [default: two thirds]"
+)
+@click.option(
+    "--normalise",
+    type=click.Choice(["paper", "per-channel", "model"]),
+    default="paper",
+    show_default=True,
+    help="Pixel statistics: the paper's, each channel's own, or those of the model's pre-training.",
+)
+@click.option("--frame-stride", type=click.IntRange(1), default=1, help="Use every Nth labelled frame.")
+@click.option("--max-frames-per-video", type=click.IntRange(1), help="Use at most N frames of a video.")
+@click.option("--validation", multiple=True, metavar="PATTERN", help="Videos to validate on; repeatable.")
+@click.option("--epochs", type=click.IntRange(1))
+@click.option("--batch-size", type=click.IntRange(1))
+@click.option("--grad-accum", type=click.IntRange(1), help="Batches for each optimiser step.")
+@click.option("--lr", type=float)
+@click.option("--weight-decay", type=float)
+@click.option("--layer-decay", type=float, help="Learning rate factor from each block to the one before.")
+@click.option("--warmup-epochs", type=float)
+@click.option("--patience-epochs", type=click.IntRange(1), help="Stop after N epochs without a gain.")
+@click.option(
+    "--ema-decay",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    help="Decay of the weights' exponential moving average for each step, such as 0.998.",
+)
+@click.option("--seed", type=int, default=42, show_default=True)
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@options.device
+@options.force
+def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: object) -> None:
+    """Fine-tune the last blocks of a masked autoencoder for valence and arousal.
+
+    This is the hierarchical fine-tuning of LightMamba III-B and BDCA III-B.
+
+    INPUTS are stores with face crops and labels. `--objective reconstruct` pre-trains without labels.
+    The command prints the run's path, for `va extract-visual --weights RUN`.
+
+    \b
+    Example:
+      va finetune-mae s.zarr -o runs/mae --freeze-blocks 16
+    """
+    from vacli.steps import finetune_mae as step
+
+    console = Console()
+    settings = step.FinetuneMaeSettings(stores=options.read_inputs(inputs), out=out, **chosen)
+    result = step.run(settings, console)
+    put(f"{result.out}\n")
+
+
+@click.command("train", short_help="Train a model on a store: a run directory.")
+@options.store
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Run directory. [default: runs/PRESET]")
+@click.option("--preset", help="See `va presets`. [default: compact]")
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(path_type=Path),
+    help="TOML file whose values override the preset.",
+)
+@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Set one value; repeatable.")
+@click.option("--temporal", metavar="mamba|transformer|tcn|none", help="Temporal module.")
+@click.option("--fusion", metavar="concat|bdca", help="Fusion of the streams.")
+@click.option("--folds", type=click.IntRange(2), help="Cross-validate with N folds, a model for each.")
+@click.option("--fold", type=click.IntRange(0), help="Train only this fold; 0 is the official split.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@options.device
+def train(store: str | None, out: Path | None, preset: str | None, **chosen: object) -> None:
+    """Train a temporal model on the features and labels of STORE.
+
+    STORE defaults to $VA_STORE, else ./feats.zarr; `-` reads its path from stdin. The command prints the
+    run's path.
+
+    On several GPUs start it with PyTorch's torchrun: loss and gradients equal those of one process.
+
+    \b
+    Examples:
+      va train s.zarr --preset bdca --folds 5 -o runs/bdca
+      va train --temporal mamba
+      torchrun --nproc-per-node 4 -m vacli train s.zarr --preset lightmamba
+    """
+    from vacli.steps import train as step
+
+    named = options.read_inputs([store]) if store else (options.default_store(),)
+    run = out or Path("runs") / (preset or step.DEFAULT_PRESET)
+    result = step.run(step.TrainSettings(store=named[0], out=run, preset=preset, **chosen), Console())
+    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes only the main one prints
+        put(f"{result.out}\n")
+
+
+@click.command("calibrate", short_help="Fit the error bars of a run on held-out videos.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--speech-reference", type=click.Path(path_type=Path), help="Store of speech, to detect other sound."
+)
+def calibrate(run: Path, stores: tuple[Path, ...], speech_reference: Path | None) -> None:
+    """Fit the error bars of a run on held-out videos.
+
+    STORES hold features and labels of people that no model of RUN was trained on; stores of pictures from
+    `va bundled-model import ferplus` are accepted too. The fit is written to RUN/calibration.json, which
+    `va predict` uses for its uncertainty columns; a table of the measured errors is printed. Predictions for
+    recordings that never show a face (state audio_only) are also shifted and scaled to the calibration
+    labels' mean and variance.
+
+    --speech-reference names a store of speech; the training store of RUN serves. A detector is fitted to it
+    and written to RUN/speech.safetensors. Where a recording without a face has other sound (noise, tones,
+    music), `va predict` then shrinks the values to 0 and sets the modality to none.
+
+    \b
+    Examples:
+      va calibrate runs/compact held.zarr faces.zarr
+      va calibrate runs/compact-audio said-held.zarr --speech-reference said.zarr
+    """
+    from vacli.steps import calibrate as step
+
+    settings = step.CalibrateSettings(run, stores, speech_reference=speech_reference)
+    scores = step.run(settings, Console())
+    put("state,frames,ccc_valence,ccc_arousal,rmse_valence,rmse_arousal,coverage_1sd,coverage_2sd\n")
+    for score in scores:
+        figures = ",".join(f"{value:.3f}" for value in (*score.ccc, *score.rmse, *score.coverage))
+        put(f"{score.name},{score.frames},{figures}\n")
+
+
+COMMANDS = (import_labels, finetune_mae, train, calibrate)
