@@ -39,7 +39,7 @@ SOUND = Stream(name="audio", features=("vggish", "egemaps", "mfcc39"), dim=128 +
 
 LIGHTMAMBA = Recipe(
     name="lightmamba",
-    summary="MAE + VGGish + openSMILE side by side, TCN of 5 blocks, 4 Mamba layers: as counted in print",
+    summary="MAE + VGGish + openSMILE, concatenated; TCN of 5 blocks, 4 Mamba layers: the published size",
     source="[L] Table III (116.5 M parameters); widths, 5 blocks, PReLU, state 32, expand 2 follow from "
     "that count (the text has 4 blocks and ReLU)",
     model=Model(
@@ -55,7 +55,7 @@ LIGHTMAMBA = Recipe(
 LIGHTMAMBA_TEXT = replace(
     LIGHTMAMBA,
     name="lightmamba-text",
-    summary="as the text has it: TCN of 4 blocks (dilation 1, 2, 4, 8), 4 Mamba layers",
+    summary="as the paper's text describes it: TCN of 4 blocks (dilation 1, 2, 4, 8), 4 Mamba layers",
     source="[L] section III.D and E; state 32 and expand 2 as in lightmamba",
     model=replace(LIGHTMAMBA.model, tcn=Tcn(channels=(1024, 768, 512, 256), activation="prelu")),
 )
@@ -79,7 +79,7 @@ AUDIO_TCN = Tcn(channels=(190, 128, 128, 128), activation="prelu")
 
 BDCA = Recipe(
     name="bdca",
-    summary="a TCN a modality to 128, cross-modal attention both ways with a gate, Transformer",
+    summary="a TCN to 128 for each modality, bidirectional cross-modal attention with a gate, Transformer",
     source="[B] equations 1 to 6, T = 0.5; TCN and Transformer sizes are not given there: as in [L]'s "
     "Transformer; lr 3e-4, not the 5e-3 of section IV, from which post-norm layers tend to diverge",
     model=Model(
@@ -97,7 +97,7 @@ BDCA = Recipe(
 BDCA_NO_GATE = replace(
     BDCA,
     name="bdca-no-gate",
-    summary="bdca without the dynamic weights: attended features as they are",
+    summary="bdca without the dynamic weights",
     source="[B] Table IV, row 'BDCA w/o DW'",
     model=replace(BDCA.model, fusion=Bdca(gate=False)),
 )
@@ -105,7 +105,7 @@ BDCA_NO_GATE = replace(
 CONCAT = replace(
     BDCA,
     name="concat",
-    summary="bdca with the two modalities side by side in place of attention",
+    summary="bdca with concatenation instead of attention",
     source="[B] Table IV, row 'Concat w/o BDCA'",
     model=replace(BDCA.model, fusion=Concat()),
 )
@@ -143,14 +143,14 @@ CHARON = Recipe(
 
 BASELINE = Recipe(
     name="baseline",
-    summary="ResNet-50 features and one linear layer, every frame for itself",
+    summary="ResNet-50 features and one linear layer, frame by frame",
     source="the baseline of the 8th ABAW challenge, as [L] and [B] describe it",
     model=Model(streams=(Stream(name="visual", features=("resnet50",), dim=2048),)),
 )
 
 COMPACT = Recipe(
     name="compact",
-    summary="small and causal, for a CPU and for live use; features that need no large network",
+    summary="small and causal, for a CPU and for live use; needs no large network",
     source="this project",
     model=Model(
         streams=(
@@ -167,7 +167,7 @@ COMPACT = Recipe(
 
 COMPACT_AUDIO = Recipe(
     name="compact-audio",
-    summary="the voice half of compact, smaller, for recordings that show no face",
+    summary="the audio half of compact, smaller, for recordings without a face",
     source="this project",
     model=replace(
         COMPACT.model,
@@ -175,9 +175,9 @@ COMPACT_AUDIO = Recipe(
         tcn=Tcn(channels=(48, 48, 48), kernel=5, dropout=0.2),
         temporal=Mamba(n_layers=2, d_model=48, d_state=8, expand=2, dropout=0.2),
     ),
-    window=Window(smooth_frames=50),  # two seconds: a moment of a voice tells little
+    window=Window(smooth_frames=50),  # two seconds: single frames of a voice are ambiguous
     training=Training(
-        epochs=1,  # of many draws: what it sees again it learns by heart
+        epochs=1,  # of many samples: it overfits to repeated ones
         loss=Loss(window_mean_weight=1.0),
         optim=Optim(lr=2e-3, weight_decay=1e-2),
         schedule=Schedule(warmup_epochs=0.1),
