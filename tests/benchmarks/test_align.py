@@ -107,7 +107,7 @@ def test_landmarks_tremble_no_more_than_those_of_whole_pictures(benchmark, clips
     scale = trembling(pictures[::EVERY], whole, region, scaled)
     in_time = {
         "whole": second_difference(followed(pictures, first, lambda p, box: nearest(whole.detect(p), box))),
-        "region": second_difference(followed(pictures, first, region.near)),
+        "region": second_difference(followed(pictures, first, region.redetect)),
     }
     measured = {"shift": shift, "scale": scale, "second_difference": in_time}
     for kind, values in measured.items():
@@ -116,7 +116,7 @@ def test_landmarks_tremble_no_more_than_those_of_whole_pictures(benchmark, clips
         {**measured, "error": max(v["region"] / v["whole"] for v in measured.values())}
     )
     benchmark.extra_info["bound"] = 1.0  # region over whole, of each
-    benchmark(region.near, pictures[0], first.box)
+    benchmark(region.redetect, pictures[0], first.box)
 
 
 def distance_from_whole(path: Path, landmarks: np.ndarray, every: int) -> float:
@@ -175,13 +175,13 @@ def trembling(pictures, whole: Detector, region: RegionDetector, changes) -> dic
     moved: dict[str, list[float]] = {"whole": [], "region": []}
     for picture in pictures:
         largest = max(whole.detect(picture), key=lambda face: face.size_px)
-        box = region.near(picture, largest.box).box
-        near = region.near(picture, box).landmarks
+        box = region.redetect(picture, largest.box).box
+        near = region.redetect(picture, box).landmarks
         for changed, factor, offset in changes(picture):
             there = box * np.tile(factor, 2).astype(np.float32)
             again = nearest(whole.detect(changed), there).landmarks
             moved["whole"].append(apart((again - offset) / factor, largest.landmarks))
-            again = region.near(changed, there).landmarks
+            again = region.redetect(changed, there).landmarks
             moved["region"].append(apart((again - offset) / factor, near))
     return {kind: float(np.mean(values)) for kind, values in moved.items()}
 

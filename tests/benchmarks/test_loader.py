@@ -16,7 +16,7 @@ import pytest
 from synth.stores import add_video, empty, put_feature
 
 from vacli.recipe.schema import Model, Stream, Window
-from vacli.runtime.concurrency import mapped
+from vacli.runtime.concurrency import parallel_map
 from vacli.sequences.dataset import WindowDataset
 from vacli.sequences.stored import open_sequences
 from vacli.sequences.windows import plan
@@ -69,7 +69,7 @@ def test_loader_against_one_memory_mapped_file(files, benchmark):
 
     def ours(chosen: list[np.ndarray]) -> Iterator[np.ndarray]:
         """As training reads: two batches ahead of the one in use."""
-        batches = mapped(dataset.__getitems__, [indices.tolist() for indices in chosen], AHEAD, AHEAD)
+        batches = parallel_map(dataset.__getitems__, [indices.tolist() for indices in chosen], AHEAD, AHEAD)
         return (batch.streams["x"].numpy() for batch in batches)
 
     for got, wanted in zip(ours(batches[:3]), plain(batches[:3]), strict=True):

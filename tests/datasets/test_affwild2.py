@@ -51,12 +51,12 @@ def test_all_editions(tmp_path, trials, edition, above):
         ("training notes/VA_Set", ""),
     ],
 )
-def test_split_is_read_from_the_folder_itself_too(tmp_path, given, split):
+def test_split_is_read_from_the_given_folder_too(tmp_path, given, split):
     text(tmp_path / given / "a.txt", "valence,arousal", "0,0")
     assert find(tmp_path / given)[0][0].split == split
 
 
-def test_names_with_dots_stay_whole(tmp_path):
+def test_trial_names_may_contain_dots(tmp_path):
     text(tmp_path / "1.2-60-1920x1080-3.txt", "valence,arousal", "0,0")
     assert read(find(tmp_path)[0][0]).trial == "1.2-60-1920x1080-3"
 
@@ -103,20 +103,20 @@ def test_errors_name_file_and_line(tmp_path, lines, task, message):
         read(LabelFile(text(tmp_path / "a.txt", *lines), "", task))
 
 
-def test_folder_says_the_task(tmp_path):
+def test_header_must_match_the_task_of_the_folder(tmp_path):
     text(tmp_path / "EXPR_Set" / "Train_Set" / "a.txt", "valence,arousal", "0,0")
     with pytest.raises(LabelError, match="header of valence and arousal in a folder of expression"):
         read(find(tmp_path)[0][0])
 
 
-def test_nothing_there(tmp_path):
-    with pytest.raises(LabelError, match="no annotation under"):
+def test_missing_or_empty_folders_are_errors(tmp_path):
+    with pytest.raises(LabelError, match="no annotation files in"):
         find(tmp_path)
     with pytest.raises(LabelError, match="no such file or folder"):
         find(tmp_path / "absent")
 
 
-def test_one_file(tmp_path):
+def test_single_file_is_read(tmp_path):
     path = text(tmp_path / "clip.csv", "time_s,valence,arousal", "0,0,0")
     files, hidden = find(path)
     assert [f.path.name for f in files] == ["clip.csv"]

@@ -10,7 +10,7 @@ from vacli.datasets.annotations import (
     NOT_ANNOTATED,
     OUTSIDE,
     Annotation,
-    Table,
+    AnnotationTable,
     on_frames,
     read_timed,
 )
@@ -22,7 +22,7 @@ HEADER = "time_s,valence,arousal"
 def written(tmp_path, *lines: str):
     path = tmp_path / "clip.csv"
     path.write_text("\n".join(lines) + "\n")
-    return read_timed(Table(path))
+    return read_timed(AnnotationTable(path))
 
 
 def annotation(times, values) -> Annotation:
@@ -32,7 +32,7 @@ def annotation(times, values) -> Annotation:
     )
 
 
-def test_columns_may_stand_in_any_order_beside_others(tmp_path):
+def test_columns_may_be_in_any_order_with_others(tmp_path):
     made = written(tmp_path, "frame, arousal ,time_s,valence", "0,0.5,0.04,-1", "1,,0.08,nan")
     assert made.trial == "clip"
     np.testing.assert_allclose(made.times_s, [0.04, 0.08])
@@ -48,7 +48,7 @@ def test_columns_may_stand_in_any_order_beside_others(tmp_path):
         ([HEADER, "0,0,-5"], r"clip\.csv:2: -5 is outside"),
         ([HEADER, "0,0"], r"clip\.csv:2: 2 values under a header of 3"),
         ([HEADER, "0,0,0", "", "1,0,0"], r"clip\.csv:3: 0 values"),
-        ([HEADER, "1,0,0", "1,0,0"], r"clip\.csv:3: time 1 does not come after"),
+        ([HEADER, "1,0,0", "1,0,0"], r"clip\.csv:3: time 1 is not later than"),
         ([HEADER, "nan,0,0"], r"clip\.csv:2: time nan"),
         ([""], r"clip\.csv is empty"),
     ],
@@ -61,13 +61,13 @@ def test_errors_name_file_and_line(tmp_path, lines, message):
 def test_binary_file_is_named(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(LabelError, match=r"x\.csv cannot be read"):
-        Table(tmp_path / "x.csv")
+        AnnotationTable(tmp_path / "x.csv")
 
 
 def test_byte_order_mark_carriage_returns_and_trailing_blank_lines(tmp_path):
     path = tmp_path / "clip.csv"
     path.write_bytes("\ufefftime_s,valence,arousal\r\n0,0.5,0.25\r\n\r\n".encode())
-    assert read_timed(Table(path)).values.tolist() == [[0.5, 0.25]]
+    assert read_timed(AnnotationTable(path)).values.tolist() == [[0.5, 0.25]]
 
 
 def test_frames_between_rows_are_linear():
@@ -77,19 +77,19 @@ def test_frames_between_rows_are_linear():
     assert (made.source == ANNOTATED).all()
 
 
-def test_frames_outside_are_flagged_and_half_a_step_is_not_outside():
+def test_frames_more_than_half_a_step_outside_are_flagged():
     made = on_frames(annotation([1.0, 2.0], [0.2, 0.4]), np.array([0.4, 0.5, 2.5, 2.6]))
     assert made.source.tolist() == [OUTSIDE, ANNOTATED, ANNOTATED, OUTSIDE]
     np.testing.assert_allclose(made.values[1:3, 0], [0.2, 0.4], atol=1e-7)
     assert np.isnan(made.values[[0, 3]]).all()
 
 
-def test_wide_gaps_are_not_bridged():
+def test_wide_gaps_are_not_interpolated():
     made = on_frames(annotation([0, 0.1, 0.2, 0.3, 5.0], [0, 0, 0, 0, 1]), np.array([0.25, 2.0, 5.0]))
     assert made.source.tolist() == [ANNOTATED, NOT_ANNOTATED, ANNOTATED]
 
 
-def test_nearer_row_decides_beside_an_unannotated_one():
+def test_frame_next_to_unannotated_row_has_the_nearer_value():
     times = np.arange(5) * 0.04
     values = [0.1, np.nan, 0.3, 0.4, 0.5]
     for jitter in (0.0, 0.001, -0.001):  # times rounded in the file must not spread the gap
@@ -97,7 +97,7 @@ def test_nearer_row_decides_beside_an_unannotated_one():
         assert np.isnan(made.values[:, 0]).tolist() == [False, True, False, False, False]
 
 
-def test_same_times_change_nothing():
+def test_equal_times_keep_the_values():
     times = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.05, 100))
     values = np.random.default_rng(1).uniform(-1, 1, 100)
     made = on_frames(annotation(times, values), times)
@@ -110,14 +110,14 @@ def test_one_row_reaches_half_a_second():
 
 
 @pytest.mark.parametrize("times", [None, []])
-def test_no_rows_at_all(times):
+def test_annotation_without_rows_labels_nothing(times):
     made = on_frames(annotation(times, []), np.arange(3.0))
     assert made.source.tolist() == [OUTSIDE] * 3
     assert np.isnan(made.values).all()
 
 
 @pytest.mark.parametrize("frames", [3, 4, 5, 40])
-def test_rows_without_times_are_frames_from_the_first_on(frames):
+def test_rows_without_times_label_frames_in_order(frames):
     made = on_frames(annotation(None, [0.1, np.nan, 0.3, 0.4]), np.arange(frames) / 25)
     wanted = [ANNOTATED, NOT_ANNOTATED, ANNOTATED, ANNOTATED][:frames] + [OUTSIDE] * (frames - 4)
     assert made.source.tolist() == wanted

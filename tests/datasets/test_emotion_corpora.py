@@ -10,7 +10,7 @@ from vacli.datasets.emotion_corpora import read_emodb, read_ferplus, read_ravdes
 from vacli.errors import InputError, LabelError
 
 
-def test_ferplus_labels_are_the_votes_mean_point(tmp_path):
+def test_ferplus_labels_are_the_mean_point_of_the_votes(tmp_path):
     votes = np.zeros((4, 10), np.uint8)
     votes[0, 1] = 10  # happiness
     votes[1, [0, 3]] = 4, 4  # neutral, sadness
@@ -27,13 +27,13 @@ def test_ferplus_labels_are_the_votes_mean_point(tmp_path):
     np.testing.assert_allclose(train.votes.sum(1), 1)
 
 
-def test_what_is_no_archive_is_named(tmp_path):
+def test_other_files_than_ferplus_archives_are_errors(tmp_path):
     (tmp_path / "x.npz").write_text("no")
     with pytest.raises(InputError, match=r"x\.npz"):
         list(read_ferplus(tmp_path / "x.npz"))
 
 
-def test_ravdess_and_emodb_names(tmp_path):
+def test_file_names_of_ravdess_and_emodb_are_parsed(tmp_path):
     for name in ("03-01-05-02-01-01-12.flac", "03-01-02-01-01-01-07.flac"):
         (tmp_path / name).touch()
     calm, angry = read_ravdess(tmp_path)
@@ -50,7 +50,7 @@ def test_ravdess_and_emodb_names(tmp_path):
         read_emodb(tmp_path / "none")
 
 
-def test_every_file_of_the_real_corpora_is_understood(data):
+def test_all_file_names_of_the_real_corpora_are_parsed(data):
     assert len(read_ravdess(data / "ravdess")) == 1440
     assert len({u.speaker for u in read_ravdess(data / "ravdess")}) == 24
     assert len(read_emodb(data / "emodb")) == 535

@@ -52,9 +52,9 @@ def test_fit_against_plain_numpy():
     )
 
 
-def test_rare_and_leftover_classes_say_nothing(statistics):
+def test_rare_and_excluded_classes_have_no_statistics(statistics):
     assert statistics.known.tolist() == [True, True, False, False]
-    assert statistics.speaks(np.array([0, 1, 2, 3, -1])).tolist() == [True, True, False, False, False]
+    assert statistics.has_statistics(np.array([0, 1, 2, 3, -1])).tolist() == [True, True, False, False, False]
 
 
 @pytest.mark.parametrize("expression", [None, np.full(300, 1)])
@@ -67,7 +67,7 @@ def test_short_gaps_are_interpolated(statistics, expression):
     assert np.flatnonzero(made.source == INTERPOLATED).tolist() == list(range(100, 100 + GAP_FRAMES))
 
 
-def test_long_gaps_move_from_the_neighbour_to_the_class(statistics):
+def test_long_gaps_decay_from_the_neighbour_to_the_class_mean(statistics):
     values = np.zeros((300, 2))
     values[100:250] = np.nan
     made = refine(frame_labels(values), np.full(300, 1), statistics, "fill")
@@ -79,7 +79,7 @@ def test_long_gaps_move_from_the_neighbour_to_the_class(statistics):
 
 
 @pytest.mark.parametrize("code", [-1, 2, 3])
-def test_long_gaps_without_a_word_stay(statistics, code):
+def test_long_gaps_without_class_statistics_stay_nan(statistics, code):
     values = steady()
     values[100:200] = np.nan
     made = refine(frame_labels(values), np.full(300, code), statistics, "fill")
@@ -87,21 +87,21 @@ def test_long_gaps_without_a_word_stay(statistics, code):
     assert (made.source[100:200] == NOT_ANNOTATED).all()
 
 
-def test_ends_are_not_extrapolated_but_may_follow_the_expression(statistics):
+def test_ends_are_filled_from_the_expression_only(statistics):
     values = steady()
     values[:5] = np.nan
     silent = refine(frame_labels(values), None, statistics, "fill")
     assert np.isnan(silent.values[:5]).all()
-    spoken = refine(frame_labels(values), np.full(300, 1), statistics, "fill")
-    assert (spoken.source[:5] == FROM_EXPRESSION).all()
+    by_class = refine(frame_labels(values), np.full(300, 1), statistics, "fill")
+    assert (by_class.source[:5] == FROM_EXPRESSION).all()
 
 
-def test_a_video_without_any_annotation_stays_so(statistics):
+def test_video_without_annotation_is_unchanged(statistics):
     made = refine(frame_labels(np.full((50, 2), np.nan)), np.full(50, 1), statistics, "fill")
     assert np.isnan(made.values).all()
 
 
-def test_rows_outside_the_annotation_are_not_touched(statistics):
+def test_rows_outside_the_annotation_are_unchanged(statistics):
     labels = frame_labels(np.vstack([steady(), np.full((20, 2), np.nan)]))
     labels.source[300:] = OUTSIDE
     made = refine(labels, np.full(320, 1), statistics, "fill")
@@ -131,7 +131,7 @@ def test_repair_is_limited_to_the_worst(statistics):
     assert np.flatnonzero(made.source == REPAIRED).tolist() == wrong[-6:].tolist()
 
 
-def test_fill_does_not_repair_and_off_does_nothing(statistics):
+def test_fill_does_not_repair_and_off_changes_nothing(statistics):
     values = steady()
     values[150] = [-0.9, -0.9]
     values[10] = np.nan
@@ -142,7 +142,7 @@ def test_fill_does_not_repair_and_off_does_nothing(statistics):
     assert refine(labels, np.full(300, 1), statistics, "off") is labels
 
 
-def test_inputs_are_left_alone(statistics):
+def test_inputs_are_not_modified(statistics):
     values = steady()
     values[50] = np.nan
     values[150] = [-0.9, -0.9]

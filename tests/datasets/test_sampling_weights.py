@@ -1,4 +1,4 @@
-"""Chances under which arousal says nothing of valence, against a general solver and where there are none."""
+"""Sampling weights under which valence and arousal are uncorrelated, against a general solver."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import pytest
 from scipy.optimize import minimize
 
 from vacli.circumplex import CALM_VA, EMOTION_VA
-from vacli.datasets.sampling_weights import balanced_chances
+from vacli.datasets.sampling_weights import balanced_weights
 
 ACTED = np.array([*EMOTION_VA[:7], CALM_VA])  # the eight of RAVDESS
 
 
-def covariance(labels: np.ndarray, chances: np.ndarray) -> float:
+def covariance(labels: np.ndarray, weights: np.ndarray) -> float:
     valence, arousal = labels.T
-    return chances @ (valence * arousal) - (chances @ valence) * (chances @ arousal)
+    return weights @ (valence * arousal) - (weights @ valence) * (weights @ arousal)
 
 
-def test_valence_is_in_the_middle_and_goes_with_nothing():
-    chances = balanced_chances(ACTED)
-    assert chances.sum() == pytest.approx(1)
-    assert abs(chances @ ACTED[:, 0]) < 0.01
-    assert abs(covariance(ACTED, chances)) < 0.002
+def test_weighted_valence_has_mean_0_and_no_covariance_with_arousal():
+    weights = balanced_weights(ACTED)
+    assert weights.sum() == pytest.approx(1)
+    assert abs(weights @ ACTED[:, 0]) < 0.01
+    assert abs(covariance(ACTED, weights)) < 0.002
     equal = np.full(len(ACTED), 1 / len(ACTED))
     assert abs(equal @ ACTED[:, 0]) > 0.1
     assert abs(covariance(ACTED, equal)) > 0.02
 
 
-def test_no_other_chances_that_do_are_more_even():
-    """The greatest entropy by a solver that knows nothing of its form."""
+def test_no_other_balanced_weights_have_more_entropy():
+    """The greatest entropy by a general solver."""
     valence, arousal = ACTED.T
     best = minimize(
         lambda p: p @ np.log(p),
@@ -41,17 +41,17 @@ def test_no_other_chances_that_do_are_more_even():
         ],
         options={"ftol": 1e-12, "maxiter": 500},
     )
-    np.testing.assert_allclose(balanced_chances(ACTED), best.x, atol=2e-3)
+    np.testing.assert_allclose(balanced_weights(ACTED), best.x, atol=2e-3)
 
 
-def test_what_is_balanced_already_stays_even():
+def test_weights_of_balanced_labels_are_equal():
     corners = np.array([[v, a] for v in (-0.7, 0.7) for a in (-0.4, 0.6)])
-    np.testing.assert_allclose(balanced_chances(corners), 0.25, atol=1e-6)
+    np.testing.assert_allclose(balanced_weights(corners), 0.25, atol=1e-6)
 
 
 @pytest.mark.parametrize("labels", [[[-0.6, 0.7], [-0.7, 0.3]], [[0.5, 0.5]], [[0.0, 0.0], [0.0, 1.0]]])
-def test_what_cannot_be_balanced_still_has_chances(labels):
-    chances = balanced_chances(np.array(labels))
-    assert np.isfinite(chances).all()
-    assert (chances >= 0).all()
-    assert chances.sum() == pytest.approx(1)
+def test_labels_that_cannot_be_balanced_have_finite_weights(labels):
+    weights = balanced_weights(np.array(labels))
+    assert np.isfinite(weights).all()
+    assert (weights >= 0).all()
+    assert weights.sum() == pytest.approx(1)

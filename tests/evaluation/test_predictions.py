@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vacli.errors import LabelError
-from vacli.evaluation.predictions import Predicted, read_predictions
+from vacli.evaluation.predictions import PredictedTrajectory, read_predictions
 
 
 def write(tmp_path, *lines):
@@ -15,19 +15,19 @@ def write(tmp_path, *lines):
     return path
 
 
-def test_one_video_is_named_after_the_file(tmp_path):
+def test_single_video_is_named_after_the_file(tmp_path):
     (made,) = read_predictions(write(tmp_path, "frame,time_s,valence,arousal", "0,0,0.5,-0.5", "1,0.04,,"))
     assert made.video == "clip"
     np.testing.assert_array_equal(made.values, np.float32([[0.5, -0.5], [np.nan, np.nan]]))
 
 
-def test_several_videos_by_the_input_column(tmp_path):
+def test_videos_are_named_after_the_input_column(tmp_path):
     rows = ["time_s,valence,arousal,input", "0,0.1,0,x/a.mp4", "0.04,0.2,0,x/a.mp4", "0,0.3,0,b.b.mp4"]
     made = read_predictions(write(tmp_path, *rows))
     assert [(p.video, len(p.times_s)) for p in made] == [("a", 2), ("b.b", 1)]
 
 
-def test_several_people_of_one_video_are_told_apart(tmp_path):
+def test_people_of_one_video_have_separate_trajectories(tmp_path):
     rows = ["time_s,valence,arousal,person,input"]
     rows += [f"{t},{v},0,{p},a.mp4" for v, p in ((0.1, 3), (0.2, 0)) for t in (0, 0.04)]
     made = read_predictions(write(tmp_path, *rows))
@@ -43,7 +43,7 @@ def test_several_people_of_one_video_are_told_apart(tmp_path):
         (["frame,valence,arousal", "0,0,0"], r"clip\.csv:1: no column time_s"),
         (["time_s,valence,arousal"], "no rows"),
         (["time_s,valence,arousal", "0,1.5,0"], r":2: 1\.5 is outside"),
-        (["time_s,valence,arousal", "0,0,0", "0,0,0"], r":3: time 0 of clip does not come after"),
+        (["time_s,valence,arousal", "0,0,0", "0,0,0"], r":3: time 0 of clip is not later than"),
     ],
 )
 def test_errors(tmp_path, lines, message):
@@ -53,11 +53,11 @@ def test_errors(tmp_path, lines, message):
 
 def test_nearest_row_within_half_a_step():
     values = np.float32([[0.1, 0], [0.2, 0], [0.3, 0]])
-    predicted = Predicted(video="v", times_s=np.array([0.0, 0.1, 0.2]), values=values)
+    predicted = PredictedTrajectory(video="v", times_s=np.array([0.0, 0.1, 0.2]), values=values)
     at = predicted.at(np.array([0.0, 0.04, 0.06, 0.25, 0.26]))
     np.testing.assert_array_equal(at[:, 0], np.float32([0.1, 0.1, 0.2, 0.3, np.nan]))
 
 
-def test_no_rows_no_values():
-    nothing = Predicted(video="v", times_s=np.empty(0), values=np.empty((0, 2), np.float32))
+def test_trajectory_without_rows_has_nan_values():
+    nothing = PredictedTrajectory(video="v", times_s=np.empty(0), values=np.empty((0, 2), np.float32))
     assert np.isnan(nothing.at(np.arange(3.0))).all()

@@ -11,26 +11,26 @@ ROWS = [(paper, table, row) for paper, tables in PAPERS.items() for table in tab
 
 
 @pytest.mark.parametrize(("paper", "table", "row"), ROWS, ids=lambda v: getattr(v, "label", None))
-def test_mean_is_that_of_the_two(paper, table, row):
+def test_mean_is_that_of_valence_and_arousal(paper, table, row):
     if row.valence is not None:
         assert row.mean == pytest.approx((row.valence + row.arousal) / 2, abs=1.01e-3)
-    assert row.what
+    assert row.protocol
     assert not row.preset or row.preset in PRESETS
 
 
 @pytest.mark.parametrize(("paper", "mean", "best"), [("lightmamba", 0.593, 0.637), ("bdca", 0.606, 0.632)])
 def test_fold_mean_and_best_fold_are_computed_from_table_one(paper, mean, best):
     rows = PAPERS[paper][0].rows
-    folds = [row for row in rows if row.what in (FOLD, BEST_FOLD)]
+    folds = [row for row in rows if row.protocol in (FOLD, BEST_FOLD)]
     assert [row.fold for row in folds] == [1, 2, 3, 4, 5]
     stated = next(row for row in rows if row.label == "Mean of folds")
     assert stated.mean == mean
     for name in ("valence", "arousal"):
         assert getattr(stated, name) == pytest.approx(sum(getattr(r, name) for r in folds) / 5, abs=6e-4)
     assert max(row.mean for row in folds) == best
-    assert next(row.mean for row in rows if row.what == BEST_FOLD) == best
+    assert next(row.mean for row in rows if row.protocol == BEST_FOLD) == best
 
 
-def test_every_table_of_both_papers_is_there():
+def test_all_tables_of_both_papers_are_present():
     assert [t.number for t in PAPERS["lightmamba"]] == ["I", "II", "III"]
     assert [t.number for t in PAPERS["bdca"]] == ["I", "II", "III", "IV"]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from vacli.evaluation.score import DRAWS, Score, fold_mean, score_video
+from vacli.evaluation.score import N_RESAMPLES, Score, fold_mean, score_video
 from vacli.metrics import ccc, pcc, rmse
 
 
@@ -29,7 +29,7 @@ def score(parts) -> Score:
     return Score(name="run", videos=tuple(score_video(*p) for p in parts))
 
 
-def test_pooled_is_over_the_joined_frames_not_the_mean_of_videos(parts, score):
+def test_pooled_scores_are_over_joined_frames(parts, score):
     predicted, labels = (np.concatenate([p[i] for p in parts]) for i in (1, 2))
     for side, name in enumerate(("valence", "arousal")):
         for metric, formula in (("ccc", ccc), ("pcc", pcc), ("rmse", rmse)):
@@ -43,8 +43,8 @@ def test_pooled_is_over_the_joined_frames_not_the_mean_of_videos(parts, score):
     assert score.frames == np.sum(~np.isnan(labels[:, 0]))
 
 
-def test_intervals_are_those_of_a_plain_loop(parts, score):
-    draws = np.random.default_rng(0).multinomial(5, np.full(5, 0.2), DRAWS)[:300]
+def test_intervals_equal_those_of_a_plain_loop(parts, score):
+    draws = np.random.default_rng(0).multinomial(5, np.full(5, 0.2), N_RESAMPLES)[:300]
     loop = []
     for draw in draws:
         chosen = np.repeat(np.arange(5), draw)
@@ -52,7 +52,7 @@ def test_intervals_are_those_of_a_plain_loop(parts, score):
         loop.append(ccc(predicted[:, 0], labels[:, 0]))
     from vacli.evaluation import score as module
 
-    ours = module._drawn_ccc([v.moments[0] for v in score.videos], draws)
+    ours = module._resampled_ccc([v.moments[0] for v in score.videos], draws)
     np.testing.assert_allclose(ours, loop, atol=1e-12)
     low, high = score.intervals["ccc_valence"]
     assert low < score.pooled["ccc_valence"] < high
@@ -70,7 +70,7 @@ def test_missing_predictions_are_counted():
     assert made_score.moments[0].ccc == pytest.approx(ccc(predicted[20:, 0], labels[20:, 0]))
 
 
-def test_video_without_annotation_does_not_count(score):
+def test_video_without_annotation_is_ignored(score):
     empty = score_video("none", np.zeros((5, 2)), np.full((5, 2), np.nan))
     more = Score(name="x", videos=(*score.videos, empty))
     assert more.pooled == score.pooled

@@ -21,7 +21,7 @@ def lines(path, *rows):
     return path
 
 
-def test_without_a_list_every_frame_by_name(tmp_path, trajectories):
+def test_without_sample_all_frames_are_written_by_name(tmp_path, trajectories):
     out = tmp_path / "p.txt"
     assert write(out, trajectories).lines == 3
     assert out.read_text().splitlines() == [
@@ -32,7 +32,7 @@ def test_without_a_list_every_frame_by_name(tmp_path, trajectories):
     ]
 
 
-def test_list_decides_frames_and_order_and_the_last_value_is_repeated(tmp_path, trajectories):
+def test_sample_determines_frames_and_order(tmp_path, trajectories):
     sample = lines(
         tmp_path / "s.txt", "b_left/00002.jpg,,", "b_left/00003.jpg,,", "a/00001.jpg,,", "b_left/00001.jpg,,"
     )
@@ -49,7 +49,7 @@ def test_list_decides_frames_and_order_and_the_last_value_is_repeated(tmp_path, 
     assert check(out, sample) == 4
 
 
-def test_absent_trial_and_missing_value_are_named(tmp_path, trajectories):
+def test_missing_trial_and_missing_value_are_named(tmp_path, trajectories):
     sample = lines(tmp_path / "s.txt", "c/00001.jpg,,")
     with pytest.raises(LabelError, match=r"no prediction for 1 trials \(c"):
         write(tmp_path / "p.txt", trajectories, sample)
@@ -76,13 +76,13 @@ def test_check_names_the_first_difference(tmp_path, rows, message):
         check(lines(tmp_path / "p.txt", *rows), sample)
 
 
-def test_a_frame_that_is_listed_twice_is_named(tmp_path):
+def test_repeated_location_is_named(tmp_path):
     sample = lines(tmp_path / "s.txt", "a/00001.jpg,,", "a/00001.jpg,,")
-    with pytest.raises(LabelError, match=r"s\.txt:3: a/00001\.jpg for the second time"):
+    with pytest.raises(LabelError, match=r"s\.txt:3: a/00001\.jpg is listed twice"):
         list(locations(sample))
 
 
-def test_wrong_header_and_wrong_location(tmp_path):
+def test_wrong_header_and_location_are_named(tmp_path):
     sample = lines(tmp_path / "s.txt", "a/00000.jpg,,")
     with pytest.raises(LabelError, match=r"s\.txt:2: 'a/00000\.jpg' is not TRIAL"):
         check(lines(tmp_path / "p.txt", "a/00000.jpg,0,0"), sample)

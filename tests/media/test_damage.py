@@ -1,4 +1,4 @@
-"""Files that cannot be read, in whole or in part: one line each, and what is good is kept."""
+"""Damaged files: errors have one line, and intact parts are kept."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_empty_file(tmp_path: Path) -> None:
 
 
 def test_text_called_mp4(tmp_path: Path) -> None:
-    (tmp_path / "notes.mp4").write_text("this is not a film\n" * 100)
+    (tmp_path / "notes.mp4").write_text("this is not a video\n" * 100)
     assert "cannot be read as audio or video" in one_line(tmp_path / "notes.mp4")
 
 
@@ -49,13 +49,13 @@ def test_random_bytes(tmp_path: Path) -> None:
     one_line(tmp_path / "noise.mkv")
 
 
-def test_sound_alone_has_no_picture(tmp_path: Path) -> None:
+def test_an_audio_file_has_no_video_stream(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "voice.wav", Clip(sound_spans=((0, 1),), sound_codec="pcm_s16le"))
-    assert "no picture stream" in one_line(path)
+    assert "no video stream" in one_line(path)
     assert probe(path).audio.duration_s == pytest.approx(1.0)
 
 
-def test_cover_art_is_not_a_picture_stream(tmp_path: Path) -> None:
+def test_cover_art_is_no_video_stream(tmp_path: Path) -> None:
     path = tmp_path / "song.m4a"
     with av.open(str(path), "w", format="mp4") as container:
         sound = container.add_stream("aac", rate=16_000, layout="mono")
@@ -70,8 +70,8 @@ def test_cover_art_is_not_a_picture_stream(tmp_path: Path) -> None:
     assert probe(path).video is None
 
 
-def test_a_picture_stream_of_zero_length_beside_sound_is_none(tmp_path: Path) -> None:
-    path = tmp_path / "silent_film.mkv"
+def test_an_empty_video_stream_is_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "silent.mkv"
     with av.open(str(path), "w") as container:
         picture = container.add_stream("libx264", rate=25)
         picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
@@ -80,11 +80,11 @@ def test_a_picture_stream_of_zero_length_beside_sound_is_none(tmp_path: Path) ->
         frame.sample_rate = 16_000
         container.mux(sound.encode(frame))
         container.mux(sound.encode(None))
-    assert "has no picture stream that can be used: its stream 0 is a cover or empty" in one_line(path)
+    assert "has no video stream that can be used: its stream 0 is a cover or empty" in one_line(path)
     assert probe(path).video is None
 
 
-def test_no_frame_decodes(tmp_path: Path) -> None:
+def test_a_video_without_a_decodable_frame_is_an_error(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "zeros.mp4", Clip(steady(25, 1), size_px=(176, 144)))
     data = bytearray(path.read_bytes())
     start = data.index(b"mdat") + 4
@@ -95,7 +95,7 @@ def test_no_frame_decodes(tmp_path: Path) -> None:
 
 
 def overwritten(path: Path, rows: range) -> Path:
-    """Overwrite the middle of the packets of some rows, counted in the order of decoding, with zeros."""
+    """Overwrite the middle of the packets of some rows, in decoding order, with zeros."""
     with av.open(str(path)) as container:
         packets = [p for p in container.demux(video=0) if p.size]
         spans = [(packets[row].pos, packets[row].size) for row in rows]
@@ -108,7 +108,7 @@ def overwritten(path: Path, rows: range) -> Path:
 
 
 def textured(path: Path, codec: str, options: dict[str, str], pixel_format: str = "yuv420p") -> Path:
-    """100 frames of a picture that moves, so that each predicted frame has something to say."""
+    """Write 100 frames of a moving picture, so that each predicted frame has content."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
         one_thread(stream)
@@ -144,7 +144,7 @@ PREDICTED = [
 
 
 @pytest.mark.parametrize(("name", "codec", "options"), PREDICTED)
-def test_after_damage_there_is_no_picture_until_a_key_frame(
+def test_after_damage_frames_are_dropped_up_to_a_key_frame(
     tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
     path = tmp_path / name
@@ -153,22 +153,36 @@ def test_after_damage_there_is_no_picture_until_a_key_frame(
     textured(path, codec, options)
     with open_video(path) as reader:
         whole = {frame.index: frame.rgb.astype(np.int16) for frame in reader}
-        assert reader.broken is None
+        assert reader.decode_error is None
     overwritten(path, range(55, 57))
     with open_video(path) as reader:
         given = {frame.index: frame.rgb for frame in reader}
         rows = len(reader)
-    spoiled = [row for row, rgb in given.items() if np.abs(whole[row] - rgb).mean() > 1]
+    damaged_rows = [row for row, rgb in given.items() if np.abs(whole[row] - rgb).mean() > 1]
     assert rows == 100
-    assert spoiled == []
+    assert damaged_rows == []
     assert set(range(50)) <= set(given)
     assert set(range(76, 100)) <= set(given)
-    assert f"{100 - len(given)} of 100 frames do not decode or follow damage" in reader.broken
-    assert "no key frame ends it" not in reader.broken
+    assert f"{100 - len(given)} of 100 frames do not decode or follow damage" in reader.decode_error
+    assert "no key frame ends it" not in reader.decode_error
 
 
-def test_a_damaged_frame_costs_itself_where_every_frame_is_a_key_frame(tmp_path: Path) -> None:
-    path = textured(tmp_path / "prores.mov", "prores_ks", {}, "yuv422p10le")
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"),
+    [
+        ("prores.mov", "prores_ks", "yuv422p10le"),
+        ("jpeg.avi", "mjpeg", "yuvj420p"),
+        ("jpeg.mkv", "mjpeg", "yuvj422p"),
+        ("jpeg.mov", "mjpeg", "yuvj444p"),
+    ],
+)
+def test_only_the_damaged_frame_is_dropped_if_all_are_key_frames(
+    tmp_path: Path, name: str, codec: str, pixel_format: str
+) -> None:
+    path = textured(tmp_path / name, codec, {}, pixel_format)
+    with open_video(path) as reader:
+        assert [frame.index for frame in reader] == list(range(100))
+        assert reader.decode_error is None
     overwritten(path, range(55, 56))
     with open_video(path) as reader:
         assert [frame.index for frame in reader] == [row for row in range(100) if row != 55]
@@ -188,18 +202,18 @@ UNDAMAGED = [
 
 
 @pytest.mark.parametrize(("name", "codec", "options"), UNDAMAGED)
-def test_nothing_of_an_undamaged_stream_is_lost(
+def test_an_undamaged_stream_is_complete(
     tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
     with open_video(textured(tmp_path / name, codec, options)) as reader:
         assert [frame.index for frame in reader] == list(range(100))
-        assert (reader.broken, reader.notes) == (None, ())
+        assert (reader.decode_error, reader.notes) == (None, ())
 
 
 @pytest.mark.parametrize(
     ("name", "codec", "options"), [case for case in UNDAMAGED if case[0].endswith((".ts", ".mpg"))]
 )
-def test_a_stream_cut_in_mid_air_loses_nothing_behind_its_first_picture(
+def test_a_cut_stream_is_complete_after_its_first_picture(
     tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
     path = textured(tmp_path / name, codec, options)
@@ -207,27 +221,27 @@ def test_a_stream_cut_in_mid_air_loses_nothing_behind_its_first_picture(
     path.write_bytes(data[len(data) // 3 // 188 * 188 :])
     with open_video(path) as reader:
         indices = [frame.index for frame in reader]
-        assert reader.broken is None
+        assert reader.decode_error is None
     assert indices == list(range(len(reader)))
     assert len(indices) > 20
 
 
-def test_damage_that_no_key_frame_ends_is_said_to_go_on(tmp_path: Path) -> None:
+def test_damage_without_a_later_key_frame_is_reported(tmp_path: Path) -> None:
     path = textured(tmp_path / "one_key.mp4", "libx264", {"x264-params": "keyint=250:scenecut=0"})
     overwritten(path, range(55, 57))
     with open_video(path) as reader:
         last = [frame.index for frame in reader][-1]
     assert 45 <= last < 60
-    assert f"{99 - last} of 100 frames" in reader.broken
-    assert "no key frame ends it" in reader.broken
+    assert f"{99 - last} of 100 frames" in reader.decode_error
+    assert "no key frame ends it" in reader.decode_error
 
 
-def test_intra_refresh_heals_with_the_second_wave(tmp_path: Path) -> None:
+def test_intra_refresh_ends_damage_at_its_second_cycle(tmp_path: Path) -> None:
     options = {"x264-params": "keyint=20:intra-refresh=1:scenecut=0:bframes=0"}
     path = textured(tmp_path / "waves.mp4", "libx264", options)
     with open_video(path) as reader:
         whole = {frame.index: frame.rgb.astype(np.int16) for frame in reader}
-    assert len(whole) == 100  # nothing of an undamaged stream is lost for want of key frames
+    assert len(whole) == 100  # an undamaged stream is complete without key frames
     overwritten(path, range(25, 26))
     with open_video(path) as reader:
         given = {frame.index: frame.rgb for frame in reader}
@@ -237,8 +251,8 @@ def test_intra_refresh_heals_with_the_second_wave(tmp_path: Path) -> None:
     assert 99 in given
 
 
-def test_a_block_that_the_demuxer_leaves_out_is_damage_too(tmp_path: Path) -> None:
-    path = textured(tmp_path / "lost.webm", "libvpx", VPX)
+def test_a_block_that_the_demuxer_skips_is_damage(tmp_path: Path) -> None:
+    path = textured(tmp_path / "missing.webm", "libvpx", VPX)
     with av.open(str(path)) as container:
         packets = [p for p in container.demux(video=0) if p.size]
         start, end = packets[55].pos - 4, packets[57].pos + packets[57].size
@@ -249,14 +263,14 @@ def test_a_block_that_the_demuxer_leaves_out_is_damage_too(tmp_path: Path) -> No
         times_s = [frame.time_s for frame in reader]
     assert not any(2.2 < time_s < 2.96 for time_s in times_s)
     assert times_s[-1] == pytest.approx(3.96, abs=0.002)
-    assert "missing" in reader.broken
+    assert "missing" in reader.decode_error
 
 
 @pytest.fixture
 def damaged(tmp_path: Path) -> Path:
-    """100 frames in four groups, with sound; the third group is overwritten with zeros."""
+    """Write 100 frames in four groups, with audio; the third group is overwritten with zeros."""
     clip = Clip(steady(25, 4), size_px=(176, 144), options=X264, sound_spans=((0, 4),))
-    path = write_clip(tmp_path / "broken.mp4", clip)
+    path = write_clip(tmp_path / "damaged.mp4", clip)
     with av.open(str(path)) as container:
         packets = [p for p in container.demux(video=0) if p.size]
         spans = [(p.pos, p.size) for p in packets[52:60]]
@@ -267,7 +281,7 @@ def damaged(tmp_path: Path) -> Path:
     return path
 
 
-def test_frames_before_and_behind_a_break_are_kept_and_it_is_named(damaged: Path) -> None:
+def test_frames_before_and_after_damage_are_kept(damaged: Path) -> None:
     with open_video(damaged) as reader:
         indices = [frame.index for frame in reader]
     assert len(reader) == 100
@@ -275,14 +289,14 @@ def test_frames_before_and_behind_a_break_are_kept_and_it_is_named(damaged: Path
     assert indices[-25:] == list(range(75, 100))
     assert len(indices) < 80
     assert f"{100 - len(indices)} of 100 frames do not decode or follow damage, the first at 2." in (
-        reader.broken
+        reader.decode_error
     )
 
 
 @pytest.fixture
 def damaged_avi(tmp_path: Path) -> Path:
-    """Faces in groups of five frames; zeros from the middle of the file on, but for its end."""
-    path = write_video(tmp_path / "broken.avi", [scene((150 + i, 120)) for i in range(12)])
+    """Write faces in groups of five frames; from the middle almost to the end the file has zeros."""
+    path = write_video(tmp_path / "damaged.avi", [scene((150 + i, 120)) for i in range(12)])
     data = bytearray(path.read_bytes())
     start, end = len(data) // 2, len(data) * 9 // 10
     data[start:end] = bytes(end - start)
@@ -290,7 +304,7 @@ def damaged_avi(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_damaged_frame_keeps_its_row_in_every_reading(damaged_avi: Path) -> None:
+def test_a_damaged_frame_keeps_its_row_on_every_iteration(damaged_avi: Path) -> None:
     with av.open(str(damaged_avi)) as container:
         container.streams.video[0].codec_context.thread_count = 1
         pictures = list(container.decode(video=0))
@@ -301,18 +315,18 @@ def test_a_damaged_frame_keeps_its_row_in_every_reading(damaged_avi: Path) -> No
         with open_video(damaged_avi) as reader:
             readings.add(tuple(frame.index for frame in reader))
         assert len(reader) == len(pictures)
-        assert "is damaged" in reader.broken
+        assert "is damaged" in reader.decode_error
     (indices,) = readings
     assert set(indices) <= {*range(first), *range(10, len(pictures))}  # 10 is a key frame
 
 
-def test_sound_beside_a_broken_picture_is_whole(damaged: Path) -> None:
+def test_audio_next_to_damaged_video_is_complete(damaged: Path) -> None:
     sound = read_sound(damaged)
-    assert sound.broken is None
+    assert sound.decode_error is None
     assert sound.duration_s == pytest.approx(4.0, abs=0.05)
 
 
-def test_a_download_that_stopped_keeps_its_first_frames(tmp_path: Path) -> None:
+def test_a_truncated_file_keeps_its_first_frames(tmp_path: Path) -> None:
     clip = Clip(steady(25, 4), size_px=(176, 144), sound_spans=((0, 4),))
     data = write_clip(tmp_path / "whole.mkv", clip).read_bytes()
     path = tmp_path / "half.mkv"
@@ -320,5 +334,5 @@ def test_a_download_that_stopped_keeps_its_first_frames(tmp_path: Path) -> None:
     with open_video(path) as reader:
         count = len(list(reader))
     assert 20 < count < 80
-    assert reader.broken
+    assert reader.decode_error
     assert 0.5 < read_sound(path).present[-1][1] < 3.5

@@ -1,4 +1,4 @@
-"""From named paths to media."""
+"""Search of given paths for media."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from PIL import Image
 from synth.clips import Clip, steady, write_clip
 
 from vacli.errors import InputError
-from vacli.media.inputs import find_media, pictures_of
-from vacli.media.kinds import MediaInput, settled
+from vacli.media.inputs import find_media, images_of
+from vacli.media.kinds import MediaInput, resolve_kind
 from vacli.media.video import open_video
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Videos in two batches, crops beside them, sound, a picture, and what is none of these."""
+    """Write videos in two batches, crops, sound, an image, and files that are not media."""
     root = tmp_path / "aff"
     for name in (
         "batch1/a.MP4",
@@ -37,7 +37,7 @@ def corpus(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_folder_is_walked_to_the_bottom(corpus: Path) -> None:
+def test_folders_are_searched_recursively(corpus: Path) -> None:
     found = find_media([corpus]).media
     assert [(media.path.relative_to(corpus).as_posix(), media.kind, media.name) for media in found] == [
         ("batch1/a.MP4", "video", "a"),
@@ -49,7 +49,7 @@ def test_a_folder_is_walked_to_the_bottom(corpus: Path) -> None:
     ]
 
 
-def test_each_thing_comes_once_and_in_order(corpus: Path) -> None:
+def test_inputs_are_sorted_without_duplicates(corpus: Path) -> None:
     (corpus / "link.mp4").symlink_to(corpus / "batch1" / "a.MP4")
     (corpus / "loop").symlink_to(corpus)
     twice = find_media([corpus / "sound" / "v.wav", corpus / "batch1" / ".." / "batch2", corpus]).media
@@ -57,12 +57,12 @@ def test_each_thing_comes_once_and_in_order(corpus: Path) -> None:
     assert twice == sorted(twice)
 
 
-def test_a_named_file_is_what_its_suffix_says(corpus: Path) -> None:
+def test_a_given_file_has_the_kind_of_its_suffix(corpus: Path) -> None:
     named = [corpus / "batch1" / "a.MP4", corpus / ".hidden" / "c.mp4"]
     assert find_media(named).media == [MediaInput(path, "video") for path in sorted(named)]
 
 
-def test_a_named_file_without_a_known_suffix_is_what_it_holds(tmp_path: Path) -> None:
+def test_a_given_file_with_an_unknown_suffix_has_the_kind_of_its_content(tmp_path: Path) -> None:
     video = write_clip(tmp_path / "clip.mp4", Clip(steady(25, 0.2))).rename(tmp_path / "clip.download")
     sound = write_clip(tmp_path / "v.wav", Clip(sound_spans=((0, 1),), sound_codec="pcm_s16le"))
     sound = sound.rename(tmp_path / "voice")
@@ -75,53 +75,53 @@ def test_names_keep_their_dots(tmp_path: Path) -> None:
     assert find_media([path]).media[0].name == "122-60-1920x1080.3"
 
 
-def test_a_path_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_path_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
         find_media([tmp_path / "gone.mp4"])
 
 
-def test_a_folder_with_nothing_usable(tmp_path: Path) -> None:
+def test_a_folder_without_media_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     (tmp_path / ".clip.mp4").touch()
-    with pytest.raises(InputError, match="holds nothing that could be read"):
+    with pytest.raises(InputError, match="has no media files"):
         find_media([tmp_path])
 
 
-def test_a_named_text_file(tmp_path: Path) -> None:
+def test_a_given_text_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("valence,arousal\n" * 50)
     with pytest.raises(InputError, match="cannot be read as audio or video"):
         find_media([tmp_path / "labels.csv"])
 
 
-def test_numbered_pictures_can_be_taken_for_themselves(tmp_path: Path) -> None:
+def test_images_of_a_crop_folder_are_its_files(tmp_path: Path) -> None:
     for name in ("00001.jpg", "00003.jpg", "notes.txt"):
         (tmp_path / name).touch()
     (folder,) = find_media([tmp_path]).media
     assert folder.kind == "crops"
-    assert [m.name for m in pictures_of(folder)] == ["00001", "00003"]
-    assert {m.kind for m in pictures_of(folder)} == {"image"}
-    assert pictures_of(MediaInput(tmp_path / "a.mp4", "video")) == [MediaInput(tmp_path / "a.mp4", "video")]
+    assert [m.name for m in images_of(folder)] == ["00001", "00003"]
+    assert {m.kind for m in images_of(folder)} == {"image"}
+    assert images_of(MediaInput(tmp_path / "a.mp4", "video")) == [MediaInput(tmp_path / "a.mp4", "video")]
 
 
-def sound_alone(path: Path) -> Path:
+def audio_file(path: Path) -> Path:
     return write_clip(path, Clip(sound_spans=((0, 1),)))
 
 
-def a_picture(path: Path, pictures: int = 1) -> Path:
-    first, *more = (Image.new("RGB", (32, 24), (40 * i, 90, 30)) for i in range(pictures))
-    first.save(path, save_all=pictures > 1, append_images=more) if more else first.save(path)
+def image_file(path: Path, count: int = 1) -> Path:
+    first, *more = (Image.new("RGB", (32, 24), (40 * i, 90, 30)) for i in range(count))
+    first.save(path, save_all=count > 1, append_images=more) if more else first.save(path)
     return path
 
 
-def test_content_decides_what_a_file_is(tmp_path: Path) -> None:
-    a_picture(tmp_path / "a.png").rename(tmp_path / "a.mp4")
-    a_picture(tmp_path / "b.jpg").rename(tmp_path / "b")
+def test_the_kind_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
+    image_file(tmp_path / "a.png").rename(tmp_path / "a.mp4")
+    image_file(tmp_path / "b.jpg").rename(tmp_path / "b")
     write_clip(tmp_path / "c.mp4", Clip(steady(25, 0.2))).rename(tmp_path / "c.jpg")
-    sound_alone(tmp_path / "d.mp4")
-    sound_alone(tmp_path / "e.mka").rename(tmp_path / "e.webm")
-    a_picture(tmp_path / "f.gif")
-    a_picture(tmp_path / "g.gif", pictures=3)
-    kinds = {media.path.name: settled(media).kind for media in find_media([tmp_path]).media}
+    audio_file(tmp_path / "d.mp4")
+    audio_file(tmp_path / "e.mka").rename(tmp_path / "e.webm")
+    image_file(tmp_path / "f.gif")
+    image_file(tmp_path / "g.gif", count=3)
+    kinds = {media.path.name: resolve_kind(media).kind for media in find_media([tmp_path]).media}
     assert kinds == {
         "a.mp4": "image",
         "b": "image",
@@ -132,25 +132,25 @@ def test_content_decides_what_a_file_is(tmp_path: Path) -> None:
         "g.gif": "video",
     }
     for name, kind in kinds.items():
-        assert [settled(media).kind for media in find_media([tmp_path / name]).media] == [kind]
+        assert [resolve_kind(media).kind for media in find_media([tmp_path / name]).media] == [kind]
 
 
-def test_an_animation_is_also_a_picture(tmp_path: Path) -> None:
-    (media,) = find_media([a_picture(tmp_path / "g.gif", pictures=3)]).media
+def test_an_animation_is_also_an_image(tmp_path: Path) -> None:
+    (media,) = find_media([image_file(tmp_path / "g.gif", count=3)]).media
     assert (media.kind, media.animated) == ("video", True)
-    assert pictures_of(media) == [MediaInput(media.path, "image")]
+    assert images_of(media) == [MediaInput(media.path, "image")]
 
 
-def test_a_broken_picture_and_a_broken_video_are_still_what_they_are_called(tmp_path: Path) -> None:
+def test_damaged_files_have_the_kind_of_their_suffix(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("<html>not found</html>")
     (tmp_path / "b.mp4").write_text("<html>not found</html>")
     found = find_media([tmp_path])
     assert [media.kind for media in found.media] == ["image", "video"]
     with pytest.raises(InputError, match="cannot be read as audio or video"):
-        settled(found.media[1])
+        resolve_kind(found.media[1])
 
 
-def test_every_file_that_opens_when_named_is_found_in_a_folder(tmp_path: Path) -> None:
+def test_files_are_found_in_a_folder_as_when_given(tmp_path: Path) -> None:
     clip, sound = Clip(steady(25, 0.2)), Clip(sound_spans=((0, 1),))
     write_clip(tmp_path / "a.mp4", clip)
     write_clip(tmp_path / "b.mkv", clip).rename(tmp_path / "b.download")
@@ -167,7 +167,7 @@ def test_every_file_that_opens_when_named_is_found_in_a_folder(tmp_path: Path) -
         "d.h264",
         "e.weba",
     ]
-    assert not found.left_out
+    assert not found.skipped
 
 
 @pytest.mark.parametrize(
@@ -184,31 +184,29 @@ def test_every_file_that_opens_when_named_is_found_in_a_folder(tmp_path: Path) -
         ("zeros.bin", bytes(5000)),
     ],
 )
-def test_what_is_no_media_is_left_out_of_a_folder_and_named(
-    tmp_path: Path, name: str, content: bytes
-) -> None:
+def test_files_in_a_folder_that_are_not_media_are_skipped(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / "a.mp4").touch()
     (tmp_path / name).write_bytes(content)
     found = find_media([tmp_path])
     assert [media.path.name for media in found.media] == ["a.mp4"]
-    assert found.left_out == {tmp_path / name: "not media"}
+    assert found.skipped == {tmp_path / name: "not media"}
 
 
-def test_links_that_lead_nowhere_fail_and_the_rest_is_found(tmp_path: Path) -> None:
+def test_dangling_links_fail_and_the_rest_is_found(tmp_path: Path) -> None:
     (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
     (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
     (tmp_path / "good.mp4").touch()
     found = find_media([tmp_path])
     assert [media.path.name for media in found.media] == ["good.mp4"]
     assert {path.name for path in found.failed} == {"gone.mp4", "loop.mp4"}
-    assert "nowhere.mp4, which is not there" in str(found.failed[tmp_path / "gone.mp4"])
+    assert "nowhere.mp4, which does not exist" in str(found.failed[tmp_path / "gone.mp4"])
     assert "leads back to itself" in str(found.failed[tmp_path / "loop.mp4"])
     for name in ("gone.mp4", "loop.mp4"):
         with pytest.raises(InputError, match="is a link"):
             find_media([tmp_path / name])
 
 
-def test_a_folder_that_cannot_be_listed_fails_and_the_rest_is_found(
+def test_an_unreadable_folder_fails_and_the_rest_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "locked").mkdir()
@@ -226,7 +224,7 @@ def test_a_folder_that_cannot_be_listed_fails_and_the_rest_is_found(
     assert "cannot be listed (Permission denied)" in str(found.failed[tmp_path / "locked"])
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_named_pipe_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     (tmp_path / "good.mp4").touch()
     assert list(find_media([tmp_path]).failed) == [tmp_path / "pipe.mp4"]
@@ -234,26 +232,28 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         find_media([tmp_path / "pipe.mp4"])
 
 
-def test_a_store_by_any_name_is_no_folder_of_media(tmp_path: Path) -> None:
+def test_a_store_with_any_name_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "features" / "clip").mkdir(parents=True)
     (tmp_path / "features" / "zarr.json").touch()
     (tmp_path / "features" / "clip" / "chunk").write_bytes(bytes(100))
     (tmp_path / "a.mp4").touch()
     found = find_media([tmp_path])
     assert [media.path.name for media in found.media] == ["a.mp4"]
-    assert not found.left_out
+    assert not found.skipped
 
 
 @pytest.mark.parametrize("name", ["P01:baseline.mp4", "file:x.mp4", "http:y.mp4", b"caf\xe9.mp4", "a%d.mp4"])
-def test_odd_names_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | bytes) -> None:
+def test_files_with_unusual_names_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | bytes
+) -> None:
     path = Path(os.fsdecode(name))
     monkeypatch.chdir(tmp_path)
     clip = write_clip(tmp_path / "clip.mp4", Clip(steady(25, 0.2)))
     try:
         clip.rename(path)
     except OSError:
-        pytest.skip("this file system takes no such name")
+        pytest.skip("this file system does not support the name")
     (media,) = find_media([path]).media
-    assert settled(media).kind == "video"
+    assert resolve_kind(media).kind == "video"
     with open_video(path) as video:
         assert len(list(video)) == 5

@@ -1,4 +1,4 @@
-"""Which streams count: covers, streams without a decoder, and files that no library was made for."""
+"""Selection of streams: cover art, streams without a decoder, and files with implausible headers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from synth.clips import Clip, steady, write_clip
 
 from vacli.errors import InputError
 from vacli.media.audio import read_sound
-from vacli.media.container import opened
+from vacli.media.container import open_container
 from vacli.media.probe import probe
 from vacli.media.timeline import read_timeline
 from vacli.media.video import open_video
 
 
 def without_decoder(path: Path, *fourccs: bytes) -> Path:
-    """Give the streams of some types a code that nobody knows."""
+    """Give the streams of some types an unknown codec id."""
     data = path.read_bytes()
     for fourcc in fourccs:
         at = data.index(fourcc, data.index(b"stsd"))
@@ -34,7 +34,7 @@ def clip(path: Path, pictures: tuple[float, ...], sound_s: float, codec: str = "
 
 @pytest.mark.parametrize("name", ["a.mp4", "b.mkv", "c.mov", "d.m4a"])
 @pytest.mark.parametrize("pictures", [(0.0,), (0.0, 0.04, 0.08)])
-def test_few_pictures_beside_long_sound_are_a_cover(
+def test_few_pictures_next_to_long_audio_are_cover_art(
     tmp_path: Path, name: str, pictures: tuple[float, ...]
 ) -> None:
     path = tmp_path / name
@@ -46,20 +46,20 @@ def test_few_pictures_beside_long_sound_are_a_cover(
     assert info.video is None
     assert info.audio is not None
     assert "is a cover or empty" in info.notes[0]
-    with pytest.raises(InputError, match="no picture stream that can be used"):
+    with pytest.raises(InputError, match="no video stream that can be used"):
         open_video(path)
 
 
 @pytest.mark.parametrize(
     ("pictures", "sound_s"),
     [
-        (steady(25, 1), 20.0),  # a camera that stopped
-        (steady(1, 20), 20.0),  # a still that an encoder repeats
+        (steady(25, 1), 20.0),  # the camera stopped early
+        (steady(1, 20), 20.0),  # an image that an encoder repeats
         ((0.0, 10.0, 20.0), 30.0),  # slides
         ((0.0,), 0.5),  # a clip of one picture
     ],
 )
-def test_other_pictures_beside_sound_are_a_video(
+def test_other_pictures_next_to_audio_are_a_video(
     tmp_path: Path, pictures: tuple[float, ...], sound_s: float
 ) -> None:
     path = clip(tmp_path / "a.mkv", pictures, sound_s)
@@ -67,32 +67,32 @@ def test_other_pictures_beside_sound_are_a_video(
     assert probe(path).notes == ()
 
 
-def test_a_picture_without_a_decoder_leaves_the_sound(tmp_path: Path) -> None:
+def test_audio_next_to_undecodable_video_is_used(tmp_path: Path) -> None:
     path = without_decoder(clip(tmp_path / "a.mp4", steady(25, 2), 2.0), b"avc1")
     info = probe(path)
     assert info.video is None
-    assert info.notes == ("its stream 0 (video) has no decoder here and is passed over",)
+    assert info.notes == ("its stream 0 (video) is not used: FFmpeg has no decoder for it",)
     assert read_sound(path).duration_s == pytest.approx(2.0, abs=0.05)
-    with pytest.raises(InputError, match=r"can be used: its stream 0 \(video\) has no decoder"):
+    with pytest.raises(InputError, match=r"can be used: its stream 0 \(video\) is not used"):
         open_video(path)
 
 
-def test_sound_without_a_decoder_leaves_the_picture(tmp_path: Path) -> None:
+def test_video_next_to_undecodable_audio_is_used(tmp_path: Path) -> None:
     path = without_decoder(clip(tmp_path / "a.mp4", steady(25, 2), 2.0), b"ac-3")
     assert probe(path).audio is None
     assert read_sound(path) is None
     with open_video(path) as reader:
         assert len(list(reader)) == 50
-        assert reader.notes == ("its stream 1 (audio) has no decoder here and is passed over",)
+        assert reader.notes == ("its stream 1 (audio) is not used: FFmpeg has no decoder for it",)
 
 
-def test_no_stream_with_a_decoder_is_an_error_that_says_so(tmp_path: Path) -> None:
+def test_a_file_without_decodable_streams_is_an_error(tmp_path: Path) -> None:
     path = without_decoder(clip(tmp_path / "a.mp4", steady(25, 2), 2.0), b"avc1", b"ac-3")
-    with pytest.raises(InputError, match=r"that can be used: its stream 0 \(video\) has no decoder"):
+    with pytest.raises(InputError, match=r"that can be used: its stream 0 \(video\) is not used"):
         probe(path)
 
 
-def test_of_two_pictures_the_one_that_can_be_decoded_is_taken(tmp_path: Path) -> None:
+def test_the_decodable_one_of_two_video_streams_is_used(tmp_path: Path) -> None:
     path = tmp_path / "two.mp4"
     with av.open(str(path), "w") as container:
         streams = [container.add_stream(codec, rate=25) for codec in ("libx264", "mpeg4")]
@@ -119,18 +119,16 @@ def test_of_two_pictures_the_one_that_can_be_decoded_is_taken(tmp_path: Path) ->
         ZeroDivisionError(),
     ],
 )
-def test_whatever_a_file_makes_the_library_raise_is_one_line_with_the_file(
-    tmp_path: Path, fault: Exception
-) -> None:
+def test_errors_of_the_library_become_one_line_with_the_file(tmp_path: Path, fault: Exception) -> None:
     path = clip(tmp_path / "a.mp4", steady(25, 0.2), 0.2)
-    with pytest.raises(InputError) as caught, opened(path):
+    with pytest.raises(InputError) as caught, open_container(path):
         raise fault
     assert str(path) in caught.value.one_line()
     assert type(fault).__name__ in caught.value.one_line()
 
 
 def patched(path: Path, box: bytes, offset: int, value: bytes) -> Path:
-    """Write bytes at an offset behind the first occurrence of a box's name."""
+    """Write bytes at an offset after the first occurrence of the name of a box."""
     data = bytearray(path.read_bytes())
     at = data.index(box) + offset
     data[at : at + len(value)] = value
@@ -150,7 +148,7 @@ def patched(path: Path, box: bytes, offset: int, value: bytes) -> Path:
         (b"elst", 8, b"\xff\xff\xff\xff\x7f\xff\xff\xff"),
     ],
 )
-def test_absurd_headers_give_ascending_times_or_one_line(
+def test_implausible_headers_give_ascending_times_or_one_line(
     tmp_path: Path, box: bytes, offset: int, value: bytes
 ) -> None:
     source = write_clip(tmp_path / "a.mp4", Clip(steady(25, 2), codec="libx264"))
@@ -164,7 +162,7 @@ def test_absurd_headers_give_ascending_times_or_one_line(
     assert (np.diff(timeline.times_s) > 0).all()
 
 
-def test_a_picture_beyond_all_sizes_is_not_decoded(tmp_path: Path) -> None:
+def test_an_oversized_picture_is_not_decoded(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mkv", Clip((0.0, 0.04), codec="mjpeg", pixel_format="yuvj420p"))
     data = path.read_bytes()
     header = data.index(b"\xff\xc0") + 5  # height and width in the frame header of JPEG

@@ -1,4 +1,4 @@
-"""A decoder that crashes or hangs ends its own process, not the run."""
+"""A decoder that crashes or hangs ends its process, not the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from synth.clips import Clip, steady, write_clip
 
 from vacli.errors import InputError
 from vacli.media.probe import probe
-from vacli.media.subprocess_reader import GuardedReader, decoder_command
+from vacli.media.subprocess_reader import SubprocessReader, decoder_command
 from vacli.media.timeline import read_timeline
 from vacli.media.video import open_video
 
@@ -34,22 +34,22 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("guarded") / "clip.mp4", Clip(steady(25, 0.4)))
 
 
-def reader(clip: Path, ending: str, silence_s: float = 30.0) -> GuardedReader:
-    """A reader whose decoder gives two frames and then does as it is told."""
+def reader(clip: Path, ending: str, timeout_s: float = 30.0) -> SubprocessReader:
+    """Return a reader whose decoder gives two frames and then runs some code."""
     info = probe(clip)
     command = [sys.executable, "-c", TWO_FRAMES + ending]
-    return GuardedReader(info, read_timeline(info), command, silence_s)
+    return SubprocessReader(info, read_timeline(info), command, timeout_s)
 
 
-def test_the_frames_are_those_of_a_reader_in_this_process(clip: Path) -> None:
+def test_the_frames_equal_those_of_a_reader_in_this_process(clip: Path) -> None:
     info = probe(clip)
     with open_video(clip) as plain:
-        with GuardedReader(info, read_timeline(info), decoder_command(clip, "pyav")) as guarded:
+        with SubprocessReader(info, read_timeline(info), decoder_command(clip, "pyav")) as guarded:
             for ours, theirs in zip(guarded, plain, strict=True):
                 assert (ours.index, ours.time_s) == (theirs.index, theirs.time_s)
                 np.testing.assert_array_equal(ours.rgb, theirs.rgb)
                 assert ours.rgb.flags.writeable
-        assert guarded.broken is None
+        assert guarded.decode_error is None
 
 
 def test_a_crash_keeps_the_frames_before_it(clip: Path) -> None:
@@ -57,26 +57,26 @@ def test_a_crash_keeps_the_frames_before_it(clip: Path) -> None:
     frames = list(crashing)
     assert [(frame.index, frame.rgb[0, 0, 0]) for frame in frames] == [(0, 0), (1, 1)]
     assert [frame.time_s for frame in frames] == crashing.times_s[:2].tolist()
-    assert "crashed after 2 frames" in crashing.broken
+    assert "crashed after 2 frames" in crashing.decode_error
 
 
 def test_a_crash_in_the_middle_of_a_frame(clip: Path) -> None:
     ending = 'out.write(HEADER.pack(b"F", 2, 4, 6, 72) + b"half"); out.flush(); os._exit(3)'
     crashing = reader(clip, ending)
     assert len(list(crashing)) == 2
-    assert "exit code 3" in crashing.broken
+    assert "exit code 3" in crashing.decode_error
 
 
-def test_silence_is_a_hang(clip: Path) -> None:
-    hanging = reader(clip, "time.sleep(600)", silence_s=2.0)
+def test_a_timeout_is_a_decode_error(clip: Path) -> None:
+    hanging = reader(clip, "time.sleep(600)", timeout_s=2.0)
     started = time.monotonic()
     frames = list(hanging)
     assert time.monotonic() - started < 60
     assert len(frames) <= 2  # on a busy machine two seconds may pass before the first one
-    assert "hangs" in hanging.broken
+    assert "hangs" in hanging.decode_error
 
 
-def test_leaving_early_ends_the_process(clip: Path) -> None:
+def test_leaving_the_context_ends_the_process(clip: Path) -> None:
     ending = f'open({str(clip) + ".pid"!r}, "w").write(str(os.getpid())); time.sleep(600)'
     with reader(clip, ending) as hanging:
         next(iter(hanging))
@@ -93,8 +93,8 @@ def _wait_for(file: Path) -> int:
     raise AssertionError("the decoder's process did not start")
 
 
-def test_an_error_in_the_process_is_raised_here(clip: Path, tmp_path: Path) -> None:
+def test_an_error_of_the_process_is_raised(clip: Path, tmp_path: Path) -> None:
     info = probe(clip)
     command = decoder_command(tmp_path / "gone.mp4", "pyav")
     with pytest.raises(InputError, match="no such file"):
-        list(GuardedReader(info, read_timeline(info), command))
+        list(SubprocessReader(info, read_timeline(info), command))

@@ -1,4 +1,4 @@
-"""Frames: the ones that the container shows, at its times, upright, from either backend."""
+"""Both backends give the shown frames of the container at their times, upright."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from synth.clips import Clip, picture_of, steady, uneven, write_clip
 from vacli import packages
 from vacli.errors import InputError, PackageMissing, UsageError
 from vacli.media.probe import probe
-from vacli.media.subprocess_reader import GuardedReader
+from vacli.media.subprocess_reader import SubprocessReader
 from vacli.media.timeline import read_timeline
 from vacli.media.video import Frame, VideoReader, open_video
-from vacli.media.video_decord import objection
+from vacli.media.video_decord import unsupported_reason
 
 TICK_25 = Fraction(1, 25)
 NTSC_FILM = Fraction(24_000, 1001)
 
-# Frames, first and last time, width and height: what ffprobe and a player show.
+# Frames, first and last time, width and height, from ffprobe and a player.
 SHOWN = {
     "01": (75, 0.0, 2.96, 360, 288),
     "02": (75, 0.0, 2.96, 360, 288),
@@ -40,7 +40,8 @@ SHOWN = {
     "24": (75, 0.5, 3.46, 360, 288),
     "25": (60, 0.0, 2.96, 360, 288),
 }
-# What decord cannot be trusted with: no index (it leaves out the first group of pictures), an edit list.
+# Files that decord does not support: without an index (it drops the first group of pictures), or with an edit
+# list.
 NOT_BY_DECORD = {"01", "02", "03", "09", "11"}
 
 
@@ -51,18 +52,18 @@ def real_clip(clips: Path, number: str) -> Path:
 def indices_and_times(path: Path) -> tuple[list[int], list[float]]:
     with open_video(path) as reader:
         frames = [(frame.index, frame.time_s) for frame in reader]
-        assert reader.broken is None
+        assert reader.decode_error is None
         assert len(frames) == len(reader)
         assert [time_s for _, time_s in frames] == reader.times_s.tolist()
     return [index for index, _ in frames], [time_s for _, time_s in frames]
 
 
 @pytest.mark.parametrize("number", sorted(SHOWN))
-def test_real_clips_show_these_frames_at_these_times(clips: Path, number: str) -> None:
+def test_real_clips_have_golden_frames_and_times(clips: Path, number: str) -> None:
     count, first_s, last_s, width_px, height_px = SHOWN[number]
     with open_video(real_clip(clips, number)) as reader:
         frames = [(frame.index, frame.time_s, frame.rgb.shape) for frame in reader]
-        assert reader.broken is None
+        assert reader.decode_error is None
         assert (reader.info.video.width_px, reader.info.video.height_px) == (width_px, height_px)
     assert [index for index, _, _ in frames] == list(range(count))
     assert {shape for _, _, shape in frames} == {(height_px, width_px, 3)}
@@ -70,12 +71,12 @@ def test_real_clips_show_these_frames_at_these_times(clips: Path, number: str) -
 
 
 @pytest.mark.parametrize("number", sorted(SHOWN))
-def test_both_backends_show_the_same_frames(clips: Path, number: str) -> None:
+def test_both_backends_give_the_same_frames(clips: Path, number: str) -> None:
     if not packages.installed("decord"):
         pytest.skip("needs decord, which has no wheel here")
     path = real_clip(clips, number)
     info = probe(path)
-    if objection(info, read_timeline(info)):
+    if unsupported_reason(info, read_timeline(info)):
         assert number in NOT_BY_DECORD
         with pytest.raises(InputError, match="decord"):
             open_video(path, backend="decord")
@@ -85,13 +86,13 @@ def test_both_backends_show_the_same_frames(clips: Path, number: str) -> None:
         np.testing.assert_array_equal(ours.times_s, theirs.times_s)
         for a, b in zip(_some(ours), _some(theirs), strict=True):
             assert (a.index, a.time_s) == (b.index, b.time_s)
-            # VP6 decoders of different age round differently, the others agree to the bit.
+            # VP6 decoders of different versions round differently, the others agree exactly.
             bound = 0.25 if info.video.codec == "vp6f" else 0.0
             assert np.abs(a.rgb.astype(np.int16) - b.rgb).mean() <= bound
 
 
 def _some(reader: VideoReader) -> list[Frame]:
-    """Enough frames of a clip to notice any shift, few enough to keep the test short."""
+    """Return enough frames of a clip to detect a shift, few enough for a short test."""
     frames = []
     for frame in reader:
         frames.append(frame)
@@ -102,12 +103,12 @@ def _some(reader: VideoReader) -> list[Frame]:
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov", "ts"])
 @pytest.mark.parametrize("times_s", [steady(NTSC_FILM, 1.5), uneven(1.5), uneven(1.5, start_s=0.5)])
-def test_rows_carry_the_pictures_that_were_written(tmp_path: Path, suffix: str, times_s: tuple) -> None:
-    # B-frames are on by default, so a mistake in the order of display would show.
+def test_rows_have_the_written_pictures(tmp_path: Path, suffix: str, times_s: tuple) -> None:
+    # B-frames are on by default, so a wrong display order would be detected.
     clip = Clip(times_s, events=(3, 17), codec="libx264")
     tolerance_s = 0.0006 if suffix == "mkv" else 0.00002
     path = write_clip(tmp_path / f"clip.{suffix}", clip)
-    start_s = times_s[0] if suffix == "ts" else 0.0  # its clock has no zero
+    start_s = times_s[0] if suffix == "ts" else 0.0  # the zero of its clock is arbitrary
     with open_video(path) as reader:
         assert len(reader) == len(times_s)
         np.testing.assert_allclose(reader.times_s, np.array(times_s) - start_s, atol=tolerance_s)
@@ -127,19 +128,19 @@ def test_rows_carry_the_pictures_that_were_written(tmp_path: Path, suffix: str, 
         ("g.mkv", "ffv1", {}),
     ],
 )
-def test_old_and_bare_formats_keep_order_and_step(
+def test_old_and_raw_formats_keep_order_and_rate(
     tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
     clip = Clip(steady(25, 1), (4,), (176, 144), codec, tick_s=TICK_25, options=options)
     indices, times_s = indices_and_times(write_clip(tmp_path / name, clip))
     assert indices == list(range(25))
     np.testing.assert_allclose(np.diff(times_s), 0.04, atol=0.0011)
-    assert times_s[0] <= 0.0801  # AVI cannot say that its first picture waits for its decoder
+    assert times_s[0] <= 0.0801  # AVI does not store the delay of the decoder
     with open_video(tmp_path / name) as reader:
         assert [frame.index for frame in reader if frame.rgb.mean() > 200] == [4]
 
 
-def test_a_stream_cut_in_mid_air_counts_from_its_first_whole_picture(tmp_path: Path) -> None:
+def test_a_cut_stream_starts_at_its_first_intact_picture(tmp_path: Path) -> None:
     clip = Clip(steady(25, 3), size_px=(176, 144), options={"x264-params": "keyint=25:scenecut=0"})
     data = write_clip(tmp_path / "whole.ts", clip).read_bytes()
     cut = tmp_path / "cut.ts"
@@ -151,7 +152,7 @@ def test_a_stream_cut_in_mid_air_counts_from_its_first_whole_picture(tmp_path: P
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_sideways_pictures_are_turned_upright(tmp_path: Path, degrees: int) -> None:
+def test_rotated_pictures_are_made_upright(tmp_path: Path, degrees: int) -> None:
     clip = Clip(steady(25, 0.2), size_px=(64, 48), rotation_deg=degrees)
     path = write_clip(tmp_path / "phone.mp4", clip)
     with open_video(path) as reader:
@@ -177,9 +178,9 @@ def test_sideways_pictures_are_turned_upright(tmp_path: Path, degrees: int) -> N
         ("yuvj420p", "mjpeg"),
     ],
 )
-def test_odd_pixel_formats_become_rgb(tmp_path: Path, pixel_format: str, codec: str) -> None:
+def test_unusual_pixel_formats_become_rgb(tmp_path: Path, pixel_format: str, codec: str) -> None:
     clip = Clip(steady(25, 0.2), codec=codec, pixel_format=pixel_format, tick_s=TICK_25)
-    with open_video(write_clip(tmp_path / "odd.mkv", clip)) as reader:
+    with open_video(write_clip(tmp_path / "unusual.mkv", clip)) as reader:
         frames = list(reader)
     assert reader.info.video.pixel_format == pixel_format
     assert [frame.rgb.dtype for frame in frames] == [np.uint8] * 5
@@ -187,7 +188,7 @@ def test_odd_pixel_formats_become_rgb(tmp_path: Path, pixel_format: str, codec: 
     assert np.abs(frames[0].rgb[-1, :, 1] - ramp).max() < 8
 
 
-def test_pixels_that_are_not_square_are_made_square(tmp_path: Path) -> None:
+def test_non_square_pixels_are_made_square(tmp_path: Path) -> None:
     path = tmp_path / "wide.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
@@ -200,13 +201,13 @@ def test_pixels_that_are_not_square_are_made_square(tmp_path: Path) -> None:
         assert reader.info.video.width_px == 96
 
 
-def test_8k_frames(tmp_path: Path) -> None:
+def test_8k_frames_are_read(tmp_path: Path) -> None:
     clip = Clip((0.0,), (), (7680, 4320), "mjpeg", "yuvj420p", tick_s=TICK_25)
     with open_video(write_clip(tmp_path / "8k.mkv", clip)) as reader:
         assert [frame.rgb.shape for frame in reader] == [(4320, 7680, 3)]
 
 
-def test_a_reader_can_be_read_again_and_left_early(tmp_path: Path) -> None:
+def test_a_reader_can_be_iterated_again_and_left_early(tmp_path: Path) -> None:
     with open_video(write_clip(tmp_path / "clip.mp4", Clip(steady(25, 0.4)))) as reader:
         next(iter(reader))
         assert [frame.index for frame in reader] == list(range(10))
@@ -218,7 +219,7 @@ def test_an_unknown_backend_is_a_usage_error(tmp_path: Path) -> None:
     assert "auto" in caught.value.hint
 
 
-def test_without_decord_only_asking_for_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_decord_only_its_backend_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_clip(tmp_path / "clip.mp4", Clip(steady(25, 0.2)))
     monkeypatch.setattr(packages, "installed", lambda name: False)
     assert len(list(open_video(path))) == 5
@@ -226,13 +227,13 @@ def test_without_decord_only_asking_for_it_fails(tmp_path: Path, monkeypatch: py
         open_video(path, backend="decord")
 
 
-def test_a_file_with_visible_damage_is_decoded_in_another_process(tmp_path: Path) -> None:
+def test_a_file_with_damaged_packets_is_decoded_in_a_child_process(tmp_path: Path) -> None:
     data = write_clip(tmp_path / "whole.mkv", Clip(steady(25, 4), size_px=(176, 144))).read_bytes()
     path = tmp_path / "cut.mkv"
     path.write_bytes(data[: len(data) // 2])
     with open_video(path) as reader:
-        assert isinstance(reader, GuardedReader)
+        assert isinstance(reader, SubprocessReader)
         frames = list(reader)
     assert 10 < len(frames) < 80
     assert [frame.index for frame in frames] == list(range(len(frames)))
-    assert "the file ends at" in reader.broken
+    assert "the file ends at" in reader.decode_error

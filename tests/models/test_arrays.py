@@ -34,7 +34,7 @@ def random_net(model: recipe.Model) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_values_are_those_of_torch(name):
+def test_values_equal_those_of_torch(name):
     model = MODELS[name]
     assert supports(model)
     net = random_net(model)
@@ -53,11 +53,11 @@ def test_values_are_those_of_torch(name):
 
 
 @pytest.mark.parametrize("name", ["lightmamba", "lightmamba-transformer", "bdca", "charon"])
-def test_other_models_are_left_to_torch(name):
+def test_other_models_are_not_supported(name):
     assert not supports(presets.preset(name).model)
 
 
-def test_what_is_missing_or_of_another_width_is_named():
+def test_missing_and_unexpected_tensors_are_named():
     tensors = {k: v.numpy() for k, v in random_net(COMPACT).state_dict().items()}
     with pytest.raises(ValueError, match=r"temporal\.project\.weight is missing"):
         ArrayNet(COMPACT, {k: v for k, v in tensors.items() if k != "temporal.project.weight"})

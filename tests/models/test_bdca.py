@@ -60,7 +60,7 @@ def test_equations(streams, temperature):
         np.testing.assert_allclose(got[i], np.concatenate([first, second], axis=1), atol=1e-12)  # 6
 
 
-def test_published_gate_has_two_units_and_bias_on_each_side():
+def test_the_gate_has_two_units_with_bias_in_each_direction():
     with_gate, without = (Bdca((128, 128), recipe.Bdca(gate=gate)) for gate in (True, False))
     count = [sum(p.numel() for p in m.parameters()) for m in (with_gate, without)]
     assert count == [2 * (3 * (128 * 128 + 128) + 128 * 2 + 2), 2 * 3 * (128 * 128 + 128)]
@@ -76,7 +76,7 @@ def test_padded_and_missing_frames_are_not_attended_to(streams):
     torch.testing.assert_close(got, want)
 
 
-def test_one_stream_missing_altogether_leaves_the_other_to_itself(streams):
+def test_without_one_stream_the_other_is_unchanged(streams):
     fusion = Bdca((D, D), recipe.Bdca(gate=False)).double()
     nowhere = torch.zeros(2, FRAMES, dtype=torch.bool)
     x = streams[0].requires_grad_()
@@ -86,7 +86,7 @@ def test_one_stream_missing_altogether_leaves_the_other_to_itself(streams):
     assert x.grad.isfinite().all()
 
 
-def test_concat_puts_streams_side_by_side_and_tells_what_is_there(streams):
+def test_concat_joins_streams_and_availability_flags(streams):
     there = everywhere()
     there[0, 3] = False
     fusion = Concat((D, D), recipe.Concat(availability_flags=True))

@@ -18,7 +18,7 @@ from vacli.recipe.schema import Bdca, Head, Mamba, Model, Stream, Tcn, Transform
 MODEL = COMPACT.model
 
 
-def test_tables_and_names_are_the_same():
+def test_tables_have_the_same_names():
     assert set(TEMPORAL_NAMES) == {*TEMPORAL, "none"}
     assert set(FUSION_NAMES) == set(FUSION) == set(size.FUSION)
     assert set(TEMPORAL) == set(size.TEMPORAL)
@@ -44,13 +44,13 @@ def counted(model: Model) -> int:
 @pytest.mark.parametrize("fusion", FUSION_NAMES)
 @pytest.mark.parametrize("temporal", TEMPORAL_NAMES)
 @pytest.mark.parametrize("preset", [name for name, p in PRESETS.items() if len(p.model.streams) == 2])
-def test_the_counted_size_of_every_combination_is_that_of_the_network(preset, temporal, fusion):
+def test_counted_size_equals_the_network_for_every_combination(preset, temporal, fusion):
     model = with_fusion(with_temporal(PRESETS[preset].model, temporal), fusion)
     assert size.count_parameters(model) == counted(model)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_the_counted_size_of_every_preset_is_that_of_the_network(preset):
+def test_counted_size_equals_the_network_for_every_preset(preset):
     model = PRESETS[preset].model
     assert size.count_parameters(model) == counted(model)
 
@@ -59,7 +59,7 @@ def test_the_counted_size_of_every_preset_is_that_of_the_network(preset):
     "head",
     [Head(hidden=(7, 5), activation="prelu", batch_norm=True), Head(hidden=(9,)), Head(tanh_output=True)],
 )
-def test_the_counted_size_of_every_head_is_that_of_the_network(head):
+def test_counted_size_equals_the_network_for_every_head(head):
     model = replace(
         MODEL, head=head, temporal=Mamba(d_model=MODEL.tcn.channels[-1], d_conv=3, d_state=5, expand=1)
     )
@@ -70,7 +70,7 @@ VISUAL = MODEL.streams[0]
 WRONG: dict[str, tuple[Model, str, str]] = {
     "nothing": (Model(streams=()), "model.streams is empty", "at least one"),
     "twice": (replace(MODEL, streams=(VISUAL, VISUAL)), "a name twice", "own name"),
-    "name": (replace(MODEL, streams=(replace(VISUAL, name="a.b"),)), "'a.b' is no name", "letters"),
+    "name": (replace(MODEL, streams=(replace(VISUAL, name="a.b"),)), "'a.b' is not a name", "letters"),
     "width": (replace(MODEL, streams=(replace(VISUAL, dim=0),)), "streams.visual.dim is 0", "at least 1"),
     "one": (replace(MODEL, streams=(VISUAL,), fusion=Bdca()), "the model has 1: visual", "concat"),
     "three": (
@@ -103,7 +103,7 @@ WRONG: dict[str, tuple[Model, str, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_makes_no_sense_is_refused_with_its_key_and_a_way_out(name):
+def test_an_inconsistent_recipe_is_an_error_with_key_and_remedy(name):
     model, message, hint = WRONG[name]
     with pytest.raises(UsageError) as error:
         build(model)

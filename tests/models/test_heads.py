@@ -20,13 +20,13 @@ def test_batch_norm_sees_real_frames_only():
     assert not got[~mask].any()
 
 
-def test_squashed_values_stay_in_range():
+def test_tanh_output_stays_in_range():
     head = Head(3, recipe.Head(tanh_output=True))
     y = head(1000 * torch.randn(1, 50, 3), torch.ones(1, 50, dtype=torch.bool))
     assert y.abs().max() <= 1
 
 
-def test_half_precision_rows_pass():
+def test_half_precision_rows_are_accepted():
     head = Head(3, recipe.Head(hidden=(4,)))
     mask = torch.ones(1, 5, dtype=torch.bool)
     with torch.autocast("cpu", torch.bfloat16):

@@ -23,7 +23,7 @@ def whole(batch: int, frames: int) -> torch.Tensor:
     return torch.ones(batch, frames, dtype=torch.bool)
 
 
-def test_names_and_shapes_are_those_of_mamba_ssm():
+def test_names_and_shapes_equal_those_of_mamba_ssm():
     E, R = 2 * D, math.ceil(D / 16)  # noqa: N806
     assert {k: tuple(v.shape) for k, v in layer().state_dict().items()} == {
         "in_proj.weight": (2 * E, D),
@@ -38,7 +38,7 @@ def test_names_and_shapes_are_those_of_mamba_ssm():
     }
 
 
-def test_start_is_that_of_mamba_ssm():
+def test_initial_values_equal_those_of_mamba_ssm():
     start = layer()
     torch.testing.assert_close(start.A_log.exp(), torch.arange(1.0, N + 1).repeat(2 * D, 1))
     assert torch.equal(start.D, torch.ones(2 * D))
@@ -51,7 +51,7 @@ def test_start_is_that_of_mamba_ssm():
     assert start.D._no_weight_decay
 
 
-def test_start_of_charon_forgets_within_a_few_frames():
+def test_charon_initialisation_has_a_short_memory():
     start = layer(init="charon")
     rates = -start.A_log.exp()
     assert -1.06 < rates.min() < rates.max() < -0.94
@@ -60,7 +60,7 @@ def test_start_of_charon_forgets_within_a_few_frames():
 
 
 @pytest.mark.parametrize("expand", [1, 2])
-def test_state_dict_and_output_pass_to_an_independent_implementation(expand):
+def test_state_dict_and_output_agree_with_mambapy(expand):
     mambapy = pytest.importorskip("mambapy.mamba", reason="needs mambapy, an independent Mamba")
     ours = layer(expand=expand)
     config = mambapy.MambaConfig(d_model=D, n_layers=1, d_state=N, d_conv=K, expand_factor=expand)
@@ -71,7 +71,7 @@ def test_state_dict_and_output_pass_to_an_independent_implementation(expand):
     ours.load_state_dict(theirs.state_dict())
 
 
-def test_frame_by_frame_in_float32_is_the_whole():
+def test_steps_in_float32_equal_the_whole_sequence():
     net = layer().eval()
     x = torch.randn(2, 400, D)
     with torch.no_grad():
@@ -97,7 +97,7 @@ def test_gradients_of_the_layer_agree_with_float64():
     assert max(((g - w).abs().max() / w.abs().max()).item() for g, w in pairs) < 1e-5
 
 
-def test_bfloat16_autocast_rounds_but_does_not_drift():
+def test_bfloat16_autocast_does_not_drift():
     net, x = layer().eval(), torch.randn(1, 1000, D)
     with torch.no_grad():
         want = net(x, whole(1, 1000))

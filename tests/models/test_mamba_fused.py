@@ -9,15 +9,15 @@ import torch
 from synth.scans import apart
 
 from vacli.models import mamba, mamba_fused, mamba_loops
+from vacli.models.heads import zero_padding
 from vacli.models.mamba import Mamba
-from vacli.models.parts import zero_padding
 from vacli.recipe import schema as recipe
 
 # batch, frames, width, states, kernel
 SHAPES = [
     (1, 1, 8, 3, 3),
-    (2, mamba_loops.EVERY, 24, 5, 4),  # one kept state exactly
-    (2, 2 * mamba_loops.EVERY + 3, 24, 5, 2),  # a short last stretch
+    (2, mamba_loops.CHECKPOINT_STRIDE, 24, 5, 4),  # one kept state exactly
+    (2, 2 * mamba_loops.CHECKPOINT_STRIDE + 3, 24, 5, 2),  # a short last stretch
     (3, 70, 100, 32, 4),  # several blocks of channels
     (2, 2, 16, 4, 4),  # fewer frames than taps
 ]
@@ -56,7 +56,7 @@ def fused(net: Mamba, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_fused_layer_agrees_with_the_plain_one_in_float64(shape):
+def test_fused_layer_agrees_with_the_plain_form_in_float64(shape):
     net, x, mask = case(shape)
     got = results(lambda x: fused(net, x, mask), net, x)
     exact = layer(*shape[2:]).double()
@@ -72,14 +72,14 @@ def test_forward_of_the_module_is_the_fused_layer():
     assert torch.equal(net(x, mask), fused(net, x, mask)[0])
 
 
-def test_float64_takes_the_plain_form():
+def test_float64_uses_the_plain_form():
     net, x, mask = case(SHAPES[1])
     net, x = net.double(), x.double()
     assert net(x, mask).dtype == torch.float64
     assert torch.equal(net(x, mask), net.plain(zero_padding(x, mask), mask)[0])
 
 
-def test_without_numba_the_plain_form_serves(monkeypatch):
+def test_without_numba_the_plain_form_is_used(monkeypatch):
     net, x, mask = case(SHAPES[1])
     want = net(x, mask)
     monkeypatch.setitem(sys.modules, "vacli.models.mamba_fused", None)
@@ -91,13 +91,13 @@ def test_without_numba_the_plain_form_serves(monkeypatch):
         mamba._fused.cache_clear()
 
 
-def test_what_lies_on_padding_changes_nothing():
+def test_values_on_padding_change_nothing():
     net, x, mask = case(SHAPES[2])
     other = torch.where(mask.unsqueeze(-1), x, torch.nan)
     assert torch.equal(net(x, mask), net(other, mask))
 
 
-def test_number_of_threads_changes_nothing():
+def test_result_does_not_depend_on_threads():
     net, x, mask = case(SHAPES[3])
     before = torch.get_num_threads()
     try:
@@ -110,7 +110,7 @@ def test_number_of_threads_changes_nothing():
     assert apart(*made) < 1e-6
 
 
-def test_autocast_rounds_the_products_alone():
+def test_autocast_rounds_the_products_only():
     net, x, mask = case(SHAPES[3])
     want = results(lambda x: fused(net, x, mask), net, x)
     with torch.autocast("cpu", torch.bfloat16):
@@ -121,7 +121,7 @@ def test_autocast_rounds_the_products_alone():
     assert all(g.dtype == p.dtype for g, p in zip(got[3:], net.parameters(), strict=True))
 
 
-def test_half_precision_input_gets_its_gradient_in_its_own_type():
+def test_gradient_has_the_type_of_the_input():
     net, x, mask = case(SHAPES[1])
     half = x.bfloat16().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
@@ -129,7 +129,7 @@ def test_half_precision_input_gets_its_gradient_in_its_own_type():
     assert half.grad.dtype == torch.bfloat16
 
 
-def test_backward_pass_keeps_the_input_and_a_state_in_sixty_four():
+def test_backward_pass_keeps_the_input_and_checkpoints():
     batch, frames, width, states, kernel = 2, 256, 64, 16, 4
     net, x = layer(width, states, kernel), torch.randn(batch, frames, width, requires_grad=True)
     mask = torch.ones(batch, frames, dtype=torch.bool)
@@ -143,11 +143,11 @@ def test_backward_pass_keeps_the_input_and_a_state_in_sixty_four():
     with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
         fused(net, x, mask)
     parameters = sum(p.numel() for p in net.parameters())
-    a_frame = width + net.dt_rank + 2 * states + net.inner * states / mamba_loops.EVERY + 1
+    a_frame = width + net.dt_rank + 2 * states + net.inner * states / mamba_loops.CHECKPOINT_STRIDE + 1
     assert sum(kept.values()) <= 4 * (parameters + batch * frames * a_frame)
 
 
-def test_without_gradients_no_state_is_kept():
+def test_without_gradients_no_checkpoints_are_kept():
     net, x, mask = case(SHAPES[2])
     with torch.no_grad():
         quiet = fused(net, x, mask)
@@ -155,7 +155,7 @@ def test_without_gradients_no_state_is_kept():
     assert all(torch.equal(q, v.detach()) for q, v in zip(quiet, loud, strict=True))
 
 
-def test_no_frames_and_no_sequences_give_nothing():
+def test_empty_inputs_give_empty_outputs():
     net = layer(8, 3, 4)
     for batch, frames in ((2, 0), (0, 5)):
         x = torch.randn(batch, frames, 8, requires_grad=True)
@@ -174,7 +174,7 @@ def test_compiled_model_gives_the_same_values_and_gradients():
 
 
 @pytest.mark.parametrize("value", [-200.0, -87.0, -1e-3, 0.0, 1e-3, 20.0, 200.0])
-def test_functions_of_one_number_keep_one_millionth(value):
+def test_scalar_functions_have_a_relative_error_below_1e_6(value):
     v = torch.tensor(value, dtype=torch.float64)
     given = mamba_loops.F32(value)
     assert mamba_loops.softplus(given) == pytest.approx(

@@ -43,7 +43,7 @@ def net(request) -> VaNet:
     return build(VARIANTS[request.param]).eval()
 
 
-def test_a_nan_makes_its_row_missing_and_goes_no_further(net):
+def test_a_nan_affects_its_row_only(net):
     streams, mask = inputs(net)
     name, width = next(iter(net.widths.items()))
     streams[name][0, 10, width // 2] = float("nan")  # one number
@@ -54,7 +54,7 @@ def test_a_nan_makes_its_row_missing_and_goes_no_further(net):
     assert all(p.grad.isfinite().all() for p in net.parameters() if p.grad is not None)
 
 
-def test_padding_changes_nothing(net):
+def test_padding_does_not_change_the_output(net):
     streams, mask = inputs(net)
     mask[1, 17:] = False
     other = {k: v.masked_fill(~mask.unsqueeze(-1), float("nan")) for k, v in streams.items()}
@@ -62,7 +62,7 @@ def test_padding_changes_nothing(net):
         assert torch.equal(net(streams, mask)[mask], net(other, mask)[mask])
 
 
-def test_missing_is_the_mean_without_presence_and_told_with_it():
+def test_missing_rows_are_zeros_and_flagged_with_availability_flags():
     for presence in (False, True):
         net = small(fusion=Concat(availability_flags=presence))
         streams, mask = inputs(net)
@@ -73,7 +73,7 @@ def test_missing_is_the_mean_without_presence_and_told_with_it():
             assert torch.equal(net(missing, mask), net(zero, mask)) is not presence
 
 
-def test_declared_reach_and_direction_hold(net):
+def test_declared_receptive_field_and_causality_hold(net):
     net = net.double()
     streams, mask = inputs(net, torch.float64)
     with torch.no_grad():
@@ -87,14 +87,14 @@ def test_declared_reach_and_direction_hold(net):
         assert seen[-1] == FRAMES - 1
 
 
-def test_receptive_field_adds_up_along_the_network():
+def test_receptive_fields_add_up():
     net = small(tcn=Tcn(channels=(8, 8), kernel=3), temporal=Tcn(channels=(8,), kernel=2))
     assert net.receptive_field == 1 + 2 * 2 * 1 + 2 * 2 * 3 + 2 * 1 * 1
     assert small().receptive_field == 5
     assert small(temporal=COMPACT.model.temporal).receptive_field is None
 
 
-def test_frame_by_frame_is_the_whole():
+def test_steps_equal_the_whole_sequence():
     torch.manual_seed(0)
     net = build(COMPACT.model).eval()
     streams, mask = inputs(net)
@@ -108,9 +108,9 @@ def test_frame_by_frame_is_the_whole():
     assert (torch.stack(frames, 1) - want).abs().max() < 1e-5
 
 
-def test_a_model_that_looks_ahead_refuses_to_go_frame_by_frame():
+def test_a_non_causal_model_has_no_steps():
     net = build(with_temporal(COMPACT.model, "transformer"))
-    with pytest.raises(UsageError, match="looks ahead") as error:
+    with pytest.raises(UsageError, match="depends on later frames") as error:
         net.initial_state(1)
     assert "mamba" in error.value.hint
 
@@ -119,7 +119,7 @@ def test_wrong_width_names_the_stream_and_both_widths():
     net = small()
     streams, mask = inputs(net)
     streams["voice"] = streams["voice"][..., :2]
-    with pytest.raises(InputError, match="stream 'voice': the model wants 3 numbers a frame, it got 2"):
+    with pytest.raises(InputError, match="stream 'voice': the model needs 3 values per frame, got 2"):
         net(streams, mask)
 
 
@@ -127,12 +127,12 @@ def test_absent_stream_is_named():
     net = small()
     streams, mask = inputs(net)
     del streams["voice"]
-    with pytest.raises(InputError, match="'voice' is not given") as error:
+    with pytest.raises(InputError, match="'voice' is missing") as error:
         net(streams, mask)
     assert error.value.hint == "given: face"
 
 
-def test_a_few_steps_of_training_lower_the_loss():
+def test_training_lowers_the_loss():
     net = small(head=Head(hidden=(8,), batch_norm=True), temporal=COMPACT.model.temporal).train()
     streams, mask = inputs(net)
     target = torch.tanh(streams["face"][..., :2])

@@ -28,7 +28,7 @@ SHAPES = [
 ]
 
 
-def test_reference_is_the_recurrence_in_plain_loops():
+def test_reference_equals_plain_loops():
     x, dt, a, b, c, h = (t.detach().numpy() for t in scan_inputs((2, 4, 3, 2), torch.float64))
     y, last = selective_scan(*map(torch.from_numpy, (x, dt, a, b, c, h)), backend="reference")
     for i in range(2):
@@ -55,7 +55,7 @@ def test_reference_in_float32_agrees_with_float64(shape):
 
 
 @pytest.mark.parametrize("backend", ["reference", "numba"])
-def test_decays_to_nothing_and_steps_of_nothing_stay_finite(backend):
+def test_extreme_decays_and_steps_stay_finite(backend):
     inputs = scan_inputs((2, 40, 4, 3))
     with torch.no_grad():
         inputs[1][0] *= 1e4  # exp(-1e4 ...): forgets all at once
@@ -68,7 +68,7 @@ def test_decays_to_nothing_and_steps_of_nothing_stay_finite(backend):
 
 @settings(max_examples=15, deadline=None)
 @given(length=st.integers(2, 80), cut=st.integers(1, 79), seed=st.integers(0, 99))
-def test_pieces_with_the_state_carried_over_are_the_whole(length, cut, seed):
+def test_segments_with_carried_state_equal_the_whole(length, cut, seed):
     cut = min(cut, length - 1)
     with torch.no_grad():
         x, dt, a, b, c, h = scan_inputs((2, length, 6, 4), seed=seed)
@@ -78,7 +78,7 @@ def test_pieces_with_the_state_carried_over_are_the_whole(length, cut, seed):
     assert apart([torch.cat([one, two], 1), h], [whole, last]) < 1e-6
 
 
-def test_number_of_threads_changes_nothing():
+def test_result_does_not_depend_on_threads():
     inputs = scan_inputs((3, 40, 10, 4))
     before = torch.get_num_threads()
     try:
@@ -91,7 +91,7 @@ def test_number_of_threads_changes_nothing():
     assert all(torch.equal(p, q) for p, q in zip(one, three, strict=True))
 
 
-def test_hundred_thousand_steps_keep_little_more_than_their_inputs():
+def test_memory_of_100000_steps_is_close_to_that_of_the_inputs():
     inputs = scan_inputs((1, 100_000, 4, 8))
     kept: list[int] = []
 
@@ -103,7 +103,7 @@ def test_hundred_thousand_steps_keep_little_more_than_their_inputs():
         y, last = selective_scan(*inputs, backend="numba")
     gradients = torch.autograd.grad([y, last], inputs, [torch.ones_like(y), torch.ones_like(last)])
     given_numbers = sum(t.numel() for t in inputs)
-    assert sum(kept) <= given_numbers + 100_000 * 4 * 8 / scan_loops.EVERY + 4 * 8
+    assert sum(kept) <= given_numbers + 100_000 * 4 * 8 / scan_loops.CHECKPOINT_STRIDE + 4 * 8
     assert all(g.isfinite().all() for g in gradients)
     # Decays leave no trace of the first 90,000 steps: the reference need not go through them.
     x, dt, a, b, c, _ = (t.detach() for t in inputs)
@@ -112,7 +112,7 @@ def test_hundred_thousand_steps_keep_little_more_than_their_inputs():
     assert apart([y.detach()[:, -1000:]], [want[:, -1000:]]) < 1e-5
 
 
-def test_no_steps_give_no_outputs_and_the_state_as_it_was():
+def test_zero_steps_return_the_initial_state():
     inputs = scan_inputs((2, 0, 3, 2))
     for backend in ("reference", "numba"):
         y, last = selective_scan(*inputs, backend=backend)
@@ -120,7 +120,7 @@ def test_no_steps_give_no_outputs_and_the_state_as_it_was():
         assert torch.equal(last, inputs[5])
 
 
-def test_state_is_float32_whatever_the_inputs_are_under_autocast():
+def test_state_is_float32_under_autocast():
     inputs = scan_inputs((2, 300, 8, 4))
     want, _ = selective_scan(*doubled(inputs), backend="reference")
     rounded = [t.detach().bfloat16() if i in (0, 3, 4) else t for i, t in enumerate(inputs)]
@@ -133,7 +133,7 @@ def test_state_is_float32_whatever_the_inputs_are_under_autocast():
     assert apart([y.double()], [want]) < 2e-2
 
 
-def test_power_of_two_keeps_one_millionth():
+def test_power_of_two_has_a_relative_error_below_1e_6():
     v = np.linspace(-126, 0, 4001, dtype=np.float32)
     got = np.array([scan_loops.power_of_two(value) for value in v])
     assert np.abs(got / np.exp2(v.astype(np.float64)) - 1).max() < 3e-7
@@ -149,13 +149,13 @@ def fresh_backends():
 
 
 @pytest.mark.usefixtures("fresh_backends")
-def test_without_numba_the_reference_serves(monkeypatch):
+def test_without_numba_the_reference_is_used(monkeypatch):
     monkeypatch.setitem(sys.modules, "vacli.models.scan_numba", None)
     assert fastest("cpu", torch.float32, fresh=True).__module__ == "vacli.models.scan_reference"
 
 
 @pytest.mark.usefixtures("fresh_backends")
-def test_what_is_fastest_where():
+def test_fastest_backend_per_device():
     def name(*args, **kwargs):
         return fastest(*args, **kwargs).__module__.rsplit("_", 1)[-1]
 
@@ -166,7 +166,7 @@ def test_what_is_fastest_where():
 
 @pytest.mark.usefixtures("fresh_backends")
 @pytest.mark.parametrize("error", [ImportError, OSError, RuntimeError])
-def test_a_broken_mamba_ssm_is_passed_over(monkeypatch, error):
+def test_a_broken_mamba_ssm_is_skipped(monkeypatch, error):
     def broken(name: str) -> ModuleType:
         if name.endswith("mamba_ssm"):
             raise error("undefined symbol")
@@ -178,7 +178,7 @@ def test_a_broken_mamba_ssm_is_passed_over(monkeypatch, error):
     assert fastest("cuda", torch.float32, fresh=True) is reference
 
 
-def test_mamba_ssm_is_given_its_own_layout(monkeypatch):
+def test_mamba_ssm_gets_its_layout(monkeypatch):
     """A stand-in with that package's signature and layout: (B, E, L), (B, N, L)."""
 
     def selective_scan_fn(u, delta, a, b, c, return_last_state):
@@ -203,8 +203,8 @@ def test_mamba_ssm_is_given_its_own_layout(monkeypatch):
         scan_module._load.cache_clear()
 
 
-def test_unknown_backend_is_refused():
-    with pytest.raises(UsageError, match="no scan 'nunba'"):
+def test_unknown_backend_is_an_error():
+    with pytest.raises(UsageError, match="scan backend 'nunba' is not available"):
         selective_scan(*scan_inputs((1, 2, 2, 2)), backend="nunba")
 
 

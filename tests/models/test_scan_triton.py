@@ -51,7 +51,7 @@ def test_kernels_agree_with_float64_on_a_gpu(shape):
 
 @pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
 @pytest.mark.parametrize("name", ["_forward_kernel", "_backward_kernel"])
-def test_kernels_become_machine_code_without_a_gpu(name):
+def test_kernels_compile_without_a_gpu(name):
     """Triton brings its assembler: what a GPU would refuse to load fails here."""
     from triton import compile as compiled
     from triton.backends.compiler import GPUTarget

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from vacli.models.build import TEMPORAL
-from vacli.models.parts import Passthrough
+from vacli.models.heads import Passthrough
 from vacli.recipe import schema as recipe
 
 WIDTH, FRAMES = 6, 40
@@ -55,18 +55,18 @@ def changed(case: Case, frame: int) -> list[int]:
     return differs.nonzero().flatten().tolist()
 
 
-def test_every_kind_is_here():
+def test_every_kind_is_tested():
     assert {config.kind for config in CONFIGS.values()} == {*TEMPORAL, "none"}
 
 
-def test_shape_and_a_single_frame(case):
+def test_shapes_with_one_and_more_frames(case):
     assert case.module(case.x, case.mask).shape == (3, FRAMES, case.module.out_dim)
     one = case.module(case.x[:, :1], torch.ones(3, 1, dtype=torch.bool))
     assert one.shape == (3, 1, case.module.out_dim)
     assert one.isfinite().all()
 
 
-def test_what_is_on_padding_changes_nothing(case):
+def test_values_on_padding_change_nothing(case):
     padding = ~case.mask.unsqueeze(-1)
     with torch.no_grad():
         want = case.module(case.x.masked_fill(padding, 0.0), case.mask)[case.mask]
@@ -75,14 +75,14 @@ def test_what_is_on_padding_changes_nothing(case):
             assert torch.equal(got, want)
 
 
-def test_padded_at_the_end_is_the_sequence_cut_there(case):
+def test_padding_at_the_end_equals_a_shorter_sequence(case):
     with torch.no_grad():
         got = case.module(case.x, case.mask)[1, :25]
         want = case.module(case.x[1:2, :25], torch.ones(1, 25, dtype=torch.bool))[0]
     torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-12)
 
 
-def test_sequence_of_nothing_but_padding_spoils_neither_values_nor_gradients(case):
+def test_a_sequence_of_padding_only_keeps_values_and_gradients_finite(case):
     mask = case.mask.clone()
     mask[0] = False
     x = case.x.masked_fill(~mask.unsqueeze(-1), float("nan")).requires_grad_()
@@ -93,12 +93,12 @@ def test_sequence_of_nothing_but_padding_spoils_neither_values_nor_gradients(cas
     assert all(p.grad.isfinite().all() for p in case.module.parameters() if p.grad is not None)
 
 
-def test_causal_means_that_no_earlier_frame_changes(case):
+def test_a_causal_module_does_not_change_earlier_frames(case):
     before = [t for t in changed(case, 20) if t < 20]
     assert bool(before) != case.module.causal
 
 
-def test_receptive_field_is_exactly_what_is_declared(case):
+def test_receptive_field_equals_the_declared_one(case):
     seen = changed(case, 20)
     field = case.module.receptive_field
     if field is None:
@@ -109,7 +109,7 @@ def test_receptive_field_is_exactly_what_is_declared(case):
 
 
 @pytest.mark.parametrize("case", CAUSAL, indirect=True)
-def test_frame_by_frame_is_the_whole(case):
+def test_steps_equal_the_whole_sequence(case):
     with torch.no_grad():
         want = case.module(case.x, torch.ones(3, FRAMES, dtype=torch.bool))
         state, frames = case.module.initial_state(3), []
@@ -120,7 +120,7 @@ def test_frame_by_frame_is_the_whole(case):
 
 
 @pytest.mark.parametrize("case", CAUSAL, indirect=True)
-def test_state_is_a_value(case):
+def test_step_does_not_modify_the_state(case):
     with torch.no_grad():
         _, state = case.module.step(case.x[:, 0], case.module.initial_state(3))
         one, _ = case.module.step(case.x[:, 1], state)

@@ -5,34 +5,34 @@ import time
 
 import pytest
 
-from vacli.runtime.concurrency import ahead, mapped
+from vacli.runtime.concurrency import parallel_map, prefetch
 
 
-def test_items_come_in_order_and_all():
-    assert list(ahead(iter(range(50)), 3)) == list(range(50))
+def test_all_items_come_in_order():
+    assert list(prefetch(iter(range(50)), 3)) == list(range(50))
 
 
-def test_no_more_is_made_than_was_agreed():
+def test_no_more_than_depth_items_are_computed():
     made = []
-    items = ahead((made.append(i) or i for i in range(100)), 3)
+    items = prefetch((made.append(i) or i for i in range(100)), 3)
     next(items)
     time.sleep(0.2)
     assert len(made) <= 1 + 3 + 1  # taken, waiting, and one in the maker's hand
     items.close()
 
 
-def test_an_error_arrives_where_the_items_are_wanted():
+def test_an_error_is_raised_at_its_item():
     def broken():
         yield 1
         raise OSError("the disk is gone")
 
-    items = ahead(broken(), 2)
+    items = prefetch(broken(), 2)
     assert next(items) == 1
     with pytest.raises(OSError, match="disk is gone"):
         next(items)
 
 
-def test_closing_early_ends_the_thread_and_closes_the_source():
+def test_closing_ends_the_thread_and_closes_the_source():
     closed = threading.Event()
 
     def source():
@@ -42,7 +42,7 @@ def test_closing_early_ends_the_thread_and_closes_the_source():
         finally:
             closed.set()
 
-    items = ahead(source(), 2)
+    items = prefetch(source(), 2)
     next(items)
     items.close()
     assert closed.is_set()
@@ -54,9 +54,9 @@ def test_results_keep_the_order_of_their_items():
         time.sleep(0.01 * (number % 3))
         return number * number
 
-    assert list(mapped(slow, range(20), 4, 6)) == [n * n for n in range(20)]
+    assert list(parallel_map(slow, range(20), 4, 6)) == [n * n for n in range(20)]
 
 
 def test_an_error_of_the_function_is_raised():
     with pytest.raises(ZeroDivisionError):
-        list(mapped(lambda n: 1 // n, [1, 0, 1], 2, 2))
+        list(parallel_map(lambda n: 1 // n, [1, 0, 1], 2, 2))

@@ -8,7 +8,7 @@ import numba
 from vacli.runtime import jit
 
 
-def test_nowhere_to_keep_compiled_code_is_no_failure(monkeypatch):
+def test_without_a_cache_folder_functions_are_compiled(monkeypatch):
     def njit(cache=False, **options):
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
@@ -18,7 +18,7 @@ def test_nowhere_to_keep_compiled_code_is_no_failure(monkeypatch):
     assert jit.compiled()(abs).machine_code is abs
 
 
-def test_compiled_functions_call_each_other_and_know_their_types():
+def test_compiled_functions_call_each_other():
     double = jit.compiled(lambda types: types.int64(types.int64))(lambda x: 2 * x)
     fourfold = jit.compiled()(lambda x: double(double(x)))
     assert fourfold(3) == 12
@@ -29,16 +29,16 @@ def exit_code(code: str) -> int:
     return subprocess.run([sys.executable, "-c", code], check=False).returncode
 
 
-def test_without_blas_numba_serves_and_scipy_is_whole_afterwards():
+def test_without_blas_numba_works_and_scipy_stays_intact():
     code = (
-        "import sys; from vacli.runtime import jit; jit.wants_blas = False;"
+        "import sys; from vacli.runtime import jit; jit.load_blas = False;"
         "assert jit.compiled()(lambda x: 2 * x)(2) == 4; assert 'scipy.linalg' not in sys.modules;"
         "import scipy.linalg.cython_blas"
     )
     assert exit_code(code) == 0
 
 
-def test_what_predicts_is_imported_without_numba():
+def test_prediction_imports_no_numba():
     """It alone would take longer than all the rest."""
     code = (
         "import sys; from vacli.steps import predict; from vacli.inference.run import BUNDLED, load_run;"

@@ -7,8 +7,8 @@ from vacli.faces import retinaface
 from vacli.runtime import onnx
 
 
-def test_a_session_has_the_threads_that_were_asked_for():
-    session = onnx.create_session(retinaface.read(retinaface.COARSE), 3)
+def test_a_session_has_the_requested_threads():
+    session = onnx.create_session(retinaface.read_network(retinaface.COARSE), 3)
     options = session.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"

@@ -9,22 +9,22 @@ from synth.stores import add_video, empty, put_feature, put_labels
 from torch.utils.data import DataLoader
 
 from vacli.recipe.schema import Model, Stream, Window
-from vacli.sequences.base import Sequence
-from vacli.sequences.dataset import Standardiser, WindowDataset, whole
+from vacli.sequences.base import FeatureSequence
+from vacli.sequences.dataset import Standardiser, WindowDataset, identity_collate
 from vacli.sequences.normalization import fit
 from vacli.sequences.stored import open_sequences
 
 WINDOW = Window(length_frames=8, stride_frames=5)
 
 
-def sequence(video: str, frames: int, seed: int = 0) -> Sequence:
+def sequence(video: str, frames: int, seed: int = 0) -> FeatureSequence:
     rng = np.random.default_rng(seed)
     labels = rng.uniform(-1, 1, (frames, 2)).astype(np.float32)
     labels[1] = np.nan
     labels[2, 0] = np.nan
     x = rng.normal(size=(frames, 3)).astype(np.float32)
     x[0] = np.nan
-    return Sequence(video=video, times_s=np.arange(frames) / 25, streams={"x": x}, labels=labels)
+    return FeatureSequence(video=video, times_s=np.arange(frames) / 25, streams={"x": x}, labels=labels)
 
 
 def test_items_are_windows_in_order():
@@ -47,21 +47,21 @@ def test_padding_is_nan_masked_and_unlabelled():
     assert torch.isfinite(batch.labels).all()
 
 
-def test_without_labels_nothing_is_annotated():
-    bare = Sequence(video="v", times_s=np.arange(9.0), streams={"x": np.zeros((9, 3), np.float32)})
+def test_windows_without_labels_have_an_empty_label_mask():
+    bare = FeatureSequence(video="v", times_s=np.arange(9.0), streams={"x": np.zeros((9, 3), np.float32)})
     assert not WindowDataset([bare], WINDOW)[0].label_mask.any()
 
 
-def test_loader_asks_for_whole_batches():
+def test_loader_requests_whole_batches():
     dataset = WindowDataset([sequence("a", 20), sequence("b", 30, 1)], WINDOW)
-    loader = DataLoader(dataset, batch_size=4, collate_fn=whole)
+    loader = DataLoader(dataset, batch_size=4, collate_fn=identity_collate)
     batches = list(loader)
     assert sum(len(b.mask) for b in batches) == len(dataset)
     singles = torch.cat([dataset[i].labels for i in range(len(dataset))])
     torch.testing.assert_close(torch.cat([b.labels for b in batches]), singles, rtol=0, atol=0)
 
 
-def test_batch_moves_whole():
+def test_batch_moves_with_all_tensors():
     batch = WindowDataset([sequence("a", 20)], WINDOW)[0].to("meta")
     assert {t.device.type for t in (*batch.streams.values(), batch.labels, batch.mask)} == {"meta"}
 
@@ -87,7 +87,7 @@ def test_store_and_memory_give_the_same_batches(tmp_path, monkeypatch, chunk_byt
             torch.testing.assert_close(got, wanted, rtol=0, atol=0, equal_nan=True)
 
 
-def test_standardiser_is_the_normalisation():
+def test_standardiser_equals_the_normalisation():
     s = sequence("a", 20)
     made = fit([s])
     batch = WindowDataset([s], Window(length_frames=20, stride_frames=20))[0]

@@ -47,13 +47,13 @@ def test_folds_partition_the_videos_and_share_no_subject(count, seed):
 
 
 @given(st.randoms())
-def test_order_of_input_does_not_matter(rng: random.Random):
+def test_folds_do_not_depend_on_the_order_of_videos(rng: random.Random):
     items = list(FRAMES.items())
     rng.shuffle(items)
     assert subject_folds(dict(items), 5, 42) == subject_folds(FRAMES, 5, 42)
 
 
-def test_seed_matters_and_folds_are_balanced():
+def test_folds_depend_on_the_seed_and_are_balanced():
     assert subject_folds(FRAMES, 5, 1) != subject_folds(FRAMES, 5, 2)
     sizes = [sum(FRAMES[v] for v in f.validation) for f in subject_folds(FRAMES, 5, 42)]
     assert max(sizes) < 1.25 * min(sizes)
@@ -71,8 +71,8 @@ def test_named_subjects_stay_together():
     assert sorted(f.validation for f in folds) == [("a1", "a2"), ("b1", "b2"), ("c1",)]
 
 
-def test_too_many_folds():
-    with pytest.raises(UsageError, match="3 folds of 2 subjects"):
+def test_more_folds_than_subjects_are_refused():
+    with pytest.raises(UsageError, match="2 subjects cannot be split into 3 folds"):
         subject_folds({"a_left": 5, "a_right": 5, "b": 5}, 3, 0)
 
 

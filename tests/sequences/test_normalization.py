@@ -7,12 +7,14 @@ import pytest
 
 from vacli.errors import RunError
 from vacli.sequences import normalization
-from vacli.sequences.base import Sequence
+from vacli.sequences.base import FeatureSequence
 from vacli.sequences.normalization import Normalisation, fit, standardise
 
 
-def sequence(values: np.ndarray, name: str = "x") -> Sequence:
-    return Sequence(video="v", times_s=np.arange(len(values)) / 25, streams={name: values.astype(np.float32)})
+def sequence(values: np.ndarray, name: str = "x") -> FeatureSequence:
+    return FeatureSequence(
+        video="v", times_s=np.arange(len(values)) / 25, streams={name: values.astype(np.float32)}
+    )
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def test_matches_numpy_over_blocks_and_videos(rows):
     np.testing.assert_allclose(made.std["x"], np.nanstd(known, axis=0), rtol=1e-6)
 
 
-def test_constant_and_absent_columns_are_harmless():
+def test_constant_and_missing_columns_have_deviation_1():
     values = np.column_stack([np.full(10, 0.1), np.full(10, np.nan)])
     made = fit([sequence(values)])
     assert made.std["x"].tolist() == [1.0, 1.0]
@@ -40,7 +42,7 @@ def test_constant_and_absent_columns_are_harmless():
     assert np.isnan(scaled[:, 1]).all()
 
 
-def test_apply_centres_and_cuts(rows):
+def test_apply_centres_and_clips(rows):
     made = fit([sequence(rows)])
     z = made.apply({"x": rows}, clip_z=2.0)["x"]
     assert np.nanmax(np.abs(z)) == 2.0
@@ -65,12 +67,12 @@ def test_tensors_round_trip(rows):
     np.testing.assert_array_equal(back.std["x"], made.std["x"])
 
 
-def test_half_a_pair_is_named():
+def test_missing_statistic_is_named():
     with pytest.raises(RunError, match=r"audio\.std"):
         Normalisation.from_tensors({"audio.mean": np.zeros(2)})
 
 
-def test_block_size_does_not_matter(rows, monkeypatch):
+def test_statistics_do_not_depend_on_the_block_size(rows, monkeypatch):
     whole = fit([sequence(rows)])
     monkeypatch.setattr(normalization, "BLOCK_ROWS", 17)
     pieces = fit([sequence(rows)])

@@ -35,7 +35,7 @@ def store(tmp_path, parts):
     return store
 
 
-def test_streams_are_features_side_by_side(store, parts):
+def test_streams_are_concatenated_features(store, parts):
     made = StoredSequence(store.video("clip"), MODEL).load()
     assert made.video == "clip"
     assert made.dims == {"visual": 5, "audio": 7}
@@ -47,7 +47,7 @@ def test_streams_are_features_side_by_side(store, parts):
     assert made.labels is None
 
 
-def test_pieces_equal_the_whole(store):
+def test_rows_read_in_pieces_equal_the_whole(store):
     stored = StoredSequence(store.video("clip"), MODEL)
     whole = stored.load()
     piece = {name: np.empty((11, dim), np.float32) for name, dim in stored.dims.items()}
@@ -56,7 +56,7 @@ def test_pieces_equal_the_whole(store):
         np.testing.assert_array_equal(rows, whole.streams[name][23:34])
 
 
-def test_rows_flagged_missing_are_nan_and_others_are_not(store, parts):
+def test_only_rows_flagged_missing_are_nan(store, parts):
     flags = np.zeros(FRAMES, np.uint8)
     flags[3], flags[4] = MISSING, INTERPOLATED
     put_feature(store, "clip", "alpha", parts["alpha"], flags)
@@ -85,7 +85,7 @@ def test_missing_feature_names_the_command(store):
     assert "--feature alpha" in caught.value.hint
 
 
-def test_wrong_width_names_stream_and_both_numbers(store):
+def test_wrong_width_names_stream_and_widths(store):
     put_feature(store, "clip", "beta", np.zeros((FRAMES, 2)))
     with pytest.raises(StoreError, match=r"'audio' has 5 columns \(alpha 3, beta 2\), the model wants 7"):
         StoredSequence(store.video("clip"), MODEL)

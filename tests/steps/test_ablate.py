@@ -61,17 +61,17 @@ def means(ablation: AblateResult) -> dict[str, float]:
     return {result.preset: result.ccc["mean"] for result in ablation.results}
 
 
-def test_every_row_runs(ablation: AblateResult) -> None:
+def test_all_rows_are_trained(ablation: AblateResult) -> None:
     assert ablation.failed == ()
     assert [result.preset for result in ablation.results] == [row.preset for row in ROWS]
 
 
 @pytest.mark.parametrize("name", ["lightmamba", "lightmamba-transformer", "concat", "bdca-no-gate", "bdca"])
-def test_models_of_both_streams_find_the_planted_signal(ablation: AblateResult, name: str) -> None:
+def test_audiovisual_models_learn_the_planted_signal(ablation: AblateResult, name: str) -> None:
     assert means(ablation)[name] > 0.8
 
 
-def test_both_streams_beat_either_one(ablation: AblateResult) -> None:
+def test_audiovisual_models_beat_unimodal_ones(ablation: AblateResult) -> None:
     ccc = means(ablation)
     assert ccc["bdca"] > max(ccc["audio-only"], ccc["visual-only"]) + 0.15
     sides = {result.preset: result.ccc for result in ablation.results}
@@ -79,7 +79,7 @@ def test_both_streams_beat_either_one(ablation: AblateResult) -> None:
     assert sides["visual-only"]["arousal"] < sides["audio-only"]["arousal"]
 
 
-def test_the_baseline_is_worse(ablation: AblateResult) -> None:
+def test_baseline_is_worse(ablation: AblateResult) -> None:
     ccc = means(ablation)
     assert ccc["baseline"] < min(value for name, value in ccc.items() if name != "baseline") - 0.2
 
@@ -89,7 +89,7 @@ def test_scores_are_those_of_evaluate(ablation: AblateResult, settings: AblateSe
     assert again.ccc == pytest.approx(next(r for r in ablation.results if r.preset == "bdca").ccc)
 
 
-def test_tables_are_filled_and_kept(ablation: AblateResult, settings: AblateSettings) -> None:
+def test_tables_are_filled_and_written(ablation: AblateResult, settings: AblateSettings) -> None:
     rows = json.loads((settings.out / ablate.JSON).read_text())
     assert {row["preset"]: row["ccc_mean"] for row in rows} == means(ablation)
     assert all(row["parameters"] > 0 and row["epoch_s"] > 0 for row in rows)
@@ -100,7 +100,7 @@ def test_tables_are_filled_and_kept(ablation: AblateResult, settings: AblateSett
     assert f"{means(ablation)['bdca']:.3f}" in bdca
 
 
-def test_a_row_that_cannot_be_trained_is_named_and_the_rest_go_on(store: Path, tmp_path: Path) -> None:
+def test_failed_row_is_named_and_the_others_are_trained(store: Path, tmp_path: Path) -> None:
     listener = Quiet()
     face = (f"model.streams.visual.features=['{affwild2.VISUAL}']", "model.streams.visual.dim=6")
     rows = (ROWS[0], Ablation(label="Baseline", preset="baseline", assignments=face))
@@ -116,18 +116,18 @@ def test_a_row_that_cannot_be_trained_is_named_and_the_rest_go_on(store: Path, t
     assert json.loads(result.text) == json.loads((tmp_path / ablate.JSON).read_text())
 
 
-def test_assignments_of_a_stream_go_to_rows_that_have_it() -> None:
+def test_assignments_of_a_stream_apply_to_rows_with_it() -> None:
     audio = "model.streams.audio.dim=4"
-    assert ablate._concerns(audio, {"audio", "visual"})
-    assert not ablate._concerns(audio, {"visual"})
-    assert ablate._concerns("training.epochs=3", {"visual"})
+    assert ablate._applies(audio, {"audio", "visual"})
+    assert not ablate._applies(audio, {"visual"})
+    assert ablate._applies("training.epochs=3", {"visual"})
 
 
-def test_an_unknown_format_is_refused_before_training(store: Path, tmp_path: Path) -> None:
+def test_unknown_format_is_refused_before_training(store: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--format wurd"):
         ablate.run(AblateSettings(store=store, out=tmp_path, format="wurd"))
 
 
-def test_printed_counts_are_those_of_the_untouched_presets() -> None:
+def test_parameter_counts_are_those_of_the_presets() -> None:
     assert count_parameters(preset("lightmamba").model) == 116_534_785
     assert count_parameters(preset("lightmamba-transformer").model) == 85_710_590

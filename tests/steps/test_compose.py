@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vacli.datasets.synthesis import UTTERANCES, Mixture
+from vacli.datasets.synthesis import UTTERANCES, SynthesisConfig
 from vacli.errors import StoreError
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps.compose import ComposeSettings, run
@@ -72,7 +72,7 @@ def test_another_seed_is_not_mixed_in(settings):
     with pytest.raises(StoreError, match="another solo"):
         run(settings(sequences=2, mixture=UTTERANCES))
     with pytest.raises(StoreError, match="another pause"):
-        run(settings(sequences=2, mixture=Mixture(pause=0.1)))
+        run(settings(sequences=2, mixture=SynthesisConfig(p_pause=0.1)))
 
 
 def test_too_few_speakers_for_the_groups(settings):
@@ -99,7 +99,12 @@ def test_those_who_are_held_back_are_in_no_group(settings, groups):
 
 def test_arousal_says_nothing_of_valence_though_it_does_in_the_corpus(settings):
     """Nine of ten utterances are loud and unpleasant or calm and pleasant: drawn evenly all the same."""
-    made = settings(sequences=24, groups=1, balanced=True, mixture=Mixture(solo=1, pause=0, no_voice=0))
+    made = settings(
+        sequences=24,
+        groups=1,
+        balanced=True,
+        mixture=SynthesisConfig(p_single_utterance=1, p_pause=0, p_no_voice=0),
+    )
     voices = Store.open_or_create(made.store.with_name("acted.zarr"))
     for speaker in ("anna", "bert", "cleo", "dora", "emil", "finn"):
         for number in range(10):
@@ -115,7 +120,9 @@ def test_arousal_says_nothing_of_valence_though_it_does_in_the_corpus(settings):
 
 
 def test_speech_is_told_from_the_silence_around_it_by_its_loudness(settings):
-    made = settings(sequences=20, groups=1, mixture=Mixture(solo=1, pause=0, cut=True))
+    made = settings(
+        sequences=20, groups=1, mixture=SynthesisConfig(p_single_utterance=1, p_pause=0, trim_silence=True)
+    )
     voices = Store.open(made.voices)
     for view in voices.videos():
         loudness = np.full((len(view.times_s), 3), 0.01, np.float32)

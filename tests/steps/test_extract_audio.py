@@ -133,8 +133,8 @@ def test_vggish_is_given_its_settings(tmp_path, out, monkeypatch):
             tmp_path, store=out, features=("vggish",), weights=weights, align="causal", pca=True, device="cpu"
         )
     assert (given["weights"], given["align"]) == (weights, "causal")
-    assert given["ending"].pca
-    assert not given["ending"].final_relu
+    assert given["postprocessing"].pca
+    assert not given["postprocessing"].final_relu
     assert given["execution"].device == "cpu"
 
 

@@ -42,7 +42,7 @@ def test_rows_without_a_face_are_nan_and_flagged(store, settings):
 def test_every_third_is_computed_and_the_rest_lies_on_lines(store, settings):
     run(settings())
     whole, _ = Store.open(store).video("clip0").feature("compact")
-    run(settings(every=3, force=True))
+    run(settings(frame_stride=3, force=True))
     view = Store.open(store).video("clip0")
     values, flags = view.feature("compact")
     computed = [0, 2, 5, 8, 10]
@@ -55,10 +55,10 @@ def test_every_third_is_computed_and_the_rest_lies_on_lines(store, settings):
 def test_complete_ones_are_skipped_and_other_settings_need_force(settings):
     run(settings())
     assert run(settings()).skipped == ["clip0", "clip1"]
-    failed = run(settings(every=2)).failed
+    failed = run(settings(frame_stride=2)).failed
     assert len(failed) == 2
     assert "--force" in failed[0].reason
-    assert run(settings(every=2, force=True)).done == ["clip0", "clip1"]
+    assert run(settings(frame_stride=2, force=True)).done == ["clip0", "clip1"]
 
 
 def test_a_store_without_crops_says_which_command_makes_them(tmp_path, settings):
@@ -79,7 +79,7 @@ def test_sound_alone_gets_flagged_rows(store, settings):
 
 
 def test_sound_features_and_bad_steps_are_usage_errors(store):
-    with pytest.raises(UsageError, match="describes sound"):
+    with pytest.raises(UsageError, match="is an audio feature"):
         run(ExtractVisualSettings(inputs=(store,), feature="mfcc39"))
     with pytest.raises(UsageError, match="frame-stride"):
         run(ExtractVisualSettings(inputs=(store,), frame_stride=0))

@@ -70,7 +70,7 @@ def test_each_path_that_cannot_be_used_fails_by_name_and_the_rest_goes_on(tmp_pa
     assert [Path(failure.name).name for failure in batch.failed] == ["missing.mp4", "v.wav", "gone.mp4"]
     assert "no such file" in batch.failed[0].reason
     assert "no videos" in batch.failed[1].reason
-    assert "is not there" in batch.failed[2].reason
+    assert "does not exist" in batch.failed[2].reason
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_picture_is_a_picture_in_a_folder_and_named(pictures):
     named, _, _ = predicted(*sorted(pictures.iterdir()), images=True)
     assert not batch.failed
     assert set(in_folder) == set(named) == {"a.png", "b.mp4", "c.png", "d.png"}
-    assert heard.warnings == [f"{pictures / 'c.png'}: holds 3 pictures, of which the first is used"]
+    assert heard.warnings == [f"{pictures / 'c.png'}: has 3 images, of which the first is used"]
     for name, table in in_folder.items():
         np.testing.assert_array_equal(table.columns["valence"], named[name].columns["valence"])
     first = [float(table.columns["valence"][0]) for table in in_folder.values()]
@@ -116,7 +116,7 @@ def test_without_stills_an_animation_is_a_video_and_pictures_are_left_out(pictur
 def test_the_face_of_a_picture_that_was_reduced_is_where_the_picture_shows_it(tmp_path, monkeypatch):
     Image.fromarray(portrait()).save(tmp_path / "a.png")
     whole, _, _ = predicted(tmp_path / "a.png", images=True)
-    monkeypatch.setattr("vacli.media.pixels.LARGEST_PX", 512 * 512 // 3)
+    monkeypatch.setattr("vacli.media.pixels.MAX_IMAGE_PX", 512 * 512 // 3)
     reduced, _, _ = predicted(tmp_path / "a.png", images=True)
     for column in ("face_x", "face_y", "face_w", "face_h"):
         assert whole["a.png"].columns[column] == pytest.approx(reduced["a.png"].columns[column], abs=8)

@@ -165,5 +165,5 @@ def test_unknown_mode_and_nothing_there(store, tmp_path):
     with pytest.raises(UsageError, match="--refine fil"):
         run(LabelsSettings(annotations=tmp_path, store=store.path, refine="fil"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(LabelError, match="no annotation under"):
+    with pytest.raises(LabelError, match="no annotation files in"):
         run(LabelsSettings(annotations=tmp_path / "empty", store=store.path))

@@ -155,7 +155,7 @@ def test_a_track_that_is_not_there_fails_that_input_alone(two_tracks, tmp_path):
     settings = PredictSettings(inputs=(other, two_tracks), device="cpu", audio_track=2)
     batch = run(settings, made.append, Quiet())
     assert [Path(failure.name) for failure in batch.failed] == [other]
-    assert "audio track 2 is not there; it has 1: pcm_s16le" in batch.failed[0].reason
+    assert "audio track 2 does not exist; the file has 1: pcm_s16le" in batch.failed[0].reason
     assert [Path(table.name) for table in made] == [two_tracks]
 
 

@@ -146,7 +146,7 @@ def test_a_finished_run_is_left_as_it_is(whole, store):
     before = (whole / "last.safetensors").read_bytes()
     result = train.run(TrainSettings(store=store.path, out=whole, resume=True, device="cpu"))
     assert (whole / "last.safetensors").read_bytes() == before
-    assert result.folds[0].outcome.epochs == 3
+    assert result.folds[0].result.epochs == 3
 
 
 def test_resume_refuses_another_recipe_and_other_data(store, whole, tmp_path):
@@ -166,7 +166,7 @@ def test_folds_hold_every_video_out_once_and_vote(store, tmp_path):
     listener = Quiet()
     result = train.run(settings(store, tmp_path, "training.epochs=1", folds=2), listener)
     assert [fold.path.name for fold in result.folds] == ["fold_1", "fold_2"]
-    held = [name for fold in result.folds for name in fold.side.fold.validation]
+    held = [name for fold in result.folds for name in fold.split.fold.validation]
     assert sorted(held) == store.video_ids()
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["mean"]["mean"] == pytest.approx(result.mean)
@@ -208,11 +208,11 @@ def test_one_fold_is_the_same_alone(store, tmp_path):
 def test_the_official_split_is_kept_and_a_missing_one_said_aloud(store, tmp_path):
     split = planted(tmp_path / "s.zarr", splits=True)
     result = train.run(settings(split, tmp_path / "a", "training.epochs=1"))
-    assert result.folds[0].side.fold.validation == ("0-30-1280x720",)
-    assert result.folds[0].side.fold.number == 0
+    assert result.folds[0].split.fold.validation == ("0-30-1280x720",)
+    assert result.folds[0].split.fold.number == 0
     listener = Quiet()
     train.run(settings(store, tmp_path / "b", "training.epochs=1"), listener)
-    assert "held out by seed 42, as the labels name no split" in listener.messages[0]
+    assert "held out by seed 42, because the labels have no split" in listener.messages[0]
     with pytest.raises(UsageError, match="train set"):
         train.run(settings(store, tmp_path / "c", fold=0))
 
@@ -241,7 +241,7 @@ def test_training_stops_when_nothing_gets_better(store, tmp_path):
     more = ("training.epochs=9", "training.patience_epochs=2", "training.optim.lr=0.0")
     listener = Quiet()
     result = train.run(settings(store, tmp_path, *more), listener)
-    assert result.folds[0].outcome.epochs == 3
+    assert result.folds[0].result.epochs == 3
     assert any("stopped early" in message for message in listener.messages)
 
 

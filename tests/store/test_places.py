@@ -13,7 +13,7 @@ from synth.mounts import mounted, overlay
 
 from vacli.errors import OutputError, StoreError
 from vacli.store import Store
-from vacli.store.work import FOLDER, OLD_S
+from vacli.store.work import FOLDER, STALE_AFTER_S
 
 
 def assert_second_edition(path: Path) -> None:
@@ -124,7 +124,7 @@ def test_leftovers_are_hidden_from_readers_and_go_when_they_are_old(tmp_path):
     assert list(tree.children) == ["clip"]
     assert foreign.exists()
     for path in (*store.path.rglob("*"), foreign, *former.rglob("*"), former):
-        old = path.stat().st_mtime - OLD_S - 60
+        old = path.stat().st_mtime - STALE_AFTER_S - 60
         os.utime(path, (old, old))
     Store.open(store.path)
     assert not (store.path / FOLDER).exists()

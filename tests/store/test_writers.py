@@ -126,10 +126,10 @@ def test_a_recording_by_another_name_is_the_same_video(store):
     assert Store.open(store.path).id_for("third.mp4", "a") == "clip"
     left = store.add_recording("copy.mp4", TIMES, source=source("a"), stream={}, person="_left")
     assert left.id == "copy_left"
-    assert store.ids_of("a") == ["clip", "copy_left"]
+    assert store.find_by_sha256("a") == ["clip", "copy_left"]
     assert store.id_for("clip.mp4", "a", "_left") == "copy_left"
     assert store.id_for("clip.mp4", "b") == "clip-2"
-    assert store.id_for("copy.mp4", "a", once=False) == "copy"
+    assert store.id_for("copy.mp4", "a", reuse=False) == "copy"
 
 
 def test_people_of_stores_that_did_not_note_them(store):
@@ -163,11 +163,11 @@ def test_names_that_become_alike_are_told_apart_by_their_recordings(store):
     for sha, name in (("a", "clip 1.mp4"), ("b", "clip_1.mp4"), ("c", "e\u0301te\u0301.mp4")):
         store.add_recording(name, TIMES, source=source(sha, name), stream={})
     store.add_recording("clip 1.mp4", TIMES, source=source("a", "clip 1.mp4"), stream={}, person="_left")
-    assert [store.id_named(name) for name in ("clip 1", "clip_1")] == ["clip_1", "clip_1-2"]
-    assert store.id_named("clip 1_left") == "clip_1_left"
-    assert store.id_named("\u00e9t\u00e9") == "\u00e9t\u00e9"
-    assert store.id_named("clip?1") == "clip_1"
-    assert store.id_named("other") == "other"
+    assert [store.find_by_name(name) for name in ("clip 1", "clip_1")] == ["clip_1", "clip_1-2"]
+    assert store.find_by_name("clip 1_left") == "clip_1_left"
+    assert store.find_by_name("\u00e9t\u00e9") == "\u00e9t\u00e9"
+    assert store.find_by_name("clip?1") == "clip_1"
+    assert store.find_by_name("other") == "other"
 
 
 def test_names_that_differ_in_marks_only_stay_apart():

@@ -15,7 +15,7 @@ from synth.stores import add_video, put_feature, put_labels
 
 from vacli.features.flags import MISSING
 from vacli.recipe.schema import Model, Stream
-from vacli.sequences.base import Sequence
+from vacli.sequences.base import FeatureSequence
 from vacli.store.writer import Store
 
 VISUAL_DIM, AUDIO_DIM = 6, 4
@@ -62,9 +62,9 @@ class Trial:
     labels: np.ndarray
     expression: np.ndarray
 
-    def sequence(self) -> Sequence:
+    def sequence(self) -> FeatureSequence:
         """As a model sees it."""
-        return Sequence(
+        return FeatureSequence(
             video=self.name,
             times_s=np.arange(len(self.labels)) / RATE_HZ,
             streams={"visual": self.visual, "audio": self.audio},

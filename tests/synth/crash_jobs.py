@@ -13,9 +13,9 @@ FRAMES = 6
 VISUAL, AUDIO = "xv", "xa"  # names of features; `synth.stores.spec` knows the second as one of sound
 
 
-def write_faces(store: Store, value: int, forget: tuple[str, ...] = ()) -> None:
+def write_faces(store: Store, value: int, drop_features: tuple[str, ...] = ()) -> None:
     """Faces whose every number is `value`."""
-    with store.stage("clip", "face", {"settings": value}, forget=forget) as part:
+    with store.stage("clip", "face", {"settings": value}, drop_features=drop_features) as part:
         part.append("detected", np.ones(FRAMES, bool))
         part.append("box", np.full((FRAMES, 4), value, np.float32), dims=("xyxy",))
         part.append_images("crop", [bytes([value]) * 7] * FRAMES)

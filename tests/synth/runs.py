@@ -13,7 +13,7 @@ from vacli.files.run_directory import DATA_FILE, FEATURES_FILE, NORMALIZATION_FI
 from vacli.models.build import build
 from vacli.recipe import io as recipe_io
 from vacli.recipe.schema import Head, Model, Recipe, Stream, Tcn, Window
-from vacli.sequences.base import Sequence
+from vacli.sequences.base import FeatureSequence
 from vacli.sequences.normalization import fit
 
 LENGTH = 40
@@ -31,9 +31,9 @@ RECIPE = Recipe(
 )
 
 
-def sequence(frames: int, seed: int = 0) -> Sequence:
+def sequence(frames: int, seed: int = 0) -> FeatureSequence:
     rng = np.random.default_rng(seed)
-    return Sequence(
+    return FeatureSequence(
         video=f"v{seed}",
         times_s=np.arange(frames) / 25,
         streams={

@@ -13,7 +13,7 @@ from vacli.files import digests
 from vacli.training import checkpoint
 
 
-def test_tensors_come_back(tmp_path: Path) -> None:
+def test_tensors_round_trip(tmp_path: Path) -> None:
     tensors = {"a": torch.randn(3, 4).T, "b": torch.arange(5)}
     checkpoint.write_tensors(tmp_path / "w.safetensors", tensors, {"epoch": "3"})
     back = load_file(tmp_path / "w.safetensors")
@@ -21,18 +21,18 @@ def test_tensors_come_back(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["w.safetensors"]
 
 
-def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
+def test_interrupted_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "card.md"
     checkpoint.write_text(path, "old")
 
-    with pytest.raises(KeyboardInterrupt), digests.filling(path) as part:
+    with pytest.raises(KeyboardInterrupt), digests.staged_file(path) as part:
         part.write_text("ne")
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["card.md"]
 
 
-def test_training_state_comes_back(tmp_path: Path) -> None:
+def test_training_state_round_trips(tmp_path: Path) -> None:
     net = torch.nn.Linear(3, 2)
     optimiser = torch.optim.AdamW(net.parameters())
     net(torch.ones(1, 3)).sum().backward()
@@ -51,7 +51,7 @@ class Payload:
         return (exec, ("raise SystemExit('executed')",))
 
 
-def test_a_pickled_program_is_not_run(tmp_path: Path) -> None:
+def test_pickled_code_is_not_executed(tmp_path: Path) -> None:
     path = tmp_path / "state.pt"
     torch.save({"epoch": Payload()}, path)
     with pytest.raises(RunError, match="not a training state"):
@@ -59,7 +59,7 @@ def test_a_pickled_program_is_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"hello"])
-def test_a_damaged_state_is_named(tmp_path: Path, content: bytes) -> None:
+def test_damaged_state_is_an_error_with_its_path(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "state.pt"
     path.write_bytes(content)
     with pytest.raises(RunError, match=r"state\.pt"):
@@ -68,7 +68,7 @@ def test_a_damaged_state_is_named(tmp_path: Path, content: bytes) -> None:
         checkpoint.read_state(tmp_path / "absent.pt")
 
 
-def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path) -> None:
+def test_full_disk_keeps_the_previous_checkpoint(tmp_path: Path) -> None:
     with mounted("tmpfs", tmp_path / "disk", "size=1m") as disk:
         small, large = {"a": torch.ones(9)}, {"a": torch.randn(1_000_000)}
         checkpoint.write_state(disk / "state.pt", small)

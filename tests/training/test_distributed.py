@@ -13,7 +13,7 @@ from torch import nn
 
 from vacli.models.heads import Head
 from vacli.recipe import schema as recipe
-from vacli.training.distributed import SharedNorm, World, total, world
+from vacli.training.distributed import SharedNorm, World, all_reduce_sum, world
 from vacli.training.losses import ccc_loss
 
 SHARES = (5, 2)  # windows of either rank: unequal, with unequal masks
@@ -24,17 +24,17 @@ WORKER = """
     from safetensors.torch import load_file, save_file
     from vacli.models.heads import Head
     from vacli.recipe.schema import Head as Config, Loss
-    from vacli.training.distributed import parallel, total, world
+    from vacli.training.distributed import all_reduce_sum, parallel, world
     from vacli.training.losses import ccc_loss
 
     folder = sys.argv[1]
     data = load_file(folder + "/data")
     with world(torch.device("cpu")) as here:
-        x, y, mask = (data[name][slice(0, 5) if here.first else slice(5, 7)] for name in ("x", "y", "mask"))
+        x, y, mask = (data[name][slice(0, 5) if here.is_main else slice(5, 7)] for name in ("x", "y", "mask"))
         net = Head(3, Config(hidden=(4,), batch_norm=True)).double()
         net.load_state_dict(load_file(folder + "/net"))
         ranks = parallel(net, here)
-        loss = ccc_loss(ranks(x, mask), y, mask, Loss(mse=0.3), total)
+        loss = ccc_loss(ranks(x, mask), y, mask, Loss(mse=0.3), all_reduce_sum)
         loss.backward()
         gathered = torch.stack(here.gather(torch.tensor([float(here.rank), loss.item()])))
         after = {name: p.grad for name, p in net.named_parameters()} | dict(net.named_buffers())
@@ -78,7 +78,7 @@ def test_loss_and_gradients_are_those_of_one_process(data: tuple[dict[str, torch
             torch.testing.assert_close(got[name], value, rtol=0, atol=1e-12)
 
 
-def test_the_mean_of_the_ranks_own_losses_would_be_another(
+def test_mean_of_per_rank_losses_differs_from_the_joint_loss(
     data: tuple[dict[str, torch.Tensor], Path],
 ) -> None:
     made, _ = data
@@ -91,7 +91,7 @@ def test_the_mean_of_the_ranks_own_losses_would_be_another(
     assert abs(loss(slice(None)) - own) > 1e-4
 
 
-def test_in_use_shared_norms_are_plain_ones() -> None:
+def test_shared_norm_in_evaluation_equals_batch_norm() -> None:
     rows, plain, shared = torch.randn(6, 3), nn.BatchNorm1d(3).eval(), SharedNorm(3).eval()
     torch.testing.assert_close(shared(rows), plain(rows))
 
@@ -103,15 +103,15 @@ def test_rows_are_gathered_in_order_of_ranks(data: tuple[dict[str, torch.Tensor]
     assert first[:, 0].tolist() == [0.0, 1.0]
 
 
-def test_a_lone_process_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single_process_needs_no_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     sums = torch.ones(3)
-    assert total(sums) is sums
+    assert all_reduce_sum(sums) is sums
     with world(torch.device("cpu")) as here:
         assert here == World(rank=0, size=1, device=torch.device("cpu"))
         here.wait()
 
 
-def test_ranks_draw_apart_and_the_same_again() -> None:
+def test_seeds_differ_by_rank_and_are_reproducible() -> None:
     assert World(0, 2).seed(42, 1) == World(0, 2).seed(42, 1)
     assert len({World(rank, 2).seed(42, epoch) for rank in range(2) for epoch in range(3)}) == 6

@@ -34,7 +34,7 @@ def everything(x: torch.Tensor) -> torch.Tensor:
 
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=25, deadline=None)
-def test_is_one_minus_ccc_summed_over_dimensions(seed: int) -> None:
+def test_loss_is_one_minus_ccc_summed_over_dimensions(seed: int) -> None:
     x, y = correlated(seed)
     flat_x, flat_y = x.double().flatten(0, 1).numpy(), y.double().flatten(0, 1).numpy()
     expected = sum(1 - direct_ccc(flat_x[:, d], flat_y[:, d]) for d in range(2))
@@ -74,7 +74,7 @@ def test_padding_and_missing_labels_do_not_count() -> None:
     assert x.grad[1, 3, 1] != 0
 
 
-def test_nan_in_padding_spreads_nowhere() -> None:
+def test_nan_in_padding_does_not_spread() -> None:
     x, y = correlated(6)
     mask = everything(x)
     mask[0, -5:] = False
@@ -89,7 +89,7 @@ def test_nan_in_padding_spreads_nowhere() -> None:
 
 
 @pytest.mark.parametrize("frames", [0, 1])
-def test_fewer_than_two_frames_give_nothing(frames: int) -> None:
+def test_fewer_than_two_frames_give_loss_and_gradient_0(frames: int) -> None:
     x, y = correlated(7)
     x.requires_grad_()
     mask = torch.zeros(x.shape[:2], dtype=torch.bool)
@@ -123,13 +123,13 @@ def test_bfloat16_predictions_are_summed_exactly() -> None:
     assert loss == ccc_loss(half.double(), y, everything(x), Loss())
 
 
-def test_gradient_is_the_numerical_one() -> None:
+def test_gradient_equals_the_numerical_one() -> None:
     x, y = correlated(10, frames=24)
     x = x.double().requires_grad_()
     assert torch.autograd.gradcheck(lambda p: ccc_loss(p, y.double(), everything(p), Loss(mse=0.1)), (x,))
 
 
-def test_frames_with_one_stream_count_once_more_each_stream_for_itself():
+def test_unimodal_weight_adds_the_loss_of_each_stream():
     torch.manual_seed(0)
     x, y = torch.randn(2, 30, 2), torch.randn(2, 30, 2)
     face, voice = torch.zeros(2, 30, 3), torch.zeros(2, 30, 1)
@@ -147,7 +147,7 @@ def test_frames_with_one_stream_count_once_more_each_stream_for_itself():
     torch.testing.assert_close(batch_loss(x, batch, Loss(unimodal_weight=0.5)), expected)
 
 
-def test_pooled_every_window_counts_once_more_by_its_means():
+def test_window_mean_weight_adds_the_loss_of_window_means():
     torch.manual_seed(1)
     x, y = torch.randn(3, 20, 2), torch.randn(3, 20, 2)
     annotated = torch.ones(3, 20, dtype=torch.bool)

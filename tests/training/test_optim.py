@@ -20,12 +20,12 @@ class Net(nn.Module):
         self.out = nn.Linear(4, 2)
 
 
-def test_what_is_decayed() -> None:
+def test_only_matrices_are_decayed() -> None:
     decayed = {name for name, parameter in Net().named_parameters() if decays(name, parameter)}
     assert decayed == {"conv.parametrizations.weight.original1", "frozen.weight", "out.weight"}
 
 
-def test_groups_hold_every_trainable_parameter_once() -> None:
+def test_groups_contain_each_trainable_parameter_once() -> None:
     net = Net()
     groups = parameter_groups(net.named_parameters(), 1e-3)
     held = [id(p) for group in groups for p in group["params"]]
@@ -33,7 +33,7 @@ def test_groups_hold_every_trainable_parameter_once() -> None:
     assert [group["weight_decay"] for group in groups] == [0.0, 1e-3]
 
 
-def test_undecayed_parameters_stay_without_gradient() -> None:
+def test_undecayed_parameters_do_not_change_without_gradient() -> None:
     net = Net()
     optimiser = adamw(net, Optim(lr=0.1, weight_decay=0.5))
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
@@ -44,7 +44,7 @@ def test_undecayed_parameters_stay_without_gradient() -> None:
     assert changed == {"conv.parametrizations.weight.original1", "out.weight"}
 
 
-def test_layers_nearer_the_input_learn_slower() -> None:
+def test_layers_near_the_input_have_lower_rates() -> None:
     net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
     optimiser = adamw(net, Optim(lr=1.0), layer_decay(lambda name: int(name.split(".")[0]), 2, 0.5))
     set_lr(optimiser, 0.1)

@@ -9,7 +9,7 @@ from vacli.recipe.schema import Schedule
 from vacli.training.schedule import lr_factor
 
 
-def test_warm_up_starts_at_start_and_ends_at_one() -> None:
+def test_warm_up_rises_from_its_start_factor_to_1() -> None:
     schedule = Schedule(shape="constant", warmup_epochs=2.0, warmup_start_factor=0.006)  # 3e-5 of 5e-3
     factors = [lr_factor(schedule, step, 10, 100) for step in range(25)]
     assert factors[0] == 0.006
@@ -24,7 +24,7 @@ def test_cosine_ends_at_the_floor() -> None:
     assert lr_factor(schedule, 100, 10, 100) == pytest.approx(0.1)
 
 
-def test_warm_restarts_are_torchs() -> None:
+def test_warm_restarts_equal_those_of_torch() -> None:
     schedule = Schedule(shape="warm-restarts", warmup_epochs=0.0, period_epochs=5.0, period_growth=2)
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     theirs = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimiser, T_0=15, T_mult=2)
@@ -34,7 +34,7 @@ def test_warm_restarts_are_torchs() -> None:
         theirs.step()
 
 
-def test_restarts_come_in_epochs_whatever_the_batch_size() -> None:
+def test_restart_periods_are_in_epochs() -> None:
     schedule = Schedule(shape="warm-restarts", warmup_epochs=1.0, period_epochs=2.0)
     for epoch_steps in (1, 7, 100):
         assert lr_factor(schedule, 3 * epoch_steps, epoch_steps, 50 * epoch_steps) == pytest.approx(1.0)

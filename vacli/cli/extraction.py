@@ -9,9 +9,18 @@ import click
 from vacli.cli import options, supervisor
 from vacli.cli.console import Console
 from vacli.cli.report import finish
+from vacli.features.registry import EXTRACTORS, default_names, names
+from vacli.spec import AUDIO, VISUAL
 
-OPENSMILE_LICENCE = """openSMILE (egemaps, mfcc39, gemaps-functionals and their kin) is licensed by audEERING
-for research and private use, not for commercial products. All other features work without it."""
+
+def _listed(modality: str) -> str:
+    """The features of a modality and their licences, as the end of a help text."""
+    by_licence: dict[str, list[str]] = {}
+    for name in names(modality):
+        by_licence.setdefault(EXTRACTORS[name].licence, []).append(name)
+    features = [f"  {name:20} {EXTRACTORS[name].help}" for name in names(modality)]
+    licences = [f"  {', '.join(group)}:\n    {licence}" for licence, group in by_licence.items()]
+    return "\n".join(["\b", "Features:", *features, "Licences:", *licences])
 
 
 @click.command("align", short_help="Detect, track and align faces: videos -> store.")
@@ -55,11 +64,16 @@ def align(
     finish(step.run(settings, console), console)
 
 
-@click.command("extract-visual", short_help="Visual features: aligned faces -> store.")
+@click.command(
+    "extract-visual", short_help="Visual features: aligned faces -> store.", epilog=_listed(VISUAL)
+)
 @options.inputs
 @options.store_out
 @click.option(
-    "--feature", default="compact", show_default=True, help="mae-vit-l, resnet50, compact or any timm model."
+    "--feature",
+    default=default_names(VISUAL)[0],
+    show_default=True,
+    help=f"{', '.join(names(VISUAL))} or any timm model.",
 )
 @click.option("--weights", type=click.Path(path_type=Path), help="A weights file or a finetune-mae run.")
 @click.option(
@@ -96,7 +110,7 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: object) 
 @click.command(
     "extract-audio",
     short_help="Audio features at frame times: recordings -> store.",
-    epilog=OPENSMILE_LICENCE,
+    epilog=_listed(AUDIO),
 )
 @options.inputs
 @options.store_out
@@ -104,9 +118,9 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: object) 
     "--feature",
     "features",
     multiple=True,
-    default=("egemaps", "mfcc39"),
+    default=default_names(AUDIO),
     show_default=True,
-    help="vggish, egemaps, egemaps-v02, mfcc39, gemaps-functionals, egemaps-functionals; repeatable.",
+    help=f"{', '.join(names(AUDIO))}; repeatable.",
 )
 @click.option(
     "--align",

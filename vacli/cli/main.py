@@ -25,7 +25,7 @@ from vacli.cli import (
     training,
 )
 from vacli.errors import ReaderGone, VaError
-from vacli.files.disk_space import is_full, no_space
+from vacli.files.disk_space import disk_full_error, is_disk_full
 from vacli.runtime import jit
 
 INTERRUPTED = 130
@@ -73,7 +73,7 @@ def va(ctx: click.Context, traceback: bool) -> None:
         _show_tracebacks()
     # NumPy's matrix products here are small, and BLAS threads would compete with those that decode.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    jit.wants_blas = False
+    jit.load_blas = False
     sys.setswitchinterval(0.0005)  # s; openSMILE takes the GIL for every row
     gc.set_threshold(50_000, 20, 20)  # imports make many objects and no garbage: saves a tenth of their time
     if not traceback:
@@ -140,9 +140,9 @@ def _unforeseen_line(error: Exception) -> str:
     """What the system refused, and for which file, as far as it says; else what to report."""
     name = getattr(error, "filename", None)
     where = f"{os.fsdecode(name)}: " if isinstance(name, str | bytes) else ""
-    if is_full(error):
+    if is_disk_full(error):
         if where:
-            return no_space(Path(os.fsdecode(name)), error).one_line()
+            return disk_full_error(Path(os.fsdecode(name)), error).one_line()
         return "no space left on a disk that is written to; make room, or name another place"
     if not isinstance(error, OSError):
         return f"unexpected {type(error).__name__}: {error}; run it again with --traceback and report it"

@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from vacli.cli.console import Console
 from vacli.errors import StoreError, UsageError
+from vacli.files import store_folder
 
 DEFAULT_STORE = "feats.zarr"
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -88,17 +89,12 @@ def default_store() -> Path:
     return Path(os.environ.get("VA_STORE") or DEFAULT_STORE)
 
 
-def is_store(path: Path) -> bool:
-    """Whether a path is a feature store (a folder with Zarr's own file in it)."""
-    return os.path.isfile(path / "zarr.json")
-
-
 def store_for(paths: Sequence[Path], out: Path | None) -> Path:
     """Where a step writes: `--out`, else the store that it reads, else the default store."""
     for path in paths:
-        if path.suffix == ".zarr" and not os.path.exists(path):
+        if path.suffix == store_folder.SUFFIX and not os.path.exists(path):
             raise StoreError(f"no store at {path}", hint="check its name; `va align` makes one with -o")
     if out is not None:
         return out
-    named = [path for path in paths if is_store(path)]
+    named = [path for path in paths if store_folder.is_store(path)]
     return named[0] if named else default_store()

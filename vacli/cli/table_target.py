@@ -12,7 +12,7 @@ from vacli.cli import streams
 from vacli.cli.console import Console
 from vacli.errors import OutputError, ReaderGone
 from vacli.files.atomic import Draft
-from vacli.files.disk_space import explained
+from vacli.files.disk_space import report_write_errors
 
 OPEN_ALREADY = re.compile(r"/dev/(?:fd/)?(stdout|stderr|\d+)|/proc/self/fd/(\d+)")
 STANDARD = {"stdout": 1, "stderr": 2}
@@ -35,7 +35,7 @@ class TableTarget:
             name = held[1] or held[2]
             self._fd = os.dup(STANDARD[name] if name in STANDARD else int(name))
         elif os.path.exists(out) and not os.path.isfile(out) and not os.path.isdir(out):
-            with explained(out):
+            with report_write_errors(out):
                 self._fd = os.open(out, os.O_WRONLY)
         else:
             self.draft = Draft(out)
@@ -68,7 +68,7 @@ class TableTarget:
         fd = self._fd if self.draft is None else self.draft.fd
         rest = memoryview(text.encode("utf-8", "surrogateescape"))
         try:
-            with explained(self._out):
+            with report_write_errors(self._out):
                 while rest:
                     rest = rest[os.write(fd, rest) :]
         except BrokenPipeError as error:

@@ -1,9 +1,9 @@
 """Aff-Wild2's annotation folders, as every edition of the ABAW challenge has laid them out.
 
-One text file a trial, a header that tells the task, then one row a video frame. Folders are called
-VA_Set or VA_Estimation_Challenge, EXPR_Set, EXPR_Classification_Challenge, ...; below them Train_Set
-or Training_Set, Validation_Set. A file's task is read from its header and its split from the folders
-above it, so that any of these may be given, or a folder that holds them all.
+Each trial is one text file with a header that depends on the task, and one row for each video frame.
+Folders are called VA_Set or VA_Estimation_Challenge, EXPR_Set, EXPR_Classification_Challenge, ...; their
+subfolders are Train_Set or Training_Set, Validation_Set. A file's task follows from its header, its split
+from the folders above it. Therefore any of these folders can be given, or one that contains them all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.datasets.annotations import TIMED, VALENCE_AROUSAL, Annotation, Table, read_timed
+from vacli.datasets.annotations import TIMED, VALENCE_AROUSAL, Annotation, AnnotationTable, read_timed
 from vacli.errors import LabelError
 
 VA_INVALID = -5.0
@@ -32,7 +32,7 @@ TASKS = {"va": "valence and arousal", "expr": EXPRESSION, "au": "action units"}
 
 @dataclass(frozen=True)
 class LabelFile:
-    """An annotation file and what the folders above it say: split and task, "" where nothing."""
+    """An annotation file with the split and task of the folders above it, "" where unknown."""
 
     path: Path
     split: str
@@ -40,7 +40,7 @@ class LabelFile:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Discrete:
+class DiscreteAnnotation:
     """One file's expression (R, 1) or action units (R, C): int8, -1 where not annotated."""
 
     path: Path
@@ -51,9 +51,9 @@ class Discrete:
 
 
 def find(root: Path) -> tuple[list[LabelFile], list[Path]]:
-    """All .txt and .csv files under a folder (or the one file given), sorted, and the hidden ones left out.
+    """All .txt and .csv files in a folder (or the given file), sorted, and the skipped hidden files.
 
-    Raises LabelError where there is nothing to read.
+    Raises LabelError where there is no file to read.
     """
     if not root.exists():
         raise LabelError(f"no such file or folder: {root}")
@@ -62,13 +62,14 @@ def find(root: Path) -> tuple[list[LabelFile], list[Path]]:
     hidden = [p for p in files if _is_hidden(p.relative_to(base).parts or (p.name,))]
     wanted = [p for p in files if p.suffix.lower() in (".txt", ".csv") and p not in set(hidden)]
     if not wanted:
-        raise LabelError(f"no annotation under {root}", hint="annotations are .csv or .txt files")
+        raise LabelError(f"no annotation files in {root}", hint="annotations are .csv or .txt files")
     return [_label_file(p, base) for p in wanted], hidden
 
 
-def read(file: LabelFile) -> Annotation | Discrete:
+def read(file: LabelFile) -> Annotation | DiscreteAnnotation:
     """Read an annotation of any kind; raises LabelError with file and line."""
-    table = Table(file.path)
+    table = AnnotationTable(file.path)
+    made: Annotation | DiscreteAnnotation
     if table.header == VALENCE_AROUSAL:
         made, task = _read_va(table, file.split), "va"
     elif table.header in EDITIONS_OF_EXPRESSION:
@@ -80,14 +81,14 @@ def read(file: LabelFile) -> Annotation | Discrete:
     else:
         raise LabelError(
             f"{file.path}:1: unknown header {','.join(table.header)!r}",
-            hint="wanted: time_s,valence,arousal, or a header of Aff-Wild2",
+            hint="use time_s,valence,arousal, or a header of Aff-Wild2",
         )
     if file.task and file.task != task:
         raise table.error(1, f"header of {TASKS[task]} in a folder of {TASKS[file.task]}")
     return made
 
 
-def _read_va(table: Table, split: str) -> Annotation:
+def _read_va(table: AnnotationTable, split: str) -> Annotation:
     values = np.full((len(table), 2), np.nan, np.float32)
     for row, (line, cells) in enumerate(table.rows((0, 1))):
         if VA_INVALID not in [table.number(line, cell) for cell in cells]:
@@ -95,7 +96,7 @@ def _read_va(table: Table, split: str) -> Annotation:
     return Annotation(path=table.path, trial=table.path.stem, split=split, values=values)
 
 
-def _read_expression(table: Table) -> Discrete:
+def _read_expression(table: AnnotationTable) -> DiscreteAnnotation:
     """One class number a row under a header of class names."""
     names = table.header
     table.header = ("class",)
@@ -103,11 +104,13 @@ def _read_expression(table: Table) -> Discrete:
     return _discrete(table, EXPRESSION, names, allowed)
 
 
-def _read_action_units(table: Table) -> Discrete:
+def _read_action_units(table: AnnotationTable) -> DiscreteAnnotation:
     return _discrete(table, ACTION_UNITS, table.header, {"-1": IGNORE, "0": 0, "1": 1})
 
 
-def _discrete(table: Table, kind: str, names: tuple[str, ...], allowed: dict[str, int]) -> Discrete:
+def _discrete(
+    table: AnnotationTable, kind: str, names: tuple[str, ...], allowed: dict[str, int]
+) -> DiscreteAnnotation:
     width = len(table.header)
     values = np.full((len(table), width), IGNORE, np.int8)
     for row, (line, cells) in enumerate(table.rows(range(width))):
@@ -116,7 +119,7 @@ def _discrete(table: Table, kind: str, names: tuple[str, ...], allowed: dict[str
         except KeyError as error:
             wanted = f"{IGNORE} to {max(allowed.values())}"
             raise table.error(line, f"{error.args[0]!r} is not a whole number from {wanted}") from None
-    return Discrete(path=table.path, trial=table.path.stem, kind=kind, names=names, values=values)
+    return DiscreteAnnotation(path=table.path, trial=table.path.stem, kind=kind, names=names, values=values)
 
 
 def _is_hidden(parts: Iterable[str]) -> bool:
@@ -125,7 +128,7 @@ def _is_hidden(parts: Iterable[str]) -> bool:
 
 def _label_file(path: Path, base: Path) -> LabelFile:
     folders = [part.lower() for part in path.parent.parts]
-    # Only the given folder, its parent and what lies below may speak: "/data/train/..." above may not.
+    # Folders above the parent of the given folder are ignored: "/data/train/..." is not a split.
     near = folders[max(len(base.parts) - 2, 0) :]
     words = [re.split(r"[_\s-]+", folder) for folder in near]
     splits = [SPLITS[w[0]] for w in words if w[0] in SPLITS and (len(w) == 1 or w[1] == "set")]

@@ -1,8 +1,7 @@
-"""Annotated valence and arousal: what a file says, and what that means for the frames of a video.
+"""Annotations of valence and arousal in text files, and the labels of a video's frames.
 
-Two forms: rows with a time of their own (CSV with the columns time_s, valence, arousal), and rows that
-follow the frames one by one (valence, arousal; Aff-Wild2). Sentinels never leave this module and
-`affwild2`: what is not annotated is NaN.
+Files have rows with times (CSV with the columns time_s, valence, arousal) or one row for each frame
+(valence, arousal; Aff-Wild2). Values that are not annotated are NaN outside this module and `affwild2`.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ import numpy as np
 from vacli.clock import bracket, mix
 from vacli.errors import LabelError
 
-# Where the label of a row comes from; stored beside the labels.
+# Origin of each label; stored with the labels.
 NOT_ANNOTATED = 0
 ANNOTATED = 1
 INTERPOLATED = 2  # between annotated neighbours
 FROM_EXPRESSION = 3  # from the expression annotated at that frame
-REPAIRED = 4  # annotated, but against the expression and its neighbours
+REPAIRED = 4  # annotated, but replaced because it contradicts the expression and its neighbours
 OUTSIDE = 5  # the annotation does not reach this frame
 SOURCES = {
     "not annotated": NOT_ANNOTATED,
@@ -36,7 +35,7 @@ SOURCES = {
 
 VALENCE_AROUSAL = ("valence", "arousal")
 TIMED = ("time_s", *VALENCE_AROUSAL)
-GAP_STEPS = 3.0  # times the median step: annotated rows further apart than this are not joined
+GAP_STEPS = 3.0  # in median steps: longer gaps between annotated rows are not interpolated
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -62,8 +61,8 @@ class FrameLabels:
     source: np.ndarray
 
 
-class Table:
-    """A text table that knows where each cell stands; cells are checked as they are asked for."""
+class AnnotationTable:
+    """A text table; cells are checked when they are read, and errors name file and line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -90,7 +89,7 @@ class Table:
             yield line, [row[column].strip() for column in columns]
 
     def error(self, line: int, message: str) -> LabelError:
-        """A complaint that names file and line."""
+        """An error that names file and line."""
         return LabelError(f"{self.path}:{line}: {message}")
 
     def number(self, line: int, text: str) -> float:
@@ -108,7 +107,7 @@ class Table:
         return value
 
 
-def read_timed(table: Table, split: str = "") -> Annotation:
+def read_timed(table: AnnotationTable, split: str = "") -> Annotation:
     """A CSV with time_s, valence and arousal among its columns; an empty cell or nan is not annotated."""
     absent = [name for name in TIMED if name not in table.header]
     if absent:
@@ -117,7 +116,7 @@ def read_timed(table: Table, split: str = "") -> Annotation:
     for line, (time, *pair) in table.rows([table.header.index(name) for name in TIMED]):
         times.append(table.number(line, time))
         if not math.isfinite(times[-1]) or (len(times) > 1 and times[-1] <= times[-2]):
-            raise table.error(line, f"time {time} does not come after the one before")
+            raise table.error(line, f"time {time} is not later than the time before")
         values.append([math.nan if v.lower() in ("", "nan") else table.rating(line, v) for v in pair])
     return Annotation(
         path=table.path,
@@ -136,7 +135,7 @@ def on_frames(annotation: Annotation, times_s: np.ndarray) -> FrameLabels:
 
 
 def _row_by_row(values: np.ndarray, frames: int) -> FrameLabels:
-    """Row i is frame i; surplus rows are dropped, frames without a row are not annotated."""
+    """Row i is frame i; surplus rows are dropped, frames without a row are NaN."""
     labels = np.full((frames, 2), np.nan, np.float32)
     count = min(frames, len(values))
     labels[:count] = values[:count]
@@ -146,11 +145,11 @@ def _row_by_row(values: np.ndarray, frames: int) -> FrameLabels:
 
 
 def _resampled(values: np.ndarray, at_s: np.ndarray, times_s: np.ndarray) -> FrameLabels:
-    """Linear between neighbouring rows, as traces of a joystick or slider are continuous.
+    """Linear interpolation between neighbouring rows, because traces of a joystick or slider are continuous.
 
-    A frame up to half a step outside the first or last row takes that row's value. Where one of the two
-    rows is not annotated, the nearer one decides. Between rows more than GAP_STEPS median steps apart
-    nothing is annotated.
+    A frame up to half a step outside the first or last row has that row's value. Where one of the two
+    rows is not annotated, the frame has the value of the nearer one, which may be NaN. Frames between
+    rows more than GAP_STEPS median steps apart are not annotated.
     """
     if not len(at_s):
         return _row_by_row(values, len(times_s))

@@ -1,7 +1,7 @@
-"""Corpora of categories, read as mapped valence and arousal: FER+ faces, RAVDESS and EmoDB speech.
+"""Corpora with emotion categories, mapped to valence and arousal: FER+ faces, RAVDESS and EmoDB speech.
 
 FER+: Barsoum et al., ICMI 2016, arXiv 1608.01041. RAVDESS: Livingstone and Russo, PLoS ONE 13(5),
-2018. EmoDB: Burkhardt et al., Interspeech 2005. Their categories become points by `circumplex`.
+2018. EmoDB: Burkhardt et al., Interspeech 2005. `circumplex` maps their categories to points.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from vacli.circumplex import EMOTION_VA, EMOTIONS, NORMAL_INTENSITY, point
 from vacli.errors import InputError, LabelError
 
-LEAST_VOTES = 8  # fewer on the eight emotions: the picture is left out
+LEAST_VOTES = 8  # images with fewer votes for the eight emotions are left out
 FER_SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 RAVDESS_EMOTIONS = {
     "01": "neutral",
@@ -39,7 +39,7 @@ EMODB_EMOTIONS = {
 
 
 @dataclass(frozen=True, eq=False)
-class FacePictures:
+class FaceImages:
     """One split of FER+. images (N, 48, 48) uint8 grey; votes (N, 8) shares of the eight emotions;
     labels (N, 2) float32 mapped valence and arousal."""
 
@@ -51,9 +51,9 @@ class FacePictures:
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording of acted speech; `valence` and `arousal` are mapped and hold for all of it.
+    """One recording of acted speech with its mapped valence and arousal.
 
-    Without a speaker it holds no speech, and nothing is known from it: it is put at the middle.
+    A recording without a speaker has no speech; its valence and arousal are 0.
     """
 
     path: Path
@@ -62,8 +62,8 @@ class Utterance:
     arousal: float
 
 
-def read_ferplus(path: Path) -> Iterator[FacePictures]:
-    """The splits of a FER+ archive (npz: images, votes, usage); raises InputError where it is none."""
+def read_ferplus(path: Path) -> Iterator[FaceImages]:
+    """The splits of a FER+ archive (npz: images, votes, usage); raises InputError for other files."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             images, votes, usage = archive["images"], archive["votes"], archive["usage"]
@@ -78,18 +78,18 @@ def read_ferplus(path: Path) -> Iterator[FacePictures]:
     for name, split in FER_SPLITS.items():
         rows = kept & (usage == name)
         if rows.any():
-            yield FacePictures(
+            yield FaceImages(
                 split, images[rows], shares[rows].astype(np.float32), labels[rows].astype(np.float32)
             )
 
 
 def read_ravdess(folder: Path) -> list[Utterance]:
-    """RAVDESS speech by its file names, modality-channel-emotion-intensity-statement-repetition-actor."""
+    """Utterances of RAVDESS. File names: modality-channel-emotion-intensity-statement-repetition-actor."""
     return [_ravdess(path) for path in _sounds(folder)]
 
 
 def read_emodb(folder: Path) -> list[Utterance]:
-    """EmoDB by its file names, speaker (2), text (3), emotion letter, version."""
+    """Utterances of EmoDB. File names: speaker (2), text (3), emotion letter, version."""
     return [_emodb(path) for path in _sounds(folder)]
 
 
@@ -101,7 +101,7 @@ def read_background(folder: Path) -> list[Utterance]:
 def _ravdess(path: Path) -> Utterance:
     fields = path.stem.split("-")
     if len(fields) != 7 or fields[2] not in RAVDESS_EMOTIONS:
-        raise LabelError(f"{path} is not named as RAVDESS names its files", hint="expected 03-01-05-01-...")
+        raise LabelError(f"{path} does not have a file name of RAVDESS", hint="expected 03-01-05-01-...")
     strength = 1.0 if fields[3] == "02" else NORMAL_INTENSITY
     return Utterance(path, f"ravdess-{fields[6]}", *point(RAVDESS_EMOTIONS[fields[2]], strength))
 
@@ -109,7 +109,7 @@ def _ravdess(path: Path) -> Utterance:
 def _emodb(path: Path) -> Utterance:
     letter = path.stem[5:6]
     if letter not in EMODB_EMOTIONS:
-        raise LabelError(f"{path} is not named as EmoDB names its files", hint="expected 03a01Fa")
+        raise LabelError(f"{path} does not have a file name of EmoDB", hint="expected 03a01Fa")
     return Utterance(path, f"emodb-{path.stem[:2]}", *point(EMODB_EMOTIONS[letter]))
 
 

@@ -1,8 +1,8 @@
-"""Completing and correcting valence and arousal with the expressions annotated beside them.
+"""Filling and repair of valence and arousal labels with the annotated expressions of the same frames.
 
 Both papers refine training labels "inspired by Wang et al." (IET Image Processing 18:914-925, 2024),
-whose formula is not in the open. This is our reading: class statistics of the training set complete
-what is missing, and on request replace what contradicts both them and its neighbours.
+whose formula is not public. This is our interpretation: class statistics of the training set fill
+missing labels, and optionally replace labels that contradict both the statistics and their neighbours.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from vacli.datasets.annotations import FROM_EXPRESSION, INTERPOLATED, NOT_ANNOTA
 Mode = Literal["fill", "fill+repair", "off"]
 MODES: tuple[Mode, ...] = ("fill", "fill+repair", "off")
 
-GAP_FRAMES = 30  # about a second: shorter gaps are interpolated; also how fast neighbours stop mattering
-MIN_FRAMES = 100  # classes seen less often say nothing
+GAP_FRAMES = 30  # about a second: shorter gaps are interpolated; also the decay of the neighbours' weight
+MIN_FRAMES = 100  # rarer classes have no statistics
 SHRINKAGE = 0.1  # of a class's covariance towards a circle of the same size
 DISTANCE2 = 13.816  # 0.999 quantile of chi-square with 2 degrees of freedom
 JUMP = 0.3  # distance in the VA plane from the running median
 MEDIAN_FRAMES = 2 * GAP_FRAMES + 1
 MAX_REPAIRED = 0.02  # of a video's annotated frames
-SILENT_CLASS = "Other"  # a class of leftovers has no place in the VA plane
+EXCLUDED_CLASS = "Other"  # it has no place in the VA plane
 
 
 @dataclass(frozen=True, eq=False)
 class ClassStatistics:
     """Per expression class the mean (C, 2) and covariance (C, 2, 2) of (valence, arousal).
 
-    known: (C,) bool, False for classes too rare or too mixed to say anything.
+    known: (C,) bool, False for classes without usable statistics.
     """
 
     mean: np.ndarray
     covariance: np.ndarray
     known: np.ndarray
 
-    def speaks(self, expression: np.ndarray) -> np.ndarray:
-        """Whether the (N,) classes, -1 where not annotated, are of a known kind. Returns: (N,) bool."""
+    def has_statistics(self, expression: np.ndarray) -> np.ndarray:
+        """Whether the (N,) classes, -1 where not annotated, have statistics. Returns: (N,) bool."""
         return (expression >= 0) & self.known[expression.clip(0)]
 
     def distance2(self, values: np.ndarray, expression: np.ndarray) -> np.ndarray:
-        """Squared Mahalanobis distance (N,) of (N, 2) values to their class; `expression` must speak."""
+        """Squared Mahalanobis distance (N,) of (N, 2) values to their class; all must have statistics."""
         away = values - self.mean[expression]
         return np.einsum("ni,nij,nj->n", away, np.linalg.inv(self.covariance)[expression], away)
 
@@ -58,7 +58,7 @@ def fit(pairs: Iterable[tuple[np.ndarray, np.ndarray]], names: tuple[str, ...]) 
         for code in np.unique(expression[annotated & (expression >= 0)]):
             seen[code].append(values[annotated & (expression == code)].astype(np.float64))
     mean, covariance = np.zeros((len(names), 2)), np.tile(np.eye(2), (len(names), 1, 1))
-    known = np.array([sum(map(len, s)) >= MIN_FRAMES for s in seen]) & (np.array(names) != SILENT_CLASS)
+    known = np.array([sum(map(len, s)) >= MIN_FRAMES for s in seen]) & (np.array(names) != EXCLUDED_CLASS)
     for code in np.flatnonzero(known):
         values = np.concatenate(seen[code])
         mean[code] = values.mean(axis=0)
@@ -74,7 +74,7 @@ def refine(
     """Labels of one training video with gaps filled and, with "fill+repair", contradictions replaced.
 
     expression: (N,) classes, -1 where not annotated, or None. Only rows that the annotation reaches are
-    touched, and `source` says how.
+    changed; `source` records how.
     """
     if mode == "off":
         return labels
@@ -102,14 +102,14 @@ def _fill(
     short = enclosed & (after - before - 1 <= GAP_FRAMES)
     values[frames[short]] = interpolate(frames[short], known, labels.values[known])
     source[frames[short]] = INTERPOLATED
-    spoken = ~short & statistics.speaks(expression[frames])
+    by_class = ~short & statistics.has_statistics(expression[frames])
     to_after = np.where(right < len(known), np.abs(after - frames), np.iinfo(np.int64).max)
     to_before = np.where(right > 0, np.abs(frames - before), np.iinfo(np.int64).max)
-    nearest = np.where(to_before <= to_after, before, after)[spoken]
-    weight = np.exp(-np.minimum(to_before, to_after)[spoken] / GAP_FRAMES)[:, None]
-    centre = statistics.mean[expression[frames[spoken]]]
-    values[frames[spoken]] = weight * labels.values[nearest] + (1 - weight) * centre
-    source[frames[spoken]] = FROM_EXPRESSION
+    nearest = np.where(to_before <= to_after, before, after)[by_class]
+    weight = np.exp(-np.minimum(to_before, to_after)[by_class] / GAP_FRAMES)[:, None]
+    centre = statistics.mean[expression[frames[by_class]]]
+    values[frames[by_class]] = weight * labels.values[nearest] + (1 - weight) * centre
+    source[frames[by_class]] = FROM_EXPRESSION
     return FrameLabels(values=values, source=source)
 
 
@@ -122,7 +122,7 @@ def _contradictions(labels: FrameLabels, expression: np.ndarray, statistics: Cla
     values = labels.values[known].astype(np.float64)
     median = median_filter(values, size=(MEDIAN_FRAMES, 1), mode="nearest")
     jumps = np.linalg.norm(values - median, axis=1) > JUMP
-    candidates = known[jumps & statistics.speaks(expression[known])]
+    candidates = known[jumps & statistics.has_statistics(expression[known])]
     distance2 = statistics.distance2(labels.values[candidates], expression[candidates])
     worst = np.argsort(-distance2, kind="stable")[: int(MAX_REPAIRED * len(known))]
     wrong[candidates[worst[distance2[worst] > DISTANCE2]]] = True

@@ -1,23 +1,23 @@
-"""Drawing labelled pieces so that arousal says nothing of valence.
+"""Sampling weights under which valence and arousal are uncorrelated.
 
-In a corpus of acted emotion one dimension often tells the other: most that is loud is unpleasant, most that
-is calm is not. A model then reads valence off arousal, which is wrong of the next corpus. Under the chances
-made here the two do not go together, so that it must find what else valence shows in.
+In corpora of acted emotion, valence often follows from arousal: most loud utterances are unpleasant, most
+calm ones are not. A model then predicts valence from arousal, which fails on other corpora. With these
+weights the two dimensions are uncorrelated, and the model has to use other cues of valence.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-RIDGE = 1e-3  # keeps the chances finite where labels cannot be balanced, as when all are unpleasant
+RIDGE = 1e-3  # keeps the weights finite where labels cannot be balanced, such as when all are unpleasant
 
 
-def balanced_chances(labels: np.ndarray) -> np.ndarray:
+def balanced_weights(labels: np.ndarray) -> np.ndarray:
     """The most even probabilities under which valence has mean 0 and no covariance with arousal.
 
-    Those of greatest entropy are proportional to exp(a V + b V A), where a and b minimise the logarithm of
-    their sum (Jaynes 1957). A small penalty on a and b leaves something of both moments, and where labels
-    cannot be balanced most of them: then few pieces are drawn again and again.
+    The distribution of greatest entropy is proportional to exp(a V + b V A), where a and b minimise the
+    logarithm of its sum (Jaynes 1957). A small penalty on a and b keeps a part of both moments. Where the
+    labels cannot be balanced it keeps most of them; otherwise few items would have all the weight.
 
     labels: (N, 2) valence and arousal. Returns: (N,) float64, sum 1.
     """

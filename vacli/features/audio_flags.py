@@ -1,49 +1,56 @@
-"""Rows of a sound and their flags: the same rule for every audio extractor."""
+"""Flags of the rows of audio features, by the same rule for every extractor."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vacli.features.flags import MISSING, PADDED, SILENT
 
-_BLOCK = 16  # silence is judged by the millisecond at 16 kHz
+if TYPE_CHECKING:
+    from vacli.features.registry import AudioExtractor
+    from vacli.media.audio import Sound
+
+_BLOCK = 16  # samples: silence is measured by the millisecond
 _QUIET = 0.5 / 32768  # below half a step of 16-bit sound
 _SLACK_S = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class TemporalContext:
-    """How far a row looks to each side of its frame's time."""
+    """The sound that a row depends on: seconds before and after its frame's time."""
 
     before_s: float
     after_s: float
 
 
-def _padded(sound, start_s: np.ndarray, end_s: np.ndarray) -> np.ndarray:
-    """Whether a window is not wholly inside one stretch of sound."""
+def _padded(sound: Sound, start_s: np.ndarray, end_s: np.ndarray) -> np.ndarray:
+    """Whether a window is not wholly inside one span of sound."""
     inside = np.zeros(len(start_s), dtype=bool)
     for first_s, last_s in sound.present:
         inside |= (start_s >= first_s - _SLACK_S) & (end_s <= last_s + _SLACK_S)
     return ~inside
 
 
-def _silent(sound, start_s: np.ndarray, end_s: np.ndarray) -> np.ndarray:
-    """Whether a window holds nothing but digital silence."""
+def _silent(sound: Sound, start_s: np.ndarray, end_s: np.ndarray) -> np.ndarray:
+    """Whether a window holds only digital silence."""
     starts = np.arange(0, len(sound.samples), _BLOCK)
     loud = np.maximum.reduceat(np.abs(sound.samples), starts) >= _QUIET
-    heard = np.concatenate([[0], np.cumsum(loud)])
+    loud_before = np.concatenate([[0], np.cumsum(loud)])
     per_s = sound.rate_hz / _BLOCK
     first = np.floor(start_s * per_s + 1e-6).clip(0, len(starts)).astype(np.int64)
     last = np.ceil(end_s * per_s - 1e-6).clip(0, len(starts)).astype(np.int64)
-    return heard[np.maximum(last, first)] == heard[first]
+    return loud_before[np.maximum(last, first)] == loud_before[first]
 
 
-def sound_flags(sound, times_s: np.ndarray, context: TemporalContext, values: np.ndarray) -> np.ndarray:
+def sound_flags(
+    sound: Sound, times_s: np.ndarray, context: TemporalContext, values: np.ndarray
+) -> np.ndarray:
     """Flags of an audio extractor's rows.
 
-    sound: media.audio.Sound. times_s: (N,) seconds on its own clock. values: (N, D) as extracted.
+    times_s: (N,) seconds on the sound's clock. values: (N, D) as extracted.
     Returns: (N,) uint8; a MISSING row has no other flag.
     """
     start_s, end_s = times_s - context.before_s, times_s + context.after_s
@@ -53,15 +60,17 @@ def sound_flags(sound, times_s: np.ndarray, context: TemporalContext, values: np
     return np.where(np.isnan(values).all(axis=1), MISSING, flags).astype(np.uint8)
 
 
-def rows_and_flags(extractor, sound, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What is stored for a video: rows at `times_s` and a flag for each.
+def rows_and_flags(
+    extractor: AudioExtractor, sound: Sound | None, times_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and flags of a video, as they are stored.
 
-    sound: media.audio.Sound, or None where the file has no sound at all.
+    sound: None where the file has no sound. times_s: (N,) seconds.
     Returns: (N, dim) float32 and (N,) uint8.
     """
     if sound is None or len(sound.samples) == 0:
         missing = np.full((len(times_s), extractor.spec.dim), np.nan, np.float32)
         return missing, np.full(len(times_s), MISSING, np.uint8)
-    own_s = sound.own_times(times_s)
+    own_s = sound.to_audio_clock(times_s)
     values = extractor.extract(sound, own_s)
     return values, sound_flags(sound, own_s, extractor.context, values)

@@ -1,4 +1,4 @@
-"""What a run of `va finetune-mae` leaves behind: which network it is and how images reach it."""
+"""The record of a `va finetune-mae` run: the network and the normalisation of its images."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class EncoderRun:
 
 
 def read_encoder_run(folder: Path) -> tuple[EncoderRun, Path]:
-    """The record of a run directory and its best weights; RunError where it is none."""
+    """The record of a run directory and its best weights; RunError if the folder is not such a run."""
     try:
         data = (folder / ENCODER_FILE).read_bytes()
-        digests.check(folder / ENCODER_FILE, data)
+        digests.check_bytes(folder / ENCODER_FILE, data)
         values = json.loads(data)
         run = EncoderRun(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
     except (OSError, ValueError, TypeError, KeyError):

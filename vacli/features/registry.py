@@ -1,36 +1,188 @@
-"""The table of extractors: a name on the command line -> the class that computes it.
+"""The table of feature extractors: a new one is a class and one entry here.
 
-Strings, so that names can be listed and completed without importing torch or openSMILE.
+Nothing heavy is imported before an extractor is created, so that the command line can list the table.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vacli.errors import UsageError, nearest
 from vacli.packages import needed_by
+from vacli.spec import AUDIO, VISUAL, FeatureSpec
 
-EXTRACTORS: dict[str, str] = {
-    "mae-vit-l": "vacli.features.backbones.backbone:MaeVitL",
-    "resnet50": "vacli.features.backbones.backbone:Resnet50",
-    "compact": "vacli.features.compact.extractor:Compact",
-    "egemaps": "vacli.features.opensmile.lld:Egemaps",
-    "egemaps-functionals": "vacli.features.opensmile.functionals:EgemapsFunctionals",
-    "egemaps-v02": "vacli.features.opensmile.lld:EgemapsV02",
-    "gemaps-functionals": "vacli.features.opensmile.functionals:GemapsFunctionals",
-    "mfcc39": "vacli.features.opensmile.lld:Mfcc39",
-    "vggish": "vacli.features.vggish.extractor:Vggish",
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vacli.features.audio_flags import TemporalContext
+    from vacli.media.audio import Sound
+
+
+class Extractor(Protocol):
+    """Computes one feature. Its class takes keyword arguments only, and all of them are optional.
+
+    The input of `extract` depends on the modality: see `VisualExtractor` and `AudioExtractor`.
+    """
+
+    spec: FeatureSpec
+
+
+class VisualExtractor(Extractor, Protocol):
+    """Computes a row for each aligned face; `batch_size` faces at a time are fastest."""
+
+    batch_size: int
+
+    def extract(self, crops: np.ndarray) -> np.ndarray:
+        """Crops (N, 224, 224, 3) uint8 RGB -> (N, spec.dim) float32."""
+        ...
+
+
+class AudioExtractor(Extractor, Protocol):
+    """Computes a row for each time; a row depends on the sound within `context` of its time."""
+
+    context: TemporalContext
+
+    def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:
+        """Times (N,) in seconds of the sound -> (N, spec.dim) float32, NaN where there is no sound."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An extractor. `help` is one line; a `default` one is used when none is named."""
+
+    path: str  # module:class
+    modality: str  # VISUAL or AUDIO
+    help: str
+    licence: str
+    default: bool = False
+
+
+OPENSMILE_LICENCE = "audEERING openSMILE licence: research and private use"
+
+EXTRACTORS: dict[str, Entry] = {
+    "compact": Entry(
+        path="vacli.features.compact.extractor:Compact",
+        modality=VISUAL,
+        help="the bundled face network, fast on a CPU: 128 values",
+        licence="see the card beside the file",
+        default=True,
+    ),
+    "mae-vit-l": Entry(
+        path="vacli.features.backbones.backbone:MaeVitL",
+        modality=VISUAL,
+        help="masked autoencoder, ViT-L (He et al. 2022): 1024 values",
+        licence="CC-BY-NC-4.0",
+    ),
+    "resnet50": Entry(
+        path="vacli.features.backbones.backbone:Resnet50",
+        modality=VISUAL,
+        help="ResNet-50 trained on ImageNet: 2048 values",
+        licence="Apache-2.0",
+    ),
+    "egemaps": Entry(
+        path="vacli.features.opensmile.lld:Egemaps",
+        modality=AUDIO,
+        help="low-level descriptors of eGeMAPSv01b: 23 values",
+        licence=OPENSMILE_LICENCE,
+        default=True,
+    ),
+    "mfcc39": Entry(
+        path="vacli.features.opensmile.lld:Mfcc39",
+        modality=AUDIO,
+        help="13 MFCCs with first and second differences: 39 values",
+        licence=OPENSMILE_LICENCE,
+        default=True,
+    ),
+    "vggish": Entry(
+        path="vacli.features.vggish.extractor:Vggish",
+        modality=AUDIO,
+        help="VGGish embedding of 0.96 s (Hershey et al. 2017): 128 values",
+        licence="Apache-2.0",
+    ),
+    "egemaps-v02": Entry(
+        path="vacli.features.opensmile.lld:EgemapsV02",
+        modality=AUDIO,
+        help="low-level descriptors of eGeMAPSv02: 25 values",
+        licence=OPENSMILE_LICENCE,
+    ),
+    "gemaps-functionals": Entry(
+        path="vacli.features.opensmile.functionals:GemapsFunctionals",
+        modality=AUDIO,
+        help="functionals of GeMAPSv01b over a sliding window: 62 values",
+        licence=OPENSMILE_LICENCE,
+    ),
+    "egemaps-functionals": Entry(
+        path="vacli.features.opensmile.functionals:EgemapsFunctionals",
+        modality=AUDIO,
+        help="functionals of eGeMAPSv02 over a sliding window: 88 values",
+        licence=OPENSMILE_LICENCE,
+    ),
 }
+TIMM_MODEL = "vacli.features.backbones.backbone:TimmBackbone"  # for visual features that are not in the table
 
 
-def create(name: str, **settings: Any) -> Any:
-    """Build the extractor `name`; `settings` are the keyword arguments of its class.
+def names(modality: str) -> tuple[str, ...]:
+    """The extractors of a modality, in the order of the table."""
+    return tuple(name for name, entry in EXTRACTORS.items() if entry.modality == modality)
+
+
+def default_names(modality: str) -> tuple[str, ...]:
+    """The extractors of a modality that are used when none is named."""
+    return tuple(name for name in names(modality) if EXTRACTORS[name].default)
+
+
+def create(name: str, **options: Any) -> Any:
+    """Build the extractor `name`; `options` are the keyword arguments of its class.
 
     Raises: UsageError for an unknown name, PackageMissing or WeightsError from the class itself.
     """
     if name not in EXTRACTORS:
         raise UsageError(f"there is no feature called {name!r}", hint=nearest(name, EXTRACTORS))
-    module, _, attribute = EXTRACTORS[name].partition(":")
     with needed_by(f"the feature {name}"):
-        return getattr(importlib.import_module(module), attribute)(**settings)
+        return _load(EXTRACTORS[name].path)(**options)
+
+
+def create_visual(name: str, options: Mapping[str, Any]) -> VisualExtractor:
+    """Build a visual extractor of the table, or a timm model called `name`.
+
+    Raises: UsageError for an audio feature or an option that the extractor does not have, and as `create`.
+    """
+    if name in EXTRACTORS and EXTRACTORS[name].modality != VISUAL:
+        raise UsageError(f"{name} is an audio feature", hint="use `va extract-audio`")
+    with needed_by(f"the feature {name}"):
+        if name not in EXTRACTORS:
+            return _load(TIMM_MODEL)(name, **options)
+        build = _load(EXTRACTORS[name].path)
+    for option in options:
+        if not _has_option(build, option):
+            raise UsageError(f"the feature {name} has no option {option}", hint=f"leave out --{option}")
+    return create(name, **options)
+
+
+def create_audio(name: str, options: Mapping[str, Any]) -> AudioExtractor:
+    """Build an audio extractor with those of `options` that it has.
+
+    Raises: UsageError for a name that is no audio feature, and as `create`.
+    """
+    if name not in names(AUDIO):
+        raise UsageError(f"there is no audio feature called {name!r}", hint=nearest(name, names(AUDIO)))
+    with needed_by(f"the feature {name}"):
+        build = _load(EXTRACTORS[name].path)
+    return create(name, **{key: value for key, value in options.items() if _has_option(build, key)})
+
+
+def _load(path: str) -> Any:
+    """The class at `module:class`."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _has_option(build: Any, option: str) -> bool:
+    """Whether a class, or a function in its place, takes a keyword argument."""
+    parameters = inspect.signature(build).parameters.values()
+    return any(p.name == option or p.kind is p.VAR_KEYWORD for p in parameters)

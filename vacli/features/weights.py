@@ -1,8 +1,8 @@
-"""Weights by name: where each file comes from, its SHA-256 and licence, and how to read it safely.
+"""Weights by name: the source of each file, its SHA-256 and licence, and safe reading.
 
-A file that the user gives is always taken; a bundled file lies in the package; everything else is
-fetched once into the cache of the hub it comes from. No file is ever unpickled: it is safetensors,
-or it is read with `weights_only`.
+A file given by the user takes precedence; a bundled file lies in the package; all others are fetched
+once into the cache of their hub. No file is unpickled: it is safetensors or ONNX, or it is read with
+`weights_only`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vacli.errors import UsageError, WeightsError, nearest
-from vacli.files.atomic import filling
+from vacli.files.atomic import staged_file
 from vacli.files.digests import file_sha256
-from vacli.files.disk_space import is_full
+from vacli.files.disk_space import is_disk_full
 from vacli.progress import Progress, Quiet
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ BLOCK_BYTES = 1 << 20
 class Weights:
     """One file. `source` is `package`, `hub:OWNER/REPO` or a URL.
 
-    `sha256` is the whole digest or its first digits, as far as the publisher states it; "" where the
-    hub names the digest itself (its cache is addressed by content).
+    `sha256` is the digest or its first digits, as stated by the publisher; "" where the hub's cache is
+    addressed by content, and its file name is the digest.
     """
 
     file: str
@@ -62,14 +62,17 @@ WEIGHTS: dict[str, Weights] = {
 
 
 def locate(name: str, given: Path | None = None, progress: Progress | None = None) -> Path:
-    """The file with the weights `name`, fetched if need be; `given` is taken instead if it is one."""
+    """The file with the weights `name`, fetched if it is not in the cache, or the file `given`.
+
+    Raises: UsageError for an unknown name, WeightsError if the file is missing, damaged or unreachable.
+    """
     if name not in WEIGHTS:
-        raise UsageError(f"no weights are known as {name!r}", hint=nearest(name, WEIGHTS))
+        raise UsageError(f"there are no weights called {name!r}", hint=nearest(name, WEIGHTS))
     return locate_record(name, WEIGHTS[name], given, progress or Quiet())
 
 
 def locate_record(name: str, record: Weights, given: Path | None, progress: Progress) -> Path:
-    """As `locate`, for a record that is not in the table (any timm model has one)."""
+    """As `locate`, for a record that is not in the table (such as a timm model's)."""
     if given is not None:
         return _given(given)
     if record.source == "package":
@@ -84,7 +87,10 @@ def short_hash(path: Path) -> str:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file, by key, on the CPU; wrappers (`model`, `state_dict`) are taken off."""
+    """All tensors of a file, by key, on the CPU; wrappers (`model`, `state_dict`) are removed.
+
+    Raises WeightsError if the file cannot be read.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -105,7 +111,7 @@ def load_into(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> No
 
 
 def check_keys(expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raise WeightsError at the first key, in the model's order, that is missing, odd or too many."""
+    """Raise WeightsError for the first key that is missing, of another shape or unexpected."""
     for key, shape in expected.items():
         if key not in tensors:
             raise WeightsError(f"{path}: {key} is missing", hint="these are weights of another network")
@@ -147,7 +153,7 @@ def _from_hub(name: str, record: Weights, progress: Progress) -> Path | None:
         progress.say(f"fetching {record.file} of {repo} for {name} (licence {record.licence or 'unstated'})")
         path = _fetch_from_hub(name, record, repo)
     blob = path.resolve()
-    # A hub blob is named by its SHA-256 when it is large enough to be worth one.
+    # The hub names large files by their SHA-256.
     stated = record.sha256 or (blob.name if len(blob.name) == 64 else "")
     _verify(blob, stated, also=path)
     return path
@@ -158,7 +164,7 @@ def _fetch_from_hub(name: str, record: Weights, repo: str) -> Path:
 
     try:
         return Path(hf_hub_download(repo, record.file))
-    except Exception as error:  # the hub's client raises errors of whichever HTTP library it uses
+    except Exception as error:  # the client raises the errors of its HTTP library
         raise _unreachable(name, f"https://huggingface.co/{repo}", record, error) from None
 
 
@@ -172,12 +178,12 @@ def _from_url(name: str, record: Weights, progress: Progress) -> Path:
         _verify(path, record.sha256)
         return path
     progress.say(f"fetching {record.file} for {name} (licence {record.licence or 'unstated'})")
-    with filling(path) as part:
+    with staged_file(path) as part:
         try:
             with urlopen(record.source, timeout=30) as answer:
                 _save(answer, part, progress, record.file)
         except OSError as error:
-            if is_full(error):
+            if is_disk_full(error):
                 raise
             raise _unreachable(name, record.source, record, error) from None
         _verify(part, record.sha256, name=path)
@@ -204,7 +210,7 @@ def _unreachable(name: str, where: str, record: Weights, error: Exception) -> We
     cause = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
     return WeightsError(
         f"the weights of {name} could not be fetched from {where}: {cause}",
-        hint=f"get {record.file} there on a machine with a connection and give it with --weights FILE",
+        hint=f"download {record.file} on a connected machine and give it with --weights FILE",
     )
 
 
@@ -241,13 +247,13 @@ def _load_torch(path: Path) -> dict[str, Tensor]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols: it reads or it fails
+            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         cause = str(error).splitlines()[0] if str(error) else "empty file"
         raise WeightsError(
-            f"{path}: not readable as tensors alone: {cause}",
-            hint="a file that holds code is never run; convert it to safetensors where you trust it",
+            f"{path}: not readable as tensors: {cause}",
+            hint="files with code are not loaded; if you trust the file, convert it to safetensors",
         ) from None
     for wrapper in ("model", "state_dict", "model_state"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):

@@ -1,1 +1,1 @@
-"""Files on disk: written whole or not at all, checked by digest, with room left on the disk."""
+"""Files on disk: written atomically, checked by digest, with one message for a full disk."""

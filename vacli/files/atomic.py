@@ -1,9 +1,9 @@
 """Files that appear whole or not at all.
 
-write_text, write_bytes   a small file at once
-writing                   a file object whose content takes its name at the end
-filling                   a path that a library may fill, which takes its name at the end
-Draft                     the same by hand, for what is kept where it is interrupted
+write_text, write_bytes   write a small file at once
+staged_writer             a file object; its content replaces the file at the end
+staged_file               a temporary path for a library to write; it replaces the file at the end
+Draft                     the same without a context manager, for output that is kept after an interruption
 """
 
 from __future__ import annotations
@@ -18,36 +18,35 @@ from pathlib import Path
 from typing import IO
 
 from vacli.errors import OutputError
-from vacli.files.disk_space import explained
+from vacli.files.disk_space import report_write_errors
 
 try:
     import fcntl
-except ImportError:  # Windows: leftovers of killed processes stay
+except ImportError:  # Windows: drafts of killed processes stay
     fcntl = None  # type: ignore[assignment]
 
-SHORT_BYTES = 100  # of a target's name that its drafts carry: some file systems allow 143
-DRAFT = re.compile(r"\.va-[0-9a-f]{8}\.part$")
-LINKS = 40  # as many as the kernel follows
+NAME_BYTES = 100  # of the target's name in the name of a draft: some file systems allow 143
+DRAFT_NAME = re.compile(r"\.va-[0-9a-f]{8}\.part$")
+MAX_LINKS = 40  # the limit of the Linux kernel
 
 
 class Draft:
-    """A new file beside `path`, of a name of its own, that takes the place of `path` when it is whole.
+    """A temporary file beside `path` that replaces `path` when it is complete.
 
-    A link is followed to what it points to, as long as it is the user's own. `fd` is open for reading and
-    writing and is closed by `commit`, `discard` and `keep`. The kernel's lock on it tells that it is in use:
-    what killed processes left of the same target is removed by the next `commit`.
-    Raises OutputError where the place cannot be written.
+    A link of the user is followed to its target. `fd` is open for reading and writing and is closed by
+    `commit`, `discard` and `keep`. A draft in use is locked, so `commit` can remove the drafts that killed
+    processes left for the same target. Raises OutputError if the folder cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = _followed(path)
-        with explained(path):
+        self.path = _resolve_link(path)
+        with report_write_errors(path):
             _check_target(self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.part, self.fd = _create(self.path)
 
     def commit(self) -> None:
-        """Put it in the place of `path`. Raises OutputError, and keeps it under another name, if not."""
+        """Replace `path`. Raises OutputError if that fails; the draft is then kept under another name."""
         try:
             os.fsync(self.fd)
             self._release_on_windows()
@@ -55,16 +54,16 @@ class Draft:
         except OSError as error:
             kept = self.keep()
             raise OutputError(
-                f"{self.path} cannot be replaced: {error.strerror}; what was made is in {kept}",
+                f"{self.path} cannot be replaced: {error.strerror}; the new content is in {kept}",
                 hint="name another file",
             ) from error
         self._close()
         for name in _leftovers(self.path.parent):
-            if name.startswith(_stem(self.path)):
+            if name.startswith(_draft_prefix(self.path)):
                 _remove_if_dead(self.path.parent / name)
 
     def discard(self) -> None:
-        """Remove it; `path` stays as it was. Nothing is done to what was committed or kept."""
+        """Remove the draft and leave `path` unchanged; no effect after `commit` or `keep`."""
         if self.fd < 0:
             return
         self._release_on_windows()
@@ -73,13 +72,15 @@ class Draft:
         self._close()
 
     def keep(self) -> Path | None:
-        """Give it a name for people, PATH.partial or the next that is free; None where nothing is in it."""
+        """Rename it to PATH.partial or the next free name, which is returned; None for an empty draft."""
         if not self.part.stat().st_size:
             self.discard()
             return None
         self._release_on_windows()
         for number in range(1, 1000):
-            name = self.path.with_name(f"{_short(self.path)}.partial{f'-{number}' if number > 1 else ''}")
+            name = self.path.with_name(
+                f"{_short_name(self.path)}.partial{f'-{number}' if number > 1 else ''}"
+            )
             if not os.path.lexists(name):
                 with suppress(OSError):
                     os.rename(self.part, name)
@@ -89,7 +90,7 @@ class Draft:
         return self.part
 
     def _release_on_windows(self) -> None:
-        """There, a file that is open can be neither renamed nor removed."""
+        """Close the file: Windows neither renames nor removes an open one."""
         if os.name == "nt":
             self._close()
 
@@ -100,15 +101,15 @@ class Draft:
 
 
 @contextmanager
-def filling(path: Path, need_bytes: int | None = None) -> Iterator[Path]:
-    """A fresh path beside `path` for a library to write; renamed at the end, removed after an error.
+def staged_file(path: Path, need_bytes: int | None = None) -> Iterator[Path]:
+    """A temporary path for a library to write; renamed to `path` at the end, removed after an error.
 
-    Its suffix is not that of `path`. `need_bytes`: how large it will be, if known, for the message of a
-    full disk. Raises OutputError.
+    Its suffix is not that of `path`. need_bytes: the final size, if known, for the message of a full disk.
+    Raises OutputError.
     """
     draft = Draft(path)
     try:
-        with explained(path, need_bytes):
+        with report_write_errors(path, need_bytes):
             yield draft.part
             _sync(draft.part)
             draft.commit()
@@ -118,36 +119,34 @@ def filling(path: Path, need_bytes: int | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def writing(path: Path, mode: str = "w") -> Iterator[IO]:
-    """A file object for the content of `path`: "wb" takes bytes, "w" UTF-8 text with newlines as given."""
-    with filling(path) as part:
-        text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-        with open(part, mode, **text) as stream:
-            yield stream
+def staged_writer(path: Path) -> Iterator[IO[str]]:
+    """A text file object whose content, as UTF-8, replaces `path` at the end. Raises OutputError."""
+    with staged_file(path) as part, open(part, "w", -1, "utf-8", "surrogateescape", "") as stream:
+        yield stream
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole, UTF-8. Raises OutputError."""
+    """Replace a file by UTF-8 text. Raises OutputError."""
     write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole. Raises OutputError."""
-    with filling(path, len(data)) as part:
+    """Replace a file by bytes. Raises OutputError."""
+    with staged_file(path, len(data)) as part:
         part.write_bytes(data)
 
 
-def _followed(path: Path) -> Path:
-    """Where a link leads. Raises OutputError for one that leads nowhere or was laid by somebody else."""
-    for _ in range(LINKS):
+def _resolve_link(path: Path) -> Path:
+    """The target of a link. Raises OutputError for a circle of links or a link of another user."""
+    for _ in range(MAX_LINKS):
         if not path.is_symlink():
             return path
         link, folder = os.lstat(path), os.stat(path.parent)
         own = os.geteuid() if hasattr(os, "geteuid") else link.st_uid
-        if link.st_uid not in (own, folder.st_uid):  # the kernel's own rule for folders that all may write
+        if link.st_uid not in (own, folder.st_uid):  # as Linux does in shared folders (fs.protected_symlinks)
             raise OutputError(f"{path} is a link of another user", hint="name another file")
         path = path.parent / os.readlink(path)
-    raise OutputError(f"{path}: is a link that leads in a circle", hint="name another file")
+    raise OutputError(f"{path} is a link to itself", hint="name another file")
 
 
 def _check_target(path: Path) -> None:
@@ -158,13 +157,13 @@ def _check_target(path: Path) -> None:
 
 
 def _create(path: Path) -> tuple[Path, int]:
-    """A new empty file beside `path`, open, locked, with the rights that `path` has or a new file would."""
+    """A new empty file beside `path`, open and locked, with the permissions of `path` or of a new file."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     while True:
-        part = path.with_name(f"{_stem(path)}.va-{os.urandom(4).hex()}.part")
+        part = path.with_name(f"{_draft_prefix(path)}.va-{os.urandom(4).hex()}.part")
         with suppress(FileExistsError):
             fd = os.open(part, flags, 0o666)
-            if not _locked(fd, part):  # another process took it for a dead one and removed it
+            if not _lock(fd, part):  # another process has removed it as a leftover
                 os.close(fd)
                 continue
             if path.exists() and hasattr(os, "fchmod"):
@@ -173,8 +172,8 @@ def _create(path: Path) -> tuple[Path, int]:
             return part, fd
 
 
-def _locked(fd: int, part: Path) -> bool:
-    """Take the lock; False where the file has lost its name meanwhile. No lock where there are none."""
+def _lock(fd: int, part: Path) -> bool:
+    """Lock a file if the system has locks; False if another process has removed the file since."""
     if fcntl is None:
         return True
     with suppress(OSError):
@@ -186,14 +185,14 @@ def _locked(fd: int, part: Path) -> bool:
 
 @lru_cache(maxsize=64)
 def _leftovers(folder: Path) -> tuple[str, ...]:
-    """Drafts in a folder, looked up once: it may hold many files."""
+    """Names of drafts in a folder; cached, since the folder may hold many files."""
     with suppress(OSError):
-        return tuple(name for name in os.listdir(folder) if DRAFT.search(name))
+        return tuple(name for name in os.listdir(folder) if DRAFT_NAME.search(name))
     return ()
 
 
 def _remove_if_dead(part: Path) -> None:
-    """Remove a draft that nobody holds the lock of."""
+    """Remove a draft whose lock is free."""
     if fcntl is None:
         return
     with suppress(OSError):
@@ -205,14 +204,14 @@ def _remove_if_dead(part: Path) -> None:
             os.close(fd)
 
 
-def _stem(path: Path) -> str:
-    return f".{_short(path)}"
+def _draft_prefix(path: Path) -> str:
+    return f".{_short_name(path)}"
 
 
-def _short(path: Path) -> str:
-    """A file's name, cut to SHORT_BYTES between two characters."""
+def _short_name(path: Path) -> str:
+    """A file's name, cut to NAME_BYTES between two characters."""
     raw = os.fsencode(path.name)
-    return path.name if len(raw) <= SHORT_BYTES else raw[:SHORT_BYTES].decode("utf-8", "ignore")
+    return path.name if len(raw) <= NAME_BYTES else raw[:NAME_BYTES].decode("utf-8", "ignore")
 
 
 def _sync(part: Path) -> None:

@@ -1,7 +1,7 @@
-"""SHA-256 of a run's files, in `files.json` beside them: a run is used as it was written or not at all.
+"""SHA-256 digests of a run's files, in `files.json` beside them; a file that differs is refused.
 
-While a file is replaced, its old digest and its new one are noted, so that a process that ends in between
-leaves a run whose files are all known.
+While a file is replaced, both its old and its new digest are listed, so that the run stays valid if the
+process ends in between.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from vacli.errors import RunError
 from vacli.files import atomic
 
-FILES = "files.json"
+DIGESTS_FILE = "files.json"
 TRAIN_AGAIN = "the run is damaged; train again"
-ABSENT = "absent"  # instead of a digest: the file need not be there
+ABSENT = "absent"  # in place of a digest: the file may be missing
 
 
 def file_sha256(path: Path) -> str:
@@ -26,62 +26,62 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check(path: Path, data: bytes, hint: str = TRAIN_AGAIN) -> None:
-    """Raise RunError where `data` is not what was written to `path`, a file of a run that notes digests."""
-    known = _noted(path.parent).get(path.name)
+def check_bytes(path: Path, data: bytes, hint: str = TRAIN_AGAIN) -> None:
+    """Raise RunError if `data` does not match the digest of `path`, a file of a run. No digest, no check."""
+    known = _read_digests(path.parent).get(path.name)
     if known is not None and hashlib.sha256(data).hexdigest() not in known:
-        raise _changed(path, hint)
+        raise _changed_error(path, hint)
 
 
 def check_file(path: Path) -> None:
-    """As `check`, of what the file holds; it need not fit into memory."""
-    known = _noted(path.parent).get(path.name)
+    """As `check_bytes` for the content of the file, which need not fit into memory."""
+    known = _read_digests(path.parent).get(path.name)
     if known is not None and file_sha256(path) not in known:
-        raise _changed(path, TRAIN_AGAIN)
+        raise _changed_error(path, TRAIN_AGAIN)
 
 
-def is_there(path: Path, hint: str = TRAIN_AGAIN) -> bool:
-    """Whether a run has a file; RunError where it has lost it."""
+def has_file(path: Path, hint: str = TRAIN_AGAIN) -> bool:
+    """Whether a run has a file; raises RunError if a digest is listed but the file is missing."""
     if path.is_file():
         return True
-    known = _noted(path.parent).get(path.name)
+    known = _read_digests(path.parent).get(path.name)
     if known is not None and ABSENT not in known:
         raise RunError(f"{path} is missing", hint=hint)
     return False
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file of a run and note its digest."""
-    with filling(path, len(data)) as part:
+    """Write a file of a run and its digest. Raises OutputError."""
+    with staged_file(path, len(data)) as part:
         part.write_bytes(data)
 
 
 @contextmanager
-def filling(path: Path, need_bytes: int | None = None) -> Iterator[Path]:
-    """As `atomic.filling`, for a file of a run whose digest is noted."""
-    with atomic.filling(path, need_bytes) as part:
+def staged_file(path: Path, need_bytes: int | None = None) -> Iterator[Path]:
+    """As `atomic.staged_file`, for a file of a run; its digest is written too."""
+    with atomic.staged_file(path, need_bytes) as part:
         yield part
         digest = file_sha256(part)
         before = file_sha256(path) if path.is_file() else ABSENT
-        _note(path, [digest, *_noted(path.parent).get(path.name, [before])])
-    _note(path, [digest])
+        _record(path, [digest, *_read_digests(path.parent).get(path.name, [before])])
+    _record(path, [digest])
 
 
-def _noted(folder: Path) -> dict[str, list[str]]:
-    """Name -> the digests that a file of a run may have; nothing for runs of earlier versions."""
+def _read_digests(folder: Path) -> dict[str, list[str]]:
+    """File name -> its valid digests; empty for runs of earlier versions."""
     try:
-        noted = json.loads((folder / FILES).read_text(encoding="utf-8"))
+        noted = json.loads((folder / DIGESTS_FILE).read_text(encoding="utf-8"))
         return {str(name): [str(digest) for digest in digests] for name, digests in noted.items()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise RunError(f"{folder / FILES} cannot be read: {error}", hint=TRAIN_AGAIN) from None
+        raise RunError(f"{folder / DIGESTS_FILE} cannot be read: {error}", hint=TRAIN_AGAIN) from None
 
 
-def _note(path: Path, digests: list[str]) -> None:
-    noted = _noted(path.parent) | {path.name: list(dict.fromkeys(digests))}
-    atomic.write_text(path.parent / FILES, json.dumps(noted, indent=1, sort_keys=True) + "\n")
+def _record(path: Path, digests: list[str]) -> None:
+    noted = _read_digests(path.parent) | {path.name: list(dict.fromkeys(digests))}
+    atomic.write_text(path.parent / DIGESTS_FILE, json.dumps(noted, indent=1, sort_keys=True) + "\n")
 
 
-def _changed(path: Path, hint: str) -> RunError:
-    return RunError(f"{path} is not what was written there", hint=hint)
+def _changed_error(path: Path, hint: str) -> RunError:
+    return RunError(f"{path} does not match its SHA-256 in {DIGESTS_FILE}", hint=hint)

@@ -1,4 +1,4 @@
-"""One line for a disk that is full, whichever library meets it."""
+"""Error messages for paths that cannot be written, above all on a full disk."""
 
 from __future__ import annotations
 
@@ -9,57 +9,57 @@ from pathlib import Path
 
 from vacli.errors import OutputError
 
-FULL = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-REFUSED = frozenset(
+DISK_FULL_ERRNOS = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+REFUSED_ERRNOS = frozenset(
     [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG]
 )
-TIGHT_BYTES = 1 << 20  # with less room, a writer that says no reason has met a full disk
+LOW_SPACE_BYTES = 1 << 20  # below it, a write error without a reason means a full disk
 
 
 @contextmanager
-def explained(path: Path, need_bytes: int | None = None) -> Iterator[None]:
-    """Turn what libraries raise where `path` cannot be written into OutputError; other errors pass.
+def report_write_errors(path: Path, need_bytes: int | None = None) -> Iterator[None]:
+    """Turn the errors of libraries that cannot write `path` into OutputError; other errors pass.
 
-    A full disk is known by its error number, by the text of safetensors' and torch's own errors, or, where
-    these say only that a file could not be written, by the room that is left.
+    need_bytes: the size of the file, if known, for the message. A full disk is recognised by the error
+    number, by the text of an error of safetensors or torch, or, if there is no reason, by the free space.
     """
     try:
         yield
     except Exception as error:
         free = free_bytes(path)
-        tight = free is not None and free < max(need_bytes or 0, TIGHT_BYTES)
-        if is_full(error) or (tight and _tells_of_writing(error)):
-            raise no_space(path, error, need_bytes) from error
-        if _tells_of_writing(error) or getattr(error, "errno", None) in REFUSED:
+        tight = free is not None and free < max(need_bytes or 0, LOW_SPACE_BYTES)
+        if is_disk_full(error) or (tight and _is_write_error(error)):
+            raise disk_full_error(path, error, need_bytes) from error
+        if _is_write_error(error) or getattr(error, "errno", None) in REFUSED_ERRNOS:
             why = getattr(error, "strerror", None) or " ".join(str(error).split())
-            raise OutputError(f"{path}: cannot be written: {why}", hint="name another place") from error
+            raise OutputError(f"{path}: cannot be written: {why}", hint="name another path") from error
         raise
 
 
-def is_full(error: Exception) -> bool:
-    """Whether an error says that there is no room left, in whichever words."""
-    return getattr(error, "errno", None) in FULL or _tells_of_a_full_disk(str(error))
+def is_disk_full(error: Exception) -> bool:
+    """Whether an error means that the disk is full."""
+    return getattr(error, "errno", None) in DISK_FULL_ERRNOS or _mentions_full_disk(str(error))
 
 
-def no_space(path: Path, error: Exception, need_bytes: int | None = None) -> OutputError:
-    """The error of a full disk: its place, what is needed if that is known, and what is free."""
-    what = {errno.EDQUOT: "over the quota", errno.EFBIG: "larger than files may be here"}
+def disk_full_error(path: Path, error: Exception, need_bytes: int | None = None) -> OutputError:
+    """The error for a full disk, with the bytes that are needed, if known, and those that are free."""
+    reasons = {errno.EDQUOT: "over the quota", errno.EFBIG: "file too large for this file system"}
     free = free_bytes(path)
-    need = f"needs about {_size(need_bytes)}" if need_bytes else ""
-    there = f"{_size(free)} are free" if free is not None else ""
+    need = f"needs about {_format_size(need_bytes)}" if need_bytes else ""
+    there = f"{_format_size(free)} are free" if free is not None else ""
     sizes = ", ".join(part for part in (need, there) if part)
-    line = what.get(getattr(error, "errno", 0), "no space left") + (f"; {sizes}" if sizes else "")
-    return OutputError(f"{path}: {line}", hint="make room or name another place")
+    line = reasons.get(getattr(error, "errno", 0), "no space left") + (f"; {sizes}" if sizes else "")
+    return OutputError(f"{path}: {line}", hint="free some space or name another path")
 
 
-def _tells_of_a_full_disk(text: str) -> bool:
+def _mentions_full_disk(text: str) -> bool:
     return any(
         words in text for words in ("No space left", "os error 28", "code: 28,", "Disk quota exceeded")
     )
 
 
-def _tells_of_writing(error: Exception) -> bool:
-    """Whether a library's own error says that it could not write, without the system's reason."""
+def _is_write_error(error: Exception) -> bool:
+    """Whether an error of a library means a failed write, without the reason of the system."""
     text, kind = str(error), type(error)
     if isinstance(error, OSError):
         return error.errno is None and "requested and" in text and "written" in text  # numpy's
@@ -68,13 +68,13 @@ def _tells_of_writing(error: Exception) -> bool:
     )
 
 
-def _size(count: int) -> str:
+def _format_size(count: int) -> str:
     return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
 
 
 def free_bytes(path: Path) -> int | None:
-    """The room on the disk that `path` lies on or will; None where the system does not say."""
-    import shutil  # not at the top: `va --help` has no use for it
+    """Free bytes on the disk of `path`, which need not exist yet; None if they are unknown."""
+    import shutil  # not at the top: `va --help` does not need it
 
     for folder in (path, *path.absolute().parents):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A run directory: the names of its files, which are read only as they were written."""
+"""A run directory: the names of its files, and reading them with a check of their digests."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from safetensors.numpy import load
 
 from vacli.errors import RunError
 from vacli.files import digests
+from vacli.files.digests import TRAIN_AGAIN
 
 RECIPE_FILE = "recipe.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -23,27 +24,26 @@ DATA_FILE = "data.json"
 CALIBRATION_FILE = "calibration.json"
 SPEECH_FILE = "speech.safetensors"
 ENCODER_FILE = "encoder.json"
-LAST_FILE = "last.safetensors"  # of the last epoch
+LAST_FILE = "last.safetensors"  # state after the last epoch
 METRICS_FILE = "metrics.jsonl"  # one JSON object an epoch
-FOLD_PREFIX = "fold_"  # of the folder of each fold of a cross-validation
+FOLD_PREFIX = "fold_"  # then the number of the fold: the folder of its run
 FOLD_NAME = re.compile(rf"{FOLD_PREFIX}(\d{{1,4}})")
-DAMAGED = digests.TRAIN_AGAIN
 
 
-def read_tensors(path: Path, hint: str = DAMAGED) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file of a run; raises RunError with `hint` where it is damaged."""
+def read_tensors(path: Path, hint: str = TRAIN_AGAIN) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file of a run; raises RunError with `hint` if it is damaged."""
     try:
         tensors = load(_bytes(path, hint))
     except (SafetensorError, ValueError, KeyError) as error:
         raise unreadable(path, error, hint) from None
     for name, values in tensors.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise RunError(f"{path}: {name} has values that are no numbers", hint=hint)
+            raise RunError(f"{path}: {name} holds values that are not finite", hint=hint)
     return tensors
 
 
-def read_json(path: Path, hint: str = DAMAGED) -> Any:
-    """A file of a run; raises RunError with `hint` where it cannot be read."""
+def read_json(path: Path, hint: str = TRAIN_AGAIN) -> Any:
+    """The value of a JSON file of a run; raises RunError with `hint` if it cannot be read."""
     try:
         return json.loads(_bytes(path, hint))
     except ValueError as error:
@@ -51,12 +51,12 @@ def read_json(path: Path, hint: str = DAMAGED) -> Any:
 
 
 def _bytes(path: Path, hint: str) -> bytes:
-    """What a file of a run holds, if it is what was written."""
+    """The content of a file of a run, checked against its digest."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise unreadable(path, error, hint) from None
-    digests.check(path, data, hint)
+    digests.check_bytes(path, data, hint)
     return data
 
 
@@ -75,6 +75,6 @@ def missing_folds(run: Path, present: Sequence[Path]) -> list[str]:
     return [name for n in range(1, count + 1) if (name := f"{FOLD_PREFIX}{n}") not in trained]
 
 
-def unreadable(path: Path, error: Exception, hint: str = DAMAGED) -> RunError:
-    """The error for a file of a run that does not hold what it should."""
+def unreadable(path: Path, error: Exception, hint: str = TRAIN_AGAIN) -> RunError:
+    """The error for a file of a run that cannot be used."""
     return RunError(f"{path} cannot be read: {error}", hint=hint)

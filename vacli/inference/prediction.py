@@ -11,7 +11,7 @@ from vacli.features.compact.layout import decode_emotions
 from vacli.inference.postprocessing import EnsembleOutput
 from vacli.inference.run import Run
 from vacli.inference.states import FrameState, mark_audio_only, states_of
-from vacli.sequences.base import Rows
+from vacli.sequences.base import FeatureRows
 from vacli.spec import AUDIO
 
 
@@ -32,18 +32,18 @@ class Trajectory:
     states: np.ndarray
 
 
-def predict_sequence(run: Run, rows: Rows, times_s: np.ndarray) -> Trajectory:
+def predict_sequence(run: Run, rows: FeatureRows, times_s: np.ndarray) -> Trajectory:
     """The mean of the run's models over one video; raises InputError where a stream has another width."""
     return trajectory(run, rows, times_s, model_outputs(run, rows))
 
 
-def model_outputs(run: Run, rows: Rows) -> np.ndarray:
+def model_outputs(run: Run, rows: FeatureRows) -> np.ndarray:
     """(M, T, 2): the output of each of the run's models; raises InputError like `check_widths`."""
     check_widths(run, rows)
     return np.stack([member.predictor(rows) for member in run.members])
 
 
-def check_widths(run: Run, rows: Rows) -> None:
+def check_widths(run: Run, rows: FeatureRows) -> None:
     """Raise InputError where a stream of a video has another width than the run's."""
     for stream in run.recipe.model.streams:
         columns = rows.dims.get(stream.name, "no")
@@ -54,7 +54,9 @@ def check_widths(run: Run, rows: Rows) -> None:
             )
 
 
-def trajectory(run: Run, rows: Rows, times_s: np.ndarray, outputs: np.ndarray, first: int = 0) -> Trajectory:
+def trajectory(
+    run: Run, rows: FeatureRows, times_s: np.ndarray, outputs: np.ndarray, first: int = 0
+) -> Trajectory:
     """The post-processed outputs (M, N, 2) of a run's models for the N rows of a video from `first` on."""
     ensemble = ensemble_output(run, rows, times_s, outputs, first)
     done = run.postprocess(ensemble)
@@ -69,7 +71,7 @@ def trajectory(run: Run, rows: Rows, times_s: np.ndarray, outputs: np.ndarray, f
 
 
 def ensemble_output(
-    run: Run, rows: Rows, times_s: np.ndarray, outputs: np.ndarray, first: int = 0
+    run: Run, rows: FeatureRows, times_s: np.ndarray, outputs: np.ndarray, first: int = 0
 ) -> EnsembleOutput:
     """The outputs (M, N, 2) of a run's models before post-processing, for N rows of a video from `first`."""
     here = slice(first, first + outputs.shape[1])
@@ -108,19 +110,19 @@ def image_output(rows: np.ndarray) -> EnsembleOutput:
     return EnsembleOutput(values=values, ensemble_std=std, states=states, speech_score=np.ones(len(rows)))
 
 
-def rows_of(rows: Rows, stream: str, here: slice) -> np.ndarray:
+def rows_of(rows: FeatureRows, stream: str, here: slice) -> np.ndarray:
     """(n, D) float32 of one stream of a part of a video, NaN where missing."""
     x = np.empty((here.stop - here.start, rows.dims[stream]), np.float32)
     rows.fill(here.start, {stream: x})
     return x
 
 
-def _present(rows: Rows, stream: str, here: slice) -> np.ndarray:
+def _present(rows: FeatureRows, stream: str, here: slice) -> np.ndarray:
     """(n,) bool: whether each frame of a part of a video has the stream."""
     return np.isfinite(rows_of(rows, stream, here)).all(axis=1)
 
 
-def _speech_score(run: Run, rows: Rows, context: int, here: slice) -> np.ndarray:
+def _speech_score(run: Run, rows: FeatureRows, context: int, here: slice) -> np.ndarray:
     """(n,) speech scores of a part of a video, computed from `context` frames around each."""
     detector = run.postprocess.speech
     assert detector is not None

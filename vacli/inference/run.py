@@ -11,9 +11,9 @@ import numpy as np
 
 from vacli.errors import RunError, UsageError
 from vacli.files import digests
+from vacli.files.digests import TRAIN_AGAIN
 from vacli.files.run_directory import (
     CALIBRATION_FILE,
-    DAMAGED,
     DATA_FILE,
     FEATURES_FILE,
     FOLD_PREFIX,
@@ -76,7 +76,7 @@ def load_run(
     without: CALIBRATION_FILE, SPEECH_FILE or both are not read, because they are about to be written.
     """
     path = Path(path)
-    folders = [f for f in (path, *sorted(path.glob(f"{FOLD_PREFIX}*"))) if digests.is_there(f / WEIGHTS_FILE)]
+    folders = [f for f in (path, *sorted(path.glob(f"{FOLD_PREFIX}*"))) if digests.has_file(f / WEIGHTS_FILE)]
     folders = [path] if path in folders else folders
     if not folders:
         raise RunError(f"{path} is not a trained run", hint="name the folder that `va train` wrote")
@@ -112,7 +112,7 @@ def _warn_of_missing_folds(path: Path, folders: Sequence[Path], progress: Progre
 
 
 def _calibration(path: Path) -> Calibration | None:
-    if not digests.is_there(path / CALIBRATION_FILE, CALIBRATE):
+    if not digests.has_file(path / CALIBRATION_FILE, CALIBRATE):
         return None
     try:
         made = Calibration.from_dict(read_json(path / CALIBRATION_FILE, CALIBRATE))
@@ -122,7 +122,7 @@ def _calibration(path: Path) -> Calibration | None:
 
 
 def _speech(path: Path, model: Model) -> SpeechDetector | None:
-    if not digests.is_there(path / SPEECH_FILE, CALIBRATE_SPEECH):
+    if not digests.has_file(path / SPEECH_FILE, CALIBRATE_SPEECH):
         return None
     (columns, *_) = [stream.dim for stream in model.streams if stream.name == AUDIO] or [0]
     try:
@@ -152,7 +152,7 @@ def _normalisation(folder: Path, model: Model) -> Normalisation:
         if any(np.shape(table.get(stream.name)) != (stream.dim,) for table in (made.mean, made.std)):
             raise RunError(
                 f"{folder / NORMALIZATION_FILE} does not fit {RECIPE_FILE}: stream {stream.name!r}",
-                hint=DAMAGED,
+                hint=TRAIN_AGAIN,
             )
     return made
 
@@ -170,7 +170,7 @@ def _member(folder: Path, recipe: Recipe, device: str) -> EnsembleMember:
 def _features(path: Path) -> dict[str, Any]:
     made = read_json(path)
     if not isinstance(made, dict) or not all(isinstance(about, dict) for about in made.values()):
-        raise RunError(f"{path} does not describe features", hint=DAMAGED)
+        raise RunError(f"{path} does not describe features", hint=TRAIN_AGAIN)
     return {
         name: {**about, "settings": present_settings(about.get("settings", {}))}
         for name, about in made.items()

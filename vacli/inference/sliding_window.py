@@ -9,7 +9,7 @@ import numpy as np
 
 from vacli.recipe.schema import Window
 from vacli.sequences import windows
-from vacli.sequences.base import Rows
+from vacli.sequences.base import FeatureRows
 
 BLOCK_WINDOWS = 16  # windows that go through the network at once
 
@@ -33,20 +33,20 @@ class SlidingWindowPredictor:
         """Whether the prediction for frame t depends only on frames <= t of its window."""
         return self.network_causal and not self.window.smooth_frames
 
-    def __call__(self, rows: Rows) -> np.ndarray:
+    def __call__(self, rows: FeatureRows) -> np.ndarray:
         """(T, 2) float32: the mean over the windows that cover a frame, clipped to [-1, 1]."""
         starts = windows.plan(len(rows), self.window)
         if not len(starts):
             return np.zeros((0, 2), np.float32)
-        return windows.stitch(self.windows(rows, 0, len(starts)), starts, len(rows)).clip(-1.0, 1.0)
+        return windows.overlap_average(self.windows(rows, 0, len(starts)), starts, len(rows)).clip(-1.0, 1.0)
 
-    def windows(self, rows: Rows, first: int, end: int) -> np.ndarray:
+    def windows(self, rows: FeatureRows, first: int, end: int) -> np.ndarray:
         """(W, L, 2): the network's outputs for the windows first, ..., end - 1 of a video."""
         starts = windows.plan(len(rows), self.window)
         blocks = (starts[at : min(at + BLOCK_WINDOWS, end)] for at in range(first, end, BLOCK_WINDOWS))
         return np.concatenate([self._block(rows, block) for block in blocks])
 
-    def _block(self, rows: Rows, starts: np.ndarray) -> np.ndarray:
+    def _block(self, rows: FeatureRows, starts: np.ndarray) -> np.ndarray:
         length = windows.span(len(rows), self.window)
         shape = (len(starts), length)
         streams = {name: np.full((*shape, dim), np.nan, np.float32) for name, dim in rows.dims.items()}

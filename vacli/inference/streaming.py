@@ -7,7 +7,7 @@ import numpy as np
 from vacli.inference.prediction import Trajectory, check_widths, trajectory
 from vacli.inference.run import Run
 from vacli.sequences import windows
-from vacli.sequences.base import Rows
+from vacli.sequences.base import FeatureRows
 
 
 class StreamingPredictor:
@@ -18,7 +18,7 @@ class StreamingPredictor:
     window before its end is known. With a speech gate the context of a row must be known too.
     """
 
-    def __init__(self, run: Run, rows: Rows, times_s: np.ndarray) -> None:
+    def __init__(self, run: Run, rows: FeatureRows, times_s: np.ndarray) -> None:
         check_widths(run, rows)
         self._run, self._rows, self._times_s = run, rows, times_s
         window = run.recipe.window
@@ -60,7 +60,7 @@ class StreamingPredictor:
         n_final = int(min([known, *self._starts[1:2]]))
         return self._emit(self._windows(0, 1, _FirstRows(self._rows, n_final)), self._starts[:1], n_final)
 
-    def _windows(self, first: int, end: int, rows: Rows | None = None) -> np.ndarray:
+    def _windows(self, first: int, end: int, rows: FeatureRows | None = None) -> np.ndarray:
         """(W, L, M, 2) outputs of the run's M models."""
         rows = self._rows if rows is None else rows
         return np.stack([m.predictor.windows(rows, first, end) for m in self._run.members], axis=2)
@@ -74,7 +74,7 @@ class StreamingPredictor:
 
     def _emit(self, outputs: np.ndarray, starts: np.ndarray, n_final: int) -> Trajectory:
         base = int(starts[0])
-        values = windows.stitch(outputs, starts - base, n_final - base)
+        values = windows.overlap_average(outputs, starts - base, n_final - base)
         values = values[self.n_emitted - base :].clip(-1.0, 1.0)
         first, self.n_emitted = self.n_emitted, n_final
         return trajectory(self._run, self._rows, self._times_s, values.swapaxes(0, 1), first)
@@ -85,7 +85,7 @@ class _FirstRows:
 
     labels = None
 
-    def __init__(self, rows: Rows, count: int) -> None:
+    def __init__(self, rows: FeatureRows, count: int) -> None:
         self.video, self.dims, self.fill = rows.video, rows.dims, rows.fill
         self._count = count
 

@@ -1,7 +1,7 @@
-"""Which of a file's audio streams is read.
+"""Selection of an audio stream.
 
-A player takes the default one. Where there are several, that may be the desktop's music, a muted channel or
-one that FFmpeg cannot decode; the first of them in a player's order that has speech in it is taken then.
+A player plays the default one. If there are several, that may be the desktop's music, a muted channel or a
+stream that FFmpeg cannot decode; then the first one with speech, in a player's order, is selected.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -17,17 +18,17 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from vacli.errors import InputError
-from vacli.media.container import FAULTS, audio_streams, decoded, opened, picture_stream
-from vacli.media.voice_activity import RATE_HZ, Voicing, voicing
+from vacli.media.container import DECODER_ERRORS, audio_streams, decode_packet, open_container, video_stream
+from vacli.media.voice_activity import RATE_HZ, VoiceActivity, detect_voice_activity
 
-# Of sound by which a track is compared: at the start, and at LATER of the whole.
+# Lengths of the audio that is analysed: at the start, and at LATER_FRACTIONS of the whole.
 OPENING_S, LATER_S = 30.0, 15.0
-LATER = (1 / 3, 2 / 3)
+LATER_FRACTIONS = (1 / 3, 2 / 3)
 
 
 @dataclass(frozen=True)
-class Track:
-    """An audio stream. number: among the audio streams, from 1; codec: None where FFmpeg has no decoder."""
+class AudioTrack:
+    """An audio stream. number: among the audio streams, from 1; codec: None if FFmpeg has no decoder."""
 
     number: int
     stream_index: int
@@ -37,46 +38,46 @@ class Track:
     title: str
     notes: tuple[str, ...] = ()
 
-    def described(self, heard: Voicing | None = None) -> str:
-        """In one line, as a user may know it."""
+    def describe(self, activity: VoiceActivity | None = None) -> str:
+        """Return a description in one line for the user."""
         parts = [self.codec or "no decoder for it", self.language, self.title]
-        if heard is not None:
-            level = "silent" if heard.is_silent else f"{heard.level_db:.0f} dB"
-            parts += [level, "speech" if heard.is_speech else ""]
+        if activity is not None:
+            level = "silent" if activity.is_silent else f"{activity.level_db:.0f} dB"
+            parts += [level, "speech" if activity.is_speech else ""]
         return f"{self.number}: {', '.join(part for part in parts if part)}"
 
 
-def chosen_track(path: Path, wanted: int | None = None) -> Track | None:
-    """The audio stream to read, with a note where there were several; None where none can be decoded.
+def select_audio_track(path: Path, wanted: int | None = None) -> AudioTrack | None:
+    """Select the audio stream to read, with a note if there are several; None if none can be decoded.
 
-    wanted: its number, from 1; None: the default one, or another where that is silent or is not speech while
-    the other is. Raises InputError where the wanted one is not there, or where there are some, none can be
-    decoded, and there is no picture to go by.
+    wanted: its number, from 1; None: the default one, or another one with speech if the default one has none.
+    Raises InputError if the wanted one does not exist or cannot be decoded, or if the file has audio streams
+    only and none of them can be decoded.
     """
-    with opened(path) as container:
-        tracks = tracks_of(container)
+    with open_container(path) as container:
+        tracks = list_audio_tracks(container)
         usable = [track for track in tracks if track.codec]
-        has_picture = picture_stream(container) is not None
+        has_picture = video_stream(container) is not None
     if wanted is not None:
         return _wanted(path, tracks, wanted)
     if not usable:
         if tracks and not has_picture:
-            raise InputError(f"{path}: there is no decoder for its sound")
+            raise InputError(f"{path}: FFmpeg has no decoder for its sound")
         return None
-    heard = hear(path, usable) if len(usable) > 1 else {}
-    taken = _preferred(usable, heard)
-    others = [track.described(heard.get(track.number)) for track in tracks if track is not taken]
+    activity = detect_speech(path, usable) if len(usable) > 1 else {}
+    selected = _select(usable, activity)
+    others = [track.describe(activity.get(track.number)) for track in tracks if track is not selected]
     if not others:
-        return taken
-    note = f"audio track {taken.described(heard.get(taken.number))} is read, not {'; '.join(others)}"
-    return replace(taken, notes=(note,))
+        return selected
+    note = f"audio track {selected.describe(activity.get(selected.number))} is read, not {'; '.join(others)}"
+    return replace(selected, notes=(note,))
 
 
-def tracks_of(container: InputContainer) -> list[Track]:
-    """All audio streams, in the order of the file."""
+def list_audio_tracks(container: InputContainer) -> list[AudioTrack]:
+    """Return all audio streams, in the order of the file."""
     usable = {stream.index for stream in audio_streams(container)}
     return [
-        Track(
+        AudioTrack(
             number=number,
             stream_index=stream.index,
             is_default=bool(stream.disposition & Disposition.default),
@@ -88,75 +89,77 @@ def tracks_of(container: InputContainer) -> list[Track]:
     ]
 
 
-def hear(path: Path, tracks: Sequence[Track]) -> dict[int, Voicing]:
-    """What tracks sound like, by number; a minute of each is read at most."""
+def detect_speech(path: Path, tracks: Sequence[AudioTrack]) -> dict[int, VoiceActivity]:
+    """Return the voice activity of tracks by number, from at most a minute of each."""
     parts: dict[int, list[np.ndarray]] = {track.stream_index: [] for track in tracks}
-    with opened(path) as container:
-        _listen(container, parts, OPENING_S)
+    with open_container(path) as container:
+        _collect(container, parts, OPENING_S)
         whole_s = (container.duration or 0) / av.time_base
         if whole_s > 2 * OPENING_S:
-            for share in LATER:
-                with suppress(*FAULTS):  # what cannot be sought in goes by its opening
+            for share in LATER_FRACTIONS:
+                with suppress(*DECODER_ERRORS):  # without seeking, the opening has to be enough
                     container.seek(
                         round(((container.start_time or 0) / av.time_base + share * whole_s) * 1e6)
                     )
-                    _listen(container, parts, LATER_S)
+                    _collect(container, parts, LATER_S)
     return {
-        track.number: voicing(np.concatenate([np.zeros(0, np.float32), *parts[track.stream_index]]))
+        track.number: detect_voice_activity(
+            np.concatenate([np.zeros(0, np.float32), *parts[track.stream_index]])
+        )
         for track in tracks
     }
 
 
-def _listen(container: InputContainer, parts: dict[int, list[np.ndarray]], seconds: float) -> None:
-    """Add so much of every stream to its parts, from where the container is; times do not matter here."""
+def _collect(container: InputContainer, parts: dict[int, list[np.ndarray]], seconds: float) -> None:
+    """Append the next seconds of every stream to its parts, from the position of the container."""
     resamplers = {index: av.AudioResampler(format="flt", layout="stereo", rate=RATE_HZ) for index in parts}
     wanted = dict.fromkeys(parts, round(seconds * RATE_HZ))
     from_s: float | None = None
-    with suppress(*FAULTS):  # as `packets_of` ends where the file cannot be read further
+    with suppress(*DECODER_ERRORS):  # `demux_packets` also ends where the file cannot be read further
         for packet in container.demux(*(container.streams[index] for index in parts)):
             if packet.dts is not None:
                 time_s = float(packet.dts * packet.time_base)
                 from_s = time_s if from_s is None else from_s
-                if abs(time_s - from_s) > 2 * seconds:  # a stream that has nothing here is not waited for
+                if abs(time_s - from_s) > 2 * seconds:  # do not wait for a stream without packets here
                     return
             index = packet.stream_index
             if wanted.get(index, 0) > 0:
-                made = _heard_in(packet, resamplers[index])
+                made = _decode_louder_channel(packet, resamplers[index])
                 parts[index] += made
                 wanted[index] -= sum(map(len, made))
             elif max(wanted.values()) <= 0:
                 return
 
 
-def _heard_in(packet: av.Packet, resampler: av.AudioResampler) -> list[np.ndarray]:
-    """The louder channel of what a packet holds; nothing where it is damaged or of another form."""
+def _decode_louder_channel(packet: av.Packet[Any], resampler: av.AudioResampler) -> list[np.ndarray]:
+    """Decode the louder channel of a packet; empty if it is damaged or has another format."""
     try:
-        frames = [made for frame in decoded(packet, []) for made in resampler.resample(frame)]
-        return [_louder(frame.to_ndarray().reshape(-1, 2)) for frame in frames]
-    except FAULTS:
+        frames = [made for frame in decode_packet(packet, []) for made in resampler.resample(frame)]
+        return [_louder_channel(frame.to_ndarray().reshape(-1, 2)) for frame in frames]
+    except DECODER_ERRORS:
         return []
 
 
-def _louder(both: np.ndarray) -> np.ndarray:
-    """One channel of (S, 2): their mean may be silent."""
+def _louder_channel(both: np.ndarray) -> np.ndarray:
+    """Return one channel of (S, 2), because their mean may be silent."""
     return both[:, int(np.square(both).sum(axis=0).argmax())] if len(both) else both[:, 0]
 
 
-def _preferred(tracks: Sequence[Track], heard: Mapping[int, Voicing]) -> Track:
-    """The first in a player's order with speech, else the first that is not silent, else the first."""
+def _select(tracks: Sequence[AudioTrack], activity: Mapping[int, VoiceActivity]) -> AudioTrack:
+    """Return the first track with speech, in a player's order, else the first audible one or the first."""
     ordered = sorted(tracks, key=lambda track: not track.is_default)
-    speech = [track for track in ordered if track.number in heard and heard[track.number].is_speech]
-    loud = [track for track in ordered if track.number in heard and not heard[track.number].is_silent]
+    speech = [track for track in ordered if track.number in activity and activity[track.number].is_speech]
+    loud = [track for track in ordered if track.number in activity and not activity[track.number].is_silent]
     return [*speech, *loud, *ordered][0]
 
 
-def _wanted(path: Path, tracks: Sequence[Track], number: int) -> Track:
+def _wanted(path: Path, tracks: Sequence[AudioTrack], number: int) -> AudioTrack:
     for track in tracks:
         if track.number == number and track.codec:
             return track
     if not tracks:
         raise InputError(f"{path}: has no audio track {number}; it has none", hint="leave out --audio-track")
-    heard = hear(path, [track for track in tracks if track.codec])
-    listed = "; ".join(track.described(heard.get(track.number)) for track in tracks)
-    what = "cannot be decoded" if number in {track.number for track in tracks} else "is not there"
-    raise InputError(f"{path}: audio track {number} {what}", hint=f"it has {listed}")
+    activity = detect_speech(path, [track for track in tracks if track.codec])
+    listed = "; ".join(track.describe(activity.get(track.number)) for track in tracks)
+    problem = "cannot be decoded" if number in {track.number for track in tracks} else "does not exist"
+    raise InputError(f"{path}: audio track {number} {problem}", hint=f"the file has {listed}")

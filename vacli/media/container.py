@@ -1,79 +1,92 @@
-"""Opening a media file with PyAV: which streams count, where its clock starts, what went wrong."""
+"""Containers opened with PyAV: selection of streams, zero of the clock, packets, decoding errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 
 from vacli.errors import InputError
-from vacli.media.cover_art import is_cover
+from vacli.media.cover_art import is_cover_art
 from vacli.media.joined_clock import JoinedClock
 
-# These formats carry a running clock whose zero means nothing, so their first timestamp becomes zero.
-CLOCK_WITHOUT_ZERO = {"mpeg", "mpegts", "mp3", "aac"}
-# No recording starts its picture this late on purpose: a larger start is a cut from a longer stream.
-LATEST_START_S = 60.0
+StreamT = TypeVar("StreamT", bound=Stream)
 
-PROTOCOL = "file:"  # or FFmpeg takes what is before a colon in a file's name for a protocol
-MOST_PIXELS = 1 << 26  # twice an 8K picture; more is a broken header and memory lost
-# What PyAV raises beside its own errors: on streams without a decoder, odd text, absurd sizes and numbers.
-FAULTS = (av.FFmpegError, AttributeError, LookupError, TypeError, ValueError, ArithmeticError, MemoryError)
-# Text in a file (titles, tags) is never used, so odd encodings of it must not matter. PyAV 19 takes any and
-# has no such argument; containers of older ones keep it as an attribute.
-_ANY_TEXT = {"metadata_errors": "replace"} if hasattr(InputContainer, "metadata_errors") else {}
+# These formats carry a running clock with an arbitrary zero, so their first timestamp becomes zero.
+FORMATS_WITHOUT_ZERO = {"mpeg", "mpegts", "mp3", "aac"}
+# A file with a later start was cut from a longer stream.
+MAX_START_S = 60.0
 
-REPAIR = "if a player shows it, `ffmpeg -i FILE -c copy fixed.mkv` repairs most containers"
+PROTOCOL = "file:"  # without it, FFmpeg takes the text before a colon in a file name as a protocol
+MAX_PIXELS = 1 << 26  # twice an 8K picture; a header with more is damaged
+# PyAV also raises these: on streams without a decoder, undecodable text, absurd sizes and numbers.
+DECODER_ERRORS = (
+    av.FFmpegError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    MemoryError,
+)
+# Tags are only shown, so their encoding does not matter. PyAV 19 accepts every encoding and has no such
+# argument; containers of older versions have it as an attribute.
+_ANY_TEXT: dict[str, Any] = (
+    {"metadata_errors": "replace"} if hasattr(InputContainer, "metadata_errors") else {}
+)
+
+REPAIR_HINT = "if a player shows it, `ffmpeg -i FILE -c copy fixed.mkv` repairs most containers"
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
-    """The opened container.
+def open_container(path: Path) -> Iterator[InputContainer]:
+    """Open a container.
 
-    Raises InputError if the file is missing, empty, or not a media file that FFmpeg knows.
+    Raises InputError if the file is missing, empty, or not a media file that FFmpeg can read.
     """
     path = Path(path)
     if not path.is_file():
-        what = "is a folder, not a media file" if path.is_dir() else "no such file"
-        raise InputError(f"{path}: {what}")
+        problem = "is a folder, not a media file" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {problem}")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty (0 bytes)", hint="copy or download it again")
     try:
         container = av.open(f"{PROTOCOL}{path}", **_ANY_TEXT)
     except (av.FFmpegError, OSError) as problem:
         raise InputError(
-            f"{path}: cannot be read as audio or video ({reason(problem)})", hint=REPAIR
+            f"{path}: cannot be read as audio or video ({error_text(problem)})", hint=REPAIR_HINT
         ) from None
-    with container, _named(path):
+    with container, _input_errors(path):
         yield container
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Whatever PyAV raises over what a file holds becomes an InputError; so does a picture beyond memory."""
+def _input_errors(path: Path) -> Iterator[None]:
+    """Convert errors of PyAV, and a picture that is too large for the memory, to an InputError."""
     try:
         yield
-    except FAULTS as problem:
-        cause = f"{type(problem).__name__}: {reason(problem)}"
-        raise InputError(f"{path}: cannot be read ({cause})", hint=REPAIR) from problem
+    except DECODER_ERRORS as problem:
+        cause = f"{type(problem).__name__}: {error_text(problem)}"
+        raise InputError(f"{path}: cannot be read ({cause})", hint=REPAIR_HINT) from problem
 
 
-def reason(problem: BaseException) -> str:
-    """What FFmpeg says, without the path that PyAV adds to it."""
+def error_text(problem: BaseException) -> str:
+    """Return the message of FFmpeg, without the path that PyAV adds to it."""
     return str(getattr(problem, "strerror", None) or problem or type(problem).__name__)
 
 
-def picture_stream(container: InputContainer) -> av.VideoStream | None:
-    """The video stream that a player shows: the default one, else the first, of those that FFmpeg can decode.
+def video_stream(container: InputContainer) -> av.VideoStream | None:
+    """Return the video stream that a player shows: the default or first one that can be decoded.
 
-    Covers do not count, whether the file calls them so or not (`covers`).
+    Cover art is left out, whether the file marks it as such or not (`cover_art`).
     """
     not_video = Disposition.attached_pic | Disposition.timed_thumbnails
     streams = [
@@ -82,111 +95,136 @@ def picture_stream(container: InputContainer) -> av.VideoStream | None:
         if stream.codec_context is not None and not stream.disposition & not_video
     ]
     path = _path_of(container)
-    reopen = partial(opened, path)
-    return _default_or_first([stream for stream in streams if not is_cover(path, container, stream, reopen)])
+    reopen = partial(open_container, path)
+    return _default_or_first(
+        [stream for stream in streams if not is_cover_art(path, container, stream, reopen)]
+    )
 
 
-def passed_over(container: InputContainer) -> tuple[str, ...]:
-    """A sentence for each picture that cannot be used, and for sound if there is none that can."""
-    used = picture_stream(container)
+def required_video_stream(container: InputContainer) -> av.VideoStream:
+    """Return `video_stream`. Raises ValueError, an InputError after `open_container`, if there is none."""
+    stream = video_stream(container)
+    if stream is None:
+        raise ValueError("it has no video stream")
+    return stream
+
+
+def unused_stream_notes(container: InputContainer) -> tuple[str, ...]:
+    """Return a sentence for each video stream that cannot be used, and for audio if none can be used."""
+    used = video_stream(container)
     types = ("video",) if audio_streams(container) else ("video", "audio")
     notes = []
     for stream in container.streams:
         if stream.type in types and stream.codec_context is None:
-            notes.append(f"its stream {stream.index} ({stream.type}) has no decoder here and is passed over")
+            notes.append(
+                f"its stream {stream.index} ({stream.type}) is not used: FFmpeg has no decoder for it"
+            )
         elif stream.type == "video" and used is None and not stream.disposition & Disposition.attached_pic:
             notes.append(
-                f"its stream {stream.index} is a cover or empty, not a video: the sound counts alone"
+                f"its stream {stream.index} is a cover or empty, not a video: only the audio is used"
             )
     return tuple(notes)
 
 
-def sound_stream(container: InputContainer) -> av.AudioStream | None:
-    """The audio stream that a player plays: the default one, else the first, of those that can be decoded."""
+def audio_stream(container: InputContainer) -> av.AudioStream | None:
+    """Return the audio stream that a player plays: the default or first one that can be decoded."""
     return _default_or_first(audio_streams(container))
 
 
 def audio_streams(container: InputContainer) -> list[av.AudioStream]:
-    """The audio streams that FFmpeg has a decoder for, in the order of the file."""
+    """Return the audio streams for which FFmpeg has a decoder, in the order of the file."""
     return [stream for stream in container.streams.audio if stream.codec_context is not None]
 
 
-def _default_or_first(streams: list) -> av.stream.Stream | None:
-    chosen = [stream for stream in streams if stream.disposition & Disposition.default]
-    return (chosen or streams or [None])[0]
+def _default_or_first(streams: Sequence[StreamT]) -> StreamT | None:
+    default = [stream for stream in streams if stream.disposition & Disposition.default]
+    return next(iter(default or streams), None)
 
 
 def clock_zero_s(container: InputContainer) -> float:
-    """The container's own time that counts as 0 s here.
+    """Return the time on the container's clock that becomes 0 s.
 
-    A file's zero is kept where it has a meaning, so that a picture which starts half a second after
-    the sound says so. It is the first timestamp where the format has no zero (transport and programme
-    streams), or where it is so far from zero that the file must have been cut from a longer stream.
+    This is the file's own zero, so that a picture that starts after the audio keeps its offset. It is the
+    first timestamp if the format has an arbitrary zero (transport and programme streams), or if that
+    timestamp is so far from zero that the file was cut from a longer stream.
     """
     start_s = (container.start_time or 0) / av.time_base
-    relative = CLOCK_WITHOUT_ZERO & set(container.format.name.split(","))
-    return start_s if relative or abs(start_s) > LATEST_START_S else 0.0
+    relative = FORMATS_WITHOUT_ZERO & set(container.format.name.split(","))
+    return start_s if relative or abs(start_s) > MAX_START_S else 0.0
 
 
-def shown_at_s(ticks: np.ndarray | int, tick_s: Fraction, zero_s: float) -> np.ndarray | float:
-    """Container ticks as seconds after the clock's zero."""
+@overload
+def to_seconds(ticks: int, tick_s: Fraction, zero_s: float) -> float: ...
+@overload
+def to_seconds(ticks: np.ndarray, tick_s: Fraction, zero_s: float) -> np.ndarray: ...
+def to_seconds(ticks: np.ndarray | int, tick_s: Fraction, zero_s: float) -> np.ndarray | float:
+    """Convert ticks of a stream to seconds after the zero of the clock."""
     return ticks * tick_s.numerator / tick_s.denominator - zero_s
 
 
-def joined_clock(container: InputContainer) -> JoinedClock:
-    """The clock on which a file's segments follow each other, for one pass over its packets."""
-    return JoinedClock(container, partial(opened, _path_of(container)))
+def tick_of(stream: Stream) -> Fraction:
+    """Return the length of a stream's tick in seconds. Raises ValueError if the stream has none."""
+    if stream.time_base is None:
+        raise ValueError(f"stream {stream.index} has no time base")
+    return stream.time_base
+
+
+def make_joined_clock(container: InputContainer) -> JoinedClock:
+    """Return the clock on which a file's segments follow each other, for one pass over its packets."""
+    return JoinedClock(container, partial(open_container, _path_of(container)))
 
 
 def _path_of(container: InputContainer) -> Path:
     return Path(container.name.removeprefix(PROTOCOL))
 
 
-def packets_of(
+def demux_packets(
     container: InputContainer,
-    streams: list[av.stream.Stream],
-    lost: list[str],
+    streams: Sequence[Stream],
+    errors: list[str],
     clock: JoinedClock | None = None,
-) -> Iterator[av.Packet]:
-    """The packets of some streams, or of all for an empty list; why they stop early is appended to `lost`.
+) -> Iterator[av.Packet[Any]]:
+    """Yield the packets of some streams, or of all for an empty list, with timestamps of the joined clock.
 
-    Their stamps are those of the joined clock (`joined`); give `clock` to learn its seams.
-    The last packets are empty and make the decoders give what they still hold.
+    If the file cannot be read to its end, the reason is appended to `errors`. Pass `clock` to get its
+    discontinuities afterwards. The last packets are empty; they flush the decoders.
     """
-    clock = clock or joined_clock(container)
+    clock = clock or make_joined_clock(container)
     wanted = {stream.index for stream in streams}
     try:
         for packet in container.demux():
-            clock.place(packet)
+            clock.rebase(packet)
             if not wanted or packet.stream.index in wanted:
                 yield packet
-    except FAULTS as problem:  # an IndexError for a stream that turns up without the header naming it
-        lost.append(f"the file cannot be read further ({reason(problem)})")
+    except DECODER_ERRORS as problem:  # an IndexError for a stream that is not in the header
+        errors.append(f"the file cannot be read further ({error_text(problem)})")
 
 
-def decoded(packet: av.Packet, lost: list[str]) -> list[av.VideoFrame | av.AudioFrame]:
-    """What a packet makes its decoder give; why it gives nothing is appended to `lost`."""
+def decode_packet(packet: av.Packet[Any], errors: list[str]) -> list[Any]:
+    """Return the video or audio frames that the decoder outputs for a packet; an error goes to `errors`."""
     try:
         return packet.decode()
-    except FAULTS as problem:
+    except DECODER_ERRORS as problem:
         near = "" if packet.pts is None else f" near {float(packet.pts * packet.time_base):.3f} s"
-        lost.append(f"a packet{near} does not decode ({reason(problem)})")
+        errors.append(f"a packet{near} does not decode ({error_text(problem)})")
         return []
 
 
-def careful(stream: av.VideoStream) -> av.VideoStream:
-    """A stream whose decoder marks what damage it notices, before it is opened."""
-    # In frame threads FFmpeg now and then hands a damaged picture on before it is marked as damaged, and in
+def strict_decoder(stream: av.VideoStream) -> av.VideoStream:
+    """Make the decoder of a stream, before it is opened, mark the damage that it detects."""
+    # With frame threads FFmpeg sometimes outputs a damaged picture before it is marked as damaged, and with
     # slice threads it may not mark it at all.
     stream.thread_type = "NONE"
-    stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer", "max_pixels": str(MOST_PIXELS)}
+    stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer", "max_pixels": str(MAX_PIXELS)}
     return stream
 
 
-def frames_of(container: InputContainer, stream: av.VideoStream, lost: list[str]) -> Iterator[av.VideoFrame]:
-    """Decoded pictures in display order, damaged ones too.
+def decode_frames(
+    container: InputContainer, stream: av.VideoStream, errors: list[str]
+) -> Iterator[av.VideoFrame]:
+    """Yield the decoded pictures in display order, including damaged ones.
 
-    Reading goes on behind what does not decode; that is told in `lost`.
+    Decoding continues after an error, which is appended to `errors`.
     """
-    for packet in packets_of(container, [careful(stream)], lost):
-        yield from decoded(packet, lost)
+    for packet in demux_packets(container, [strict_decoder(stream)], errors):
+        yield from decode_packet(packet, errors)

@@ -1,9 +1,9 @@
-"""Telling the cover of a sound from a video, where the file does not.
+"""Detection of cover art that the file does not mark as such.
 
-Beside sound, a picture stream is none
-- if it has one picture at most and the sound lasts longer than LEAST_SOUND_S, or
-- if it has fewer than MOST_PICTURES and they last less than SHARE of the sound.
-Everything else is a video: a still that an encoder repeats over the sound has many frames.
+Next to audio, a video stream is cover art
+- if it has at most one picture and the audio lasts longer than MIN_AUDIO_S, or
+- if it has fewer than MIN_VIDEO_PICTURES and they last less than MAX_FRACTION of the audio.
+All others are videos: an encoder that repeats an image over the audio writes many frames.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
-from vacli.media.joined_clock import Reopen, readable
+from vacli.media.joined_clock import Reopen, readable_packets
 
-MOST_PICTURES = 10
-LEAST_SOUND_S = 1.0
-SHARE = 0.1
-LONGEST_PACKET_S = 60.0
+MIN_VIDEO_PICTURES = 10
+MIN_AUDIO_S = 1.0
+MAX_FRACTION = 0.1
+MAX_PACKET_S = 60.0
 
 
-def is_cover(path: Path, container: InputContainer, stream: av.VideoStream, reopen: Reopen) -> bool:
-    """Whether a picture stream is but the cover of the sound beside it.
+def is_cover_art(path: Path, container: InputContainer, stream: av.VideoStream, reopen: Reopen) -> bool:
+    """Return whether a video stream is only the cover of the audio.
 
-    Of a video its first packets are read, of a sound with a cover all.
+    This reads the first packets of a video, and all packets of an audio file with a cover.
     """
-    if not container.streams.audio or stream.frames >= MOST_PICTURES:
+    if not container.streams.audio or stream.frames >= MIN_VIDEO_PICTURES:
         return False
     state = path.stat()
-    return _looked_up(_File(str(path), state.st_size, state.st_mtime_ns, reopen), stream.index)
+    return _has_few_pictures(_FileState(str(path), state.st_size, state.st_mtime_ns, reopen), stream.index)
 
 
 @dataclass(frozen=True)
-class _File:
-    """A file as it was when it was looked at."""
+class _FileState:
+    """Name, size and time of a file: the key of the cache."""
 
     name: str
     size: int
@@ -46,21 +46,21 @@ class _File:
 
 
 @lru_cache(maxsize=256)
-def _looked_up(file: _File, index: int) -> bool:
-    """`is_cover` by the packets; a file is opened several times on its way, and looked at once."""
-    pictures, sound_s, shown_s = 0, 0.0, [math.inf, -math.inf]
+def _has_few_pictures(file: _FileState, index: int) -> bool:
+    """Apply the rule of this module to the packets; cached, because a file is opened several times."""
+    pictures, audio_s, start_s, end_s = 0, 0.0, math.inf, -math.inf
     with file.reopen() as container:
-        for packet in readable(container):
-            lasts_s = float((packet.duration or 0) * packet.time_base)
-            lasts_s = lasts_s if 0 < lasts_s <= LONGEST_PACKET_S else 0.0
+        for packet in readable_packets(container):
+            duration_s = float((packet.duration or 0) * packet.time_base)
+            duration_s = duration_s if 0 < duration_s <= MAX_PACKET_S else 0.0
             if packet.stream.index == index:
                 pictures += 1
-                start_s = float((packet.pts or 0) * packet.time_base)
-                shown_s = [min(shown_s[0], start_s), max(shown_s[1], start_s + lasts_s)]
+                shown_s = float((packet.pts or 0) * packet.time_base)
+                start_s, end_s = min(start_s, shown_s), max(end_s, shown_s + duration_s)
             elif packet.stream.type == "audio":
-                sound_s += lasts_s
-            if pictures == MOST_PICTURES:
+                audio_s += duration_s
+            if pictures == MIN_VIDEO_PICTURES:
                 return False
     if pictures <= 1:
-        return sound_s > LEAST_SOUND_S
-    return shown_s[1] - shown_s[0] < SHARE * sound_s
+        return audio_s > MIN_AUDIO_S
+    return end_s - start_s < MAX_FRACTION * audio_s

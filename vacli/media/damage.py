@@ -1,69 +1,82 @@
-"""Which decoded pictures are whole.
+"""Detection of damaged pictures.
 
-A damaged picture spoils all that are predicted from it, and a decoder marks the first one only. So after
-damage no picture is whole until a key frame; where key frames are spread over many frames (intra refresh),
-until a refresh that began after the damage is complete, which the start of the next one tells. Only B
-pictures of codecs that never predict from them are damaged alone.
+A damaged picture spoils all pictures that are predicted from it, but a decoder marks only the first one. So
+after damage all pictures are taken as damaged up to the next key frame. If key frames are spread over many
+frames (intra refresh), they are taken as damaged until a refresh that began after the damage is complete,
+which is at the start of the next refresh. Only B pictures of codecs that never predict from them do not spoil
+others.
 
-Damage is what decoders and containers mark, what does not decode, what `missing` finds, and a run of zeros in
-a packet of a codec that cannot write one. A changed bit in arithmetic coding, VP8's and VP9's above all, may
-decode to other pixels without any mark; nothing short of a checksum would tell.
+Damage is: a mark by decoder or container, a decoding error, a finding of `packet_loss`, a run of zeros in a
+packet of a codec that cannot write one, and an error of libjpeg for a frame of Motion JPEG. A flipped bit in
+arithmetic coding, mainly of VP8 and VP9, may decode to other pixels without any mark; it could be detected
+with a checksum only.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 import av
 from av.container import InputContainer
 
-from vacli.media.container import careful, clock_zero_s, decoded, joined_clock, packets_of, shown_at_s
+from vacli.media.container import (
+    clock_zero_s,
+    decode_packet,
+    demux_packets,
+    make_joined_clock,
+    strict_decoder,
+    tick_of,
+    to_seconds,
+)
 from vacli.media.joined_clock import JoinedClock
-from vacli.media.packet_loss import Missing
+from vacli.media.jpeg import MotionJpegChecker
+from vacli.media.packet_loss import PacketLossDetector
 
 I_PICTURE, B_PICTURE = 1, 3  # AVPictureType
-DEEPEST_REORDERING = 16  # pictures, of H.264 and HEVC
+MAX_REORDERING = 16  # pictures, of H.264 and HEVC
 B_IS_NO_REFERENCE = {"mpeg1video", "mpeg2video", "mpeg4"}
-# Before the first key frame these decoders give grey pictures with smears; the others wait for it.
+# Before the first key frame these decoders output grey pictures with smears; the others output nothing.
 STARTS_ANYWHERE = {"mpeg4", "h263", "flv1", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "wmv1", "wmv2"}
-MARKED_EARLY = 2  # packets, by which a parser may lay a transport stream's mark before the damage
+MAX_EARLY_MARK = 2  # packets by which a parser may set a transport stream's mark before the damage
 ZEROS = bytes(32)
-NO_ZEROS = {"vp6", "vp6f", "vp6a", "vp8", "vp9", "av1"}  # arithmetic coding from the first to the last byte
-# In MP4 and Matroska, but for the end, where some encoders fill up; elsewhere zeros may lie between units.
-NO_ZEROS_IF_SIZED = {"h264", "hevc"}
+ARITHMETIC_CODECS = {"vp6", "vp6f", "vp6a", "vp8", "vp9", "av1"}  # their packets have no run of zeros
+# In MP4 and Matroska these have none either, except for filler at the end; elsewhere zeros may separate
+# units.
+LENGTH_PREFIXED_CODECS = {"h264", "hevc"}
 
 
-def judged_pictures(
-    container: InputContainer, stream: av.VideoStream, lost: list[str]
+def decode_with_damage(
+    container: InputContainer, stream: av.VideoStream, errors: list[str]
 ) -> Iterator[tuple[av.VideoFrame, bool]]:
-    """Decoded pictures in display order, and of each whether it is whole.
+    """Yield decoded pictures in display order, each with whether it is intact.
 
-    Reading goes on behind what does not decode; `lost` says so.
+    Decoding continues after an error, which is appended to `errors`.
     """
-    judge = Judge(careful(stream), clock_zero_s(container), lost)
-    missing = Missing(container, stream)
-    clock = joined_clock(container)
-    for packet in _unmarked_at_seams(packets_of(container, [], lost, clock), stream, clock):
-        if missing.before(packet):
-            judge.miss()
+    tracker = DamageTracker(strict_decoder(stream), clock_zero_s(container), errors)
+    packet_loss = PacketLossDetector(container, stream)
+    clock = make_joined_clock(container)
+    for packet in _unmark_at_joins(demux_packets(container, [], errors, clock), stream, clock):
+        if packet_loss.lost_before(packet):
+            tracker.add_loss()
         if packet.stream.index != stream.index:
             continue
-        judge.feed(packet)
-        known = len(lost)
-        pictures = decoded(packet, lost)
-        if len(lost) > known:
-            judge.fail()
+        tracker.add_packet(packet)
+        count = len(errors)
+        pictures = decode_packet(packet, errors)
+        if len(errors) > count:
+            tracker.add_decode_error()
         for picture in pictures:
-            yield from judge.take(picture)
-    yield from judge.rest()
+            yield from tracker.add_picture(picture)
+    yield from tracker.flush()
 
 
-def _unmarked_at_seams(
-    packets: Iterator[av.Packet], stream: av.VideoStream, clock: JoinedClock
-) -> Iterator[av.Packet]:
-    """Take marks of damage away from the last packets before a seam: they come from the seam alone."""
-    held: list[av.Packet] = []
+def _unmark_at_joins(
+    packets: Iterator[av.Packet[Any]], stream: av.VideoStream, clock: JoinedClock
+) -> Iterator[av.Packet[Any]]:
+    """Remove marks of damage from the last packets before a discontinuity, which is their only cause."""
+    held: list[av.Packet[Any]] = []
     recording = 0
     for packet in packets:
         if packet.stream.index != stream.index:
@@ -73,122 +86,129 @@ def _unmarked_at_seams(
         for marked in held if recording != before else ():
             marked.is_corrupt = False
         held.append(packet)
-        if recording != before or not packet.size or not held[0].is_corrupt or len(held) > MARKED_EARLY:
+        if recording != before or not packet.size or not held[0].is_corrupt or len(held) > MAX_EARLY_MARK:
             yield from held
             held = []
     yield from held
 
 
-class Judge:
-    """Says of pictures in display order whether they are whole, by the order in which they were decoded.
+class DamageTracker:
+    """Finds out which pictures in display order are intact, from the order in which they were decoded.
 
-    A B picture is decoded after a later one that it is predicted from, so it waits until that one is known.
+    A B picture is decoded after a later one that it is predicted from, so it waits for the state of that one.
     """
 
-    def __init__(self, stream: av.VideoStream, zero_s: float, lost: list[str]) -> None:
+    def __init__(self, stream: av.VideoStream, zero_s: float, errors: list[str]) -> None:
         context = stream.codec_context
-        self._lost, self._tick_s, self._zero_s = lost, stream.time_base, zero_s
+        self._errors, self._tick_s, self._zero_s = errors, tick_of(stream), zero_s
         self._codec = context.name
-        self._sized = self._codec in NO_ZEROS_IF_SIZED and (context.extradata or b"")[:1] == b"\x01"
-        # Places in the order of decoding; one between two packets is half.
+        has_prefix = (context.extradata or b"")[:1] == b"\x01"
+        self._length_prefixed = self._codec in LENGTH_PREFIXED_CODECS and has_prefix
+        self._jpeg = MotionJpegChecker() if self._codec == "mjpeg" else None
+        # Positions in decoding order; one between two packets is a half.
         self._damage: list[float] = [0] if self._codec in STARTS_ANYWHERE else []
-        self._refreshes: deque[int] = deque(maxlen=2 * DEEPEST_REORDERING)  # places of key packets
-        self._fed = 0
-        self._places: dict[int, int] = {}  # pts -> place, of packets whose picture is still to come
-        self._unnamed: deque[int] = deque()  # places of packets without a pts
-        self._unplaced: list[av.VideoFrame] = []
+        self._refreshes: deque[int] = deque(maxlen=2 * MAX_REORDERING)  # positions of key packets
+        self._count = 0  # packets so far
+        self._positions: dict[int, int] = {}  # pts -> position, of packets whose picture is still to come
+        self._untimed: deque[int] = deque()  # positions of packets without a pts
+        self._untimed_pictures: list[av.VideoFrame] = []
         self._waiting: deque[tuple[av.VideoFrame, int]] = deque()
 
-    def feed(self, packet: av.Packet) -> None:
-        """Note a packet that goes into the decoder."""
+    def add_packet(self, packet: av.Packet[Any]) -> None:
+        """Add a packet before it is decoded."""
         if not packet.size:
             return
-        self._fed += 1
+        self._count += 1
         if packet.is_keyframe:
-            self._refreshes.append(self._fed)
+            self._refreshes.append(self._count)
         if packet.pts is None:
-            self._unnamed.append(self._fed)
+            self._untimed.append(self._count)
         else:
-            self._places[packet.pts] = self._fed
-        if packet.is_corrupt or self._has_zeros(packet):
-            self._note(self._fed, "a packet", packet.pts)
+            self._positions[packet.pts] = self._count
+        if packet.is_corrupt or self._has_zeros(packet) or self._is_damaged_jpeg(packet):
+            self._add_damage(self._count, "a packet", packet.pts)
 
-    def _has_zeros(self, packet: av.Packet) -> bool:
-        """Whether a packet has a run of zeros that its codec cannot have written."""
-        if self._sized:
+    def _has_zeros(self, packet: av.Packet[Any]) -> bool:
+        """Return whether a packet has a run of zeros that its codec cannot have written."""
+        if self._length_prefixed:
             return ZEROS in bytes(packet).rstrip(b"\0")
-        return self._codec in NO_ZEROS and ZEROS in bytes(packet)
+        return self._codec in ARITHMETIC_CODECS and ZEROS in bytes(packet)
 
-    def miss(self) -> None:
-        """Note that something is missing in the file behind the packet fed last."""
-        self._note(self._fed + 0.5, "a stretch of the file", None, "is missing or unreadable")
+    def _is_damaged_jpeg(self, packet: av.Packet[Any]) -> bool:
+        return self._jpeg is not None and self._jpeg.is_damaged(bytes(packet))
 
-    def fail(self) -> None:
-        """Note that the packet fed last does not decode."""
-        self._damage.append(self._fed)
-        if self._unnamed and self._unnamed[-1] == self._fed:
-            self._unnamed.pop()
+    def add_loss(self) -> None:
+        """Mark that packets are missing after the last one."""
+        self._add_damage(self._count + 0.5, "a part of the file", None, "is missing or unreadable")
 
-    def take(self, picture: av.VideoFrame) -> Iterator[tuple[av.VideoFrame, bool]]:
-        """Take a picture from the decoder; give those whose state is known."""
+    def add_decode_error(self) -> None:
+        """Mark that the last packet does not decode."""
+        self._damage.append(self._count)
+        if self._untimed and self._untimed[-1] == self._count:
+            self._untimed.pop()
+
+    def add_picture(self, picture: av.VideoFrame) -> Iterator[tuple[av.VideoFrame, bool]]:
+        """Add a picture of the decoder; yield those whose state is known."""
         if picture.pts is None:
-            self._unplaced.append(picture)
-            if picture.pict_type != B_PICTURE or len(self._unplaced) > DEEPEST_REORDERING:
-                self._place_unnamed()
+            self._untimed_pictures.append(picture)
+            if picture.pict_type != B_PICTURE or len(self._untimed_pictures) > MAX_REORDERING:
+                self._position_untimed()
         else:
-            self._waiting.append((picture, self._places.pop(picture.pts, self._fed)))
-            for pts in [pts for pts in self._places if pts < picture.pts]:
-                del self._places[pts]  # it gave no picture
-            self._look_at(*self._waiting[-1])
+            position = self._positions.pop(picture.pts, self._count)
+            self._waiting.append((picture, position))
+            for pts in [pts for pts in self._positions if pts < picture.pts]:
+                del self._positions[pts]  # a packet without a picture
+            self._check_mark(picture, position)
         while self._waiting and not self._must_wait():
             yield self._next()
 
-    def rest(self) -> Iterator[tuple[av.VideoFrame, bool]]:
-        """Give what still waits, at the end."""
-        if self._unplaced:
-            self._place_unnamed()
+    def flush(self) -> Iterator[tuple[av.VideoFrame, bool]]:
+        """Yield the remaining pictures."""
+        if self._untimed_pictures:
+            self._position_untimed()
         while self._waiting:
             yield self._next()
 
-    def _place_unnamed(self) -> None:
-        """Place a run of B pictures and the one after it, which was decoded first."""
-        *between, last = self._unplaced
-        place_of_last = self._next_unnamed()
-        placed = [(picture, self._next_unnamed()) for picture in between]
-        for picture, place in [*placed, (last, place_of_last)]:
-            self._look_at(picture, place)
-            self._waiting.append((picture, place))
-        self._unplaced = []
+    def _position_untimed(self) -> None:
+        """Assign positions to a run of B pictures and the one after it, which was decoded first."""
+        *between, last = self._untimed_pictures
+        position_of_last = self._next_untimed()
+        positioned = [(picture, self._next_untimed()) for picture in between]
+        for picture, position in [*positioned, (last, position_of_last)]:
+            self._check_mark(picture, position)
+            self._waiting.append((picture, position))
+        self._untimed_pictures = []
 
-    def _next_unnamed(self) -> int:
-        return self._unnamed.popleft() if self._unnamed else self._fed
+    def _next_untimed(self) -> int:
+        return self._untimed.popleft() if self._untimed else self._count
 
     def _must_wait(self) -> bool:
-        """Whether a picture that was decoded before the next one is still to come."""
-        _, place = self._waiting[0]
-        earlier = any(other < place for other in self._places.values())
-        return earlier and len(self._waiting) <= DEEPEST_REORDERING
+        """Return whether a picture that was decoded before the next one is still to come."""
+        _, position = self._waiting[0]
+        has_earlier = any(other < position for other in self._positions.values())
+        return has_earlier and len(self._waiting) <= MAX_REORDERING
 
-    def _look_at(self, picture: av.VideoFrame, place: int) -> None:
-        harmless = picture.pict_type == B_PICTURE and self._codec in B_IS_NO_REFERENCE
-        if picture.is_corrupt and not harmless:
-            self._note(place, "a frame", picture.pts)
+    def _check_mark(self, picture: av.VideoFrame, position: int) -> None:
+        is_harmless = picture.pict_type == B_PICTURE and self._codec in B_IS_NO_REFERENCE
+        if picture.is_corrupt and not is_harmless:
+            self._add_damage(position, "a frame", picture.pts)
 
-    def _note(self, place: float, what: str, pts: int | None, verdict: str = "is damaged") -> None:
-        self._damage.append(place)
-        near = "" if pts is None else f" near {shown_at_s(pts, self._tick_s, self._zero_s):.3f} s"
-        self._lost.append(f"{what}{near} {verdict}")
+    def _add_damage(self, position: float, subject: str, pts: int | None, state: str = "is damaged") -> None:
+        self._damage.append(position)
+        near = "" if pts is None else f" near {to_seconds(pts, self._tick_s, self._zero_s):.3f} s"
+        self._errors.append(f"{subject}{near} {state}")
 
     def _next(self) -> tuple[av.VideoFrame, bool]:
-        picture, place = self._waiting.popleft()
+        picture, position = self._waiting.popleft()
         if self._damage:
-            self._recover(picture, place)
-        return picture, not picture.is_corrupt and not any(at <= place for at in self._damage)
+            self._drop_ended_damage(picture, position)
+        is_intact = not picture.is_corrupt and not any(damaged <= position for damaged in self._damage)
+        return picture, is_intact
 
-    def _recover(self, picture: av.VideoFrame, place: int) -> None:
-        """Forget the damage that a key frame ends, or a complete refresh."""
+    def _drop_ended_damage(self, picture: av.VideoFrame, position: int) -> None:
+        """Drop the damage that ends with a key frame or a complete refresh."""
         if picture.key_frame and picture.pict_type == I_PICTURE:
-            self._damage = [at for at in self._damage if at >= place]
-        elif place in self._refreshes:
-            begun = max((at for at in self._refreshes if at < place), default=0)
-            self._damage = [at for at in self._damage if at >= begun]
+            self._damage = [damaged for damaged in self._damage if damaged >= position]
+        elif position in self._refreshes:
+            begun = max((other for other in self._refreshes if other < position), default=0)
+            self._damage = [damaged for damaged in self._damage if damaged >= begun]

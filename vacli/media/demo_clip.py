@@ -1,6 +1,6 @@
-"""A short clip made on the spot: a photographed face that the camera follows, and speech-like sound.
+"""A generated short clip: a photographed face in a moving camera, and speech-like audio.
 
-The photograph is NASA's portrait of Eileen Collins (public domain), as scikit-image has it.
+The photograph is NASA's portrait of Eileen Collins (public domain), the version of scikit-image.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.files.atomic import filling
+from vacli.files.atomic import staged_file
 
 PHOTOGRAPH = Path(__file__).with_name("astronaut.png")
 SIZE_PX = (640, 360)
 RATE = Fraction(25)
 SOUND_HZ = 16_000
 SECONDS = 6.0
-FACE_PX = (222.0, 128.0)  # where the face is in the photograph
-LOOKS_AWAY_S = (4.4, 5.2)  # the camera leaves the face, so that rows without one can be seen
-SPEAKS_UNTIL_S = 5.0
+FACE_PX = (222.0, 128.0)  # centre of the face in the photograph
+AWAY_S = (4.4, 5.2)  # the camera leaves the face, so that there are rows without one
+SPEECH_END_S = 5.0
 FORMANTS_HZ = ((700, 90), (1220, 110), (2600, 160))  # centre and bandwidth, an open vowel
 
 
@@ -28,7 +28,7 @@ def write_demo_clip(path: Path) -> None:
     """Write an H.264 + AAC clip of SECONDS at RATE."""
     import av
 
-    with filling(path) as part, av.open(str(part), "w", format="mp4") as container:
+    with staged_file(path) as part, av.open(str(part), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=RATE, options={"crf": "20", "preset": "veryfast"})
         video.width, video.height = SIZE_PX
         video.pix_fmt = "yuv420p"
@@ -43,7 +43,7 @@ def write_demo_clip(path: Path) -> None:
 
 
 def _pictures() -> Iterator[np.ndarray]:
-    """The photograph through a camera that sways, zooms and once looks away; (360, 640, 3) uint8."""
+    """Yield pictures (360, 640, 3) uint8 of the photograph, seen by a moving camera."""
     from PIL import Image
 
     photograph = Image.open(PHOTOGRAPH)
@@ -52,7 +52,7 @@ def _pictures() -> Iterator[np.ndarray]:
         time_s = float(index / RATE)
         zoom = 1.85 + 0.25 * np.sin(2 * np.pi * time_s / SECONDS)
         sway = 8 * np.sin(2 * np.pi * 0.4 * time_s)
-        away = 200.0 if LOOKS_AWAY_S[0] <= time_s < LOOKS_AWAY_S[1] else 0.0
+        away = 200.0 if AWAY_S[0] <= time_s < AWAY_S[1] else 0.0
         left = FACE_PX[0] + sway - width / zoom / 2
         top = FACE_PX[1] + away - height / zoom / 2
         view = (1 / zoom, 0, left, 0, 1 / zoom, top)
@@ -62,7 +62,7 @@ def _pictures() -> Iterator[np.ndarray]:
 
 
 def _speech() -> np.ndarray:
-    """Pulses of a rising and falling voice through three formants, in syllables; (S,) float32."""
+    """Synthesize syllables from glottal pulses of a varying pitch and three formants; (S,) float32."""
     from scipy.signal import iirpeak, lfilter
 
     time_s = np.arange(int(SECONDS * SOUND_HZ)) / SOUND_HZ
@@ -70,6 +70,6 @@ def _speech() -> np.ndarray:
     phase = np.cumsum(pitch_hz) / SOUND_HZ
     pulses = np.diff(np.floor(phase), prepend=0.0)
     voice = sum(lfilter(*iirpeak(centre, centre / band, fs=SOUND_HZ), pulses) for centre, band in FORMANTS_HZ)
-    syllables = np.clip(np.sin(2 * np.pi * 2.2 * time_s) + 0.4, 0, None) * (time_s < SPEAKS_UNTIL_S)
+    syllables = np.clip(np.sin(2 * np.pi * 2.2 * time_s) + 0.4, 0, None) * (time_s < SPEECH_END_S)
     sound = voice * syllables
     return (0.4 * sound / np.abs(sound).max()).astype(np.float32)

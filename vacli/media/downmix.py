@@ -1,45 +1,45 @@
-"""One channel from many."""
+"""Downmix of all channels to mono."""
 
 from __future__ import annotations
 
 import av
 import numpy as np
 
-# ITU-R BS.775 applied to one loudspeaker; scaled to sum to one, so two channels give their mean.
-# A speaker that is not named here counts as a surround one.
+# ITU-R BS.775 for one loudspeaker, scaled to a sum of one, so stereo gives the mean of its channels. All
+# other speakers have SURROUND_WEIGHT.
 WEIGHTS = {"FC": 1.0, "FL": 0.5**0.5, "FR": 0.5**0.5, "LFE": 0.0, "LFE2": 0.0}
-SURROUND = 0.5
-# PyAV counts the planes of a frame up to the first null pointer, and from eight planes on there is none.
-MOST_PLANES = 7
-NUMPY_FORMATS = {"u8", "s16", "s32", "flt", "dbl"}  # packed ones that PyAV hands to numpy
+SURROUND_WEIGHT = 0.5
+# PyAV counts the planes of a frame up to the first null pointer, which frames of eight planes or more lack.
+MAX_PLANES = 7
+NUMPY_FORMATS = {"u8", "s16", "s32", "flt", "dbl"}  # packed formats that PyAV converts to NumPy
 
 
 class Downmix:
-    """Mixes decoded frames of one form (layout and sample format) to mono."""
+    """Mixes decoded frames of one layout and sample format to mono."""
 
     def __init__(self, frame: av.AudioFrame) -> None:
         self.weights = _weights([channel.name for channel in frame.layout.channels])
         packed = frame.format.packed.name
-        self._planar = frame.format.is_planar and len(self.weights) <= MOST_PLANES and packed in NUMPY_FORMATS
+        self._planar = frame.format.is_planar and len(self.weights) <= MAX_PLANES and packed in NUMPY_FORMATS
         self._packer: av.AudioResampler | None = None
         if not self._planar and (frame.format.is_planar or packed not in NUMPY_FORMATS):
             packed = packed if packed in NUMPY_FORMATS else "dbl"
             self._packer = av.AudioResampler(format=packed, layout=frame.layout, rate=frame.sample_rate)
 
     def arrays(self, frame: av.AudioFrame) -> list[np.ndarray]:
-        """A frame's samples for `channels`; never by the planes of a frame that has many."""
+        """Return a frame's samples for `channels`, packed if the frame has more than MAX_PLANES planes."""
         frames = [frame] if self._packer is None else self._packer.resample(frame)
         return [frame.to_ndarray() for frame in frames]
 
     def channels(self, arrays: list[np.ndarray]) -> np.ndarray:
-        """Consecutive `arrays` as (channels, S), in the units of their sample format."""
+        """Concatenate consecutive `arrays` to (channels, S), in the units of their sample format."""
         samples = np.concatenate(arrays, axis=1)
         return samples if self._planar else samples.reshape(-1, len(self.weights)).T
 
     def mono(self, samples: np.ndarray, signs: np.ndarray | None = None) -> np.ndarray:
-        """The weighted sum of `channels`. signs: (channels,) of -1 where one is inverted.
+        """Return the weighted sum of `channels`, (S,) float32, full scale 1.
 
-        Returns: (S,) float32, full scale 1.
+        signs: (channels,) of 1 and -1; channels with -1 are inverted.
         """
         weights = self.weights if signs is None else self.weights * signs
         if samples.dtype.kind == "f":
@@ -50,7 +50,7 @@ class Downmix:
 
 
 def full_scale(dtype: np.dtype) -> tuple[float, float]:
-    """Full scale and centre of a sample format."""
+    """Return full scale and centre of a sample format."""
     if dtype.kind == "f":
         return 1.0, 0.0
     scale = 2.0 ** (8 * dtype.itemsize - 1)
@@ -58,7 +58,7 @@ def full_scale(dtype: np.dtype) -> tuple[float, float]:
 
 
 def _weights(names: list[str]) -> np.ndarray:
-    """(channels,) float64 with sum 1. Channels without a place (four microphones, say) count alike."""
-    placed = set(names) & set(WEIGHTS)
-    raw = np.array([WEIGHTS.get(name, SURROUND) if placed else 1.0 for name in names])
+    """Return the weights (channels,) float64 with sum 1; they are equal without named speakers."""
+    has_speakers = set(names) & set(WEIGHTS)
+    raw = np.array([WEIGHTS.get(name, SURROUND_WEIGHT) if has_speakers else 1.0 for name in names])
     return raw / raw.sum() if raw.sum() else np.full(len(names), 1 / len(names))

@@ -1,4 +1,4 @@
-"""From the paths that a user names to the media that they mean."""
+"""Search of the paths given by a user for media."""
 
 from __future__ import annotations
 
@@ -8,53 +8,51 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vacli.errors import InputError
+from vacli.files import store_folder
 from vacli.media.crops import is_crop_folder
-from vacli.media.kinds import MediaInput, is_folder, kind_of_suffix, looked_into, recognised
-
-STORE_SUFFIX, STORE_FILE = ".zarr", "zarr.json"  # full of folders, none of them media
+from vacli.media.kinds import MediaInput, identify, identify_by_streams, is_folder, kind_of_suffix
 
 
 @dataclass
-class Found:
-    """What some paths lead to.
+class FoundMedia:
+    """The result of a search.
 
-    media: sorted by path, each thing once. left_out: files in folders that are no media -> why.
-    failed: paths that ought to be media, or to hold some, and cannot be looked at -> why.
+    media: sorted by path, without duplicates. skipped: files in folders that are not media -> reason.
+    failed: paths that cannot be read -> error.
     """
 
     media: list[MediaInput] = field(default_factory=list)
-    left_out: dict[Path, str] = field(default_factory=dict)
+    skipped: dict[Path, str] = field(default_factory=dict)
     failed: dict[Path, InputError] = field(default_factory=dict)
 
 
-def find_media(paths: Iterable[Path]) -> Found:
-    """Files as named; folders with everything below them, hidden names and stores left out.
+def find_media(paths: Iterable[Path]) -> FoundMedia:
+    """Find the media among files and below folders; hidden names and stores are skipped.
 
-    A picture is known by its first bytes. Another file is taken for what its suffix says until `settled`
-    looks into it; one with a suffix that is not known is looked into at once.
-    Raises InputError for a path that does not exist, a folder with nothing usable, or a named file that
-    is no media. Whether the others can be decoded is found out when they are read.
+    An image is identified by its first bytes. Other files have the kind of their suffix until `resolve_kind`
+    opens them; those with an unknown suffix are opened at once.
+    Raises InputError for a path that does not exist, a folder without media, or a given file that is not
+    media. Decoding errors occur when the files are read.
     """
-    found = Found()
+    found = FoundMedia()
     for path in map(Path, paths):
         if is_folder(path):
-            below = _below(path)
+            below = _walk(path)
             if not below.media and not below.failed:
-                hint = "a folder may hold videos, sound files, pictures and folders of crops, at any depth"
-                raise InputError(f"{path}: holds nothing that could be read", hint=hint)
+                hint = "a folder may have videos, sound files, images and folders of crops, at any depth"
+                raise InputError(f"{path}: has no media files", hint=hint)
             found.media += below.media
-            found.left_out |= below.left_out
+            found.skipped |= below.skipped
             found.failed |= below.failed
         else:
-            media = recognised(path)
-            found.media.append(media if isinstance(media, MediaInput) else looked_into(path))
-    found.media = _each_once(found.media)
+            media = identify(path)
+            found.media.append(media if isinstance(media, MediaInput) else identify_by_streams(path))
+    found.media = _without_duplicates(found.media)
     return found
 
 
-def pictures_of(media: MediaInput) -> list[MediaInput]:
-    """The single pictures of a folder of crops, or the first one of an animation; anything
-    else is what it is."""
+def images_of(media: MediaInput) -> list[MediaInput]:
+    """Return the images of a folder of crops, or an animation as an image; other inputs as they are."""
     if media.animated:
         return [MediaInput(media.path, "image")]
     if media.kind != "crops":
@@ -63,53 +61,56 @@ def pictures_of(media: MediaInput) -> list[MediaInput]:
     return [MediaInput(path, "image") for path in files if kind_of_suffix(path) == "image"]
 
 
-def _each_once(media: Iterable[MediaInput]) -> list[MediaInput]:
-    """By path; of several paths that lead to one thing the first counts."""
+def _without_duplicates(media: Iterable[MediaInput]) -> list[MediaInput]:
+    """Sort by path; of several paths to one file the first one is kept."""
     once: dict[str, MediaInput] = {}
     for one in media:
         once.setdefault(os.path.realpath(one.path), one)
     return sorted(once.values())
 
 
-def _below(folder: Path) -> Found:
-    """What a folder and those below it hold; links that lead back are not followed for ever."""
-    found, seen, waiting = Found(), set(), [folder]
+def _walk(folder: Path) -> FoundMedia:
+    """Find the media below a folder; each folder is visited once, also if links lead back to it."""
+    found, waiting = FoundMedia(), [folder]
+    visited: set[str] = set()
     while waiting:
         here = waiting.pop()
-        if (real := os.path.realpath(here)) in seen:
+        if (real := os.path.realpath(here)) in visited:
             continue
-        seen.add(real)
+        visited.add(real)
         try:
             crops = is_crop_folder(here)
             names = sorted(os.listdir(here))
         except OSError as problem:
             found.failed[here] = InputError(f"{here}: cannot be listed ({problem.strerror})")
             continue
-        if STORE_FILE in names:
+        if store_folder.METADATA_FILE in names:
             continue
         if crops:
             found.media.append(MediaInput(here, "crops"))
             names = [name for name in names if kind_of_suffix(here / name) != "image"]
-        waiting += [path for name in names if _is_open(name) and not _is_taken(path := here / name, found)]
-    found.media = _each_once(found.media)
+        waiting += [
+            path for name in names if _is_searched(name) and not _add_file(path := here / name, found)
+        ]
+    found.media = _without_duplicates(found.media)
     return found
 
 
-def _is_open(name: str) -> bool:
-    return not name.startswith(".") and not name.endswith(STORE_SUFFIX)
+def _is_searched(name: str) -> bool:
+    return not name.startswith(".") and not name.endswith(store_folder.SUFFIX)
 
 
-def _is_taken(path: Path, found: Found) -> bool:
-    """Note a file among what was found; False for a folder."""
+def _add_file(path: Path, found: FoundMedia) -> bool:
+    """Add a file to the result; return False for a folder."""
     try:
         if is_folder(path):
             return False
-        media = recognised(path)
+        media = identify(path)
     except InputError as problem:
         found.failed[path] = problem
     else:
         if isinstance(media, MediaInput):
             found.media.append(media)
         else:
-            found.left_out[path] = media
+            found.skipped[path] = media
     return True

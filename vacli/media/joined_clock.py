@@ -1,8 +1,8 @@
-"""One clock for a file whose own starts anew (`segments`).
+"""One continuous clock for a file with timestamp discontinuities (`clock_segments`).
 
-The time stamps of packets are moved before anything is decoded, so pictures and sound stay in step and no
-reader has to know of it. A new segment goes on where the one before it ends: one frame after its last
-picture, or later if more than OVERLAP_S of its sound would be lost otherwise.
+The timestamps of packets are changed before decoding. So pictures and audio stay in step, and the readers
+need no code for it. A new segment starts where the one before it ends: one frame after its last picture, or
+later if more than MAX_OVERLAP_S of its audio would be lost otherwise.
 """
 
 from __future__ import annotations
@@ -12,67 +12,70 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.container import InputContainer
+from av.stream import Stream
 
-from vacli.media.clock_segments import Segment, Stream, Tracker
+from vacli.media.clock_segments import ClockSegment, ClockSegmenter, StreamState
 
-OVERLAP_S = Fraction(1, 10)
-LONGEST_FRAME_S = 10
-USUAL_FRAME_S = Fraction(1, 25)
-SEAMS_NAMED = 3
+MAX_OVERLAP_S = Fraction(1, 10)
+MAX_FRAME_S = 10
+DEFAULT_FRAME_S = Fraction(1, 25)
+MAX_LISTED = 3
 
 Reopen = Callable[[], AbstractContextManager[InputContainer]]
-Spans = dict[tuple[int, bool], tuple[Fraction, Fraction]]  # (stream index, is a picture) -> start, end
-SpansByPlace = defaultdict[int, Spans]
+StreamSpans = dict[tuple[int, bool], tuple[Fraction, Fraction]]  # (stream index, is video) -> start, end
+SpansBySegment = defaultdict[int, StreamSpans]
 
 
 @dataclass(frozen=True)
-class Seam:
-    """Where the clock starts anew. at_s: on the joined clock; jump_s: by how much the file's own jumps."""
+class Discontinuity:
+    """A jump of a file's clock. at_s: on the joined clock; jump_s: length of the jump in the file's clock."""
 
     at_s: float
     jump_s: float
 
 
 class JoinedClock:
-    """Moves the stamps of a container's packets onto one clock; every packet passes, in file order.
+    """Changes the timestamps of a container's packets to one clock; it needs every packet, in file order.
 
-    What a segment's offset is takes one more look at all packets, which files without a jump do not pay for.
-    `seams` are known when all packets have passed.
+    The offsets of segments take a second pass over all packets, for files with a discontinuity only.
+    `discontinuities` are complete after the last packet.
     """
 
     def __init__(self, container: InputContainer, reopen: Reopen) -> None:
-        self._tracker, self._reopen = Tracker(container), reopen
-        self._survey: _Survey | None = None
+        self._segmenter, self._reopen = ClockSegmenter(container), reopen
+        self._scan: _PacketScan | None = None
 
     @property
-    def seams(self) -> tuple[Seam, ...]:
-        """Where segments were joined, ascending."""
-        return self._survey.seams if self._survey else ()
+    def discontinuities(self) -> tuple[Discontinuity, ...]:
+        """Return where segments are joined, ascending."""
+        return self._scan.discontinuities if self._scan else ()
 
-    def recording_of(self, stream: av.stream.Stream) -> int:
-        """Changes where a stream passes a seam."""
-        known = self._tracker.streams.get(stream.index)
-        return self._tracker.segments[known.segment].recording if known else 0
+    def recording_of(self, stream: Stream) -> int:
+        """Return the number of the stream's current recording, which changes at a discontinuity."""
+        state = self._segmenter.streams.get(stream.index)
+        return self._segmenter.segments[state.segment].recording if state else 0
 
     def notes(self, zero_s: float) -> tuple[str, ...]:
-        """A sentence about the seams, with times after `zero_s`; nothing where there are none."""
-        if not self.seams:
+        """Return a sentence about the discontinuities, with times after `zero_s`; empty if there are none."""
+        jumps = self.discontinuities
+        if not jumps:
             return ()
-        at = ", ".join(f"{seam.at_s - zero_s:.3f} s" for seam in self.seams[:SEAMS_NAMED])
-        more = f" and {len(self.seams) - SEAMS_NAMED} more" if len(self.seams) > SEAMS_NAMED else ""
+        at = ", ".join(f"{jump.at_s - zero_s:.3f} s" for jump in jumps[:MAX_LISTED])
+        more = f" and {len(jumps) - MAX_LISTED} more" if len(jumps) > MAX_LISTED else ""
         return (f"its clock starts anew at {at}{more}: the recordings are joined there",)
 
-    def place(self, packet: av.Packet) -> None:
-        """Move a packet's stamps; take them away where they are no time."""
-        stream = self._tracker.note(packet)
+    def rebase(self, packet: av.Packet[Any]) -> None:
+        """Change a packet's timestamps; remove them if they are damaged."""
+        stream = self._segmenter.assign(packet)
         if stream is None or not stream.segment:
             return
-        if self._survey is None:
-            self._survey = _survey(self._reopen)
-        offset_s = self._survey.offsets_s.get(stream.segment)
+        if self._scan is None:
+            self._scan = _scan_packets(self._reopen)
+        offset_s = self._scan.offsets_s.get(stream.segment)
         if offset_s is None:
             packet.pts = packet.dts = None
         elif offset_s:
@@ -82,46 +85,46 @@ class JoinedClock:
 
 
 @dataclass(frozen=True)
-class _Survey:
-    """What all packets say. offsets_s: segment -> what is added to its stamps; damaged ones have none."""
+class _PacketScan:
+    """offsets_s: segment -> offset of its timestamps; a damaged segment has none."""
 
     offsets_s: dict[int, Fraction]
-    seams: tuple[Seam, ...]
+    discontinuities: tuple[Discontinuity, ...]
 
 
-def _survey(reopen: Reopen) -> _Survey:
+def _scan_packets(reopen: Reopen) -> _PacketScan:
     with reopen() as container:
-        tracker = Tracker(container)
-        spans_s: SpansByPlace = defaultdict(dict)
-        for packet in readable(container):
-            stream = tracker.note(packet)
+        segmenter = ClockSegmenter(container)
+        spans_s: SpansBySegment = defaultdict(dict)
+        for packet in readable_packets(container):
+            stream = segmenter.assign(packet)
             if stream is not None and packet.pts is not None:
-                _widen(spans_s[stream.segment], packet, stream)
-    return _joined(tracker.segments, spans_s)
+                _extend_span(spans_s[stream.segment], packet, packet.pts, stream)
+    return _join(segmenter.segments, spans_s)
 
 
-def readable(container: InputContainer) -> Iterator[av.Packet]:
-    """A container's packets as far as they can be read."""
+def readable_packets(container: InputContainer) -> Iterator[av.Packet[Any]]:
+    """Yield the packets of a container up to the first one that cannot be read."""
     try:
         yield from (packet for packet in container.demux() if packet.size)
     except (av.FFmpegError, IndexError):
-        return  # the reader that asked says so
+        return  # the reader of the file reports it
 
 
-def _widen(spans_s: Spans, packet: av.Packet, stream: Stream) -> None:
-    """Let the stretch [start, end) of a stream include what a packet shows."""
-    start_s = packet.pts * stream.tick_s
+def _extend_span(spans_s: StreamSpans, packet: av.Packet[Any], pts: int, stream: StreamState) -> None:
+    """Extend the span [start, end) of a stream by a packet."""
+    start_s = pts * stream.tick_s
     shown_s = (packet.duration or 0) * stream.tick_s
-    end_s = start_s + (shown_s if 0 < shown_s <= LONGEST_FRAME_S else USUAL_FRAME_S)
-    first_s, last_s = spans_s.get((packet.stream.index, stream.is_picture), (start_s, end_s))
-    spans_s[packet.stream.index, stream.is_picture] = min(first_s, start_s), max(last_s, end_s)
+    end_s = start_s + (shown_s if 0 < shown_s <= MAX_FRAME_S else DEFAULT_FRAME_S)
+    first_s, last_s = spans_s.get((packet.stream.index, stream.is_video), (start_s, end_s))
+    spans_s[packet.stream.index, stream.is_video] = min(first_s, start_s), max(last_s, end_s)
 
 
-def _joined(segments: list[Segment], spans_s: SpansByPlace) -> _Survey:
-    """Lay one segment behind the other."""
+def _join(segments: list[ClockSegment], spans_s: SpansBySegment) -> _PacketScan:
+    """Compute the offsets that put each segment behind the one before it."""
     offsets_s = {0: Fraction(0)}
     ends_s = {stream: end_s for stream, (_, end_s) in spans_s[0].items()}
-    seams = []
+    discontinuities = []
     for number, segment in enumerate(segments[1:], 1):
         if segment.damaged or not spans_s[number]:
             continue
@@ -132,18 +135,18 @@ def _joined(segments: list[Segment], spans_s: SpansByPlace) -> _Survey:
         offsets_s[number] = offset_s
         if segment.joined:
             start_s = min(first_s for first_s, _ in spans_s[number].values())
-            seams.append(Seam(float(start_s + offset_s), segment.jump_s))
+            discontinuities.append(Discontinuity(float(start_s + offset_s), segment.jump_s))
         for stream, (_, end_s) in spans_s[number].items():
             ends_s[stream] = max(ends_s.get(stream, end_s + offset_s), end_s + offset_s)
-    return _Survey(offsets_s, tuple(seams))
+    return _PacketScan(offsets_s, tuple(discontinuities))
 
 
-def _offset(spans_s: Spans, ends_s: dict[tuple[int, bool], Fraction]) -> Fraction:
-    """What makes a segment follow all that is before it."""
+def _offset(spans_s: StreamSpans, ends_s: dict[tuple[int, bool], Fraction]) -> Fraction:
+    """Return the offset that puts a segment behind the end of all streams before it."""
     wanted = {s: ends_s[s] - first_s for s, (first_s, _) in spans_s.items() if s in ends_s}
     if not wanted:
         return max(ends_s.values(), default=Fraction(0)) - min(first_s for first_s, _ in spans_s.values())
-    pictures = [offset_s for (_, is_picture), offset_s in wanted.items() if is_picture]
-    if pictures and max(wanted.values()) - max(pictures) <= OVERLAP_S:
+    pictures = [offset_s for (_, is_video), offset_s in wanted.items() if is_video]
+    if pictures and max(wanted.values()) - max(pictures) <= MAX_OVERLAP_S:
         return max(pictures)
     return max(wanted.values())

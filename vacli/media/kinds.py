@@ -1,4 +1,4 @@
-"""What one file or folder is: a video, sound, a picture, a folder of crops. Content decides."""
+"""The kind of a file or folder, by its content: a video, sound, an image, a folder of crops."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from vacli.errors import InputError
-from vacli.media.container import opened, picture_stream, sound_stream
+from vacli.media.container import audio_stream, open_container, video_stream
 from vacli.media.crops import IMAGE_SUFFIXES
-from vacli.media.image import is_picture, is_played
-from vacli.media.signature import head_of, is_other, is_text, picture_format
+from vacli.media.image import is_animation, is_image_file
+from vacli.media.signature import image_format, is_other_format, is_text, read_head
 
 Kind = Literal["video", "sound", "image", "crops"]
 
@@ -32,20 +32,21 @@ SOUND_SUFFIXES = frozenset(
         *(".w64", ".wav", ".weba", ".wma", ".wv"),
     )
 )
-KIND_OF_SUFFIX: dict[str, Kind] = (
-    dict.fromkeys(VIDEO_SUFFIXES, "video")
-    | dict.fromkeys(SOUND_SUFFIXES, "sound")
-    | dict.fromkeys(IMAGE_SUFFIXES, "image")
+SUFFIXES_OF_KIND: tuple[tuple[Kind, frozenset[str]], ...] = (
+    ("video", VIDEO_SUFFIXES),
+    ("sound", SOUND_SUFFIXES),
+    ("image", IMAGE_SUFFIXES),
 )
-TYPESCRIPT = frozenset((".ts", ".mts"))  # source texts by these names are no broken videos
-MOTION_JPEG = frozenset((".mjpeg", ".mjpg"))  # begins like a single picture
-PICTURE_DEMUXERS = ("_pipe", "image2", "ico")  # by which FFmpeg makes a film of a single picture
+KIND_OF_SUFFIX = {suffix: kind for kind, suffixes in SUFFIXES_OF_KIND for suffix in suffixes}
+TYPESCRIPT = frozenset((".ts", ".mts"))  # also suffixes of source texts
+MOTION_JPEG = frozenset((".mjpeg", ".mjpg"))  # has the first bytes of a JPEG image
+IMAGE_DEMUXERS = ("_pipe", "image2", "ico")  # with these FFmpeg reads an image as a video of one frame
 NOT_MEDIA = "not media"
 
 
 @dataclass(frozen=True, order=True)
 class MediaInput:
-    """One thing to work on: a file, or a folder of crops. animated: a video that is also a picture file."""
+    """One input: a file, or a folder of crops. animated: the video is an animated image."""
 
     path: Path
     kind: Kind
@@ -53,75 +54,78 @@ class MediaInput:
 
     @property
     def name(self) -> str:
-        """What it is called: the file's name without its suffix, or the folder's name (dots and all)."""
+        """Return the file's name without its suffix, or the whole name of the folder."""
         return self.path.name if self.kind == "crops" else self.path.stem
 
 
-def settled(media: MediaInput) -> MediaInput:
-    """A file as what its streams are: sound alone in a video container is sound.
+def resolve_kind(media: MediaInput) -> MediaInput:
+    """Return a file with the kind of its streams: a video container with audio only is sound.
 
-    Raises InputError where there is nothing to see or to hear.
+    Raises InputError if the file has neither video nor audio.
     """
-    return media if media.kind in ("image", "crops") or media.animated else looked_into(media.path)
+    return media if media.kind in ("image", "crops") or media.animated else identify_by_streams(media.path)
 
 
 def kind_of_suffix(path: Path) -> Kind | None:
+    """Return the kind that the suffix of a file stands for, None if it is unknown."""
     return KIND_OF_SUFFIX.get(path.suffix.lower())
 
 
-def recognised(path: Path) -> MediaInput | str:
-    """A file by its first bytes and its suffix, or why it is none of ours. Raises InputError."""
+def identify(path: Path) -> MediaInput | str:
+    """Return the kind of a file from its first bytes and suffix, or why it is not used. Raises InputError."""
     kind, suffix = kind_of_suffix(path), path.suffix.lower()
     try:
-        head = head_of(path)
+        head = read_head(path)
     except OSError as problem:
         raise InputError(f"{path}: cannot be read ({problem.strerror})") from None
-    picture = picture_format(head) if suffix not in MOTION_JPEG else None
+    picture = image_format(head) if suffix not in MOTION_JPEG else None
     if picture:
-        animated = is_played(path, picture)
+        animated = is_animation(path, picture)
         return MediaInput(path, "video" if animated else "image", animated)
     if kind and not head:
         return MediaInput(path, kind)
     if kind in ("video", "sound") and not (suffix in TYPESCRIPT and is_text(head)):
         return MediaInput(path, kind)
-    if not head or is_text(head) or is_other(head):
+    if not head or is_text(head) or is_other_format(head):
         return MediaInput(path, "image") if kind == "image" else NOT_MEDIA
     try:
-        return looked_into(path)
+        return identify_by_streams(path)
     except InputError:
         return MediaInput(path, "image") if kind == "image" else NOT_MEDIA
 
 
-def looked_into(path: Path) -> MediaInput:
-    """A file as what FFmpeg sees in it. Raises InputError where that is nothing."""
-    with opened(path) as container:
+def identify_by_streams(path: Path) -> MediaInput:
+    """Return the kind of a file from its streams. Raises InputError if it has neither video nor audio."""
+    with open_container(path) as container:
         name = container.format.name
-        if name.endswith(PICTURE_DEMUXERS):
-            if is_picture(path):
+        if name.endswith(IMAGE_DEMUXERS):
+            if is_image_file(path):
                 return MediaInput(path, "image")
-        elif name != "tty":  # that shows any text as a film
-            if picture_stream(container):
+        elif name != "tty":  # which reads any text as a video
+            if video_stream(container):
                 return MediaInput(path, "video")
-            if sound_stream(container):
+            if audio_stream(container):
                 return MediaInput(path, "sound")
-    raise InputError(f"{path}: cannot be read as audio or video (it holds neither)")
+    raise InputError(f"{path}: cannot be read as audio or video (it has neither)")
 
 
 def is_folder(path: Path) -> bool:
-    """Raises InputError where there is neither a folder nor a file."""
+    """Return whether a path is a folder. Raises InputError if it is neither a folder nor a file."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as problem:
-        raise InputError(f"{path}: {_why_not_there(path, problem)}") from None
+        raise InputError(f"{path}: {_missing_reason(path, problem)}") from None
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise InputError(f"{path}: is neither a file nor a folder")
     return stat.S_ISDIR(mode)
 
 
-def _why_not_there(path: Path, problem: OSError | ValueError) -> str:
+def _missing_reason(path: Path, problem: OSError | ValueError) -> str:
     if isinstance(problem, OSError) and problem.errno == errno.ELOOP:
         return "is a link that leads back to itself"
     if isinstance(problem, FileNotFoundError):
         linked = os.path.islink(path)
-        return f"is a link to {os.readlink(path)}, which is not there" if linked else "no such file or folder"
+        return (
+            f"is a link to {os.readlink(path)}, which does not exist" if linked else "no such file or folder"
+        )
     return f"cannot be read ({getattr(problem, 'strerror', None) or problem})"

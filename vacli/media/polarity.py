@@ -1,8 +1,8 @@
-"""Channels in opposite phase, whose mix would take the voice away.
+"""Detection of channels in opposite phase, whose mix would cancel the voice.
 
-One microphone or cable with its poles exchanged makes a channel the other's negative. Their mean is then
-silence, or what little they do not share. The energies of some seconds of
-sound show it; there, channels are added with the sign that they have to each other.
+A microphone or cable with swapped poles inverts its channel. The mean with another channel is then silence,
+or only their difference. The energy of the mix over some seconds shows this; there, channels are added with
+the sign of their correlation.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ import numpy as np
 
 from vacli.media.downmix import full_scale
 
-MOST_CHANNELS = 8  # of more, a mean says little, and their products cost much
-AROUND_S = 1.0  # to each side, which decide for a batch
-# Energy of the mix over that of channels that know nothing of each other. Equal channels make 2, a sound
-# that is wide on purpose over 0.5.
-LEAST_LEFT = 0.3
-FAINTEST = 0.01  # of the loudest seconds: what is in pauses decides nothing
-NOTABLE = 0.25  # of the strongest channel's share: the first such one keeps its sign
+MAX_CHANNELS = 8  # the products of more channels are slow
+CONTEXT_S = 1.0  # on each side of a batch
+# Energy of the mix relative to that of uncorrelated channels. Equal channels have 2, a wide stereo mix has
+# more than 0.5.
+MIN_MIX_ENERGY = 0.3
+MIN_RELATIVE_ENERGY = 0.01  # of the loudest batch; quieter ones, such as pauses, are not changed
+MIN_REFERENCE_ENERGY = 0.25  # of the strongest channel; the first channel above it keeps its sign
 
-Signs = np.ndarray | None  # (channels,) of 1 and -1; None where all are added as they are
+Signs = np.ndarray | None  # (channels,) of 1 and -1; None if no channel is inverted
 
 
-class PhaseLog:
-    """What the channels of consecutive batches of sound have in common; batches may differ in form."""
+class PolarityDetector:
+    """Collects the correlations of the channels of consecutive batches, also of different formats."""
 
     def __init__(self) -> None:
         self._products: list[np.ndarray | None] = []
         self._lengths_s: list[float] = []
 
     def add(self, samples: np.ndarray, weights: np.ndarray, length_s: float) -> None:
-        """Take a batch (channels, S) of any unit, and the weights by which it is mixed."""
+        """Add a batch (channels, S) of any sample format, with the weights of its mix."""
         products = None
-        if 1 < len(weights) <= MOST_CHANNELS:
+        if 1 < len(weights) <= MAX_CHANNELS:
             shares = samples.astype(np.float32)
             shares -= shares.mean(axis=1, keepdims=True)
             shares *= (weights / full_scale(samples.dtype)[0]).astype(np.float32)[:, np.newaxis]
@@ -41,35 +41,34 @@ class PhaseLog:
         self._lengths_s.append(length_s)
 
     def signs(self) -> list[Signs]:
-        """Of every batch, in the order in which they came."""
-        sums = [self._around(at) for at in range(len(self._products))]
+        """Return the signs of every batch, in order."""
+        sums = [self._sum_in_context(at) for at in range(len(self._products))]
         loudest = max((float(np.trace(total)) for total in sums if total is not None), default=0.0)
-        return [None if total is None else _signs(total, FAINTEST * loudest) for total in sums]
+        return [None if total is None else _signs(total, MIN_RELATIVE_ENERGY * loudest) for total in sums]
 
-    def _around(self, at: int) -> np.ndarray | None:
-        """Sum of the products of like batches within AROUND_S."""
+    def _sum_in_context(self, at: int) -> np.ndarray | None:
+        """Return the sum of the products of batches of the same format within CONTEXT_S."""
         here = self._products[at]
         if here is None:
             return None
         total = here.copy()
         for step in (-1, 1):
-            other, left_s = at + step, AROUND_S
-            while 0 <= other < len(self._products) and left_s > 0 and _alike(self._products[other], here):
-                total += self._products[other]
+            other, left_s = at + step, CONTEXT_S
+            while 0 <= other < len(self._products) and left_s > 0:
+                products = self._products[other]
+                if products is None or products.shape != here.shape:
+                    break
+                total += products
                 left_s -= self._lengths_s[other]
                 other += step
         return total
 
 
-def _alike(other: np.ndarray | None, here: np.ndarray) -> bool:
-    return other is not None and other.shape == here.shape
-
-
-def _signs(products: np.ndarray, faintest: float) -> Signs:
-    """products: (channels, channels) of the channels' shares in the mix."""
+def _signs(products: np.ndarray, min_energy: float) -> Signs:
+    """Return the signs of channels. products: (channels, channels), of the weighted channels."""
     energies = np.diag(products)
-    apart = float(energies.sum())
-    if apart <= faintest or float(products.sum()) >= LEAST_LEFT * apart:
+    uncorrelated = float(energies.sum())
+    if uncorrelated <= min_energy or float(products.sum()) >= MIN_MIX_ENERGY * uncorrelated:
         return None
-    reference = int(np.argmax(energies >= NOTABLE * energies.max()))
+    reference = int(np.argmax(energies >= MIN_REFERENCE_ENERGY * energies.max()))
     return np.where(products[reference] < 0, -1.0, 1.0)

@@ -29,13 +29,13 @@ class VideoReader(Protocol):
     """The frames of one file in display order; a context manager.
 
     `len(reader)` and `times_s` (N,) float64 count the frames that the container shows. Iteration yields those
-    of them that decode, with ascending `index`; afterwards `broken` describes the first error, or is None.
-    `notes` are sentences about streams and timestamps for the user, though no frame is lost.
+    of them that decode, with ascending `index`; afterwards `decode_error` describes the first error, or is
+    None. `notes` are sentences about streams and timestamps for the user, though no frame is lost.
     """
 
     info: MediaInfo
     times_s: np.ndarray
-    broken: str | None
+    decode_error: str | None
     notes: tuple[str, ...]
 
     def __enter__(self) -> Self: ...
@@ -48,7 +48,7 @@ class VideoReader(Protocol):
 
 
 class TimedReader:
-    """A `VideoReader` with a known timeline; a subclass yields the frames in `_read` and sets `broken`.
+    """A `VideoReader` with a known timeline; a subclass yields the frames in `_read` and sets `decode_error`.
 
     Each iteration starts at the first frame; leaving the context ends a running one.
     """
@@ -56,7 +56,7 @@ class TimedReader:
     def __init__(self, info: MediaInfo, timeline: Timeline) -> None:
         self.info = info
         self.times_s = timeline.times_s
-        self.broken = timeline.broken
+        self.decode_error = timeline.decode_error
         self.notes = info.notes + timeline.notes
         self._frames: Generator[Frame, None, None] | None = None
 

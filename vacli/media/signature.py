@@ -1,4 +1,4 @@
-"""What kind of file it is, by its first bytes, not by its name."""
+"""Detection of file formats from the first bytes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 HEAD_BYTES = 4096
 
-# Pillow's names of the formats and how their files begin. Formats without a signature are not pictures here.
-PICTURE_SIGNATURES = {
+# Pillow's names of image formats and the first bytes of their files. Other formats are not supported.
+IMAGE_SIGNATURES = {
     "JPEG": re.compile(rb"\xff\xd8\xff"),
     "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "GIF": re.compile(rb"GIF8[79]a"),
@@ -21,7 +21,7 @@ PICTURE_SIGNATURES = {
     "AVIF": re.compile(rb".{4}ftyp(avif|avis|(mif1|msf1).{4}(....)*?(avif|avis))", re.DOTALL),
     "HEIF": re.compile(rb".{4}ftyp(heic|heix|heim|heis|hevc|hevx|hevm|hevs|mif1|msf1)", re.DOTALL),
 }
-# Neither sound nor pictures, but long enough for a decoder to see frames in them.
+# Formats that are not media, but in whose files a decoder may find frames.
 OTHER_SIGNATURES = (
     b"PK\x03\x04",  # zip, and with it docx, xlsx, npz, jar, pt
     b"PK\x05\x06",
@@ -53,22 +53,22 @@ BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
-def head_of(path: Path) -> bytes:
-    """The first bytes of a file. Raises OSError."""
+def read_head(path: Path) -> bytes:
+    """Return the first bytes of a file. Raises OSError."""
     with open(path, "rb", buffering=0) as file:
         return file.read(HEAD_BYTES)
 
 
-def picture_format(head: bytes) -> str | None:
-    """Pillow's name of the format of a picture that begins so; None for anything else."""
-    for name, signature in PICTURE_SIGNATURES.items():
+def image_format(head: bytes) -> str | None:
+    """Return Pillow's name of the image format with these first bytes; None if it is no image."""
+    for name, signature in IMAGE_SIGNATURES.items():
         if signature.match(head):
             return None if name == "PPM" and is_text(head) else name  # a table may begin with "P5 1"
     return None
 
 
 def is_text(head: bytes) -> bool:
-    """Whether a file begins like text in UTF-8, UTF-16, or an older code page."""
+    """Return whether these are the first bytes of text in UTF-8, UTF-16, or an older code page."""
     if head.startswith(BYTE_ORDER_MARKS):
         return True
     if not head or CONTROL.search(head):
@@ -76,6 +76,6 @@ def is_text(head: bytes) -> bool:
     return sum(byte < 0x80 for byte in head) > 0.7 * len(head)
 
 
-def is_other(head: bytes) -> bool:
-    """Whether a file begins like an archive, a document, a program or an array."""
+def is_other_format(head: bytes) -> bool:
+    """Return whether these are the first bytes of an archive, a document, a program or an array."""
     return head.startswith(OTHER_SIGNATURES)

@@ -1,4 +1,4 @@
-"""Decoding in a process of its own, for what may crash or hang: it must not take the run with it."""
+"""Decoding in a child process, which may crash or hang without ending this one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,80 +20,89 @@ from vacli.media.probe import MediaInfo
 from vacli.media.reader import Frame, TimedReader
 from vacli.media.timeline import Timeline
 
-SILENCE_S = 60.0  # no decoder needs this long for one frame
+TIMEOUT_S = 60.0  # no decoder needs this long for one frame
 AHEAD_FRAMES = 4
-# A message: kind (F frame, B broken or None as JSON, E error as JSON), row, height, width; then its bytes.
+# A message: kind (F frame, B decoding error or None as JSON, E error as JSON), row, height, width, data size;
+# then the data.
 HEADER = struct.Struct("<cqqqq")
+
+Fields = dict[str, str | None]
+Messages = queue.Queue[tuple[bytes, Frame | Fields | None]]
 
 
 def decoder_command(path: Path, backend: str) -> list[str]:
-    """The command whose standard output is a file's frames."""
+    """Return the command that writes the frames of a file to its standard output."""
     return [sys.executable, "-m", "vacli.media.decoder_process", str(path), backend]
 
 
-class GuardedReader(TimedReader):
+class SubprocessReader(TimedReader):
     """A `VideoReader` whose frames come from a child process.
 
-    If the child dies or stays silent for `silence_s`, iteration ends and `broken` says so.
+    If the process dies, or sends nothing for `timeout_s`, iteration ends and `decode_error` has the reason.
     """
 
     def __init__(
-        self, info: MediaInfo, timeline: Timeline, command: list[str], silence_s: float = SILENCE_S
+        self, info: MediaInfo, timeline: Timeline, command: list[str], timeout_s: float = TIMEOUT_S
     ) -> None:
         super().__init__(info, timeline)
-        self._command, self._silence_s = command, silence_s
+        self._command, self._timeout_s = command, timeout_s
 
-    def _read(self) -> Iterator[Frame]:
-        child = subprocess.Popen(
+    def _read(self) -> Generator[Frame, None, None]:
+        process = subprocess.Popen(
             self._command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=_env(),
         )
-        messages: queue.Queue[tuple[bytes, Frame | dict | None]] = queue.Queue(AHEAD_FRAMES)
-        threading.Thread(target=_receive, args=(child.stdout, self.times_s, messages), daemon=True).start()
+        messages: Messages = queue.Queue(AHEAD_FRAMES)
+        receiver = (process.stdout, self.times_s, messages)
+        threading.Thread(target=_receive, args=receiver, daemon=True).start()
         try:
-            yield from self._until_the_end(child, messages)
+            yield from self._frames_until_end(process, messages)
         finally:
-            child.kill()
+            process.kill()
             _drain(messages)
-            child.wait()
+            process.wait()
 
-    def _until_the_end(self, child: subprocess.Popen, messages: queue.Queue) -> Iterator[Frame]:
-        given = 0
+    def _frames_until_end(
+        self, process: subprocess.Popen[bytes], messages: Messages
+    ) -> Generator[Frame, None, None]:
+        count = 0
         while True:
             try:
-                kind, content = messages.get(timeout=self._silence_s)
+                kind, content = messages.get(timeout=self._timeout_s)
             except queue.Empty:
-                self.broken = f"the decoder hangs after {given} frames: nothing for {self._silence_s:g} s"
+                self.decode_error = (
+                    f"the decoder hangs after {count} frames: nothing for {self._timeout_s:g} s"
+                )
                 return
-            if kind == b"F":
-                given += 1
+            if isinstance(content, Frame):
+                count += 1
                 yield content
+            elif content is None:
+                self.decode_error = f"the decoder crashed after {count} frames (exit code {process.wait()})"
+                return
             elif kind == b"B":
-                self.broken = content["broken"]
+                self.decode_error = content["decode_error"]
                 return
-            elif kind == b"E":
-                raise InputError(content["message"], hint=content["hint"])
             else:
-                self.broken = f"the decoder crashed after {given} frames (exit code {child.wait()})"
-                return
+                raise InputError(content["message"] or "", hint=content["hint"])
 
 
-def send(out: BinaryIO, kind: bytes, content: Frame | dict) -> None:
-    """Write one message; the child's side of the pipe."""
+def send(out: BinaryIO, kind: bytes, content: Frame | Fields) -> None:
+    """Write one message, in the child process."""
     if isinstance(content, Frame):
         height, width = content.rgb.shape[:2]
         out.write(HEADER.pack(kind, content.index, height, width, content.rgb.nbytes))
-        out.write(memoryview(content.rgb).cast("B"))
+        out.write(content.rgb.data.cast("B"))
         return
     text = json.dumps(content).encode()
     out.write(HEADER.pack(kind, 0, 0, 0, len(text)) + text)
 
 
-def _receive(pipe: BinaryIO, times_s: np.ndarray, messages: queue.Queue) -> None:
-    """Put what arrives into the queue; a pipe that ends without a last word gives the kind `X`."""
+def _receive(pipe: BinaryIO, times_s: np.ndarray, messages: Messages) -> None:
+    """Put the messages of a pipe into the queue; a pipe that ends without a final one gives None."""
     with pipe:
         while len(header := pipe.read(HEADER.size)) == HEADER.size:
             kind, row, height, width, count = HEADER.unpack(header)
@@ -108,13 +117,13 @@ def _receive(pipe: BinaryIO, times_s: np.ndarray, messages: queue.Queue) -> None
     messages.put((b"X", None))
 
 
-def _drain(messages: queue.Queue) -> None:
-    """Let a receiver that waits for room in the queue come to its end."""
+def _drain(messages: Messages) -> None:
+    """Empty the queue, so that a receiver that waits for room in it can end."""
     while not messages.empty():
         messages.get_nowait()
 
 
 def _env() -> dict[str, str]:
-    """The environment in which the child finds this very package."""
+    """Return an environment in which the child process imports this package."""
     here = str(Path(__file__).parents[2])
     return os.environ | {"PYTHONPATH": os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])}

@@ -1,4 +1,4 @@
-"""From time stamps as files have them to times that always ascend."""
+"""Conversion of the timestamps of a file to strictly ascending times."""
 
 from __future__ import annotations
 
@@ -8,41 +8,43 @@ import numpy as np
 
 from vacli.clock import regular_times
 
-LEAST_STEP_S = 1e-5  # tables show six decimals, so two frames never show one time
-HOLE_S = 10.0
-HOLE_STEPS = 10  # times the usual step: pictures every half a minute are no holes
-USUAL_HZ = Fraction(25)
-RATES_HZ = (0.01, 10_000)  # a header's rate outside is not meant
+MIN_STEP_S = 1e-5  # tables have six decimals, so two frames never have the same time there
+MIN_GAP_S = 10.0
+MIN_GAP_STEPS = 10  # median steps: a picture every half minute is no gap
+DEFAULT_HZ = Fraction(25)
+RATES_HZ = (0.01, 10_000)  # plausible rates of a header
 
 
 def nominal_hz(*rates: Fraction | None) -> Fraction:
-    """The first rate that can be meant, else 25 Hz."""
-    meant = (Fraction(rate) for rate in rates if rate and RATES_HZ[0] <= rate <= RATES_HZ[1])
-    return next(meant, USUAL_HZ)
+    """Return the first plausible rate, else 25 Hz."""
+    plausible = (Fraction(rate) for rate in rates if rate and RATES_HZ[0] <= rate <= RATES_HZ[1])
+    return next(plausible, DEFAULT_HZ)
 
 
-def ascending(times_s: np.ndarray, rate_hz: Fraction) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Strictly ascending times for frames in display order, and what the user should know of them.
+def make_ascending(times_s: np.ndarray, rate_hz: Fraction) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return strictly ascending times for frames in display order, and sentences for the user.
 
-    A frame without a stamp follows the one before it at `rate_hz`. One that is not later than the one before
-    it is shown LEAST_STEP_S after it; where that is so of more than half of the frames the stamps are no
-    clock, and all frames follow each other at `rate_hz`.
-    times_s: (N,) float64, NaN without a stamp. Returns: (N,) float64 and sentences.
+    A frame without a timestamp follows the one before it at `rate_hz`. One that is not later than the one
+    before it gets a time MIN_STEP_S after it. If these are more than half of the frames, the timestamps are
+    ignored, and all frames follow each other at `rate_hz`.
+    times_s: (N,) float64, NaN without a timestamp. Returns: (N,) float64 and sentences.
     """
-    filled_s = _filled(times_s, rate_hz)
-    late = int(np.sum(np.diff(filled_s) < LEAST_STEP_S))
+    filled_s = _fill_missing(times_s, rate_hz)
+    late = int(np.sum(np.diff(filled_s) < MIN_STEP_S))
     if not late:
-        return filled_s, _holes(filled_s)
+        return filled_s, _gap_notes(filled_s)
     if 2 * late > len(filled_s):
-        note = f"its time stamps are no clock, so {float(rate_hz):g} frames a second are taken for granted"
+        note = f"its timestamps do not ascend, so a rate of {float(rate_hz):g} frames a second is assumed"
         return regular_times(len(filled_s), rate_hz, float(filled_s[0])), (note,)
-    ramp_s = np.arange(len(filled_s)) * LEAST_STEP_S
+    ramp_s = np.arange(len(filled_s)) * MIN_STEP_S
     made_s = np.maximum.accumulate(filled_s - ramp_s) + ramp_s
-    note = f"{late} of {len(filled_s)} frames are not later than the one before, and are put right behind it"
-    return made_s, (*_holes(made_s), note)
+    note = (
+        f"{late} of {len(filled_s)} frames are not later than the one before; they are moved right after it"
+    )
+    return made_s, (*_gap_notes(made_s), note)
 
 
-def _filled(times_s: np.ndarray, rate_hz: Fraction) -> np.ndarray:
+def _fill_missing(times_s: np.ndarray, rate_hz: Fraction) -> np.ndarray:
     known = np.isfinite(times_s)
     if known.all():
         return times_s
@@ -53,13 +55,13 @@ def _filled(times_s: np.ndarray, rate_hz: Fraction) -> np.ndarray:
     return times_s[last] + (at - last) / float(rate_hz)
 
 
-def _holes(times_s: np.ndarray) -> tuple[str, ...]:
-    """A sentence about long times without a picture."""
+def _gap_notes(times_s: np.ndarray) -> tuple[str, ...]:
+    """Return a sentence about long times without a picture."""
     steps_s = np.diff(times_s)
     if not len(steps_s):
         return ()
-    at = np.flatnonzero(steps_s > max(HOLE_S, HOLE_STEPS * float(np.median(steps_s))))
+    at = np.flatnonzero(steps_s > max(MIN_GAP_S, MIN_GAP_STEPS * float(np.median(steps_s))))
     if not len(at):
         return ()
-    more = f", and {len(at) - 1} more such holes" if len(at) > 1 else ""
+    more = f", and {len(at) - 1} more such gaps" if len(at) > 1 else ""
     return (f"no picture for {steps_s[at[0]]:.0f} s after {times_s[at[0]]:.3f} s{more}",)

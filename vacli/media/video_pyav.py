@@ -1,67 +1,72 @@
-"""Reading frames with PyAV: the backend that reads everything FFmpeg reads, on every platform."""
+"""Frames read with PyAV, the backend for all formats of FFmpeg on all platforms."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import av
 import numpy as np
 
-from vacli.media.container import FAULTS, opened, picture_stream, reason
-from vacli.media.damage import judged_pictures
-from vacli.media.probe import MediaInfo
+from vacli.media.container import DECODER_ERRORS, error_text, open_container, required_video_stream
+from vacli.media.damage import decode_with_damage
+from vacli.media.probe import MediaInfo, required_video
 from vacli.media.reader import Frame, TimedReader
 from vacli.media.timeline import Timeline
 
 
 class PyavReader(TimedReader):
-    """A `VideoReader` on PyAV. Each iteration starts at the first frame; only one may run at a time."""
+    """A `VideoReader` with PyAV. Each iteration starts at the first frame; only one may run at a time."""
 
     def __init__(self, info: MediaInfo, timeline: Timeline) -> None:
         super().__init__(info, timeline)
         self._timeline = timeline
+        self._video = required_video(info)
 
-    def _read(self) -> Iterator[Frame]:
-        lost = [self._timeline.broken] if self._timeline.broken else []
-        given = np.zeros(len(self), dtype=bool)
+    def _read(self) -> Generator[Frame, None, None]:
+        errors = [self._timeline.decode_error] if self._timeline.decode_error else []
+        is_read = np.zeros(len(self), dtype=bool)
         row = -1
-        with opened(self.info.path) as container:
-            for picture, whole in judged_pictures(container, picture_stream(container), lost):
+        with open_container(self.info.path) as container:
+            stream = required_video_stream(container)
+            for picture, is_intact in decode_with_damage(container, stream, errors):
                 found = self._row_of(picture.pts, row + 1)
                 if found is None:
-                    lost.append("the decoder gives a frame that the container does not list")
+                    errors.append("the decoder outputs a frame that is not in the container's list")
                     continue
                 row = found
-                # A row without a picture is honest, a smeared face is not.
-                rgb = self._rgb(picture, lost) if whole else None
+                # A row without a picture is better than a smeared face.
+                rgb = self._rgb(picture, errors) if is_intact else None
                 if rgb is not None:
-                    given[row] = True
+                    is_read[row] = True
                     yield Frame(row, float(self.times_s[row]), rgb)
-        self.broken = self._summary(given, lost)
+        self.decode_error = self._summary(is_read, errors)
 
     def _row_of(self, tick: int | None, first: int) -> int | None:
-        """The row at or after `first` that a decoded picture belongs to, None if there is none."""
+        """Return the row at or after `first` of a decoded picture, None if there is none."""
         ticks = self._timeline.ticks
-        row = first if ticks is None else first + int(np.searchsorted(ticks[first:], tick))
-        known = row < len(self) and (ticks is None or ticks[row] == tick)
-        return row if known else None
+        if ticks is None:
+            return first if first < len(self) else None
+        if tick is None:
+            return None
+        row = first + int(np.searchsorted(ticks[first:], tick))
+        return row if row < len(self) and ticks[row] == tick else None
 
-    def _summary(self, given: np.ndarray, lost: list[str]) -> str | None:
-        if not given.all():
-            first_s = self.times_s[np.argmin(given)]
-            count = f"{np.sum(~given)} of {len(self)} frames"
+    def _summary(self, is_read: np.ndarray, errors: list[str]) -> str | None:
+        if not is_read.all():
+            first_s = self.times_s[np.argmin(is_read)]
+            count = f"{np.sum(~is_read)} of {len(self)} frames"
             missing = f"{count} do not decode or follow damage, the first at {first_s:.3f} s"
-            if not given[-1]:
+            if not is_read[-1]:
                 missing += ", and no key frame ends it"
-            return f"{missing} ({lost[0]})" if lost else missing
-        return lost[0] if lost else None
+            return f"{missing} ({errors[0]})" if errors else missing
+        return errors[0] if errors else None
 
-    def _rgb(self, picture: av.VideoFrame, lost: list[str]) -> np.ndarray | None:
-        video = self.info.video
+    def _rgb(self, picture: av.VideoFrame, errors: list[str]) -> np.ndarray | None:
+        width_px = round(picture.width * self._video.pixel_aspect)
         try:
-            # One thread: handing slices to others costs more than it saves at these sizes.
-            shown = picture.reformat(round(picture.width * video.pixel_aspect), format="rgb24", threads=1)
-            return video.turn.apply(shown.to_ndarray())
-        except FAULTS as problem:
-            lost.append(f"a frame cannot be converted ({reason(problem)})")
+            # At these sizes, more threads cost more time than they save.
+            shown = picture.reformat(width_px, format="rgb24", threads=1)
+            return self._video.orientation.apply(shown.to_ndarray())
+        except DECODER_ERRORS as problem:
+            errors.append(f"a frame cannot be converted ({error_text(problem)})")
             return None

@@ -1,4 +1,4 @@
-"""The small networks in NumPy, for prediction on a CPU: to import torch takes longer than to run them.
+"""The small networks in NumPy, for prediction on a CPU: importing torch takes longer than running them.
 
 Each function is the forward pass, in float32, of the module that it names.
 """
@@ -6,7 +6,8 @@ Each function is the forward pass, in float32, of the module that it names.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import numpy as np
 
@@ -15,7 +16,11 @@ from vacli.recipe import schema as recipe
 
 NORM_EPSILON = 1e-5  # of torch's layer norm
 WITHOUT_BIAS = ("in_proj", "x_proj", "out_proj")
-ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "none": lambda x: x}
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "none": lambda x: x,
+}
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -32,8 +37,8 @@ def supports(model: recipe.Model) -> bool:
     )
 
 
-class _Noted(dict):
-    """Tensors that know which of them were used."""
+class _TrackedTensors(dict[str, np.ndarray]):
+    """Tensors that record which of them were used."""
 
     def __init__(self, tensors: Tensors) -> None:
         super().__init__(tensors)
@@ -45,14 +50,14 @@ class _Noted(dict):
 
 
 class ArrayNet:
-    """`network.VaNet` of a recipe that is served: streams name -> (B, T, D) and mask (B, T) to (B, T, 2).
+    """`network.VaNet` of a supported recipe: streams name -> (B, T, D) and mask (B, T) to (B, T, 2).
 
-    Raises ValueError where the tensors are not those of such a network.
+    Raises ValueError if the tensors do not fit the recipe.
     """
 
     def __init__(self, model: recipe.Model, tensors: Tensors) -> None:
         self._model = model
-        self._tensors = _Noted({name: np.asarray(x, np.float32) for name, x in tensors.items()})
+        self._tensors = _TrackedTensors({name: np.asarray(x, np.float32) for name, x in tensors.items()})
         self._taps: dict[str, np.ndarray] = {}
         self.causal = model.tcn is None or model.tcn.kind == "none" or model.tcn.causal
         try:
@@ -69,7 +74,8 @@ class ArrayNet:
             there = np.isfinite(x).all(axis=-1, keepdims=True)
             rows.append(np.where(there, x, np.float32(0)))
             present.append(there.astype(np.float32))
-        x = np.concatenate([*rows, *(present if self._model.fusion.availability_flags else ())], axis=-1)
+        fusion = cast(recipe.Concat, self._model.fusion)
+        x = np.concatenate([*rows, *(present if fusion.availability_flags else ())], axis=-1)
         x = self._tcn(x * mask[..., np.newaxis], mask)
         return self._head(self._temporal(x, mask))
 
@@ -95,22 +101,22 @@ class ArrayNet:
         if name not in self._taps:
             self._taps[name] = self._normalised_taps(f"{name}.conv")
         taps = self._taps[name]
-        reach = (len(taps) - 1) * dilation
-        before = reach if self._model.tcn.causal else reach // 2
-        padded = np.pad(x, ((0, 0), (before, reach - before), (0, 0)))
+        total_padding = (len(taps) - 1) * dilation
+        left = total_padding if cast(recipe.Tcn, self._model.tcn).causal else total_padding // 2
+        padded = np.pad(x, ((0, 0), (left, total_padding - left), (0, 0)))
         seen = [padded[:, k * dilation : k * dilation + x.shape[1]] for k in range(len(taps))]
         return sum(map(np.matmul, seen, taps), self._tensors[f"{name}.conv.bias"])
 
     def _normalised_taps(self, name: str) -> np.ndarray:
-        """(K, C, C') contiguous: of other strides NumPy's product is many times slower."""
+        """(K, C, C') contiguous: NumPy's product is many times slower with other strides."""
         length, direction = (self._tensors[f"{name}.parametrizations.weight.original{k}"] for k in (0, 1))
         weight = direction * (length / np.sqrt(np.square(direction).sum(axis=(1, 2), keepdims=True)))
         return np.ascontiguousarray(weight.transpose(2, 1, 0))
 
     def _temporal(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        config = self._model.temporal
-        if config.kind == "none":
+        if self._model.temporal.kind == "none":
             return x
+        config = cast(recipe.Mamba, self._model.temporal)
         x = x * mask[..., np.newaxis]
         if "temporal.adapt.weight" in self._tensors:
             x = self._linear(x, "temporal.adapt")
@@ -131,7 +137,7 @@ class ArrayNet:
         length = u.shape[1]
         u = get("conv1d.bias") + sum(padded[:, k : k + length] * taps[:, k] for k in range(taps.shape[1]))
         u = _silu(u) * real  # the convolution's bias would feed the state
-        rank, states = math.ceil(x.shape[-1] / 16), self._model.temporal.d_state
+        rank, states = math.ceil(x.shape[-1] / 16), cast(recipe.Mamba, self._model.temporal).d_state
         dt, b, c = np.split(self._linear(u, f"{name}.x_proj"), [rank, rank + states], axis=-1)
         dt = _softplus(self._linear(dt, f"{name}.dt_proj"))
         y = _scanned(u, dt, -np.exp(get("A_log")), b, c)
@@ -147,12 +153,14 @@ class ArrayNet:
 
 
 def _silu(x: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # exp of a very negative x: the quotient is 0, as it should be
+    with np.errstate(
+        over="ignore"
+    ):  # exp overflows for a very negative x; the quotient is then 0, which is right
         return x / (1 + np.exp(-x))
 
 
 def _softplus(x: np.ndarray) -> np.ndarray:
-    """log(1 + e^x), to the last bits for any x (Kahan's log1p), from NumPy's vectorised functions."""
+    """log(1 + e^x) to full precision for any x (Kahan's log1p), by NumPy's vectorised functions."""
     small = np.exp(-np.abs(x))
     above = 1 + small
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -169,13 +177,13 @@ def _scanned(x: np.ndarray, dt: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.
     """The selective scan from an empty state: x, dt (B, T, E), a (E, N), b, c (B, T, N) -> (B, T, E)."""
     batch, length, channels = x.shape
     states = b.shape[-1]
-    if a.shape != (channels, states):  # the compiled loops would read beyond it
+    if a.shape != (channels, states):  # the compiled loops would read out of bounds
         raise ValueError(f"A_log is {a.shape}, not {(channels, states)}")
     if not length:
         return x
     y, h0, last = np.empty_like(x), *np.zeros((2, batch, states, channels), np.float32)
-    marks = np.empty((batch, 1, states, channels), np.float32)
+    checkpoints = np.empty((batch, 1, states, channels), np.float32)
     block, jobs = split(batch, channels, states)
     inputs = tuple(np.ascontiguousarray(v, np.float32) for v in (x, dt, a.T, b, c, h0))
-    forward(inputs, (y, last), marks, max(length, 1), block, 0, jobs)
+    forward(inputs, (y, last), checkpoints, max(length, 1), block, 0, jobs)
     return y

@@ -1,8 +1,8 @@
 """Bidirectional dynamic cross-modal attention between two streams (BDCA, equations 1 to 6).
 
-The gate is the one of Dynamic Cross-Attention (Praveen and Alam 2024, arXiv 2403.19554), which settles
-what the equations leave open: its two logits are a linear function, with bias, of the attended
-features alone, and the softmax runs over those two units. A temperature below 1 sharpens it.
+The gate is that of Dynamic Cross-Attention (Praveen and Alam 2024, arXiv 2403.19554), since the
+equations leave it open: its two logits are a linear function, with bias, of the attended features, and
+the softmax runs over these two units. A temperature below 1 sharpens it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from vacli.models.base import Fusion
 from vacli.recipe import schema as recipe
 
 
@@ -34,17 +35,17 @@ class CrossAttention(nn.Module):
         return torch.relu(weights[..., :1] * x + weights[..., 1:] * attended)  # equation 5
 
     def attend(self, x: Tensor, other: Tensor, keys: Tensor) -> Tensor:
-        """Equation 1; zeros where there is nothing to attend to."""
+        """Equation 1; zeros if no frame can be attended to."""
         scores = self.query(x) @ self.key(other).transpose(1, 2) * self.scale
         scores = scores.masked_fill(~keys.unsqueeze(1), torch.finfo(scores.dtype).min)
         found = torch.softmax(scores, dim=-1) @ self.value(other)
         return found.masked_fill(~keys.any(dim=1)[:, None, None], 0.0)
 
 
-class Bdca(nn.Module):
-    """Both directions side by side (equation 6): two streams of width D -> (B, T, 2 D).
+class Bdca(Fusion):
+    """Both directions concatenated (equation 6): two streams of width D -> (B, T, 2 D).
 
-    Frames that a stream lacks are not attended to: there is nothing in them but their neighbours.
+    Frames that a stream lacks are not attended to: they hold only values from their neighbours.
     """
 
     causal = False
@@ -64,8 +65,8 @@ class Bdca(nn.Module):
         )
 
 
-class Concat(nn.Module):
-    """Streams side by side, and where asked for a 0/1 column a stream that tells where it is there."""
+class Concat(Fusion):
+    """Streams concatenated, with a 0/1 column for each stream's presence if `availability_flags` is set."""
 
     causal = True
     receptive_field = 1

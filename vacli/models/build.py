@@ -1,33 +1,34 @@
-"""From the model part of a recipe to a network; combinations that make no sense are refused here.
+"""Build a network from the model part of a recipe.
 
-A new temporal module or fusion is a record in recipe.py, a file, a line in a table below, and its
+A new temporal module or fusion is a record in recipe/schema.py, a file, a line in a table below, and its
 number of parameters in size.py.
 """
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Callable
+from typing import Any
 
+from vacli.models.base import Fusion, TemporalModule
 from vacli.models.bdca import Bdca, Concat
 from vacli.models.checks import check
-from vacli.models.heads import Head
+from vacli.models.heads import Head, Passthrough
 from vacli.models.mamba import MambaEncoder
 from vacli.models.network import VaNet
-from vacli.models.parts import Passthrough
 from vacli.models.tcn import Tcn
 from vacli.models.transformer import TransformerEncoder
 from vacli.recipe import schema as recipe
 
-TEMPORAL: dict[str, type[nn.Module]] = {
+TEMPORAL: dict[str, Callable[[int, Any], TemporalModule]] = {
     "mamba": MambaEncoder,
     "transformer": TransformerEncoder,
     "tcn": Tcn,
 }
-FUSION: dict[str, type[nn.Module]] = {"concat": Concat, "bdca": Bdca}
+FUSION: dict[str, Callable[[tuple[int, ...], Any], Fusion]] = {"concat": Concat, "bdca": Bdca}
 
 
 def build(model: recipe.Model) -> VaNet:
-    """The network of a recipe, freshly initialised; UsageError where the recipe makes no sense."""
+    """The network of a recipe, freshly initialised; UsageError where the recipe is inconsistent."""
     check(model)
     encoders = {s.name: _temporal(s.dim, s.tcn or recipe.NoTemporal()) for s in model.streams}
     fusion = FUSION[model.fusion.kind](tuple(e.out_dim for e in encoders.values()), model.fusion)
@@ -36,5 +37,5 @@ def build(model: recipe.Model) -> VaNet:
     return VaNet(encoders, fusion, tcn, temporal, Head(temporal.out_dim, model.head))
 
 
-def _temporal(in_dim: int, config: recipe.Temporal) -> nn.Module:
+def _temporal(in_dim: int, config: recipe.Temporal) -> TemporalModule:
     return Passthrough(in_dim) if config.kind == "none" else TEMPORAL[config.kind](in_dim, config)

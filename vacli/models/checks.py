@@ -1,4 +1,4 @@
-"""What a model recipe must satisfy to make sense; each complaint names the key and a way out."""
+"""Checks of a model recipe; each error names the key and a remedy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vacli.recipe import schema as recipe
 
 
 def check(model: recipe.Model) -> None:
-    """Raise UsageError for the first thing in `model` that makes no sense."""
+    """Raise UsageError for the first inconsistency in `model`."""
     _check_streams(model.streams)
     for stream in model.streams:
         _check_part(stream.tcn, f"model.streams.{stream.name}.tcn")
@@ -28,7 +28,9 @@ def _check_streams(streams: tuple[recipe.Stream, ...]) -> None:
         raise UsageError(f"model.streams: a name twice in {', '.join(names)}", hint="give each its own name")
     for stream in streams:
         if not stream.name.isidentifier():
-            raise UsageError(f"model.streams: {stream.name!r} is no name", hint="use letters, digits and _")
+            raise UsageError(
+                f"model.streams: {stream.name!r} is not a name", hint="use letters, digits and _"
+            )
         if stream.dim < 1:
             raise UsageError(f"model.streams.{stream.name}.dim is {stream.dim}", hint="it must be at least 1")
 
@@ -70,7 +72,7 @@ def _check_part(part: recipe.Temporal | None, path: str) -> None:
 
 
 def _check_sizes(part: Any, path: str) -> None:
-    """Whole numbers count something and are at least 1; a dropout is a probability below 1."""
+    """Whole numbers are counts of at least 1; a dropout is a probability below 1."""
     for field in fields(part):
         value = getattr(part, field.name)
         for number in value if isinstance(value, tuple) else (value,):

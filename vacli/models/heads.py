@@ -1,13 +1,45 @@
-"""Per-frame regression to (valence, arousal)."""
+"""Per-frame regression to (valence, arousal), and the per-frame parts that other modules share."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vacli.models.parts import ACTIVATIONS
+from vacli.models.base import TemporalModule
 from vacli.recipe import schema as recipe
 
 TARGETS = 2  # valence, arousal
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "prelu": nn.PReLU,
+    "tanh": nn.Tanh,
+    "none": nn.Identity,
+}
+
+
+def zero_padding(x: Tensor, mask: Tensor) -> Tensor:
+    """`x` (B, T, D) with zeros where `mask` is False; a product with the mask would keep NaN."""
+    return x.masked_fill(~mask.unsqueeze(-1), 0.0)
+
+
+class Passthrough(TemporalModule):
+    """The identity, as a temporal module."""
+
+    causal = True
+    receptive_field = 1
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.in_dim = self.out_dim = dim
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return x
+
+    def initial_state(self, batch: int) -> None:
+        """No state."""
+
+    def step(self, x: Tensor, state: None) -> tuple[Tensor, None]:
+        return x, None
 
 
 class Head(nn.Module):

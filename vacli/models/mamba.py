@@ -1,6 +1,6 @@
-"""Mamba (Gu and Dao 2023, arXiv 2312.00752) and the post-norm encoder that both papers build of it.
+"""Mamba (Gu and Dao 2023, arXiv 2312.00752) and the post-norm encoder of both papers.
 
-`Mamba` has mamba_ssm's parameter names, shapes and initial values, so that state dicts pass both ways.
+`Mamba` has mamba_ssm's parameter names, shapes and initial values, so that state dicts are compatible.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vacli.models.parts import zero_padding
+from vacli.models.base import TemporalModule
+from vacli.models.heads import zero_padding
 from vacli.models.scan import selective_scan
 from vacli.recipe import schema as recipe
 
@@ -23,7 +25,7 @@ DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4  # range of the first step sizes, se
 
 @cache
 def _fused() -> Callable[..., tuple[Tensor, Tensor]] | None:
-    """The layer as one function, imported at its first use; None where numba cannot be imported."""
+    """The fused layer, imported at its first use; None if numba cannot be imported."""
     try:
         from vacli.models.mamba_fused import layer
     except Exception:
@@ -33,7 +35,7 @@ def _fused() -> Callable[..., tuple[Tensor, Tensor]] | None:
 
 @dataclass(frozen=True)
 class MambaState:
-    """All that a Mamba layer knows of the past."""
+    """The state of a Mamba layer after the past frames."""
 
     conv: Tensor  # (B, E, d_conv): the last inputs of the convolution, newest last
     ssm: Tensor  # (B, E, N) float32
@@ -59,7 +61,8 @@ class Mamba(nn.Module):
         self.A_log = nn.Parameter(torch.arange(1.0, config.d_state + 1).log().repeat(inner, 1))
         self.D = nn.Parameter(torch.ones(inner))
         self.out_proj = nn.Linear(inner, d_model, bias=False)
-        self.A_log._no_weight_decay = self.D._no_weight_decay = True
+        for parameter in (self.A_log, self.D):
+            parameter._no_weight_decay = True  # type: ignore[attr-defined]
         (init_charon if config.init == "charon" else init_dt)(self)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -68,9 +71,9 @@ class Mamba(nn.Module):
         return self.plain(x, mask)[0] if fused is None else fused(x, mask, self.weights())[0]
 
     def plain(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """As it is written down: y (B, T, D) and the last state (B, E, N) of x, which is 0 on padding.
+        """The plain form: y (B, T, D) and the last state (B, E, N) of x, which is 0 on padding.
 
-        It is what `mamba_fused` is tested against, and what runs where that cannot.
+        `mamba_fused` is tested against it; it runs where that is not available.
         """
         u, z = self.in_proj(x).chunk(2, dim=-1)
         u = zero_padding(F.silu(self._convolve(u)), mask)  # the convolution's bias would feed the state
@@ -80,7 +83,8 @@ class Mamba(nn.Module):
     def weights(self) -> tuple[Tensor, ...]:
         """The parameters in the order of `mamba_fused.Weights`."""
         conv, dt = self.conv1d, self.dt_proj
-        before = (self.in_proj.weight, conv.weight, conv.bias, self.x_proj.weight, dt.weight, dt.bias)
+        bias = cast(Tensor, conv.bias)
+        before = (self.in_proj.weight, conv.weight, bias, self.x_proj.weight, dt.weight, dt.bias)
         return (*before, self.A_log, self.D, self.out_proj.weight)
 
     def _is_float32_on_cpu(self, x: Tensor) -> bool:
@@ -89,8 +93,8 @@ class Mamba(nn.Module):
     def _convolve(self, u: Tensor) -> Tensor:
         """The causal depthwise `conv1d` of (B, T, E).
 
-        As a 2-d one of height 1: torch then takes channels-last input as it is, which makes it 2 to 4
-        times as fast on a CPU and spares the scan a transposition.
+        As a 2-d convolution of height 1: torch then reads channels-last input directly, which is 2 to 4
+        times as fast on a CPU and saves a transposition before the scan.
         """
         y = F.conv2d(
             u.transpose(1, 2).unsqueeze(2),
@@ -104,7 +108,7 @@ class Mamba(nn.Module):
     def _selection(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """dt (..., E) float32, A (E, N), B and C (..., N) from the convolved input (..., E)."""
         dt, b, c = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
-        # In float32 whatever autocast makes of the rest: the recurrence is exp of a sum of these.
+        # In float32 also under autocast: the recurrence is exp of a sum of these.
         dt = F.softplus(F.linear(dt, self.dt_proj.weight).float() + self.dt_proj.bias.float())
         return dt, -torch.exp(self.A_log.float()), b, c
 
@@ -120,7 +124,7 @@ class Mamba(nn.Module):
         """One frame (B, D) after `state`."""
         u, z = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.conv[..., 1:], u.unsqueeze(-1)], dim=-1)
-        u = F.silu((window * self.conv1d.weight.squeeze(1)).sum(-1) + self.conv1d.bias)
+        u = F.silu((window * self.conv1d.weight.squeeze(1)).sum(-1) + cast(Tensor, self.conv1d.bias))
         dt, a, b, c = self._selection(u)
         kept = torch.exp(dt.unsqueeze(-1) * a) * state.ssm
         ssm = torch.addcmul(kept, (dt * u.float()).unsqueeze(-1), b.float().unsqueeze(1))
@@ -130,7 +134,7 @@ class Mamba(nn.Module):
 
 @torch.no_grad()
 def init_dt(layer: Mamba) -> None:
-    """mamba_ssm's start of dt: log-uniform step sizes once the bias has gone through softplus."""
+    """mamba_ssm's initial dt: log-uniform step sizes after softplus of the bias."""
     nn.init.uniform_(layer.dt_proj.weight, -(layer.dt_rank**-0.5), layer.dt_rank**-0.5)
     low, high = math.log(DT_MIN), math.log(DT_MAX)
     dt = torch.exp(torch.rand(layer.inner) * (high - low) + low).clamp(min=DT_FLOOR)
@@ -139,17 +143,17 @@ def init_dt(layer: Mamba) -> None:
 
 @torch.no_grad()
 def init_charon(layer: Mamba) -> None:
-    """Charon's start, for comparison: all decay rates near -1 and dt near 0.69, a memory of few frames."""
+    """Charon's initial values, for comparison: decay rates near -1, dt near 0.69, a memory of few frames."""
     nn.init.kaiming_normal_(layer.conv1d.weight, mode="fan_out", nonlinearity="linear")
-    nn.init.zeros_(layer.conv1d.bias)
+    nn.init.zeros_(cast(Tensor, layer.conv1d.bias))
     nn.init.normal_(layer.A_log, std=0.01)
     nn.init.xavier_uniform_(layer.out_proj.weight)
     nn.init.normal_(layer.dt_proj.weight, std=0.02)
     nn.init.normal_(layer.dt_proj.bias, std=0.02)
 
 
-class MambaEncoder(nn.Module):
-    """x <- LayerNorm(Mamba(x) + x), `depth` times, between linear maps (the first if widths differ)."""
+class MambaEncoder(TemporalModule):
+    """x <- LayerNorm(Mamba(x) + x), `n_layers` times, between linear maps (the first if widths differ)."""
 
     causal = True
     receptive_field = None
@@ -177,13 +181,13 @@ class MambaEncoder(nn.Module):
 
     def initial_state(self, batch: int) -> tuple[MambaState, ...]:
         """One state a layer."""
-        return tuple(layer.initial_state(batch) for layer in self.layers)
+        return tuple(cast(Mamba, layer).initial_state(batch) for layer in self.layers)
 
     def step(self, x: Tensor, state: tuple[MambaState, ...]) -> tuple[Tensor, tuple[MambaState, ...]]:
         """One frame (B, in_dim) after `state`."""
         x, after = self._enter(x), []
         for layer, norm, past in zip(self.layers, self.norms, state, strict=True):
-            y, past = layer.step(x, past)
+            y, past = cast(Mamba, layer).step(x, past)
             x = norm(y + x)
             after.append(past)
         return self.project(x), tuple(after)

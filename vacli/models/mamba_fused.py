@@ -1,8 +1,8 @@
 """A whole Mamba layer as one differentiable function on a CPU.
 
 Between its matrix products the loops of `mamba_loops` run. Only the layer's input, the small output of
-x_proj and the state at every EVERY-th step are kept for the backward pass, which computes the rest again,
-as mamba_ssm's fused kernel does (its `MambaInnerFn`). `mamba.Mamba.plain` is the plain form of the same.
+x_proj and a checkpoint of the state at every CHECKPOINT_STRIDE-th step are kept for the backward pass, which
+recomputes the rest, as mamba_ssm's fused kernel does (`MambaInnerFn`). `mamba.Mamba.plain` is the plain form.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from vacli.models.mamba_loops import (
-    EVERY,
+    CHECKPOINT_STRIDE,
     convolve,
     convolve_back,
     scan_gated,
@@ -55,12 +55,12 @@ class Weights(NamedTuple):
         return self.taps.detach().squeeze(1).T.contiguous().numpy()
 
     def scanned(self) -> tuple[np.ndarray, ...]:
-        """What the scan reads: a (N, E), dt's bias and D (E,)."""
+        """The parameters of the scan: a (N, E), dt's bias and D (E,)."""
         return as_arrays((-torch.exp(self.A_log).T.contiguous(), self.dt_bias, self.D))
 
 
 class _Inner(NamedTuple):
-    """What lies between the matrix products, (B, L, ...) each."""
+    """The tensors between the matrix products, (B, L, ...) each."""
 
     xz: Tensor
     u: Tensor
@@ -68,20 +68,20 @@ class _Inner(NamedTuple):
     raw: Tensor  # dt before its bias and softplus
 
     def scanned(self, states: int) -> tuple[np.ndarray, ...]:
-        """What the scan reads: u, raw, xz, b, c."""
+        """The inputs of the scan: u, raw, xz, b, c."""
         b, c = (t.contiguous() for t in self.dbc[..., -2 * states :].chunk(2, dim=-1))
         return as_arrays((self.u, self.raw, self.xz, b, c))
 
 
 class _Options(NamedTuple):
-    """The type of the matrix products, and whether a backward pass is to come."""
+    """The type of the matrix products, and whether a backward pass will follow."""
 
     dtype: torch.dtype
     keeps: bool
 
 
 class _Layer(torch.autograd.Function):
-    """x, which frames are real, and the `Weights` -> y (B, L, D) and the last state (B, N, E)."""
+    """x, the mask of real frames, and the `Weights` -> y (B, L, D) and the last state (B, N, E)."""
 
     @staticmethod
     def forward(
@@ -90,24 +90,24 @@ class _Layer(torch.autograd.Function):
         weights = Weights(*parameters)
         batch, length, _ = x.shape
         inner = _enter(options.dtype, x, real, weights)
-        every = EVERY if options.keeps else max(length, 1)
-        marks = x.new_empty(batch, -(-length // every), weights.states, weights.channels)
+        stride = CHECKPOINT_STRIDE if options.keeps else max(length, 1)
+        checkpoints = x.new_empty(batch, -(-length // stride), weights.states, weights.channels)
         gated, last = torch.empty_like(inner.u), x.new_empty(batch, weights.states, weights.channels)
         block, jobs = split(batch, weights.channels, weights.states)
         given, made = (inner.scanned(weights.states), weights.scanned()), as_arrays((gated, last))
-        run_jobs(scan_gated, jobs, *given, made, marks.numpy(), every, block)
+        run_jobs(scan_gated, jobs, *given, made, checkpoints.numpy(), stride, block)
         ctx.dtype = options.dtype
-        ctx.save_for_backward(x, real, inner.dbc, marks, *parameters)
+        ctx.save_for_backward(x, real, inner.dbc, checkpoints, *parameters)
         return _product(gated, weights.out_proj, options.dtype), last
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g_out: Tensor, g_last: Tensor) -> tuple[Tensor | None, ...]:
-        x, real, dbc, marks, *parameters = ctx.saved_tensors
+        x, real, dbc, checkpoints, *parameters = ctx.saved_tensors
         weights, dtype = Weights(*parameters), ctx.dtype
         inner = _enter(dtype, x, real, weights, dbc)
         g_gated = _product(g_out, weights.out_proj.T, dtype)
-        scan = _scan_back(inner, weights, marks, (g_gated, g_last.contiguous()))
+        scan = _scan_back(inner, weights, checkpoints, (g_gated, g_last.contiguous()))
         g_low = _product(scan.raw, weights.dt_proj.T, dtype)
         g_dbc = torch.cat([g_low, scan.b.sum(0), scan.c.sum(0)], dim=-1)
         scan.u.add_(_product(g_dbc, weights.x_proj.T, dtype))
@@ -127,7 +127,7 @@ class _Layer(torch.autograd.Function):
 
 
 class _ScanGradients(NamedTuple):
-    """What `scan_gated_back` makes: derivatives, and the gated output once more.
+    """The outputs of `scan_gated_back`: derivatives, and the recomputed gated output.
 
     u, raw, gated (B, L, E); xz (B, L, 2E), its second half; b, c (blocks, B, L, N); a (B, N, E); dt_bias and
     skip (B, E).
@@ -145,14 +145,16 @@ class _ScanGradients(NamedTuple):
 
 
 def _scan_back(
-    inner: _Inner, weights: Weights, marks: Tensor, gradients: tuple[Tensor, Tensor]
+    inner: _Inner, weights: Weights, checkpoints: Tensor, gradients: tuple[Tensor, Tensor]
 ) -> _ScanGradients:
     batch, length, channels = inner.u.shape
     states, new = weights.states, inner.u.new_empty
     block, jobs = split(batch, channels, states)
     blocks = jobs // max(batch, 1)
     made = _ScanGradients(
-        *(torch.empty_like(inner.u) for _ in range(3)),
+        u=torch.empty_like(inner.u),
+        raw=torch.empty_like(inner.u),
+        gated=torch.empty_like(inner.u),
         xz=torch.empty_like(inner.xz),
         b=new(blocks, batch, length, states),
         c=new(blocks, batch, length, states),
@@ -161,14 +163,14 @@ def _scan_back(
         skip=new(batch, channels),
     )
     given = inner.scanned(states), weights.scanned(), as_arrays(gradients)
-    run_jobs(scan_gated_back, jobs, *given, as_arrays(made), marks.numpy(), EVERY, block)
+    run_jobs(scan_gated_back, jobs, *given, as_arrays(made), checkpoints.numpy(), CHECKPOINT_STRIDE, block)
     return made
 
 
 def _convolution_back(
     inner: _Inner, real: Tensor, weights: Weights, scan: _ScanGradients
 ) -> tuple[Tensor, Tensor]:
-    """Fills the first half of scan.xz, uses scan.u up; the derivatives by taps (B, K, E) and bias (B, E)."""
+    """Fill half of scan.xz, overwrite scan.u; return the derivatives by taps (B, K, E) and bias (B, E)."""
     batch, _, channels = inner.u.shape
     made = scan.u.new_empty(batch, weights.taps.shape[-1], channels), scan.u.new_empty(batch, channels)
     block, jobs = split(batch, channels, weights.states)
@@ -180,8 +182,8 @@ def _convolution_back(
 def layer(x: Tensor, real: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """y (B, L, D) and the last state (B, E, N) of x (B, L, D), which is 0 where `real` (B, L) is False.
 
-    parameters: float32, in the order of `Weights`. Matrix products are in autocast's type where that is on;
-    all else is in float32.
+    parameters: float32, in the order of `Weights`. Matrix products are in autocast's type if it is on; the
+    rest is in float32.
     """
     autocast = torch.is_autocast_enabled("cpu")
     dtype = torch.get_autocast_dtype("cpu") if autocast else torch.float32
@@ -194,7 +196,7 @@ def layer(x: Tensor, real: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor
 def _enter(
     dtype: torch.dtype, x: Tensor, real: Tensor, weights: Weights, dbc: Tensor | None = None
 ) -> _Inner:
-    """From the input to what the scan reads; `dbc` where it is known already."""
+    """Compute the inputs of the scan; `dbc` if it is known already."""
     xz = _product(x, weights.in_proj, dtype)
     u = x.new_empty(*x.shape[:2], weights.channels)
     block, jobs = split(len(x), weights.channels, weights.states)

@@ -1,17 +1,20 @@
-"""The inner block of Mamba as compiled loops: convolution, step size, scan, skip and gate, and the way back.
+"""The inner block of Mamba as compiled loops: convolution, step size, scan, skip and gate, and derivatives.
 
 Arrays have channels innermost: x, z, dt (B, L, E), a (N, E), states (B, N, E). A job is one sequence and
-one block of channels; jobs do not depend on each other. Between the matrix products that torch does,
-everything happens in one pass over memory:
+one block of channels; jobs are independent. Between the matrix products, which torch computes, there is
+one pass over memory:
 
     convolve       u = silu(conv(x)), 0 on padding
     scan_gated     y = (c h + D u) silu(z); h_t = exp(dt_t a) h_(t-1) + dt_t u_t b_t;
                    dt = softplus(raw + bias)
-    scan_gated_back, convolve_back    the derivatives, from the inputs and the state at every `every`-th step
+    scan_gated_back, convolve_back    the derivatives, from the inputs and the checkpoints
 
 (Gu and Dao 2023, arXiv 2312.00752, algorithm 2 and figure 3.) Names: g_ before a name = derivative of the
 loss by it.
 """
+
+# mypy: allow-untyped-defs
+# The types of these functions are numba's.
 
 from __future__ import annotations
 
@@ -31,9 +34,9 @@ from vacli.models.scan_loops import (
     step_kept,
 )
 
-EVERY = 64  # steps between kept states: they take E N / 64 numbers a frame
+CHECKPOINT_STRIDE = 64  # steps between checkpoints of the state, E N / 64 values per frame
 BLOCK = 128  # most channels of a block
-SCRATCH = 2048  # most channels x states of a block: a stretch of `EVERY` steps of them fits the L2 cache
+SCRATCH = 2048  # most channels x states of a block, so that a segment fits the L2 cache
 
 TWO = F32(2)
 # log(1 + p) = s (2 + L1 s^2 + ... + L4 s^8), s = p / (2 + p): least greatest relative error on 0 <= p <= 1.
@@ -91,7 +94,7 @@ def convolve(xz, real, taps, bias, u, block, first, last):
 
 @loops(nogil=True)
 def convolve_back(xz, real, taps, bias, g_u, gradients, block, first, last):
-    """g_u (B, L, E), which is used up -> the first half of g_xz (B, L, 2E), g_taps (B, K, E), g_bias
+    """g_u (B, L, E), which is overwritten -> the first half of g_xz (B, L, 2E), g_taps (B, K, E), g_bias
     (B, E)."""
     g_xz, g_taps, g_bias = gradients
     length, channels, kernel = g_u.shape[1], g_u.shape[2], taps.shape[0]
@@ -137,10 +140,10 @@ def _enter(width, raw, bias, u, dt, into):
 
 
 @loops(nogil=True)
-def scan_gated(inputs, weights, outputs, marks, every, block, first, last):
+def scan_gated(inputs, weights, outputs, checkpoints, stride, block, first, last):
     """u, raw, xz, b, c; a (N, E), bias, skip (E,) -> gated (B, L, E), h_last (B, N, E).
 
-    `marks` (B, L / every, N, E) gets the state before every `every`-th step.
+    `checkpoints` (B, L / stride, N, E) gets the state before every `stride`-th step.
     """
     u, raw, xz, b, c = inputs
     a_of, bias, skip = weights
@@ -158,8 +161,8 @@ def scan_gated(inputs, weights, outputs, marks, every, block, first, last):
             for e in range(width):
                 h[n, e] = ZERO
         for t in range(length):
-            if t % every == 0:
-                copy_block(h, 0, width, marks[i, t // every], e0)
+            if t % stride == 0:
+                copy_block(h, 0, width, checkpoints[i, t // stride], e0)
             now, z = u[i, t, e0:e1], xz[i, t, channels + e0 : channels + e1]
             _enter(width, raw[i, t, e0:e1], bias[e0:e1], now, dt, into)
             step(width, dt, into, rate, h, b[i, t], c[i, t], y)
@@ -175,7 +178,7 @@ def _gate(width, y, skip, u, z, out):
 
 @loops()
 def _ungate(width, g_gated, y, skip, u, z, g_y, g_z, gated, g_skip):
-    """From the derivative by the gated output to those by y, z and D, and the output itself once more."""
+    """From the derivative by the gated output to those by y, z and D, and the recomputed output."""
     for e in range(width):
         s = sigmoid(z[e])
         silu = z[e] * s
@@ -188,7 +191,7 @@ def _ungate(width, g_gated, y, skip, u, z, g_y, g_z, gated, g_skip):
 
 @loops()
 def _leave(width, g_into, g_decay, g_y, skip, u, dt, raw, bias, g_u, g_raw, g_bias):
-    """From the derivatives by dt u and by dt to those by u and by what softplus was given."""
+    """From the derivatives by dt u and by dt to those by u and by the input of softplus."""
     for e in range(width):
         g_u[e] = g_into[e] * dt[e] + g_y[e] * skip[e]
         g_raw[e] = (g_decay[e] + g_into[e] * u[e]) * sigmoid(raw[e] + bias[e])
@@ -196,8 +199,8 @@ def _leave(width, g_into, g_decay, g_y, skip, u, dt, raw, bias, g_u, g_raw, g_bi
 
 
 @loops(nogil=True)
-def scan_gated_back(inputs, weights, gradients_in, made, marks, every, block, first, last):
-    """The way back of `scan_gated`.
+def scan_gated_back(inputs, weights, gradients_in, made, checkpoints, stride, block, first, last):
+    """The derivatives of `scan_gated`.
 
     made: g_u, g_raw, gated (B, L, E), the second half of g_xz (B, L, 2E), g_b and g_c (blocks, B, L, N),
     g_a (B, N, E), g_bias and g_skip (B, E): the last five still to be summed.
@@ -208,11 +211,11 @@ def scan_gated_back(inputs, weights, gradients_in, made, marks, every, block, fi
     g_u, g_raw, gated, g_xz, g_b, g_c, g_a, g_bias, g_skip = made
     length, channels, states = u.shape[1], u.shape[2], a_of.shape[0]
     blocks = (channels + block - 1) // block
-    h, decay = np.empty((every + 1, states, block), F32), np.empty((every, states, block), F32)
+    h, decay = np.empty((stride + 1, states, block), F32), np.empty((stride, states, block), F32)
     rate, a = np.empty((states, block), F32), np.empty((states, block), F32)
     g_h, g_rate = np.empty((states, block), F32), np.empty((states, block), F32)
-    dt, into = np.empty((every, block), F32), np.empty((every, block), F32)
-    y = np.empty((every, block), F32)
+    dt, into = np.empty((stride, block), F32), np.empty((stride, block), F32)
+    y = np.empty((stride, block), F32)
     g_into, g_decay, g_y = np.empty(block, F32), np.empty(block, F32), np.empty(block, F32)
     for job in range(first, last):
         i, k = job // blocks, job % blocks
@@ -225,10 +228,10 @@ def scan_gated_back(inputs, weights, gradients_in, made, marks, every, block, fi
         g_rate[:] = ZERO
         g_bias[i, e0:e1] = ZERO
         g_skip[i, e0:e1] = ZERO
-        for mark in range((length - 1) // every, -1, -1):
-            t0 = mark * every
-            steps = min(every, length - t0)
-            copy_block(marks[i, mark], e0, width, h[0], 0)
+        for checkpoint in range((length - 1) // stride, -1, -1):
+            t0 = checkpoint * stride
+            steps = min(stride, length - t0)
+            copy_block(checkpoints[i, checkpoint], e0, width, h[0], 0)
             for q in range(steps):
                 t = t0 + q
                 _enter(width, raw[i, t, e0:e1], bias[e0:e1], u[i, t, e0:e1], dt[q], into[q])

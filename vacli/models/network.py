@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from vacli.errors import InputError, UsageError
+from vacli.models.base import Fusion, TemporalModule
+from vacli.models.heads import Head
 
 
 @dataclass(frozen=True)
 class NetState:
-    """All that a causal network knows of the past frames."""
+    """The state of a causal network after the past frames."""
 
     encoders: tuple[Any, ...]
     tcn: Any
@@ -24,33 +26,32 @@ class NetState:
 class VaNet(nn.Module):
     """Streams of features to (valence, arousal) per frame.
 
-    A row of a stream with a NaN in it is a frame that the stream lacks: it enters as zeros (the mean,
-    once features are z-scored), and a fusion with `availability_flags` gets a 0/1 column a stream. A NaN
-    never reaches another frame.
+    A row with a NaN is a frame that the stream lacks: it enters as zeros (the mean of z-scored features),
+    and a fusion with `availability_flags` gets a 0/1 column for each stream. A NaN does not reach other
+    frames.
     """
 
     def __init__(
         self,
-        encoders: Mapping[str, nn.Module],
-        fusion: nn.Module,
-        tcn: nn.Module,
-        temporal: nn.Module,
-        head: nn.Module,
+        encoders: Mapping[str, TemporalModule],
+        fusion: Fusion,
+        tcn: TemporalModule,
+        temporal: TemporalModule,
+        head: Head,
     ) -> None:
         super().__init__()
         self.encoders = nn.ModuleDict(encoders)
         self.fusion, self.tcn, self.temporal, self.head = fusion, tcn, temporal, head
-        stages = [*self.encoders.values(), fusion, tcn, temporal, head]
-        self.causal: bool = all(stage.causal for stage in stages)
-        self.receptive_field = _reach(
-            [max_or_none([e.receptive_field for e in self.encoders.values()])]
+        self.causal = all(stage.causal for stage in (*encoders.values(), fusion, tcn, temporal, head))
+        self.receptive_field = _total_receptive_field(
+            [widest([e.receptive_field for e in encoders.values()])]
             + [stage.receptive_field for stage in (fusion, tcn, temporal, head)]
         )
 
     @property
     def widths(self) -> dict[str, int]:
-        """How many numbers a frame each stream must have."""
-        return {name: encoder.in_dim for name, encoder in self.encoders.items()}
+        """The number of values per frame of each stream."""
+        return {name: cast(TemporalModule, encoder).in_dim for name, encoder in self.encoders.items()}
 
     def forward(self, streams: Mapping[str, Tensor], mask: Tensor) -> Tensor:
         """`streams` name -> (B, T, D), `mask` (B, T) bool, True = real frame -> (B, T, 2)."""
@@ -63,11 +64,11 @@ class VaNet(nn.Module):
         """The state before the first frame of `batch` recordings."""
         if not self.causal:
             raise UsageError(
-                "this model looks ahead and cannot go frame by frame",
+                "this model depends on later frames and cannot predict frame by frame",
                 hint="use a causal one (temporal mamba or none, causal tcn, fusion concat) or whole windows",
             )
         return NetState(
-            tuple(encoder.initial_state(batch) for encoder in self.encoders.values()),
+            tuple(cast(TemporalModule, encoder).initial_state(batch) for encoder in self.encoders.values()),
             self.tcn.initial_state(batch),
             self.temporal.initial_state(batch),
         )
@@ -77,7 +78,7 @@ class VaNet(nn.Module):
         rows, present = self._rows(streams)
         encoded, pasts = [], []
         for encoder, x, past in zip(self.encoders.values(), rows, state.encoders, strict=True):
-            y, past = encoder.step(x, past)
+            y, past = cast(TemporalModule, encoder).step(x, past)
             encoded.append(y)
             pasts.append(past)
         fused = self.fusion(encoded, present, None)
@@ -86,17 +87,15 @@ class VaNet(nn.Module):
         return self.head.step(y), NetState(tuple(pasts), tcn, temporal)
 
     def _rows(self, streams: Mapping[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Streams in the model's order with zeros for missing rows, and where each is there."""
+        """Streams in the model's order with zeros for missing rows, and the mask of present rows of each."""
         rows, present = [], []
         for name, width in self.widths.items():
             if name not in streams:
-                raise InputError(
-                    f"stream {name!r} is not given", hint=f"given: {', '.join(streams) or 'none'}"
-                )
+                raise InputError(f"stream {name!r} is missing", hint=f"given: {', '.join(streams) or 'none'}")
             x = streams[name]
             if x.shape[-1] != width:
                 raise InputError(
-                    f"stream {name!r}: the model wants {width} numbers a frame, it got {x.shape[-1]}",
+                    f"stream {name!r}: the model needs {width} values per frame, got {x.shape[-1]}",
                     hint="use the features that the model's recipe names",
                 )
             there = torch.isfinite(x).all(dim=-1)
@@ -105,11 +104,13 @@ class VaNet(nn.Module):
         return rows, present
 
 
-def max_or_none(fields: list[int | None]) -> int | None:
+def widest(fields: list[int | None]) -> int | None:
     """The widest of parallel receptive fields."""
-    return None if None in fields else max(fields)
+    known = [field for field in fields if field is not None]
+    return max(known) if len(known) == len(fields) else None
 
 
-def _reach(fields: list[int | None]) -> int | None:
+def _total_receptive_field(fields: list[int | None]) -> int | None:
     """The receptive field of stages one after the other."""
-    return None if None in fields else 1 + sum(field - 1 for field in fields)
+    known = [field for field in fields if field is not None]
+    return 1 + sum(field - 1 for field in known) if len(known) == len(fields) else None

@@ -1,4 +1,4 @@
-"""The selective scan: one function; the fastest way that works here and now is chosen."""
+"""The selective scan: one function that uses the fastest backend available."""
 
 from __future__ import annotations
 
@@ -34,12 +34,14 @@ def selective_scan(
 
     x, dt (B, L, E); a (E, N) <= 0; b, c (B, L, N); state before the first step (B, E, N), None: zeros
     -> y (B, L, E) in the type of x, and the last state (B, E, N). All is computed in float32 (float64 if
-    x is), inside autocast too. `backend` names one of BACKENDS; None: the fastest that can be had.
+    x is), also inside autocast. `backend` names one of BACKENDS; None: the fastest one available.
     """
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
     scan = _load(backend) if backend else fastest(x.device.type, dtype, fresh=state is None)
     if scan is None:
-        raise UsageError(f"no scan {backend!r} here", hint=nearest(str(backend), BACKENDS))
+        raise UsageError(
+            f"the scan backend {backend!r} is not available", hint=nearest(str(backend), BACKENDS)
+        )
     if state is None:
         state = a.new_zeros(x.shape[0], *a.shape)
     with torch.autocast(x.device.type, enabled=False):
@@ -62,8 +64,8 @@ def fastest(device: str, dtype: torch.dtype, *, fresh: bool) -> Scan:
 def _load(name: str) -> Scan | None:
     """A backend's scan, imported at its first use; None if it does not exist or cannot be imported.
 
-    Any exception counts: mamba_ssm raises whatever its compiled parts raise when they were built for
-    another torch. The reference is always there, so nothing is lost but time.
+    Any exception counts: the compiled parts of mamba_ssm raise various ones when they were built for
+    another torch. The reference is always available.
     """
     try:
         return import_module(BACKENDS[name]).scan

@@ -1,13 +1,16 @@
 """The selective scan as compiled loops, channels innermost, and their own backward pass.
 
-Nothing of size (B, L, E, N) is ever stored. The forward pass keeps the state at every `EVERY`-th step;
-the backward pass goes through these stretches last to first, runs each forward again into a scratch
-that fits the cache, then backward. Work is split over sequences and blocks of channels, which do not
-depend on each other.
+Nothing of size (B, L, E, N) is ever stored. The forward pass keeps a checkpoint of the state at
+every `CHECKPOINT_STRIDE`-th step; the backward pass goes through the segments between them last to first,
+recomputes each into a scratch that fits the cache, then goes backward. Work is split over sequences and
+blocks of channels, which are independent.
 
 Names inside the loops: u = dt x, decay = exp(dt a), g_ before a name = derivative of the loss by it.
 Arrays inside have channels last: a (N, E), states (B, N, E).
 """
+
+# mypy: allow-untyped-defs
+# The types of these functions are numba's.
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ import numpy as np
 
 from vacli.runtime.jit import compiled
 
-EVERY = 32  # steps between kept states
+CHECKPOINT_STRIDE = 32  # steps between checkpoints of the state
 BLOCK = 256  # most channels of a block
-SCRATCH = 4096  # most channels x states of a block, so that a stretch of them stays in the L2 cache
+SCRATCH = 4096  # most channels x states of a block, so that a segment fits the L2 cache
 
 F32 = np.float32
 ZERO, ONE = F32(0), F32(1)
@@ -29,12 +32,12 @@ LOWEST = F32(-126.0)  # 2 to it is the smallest normal float32, near enough to 0
 # Adding 1.5 x 2^23 leaves round(v) in the low bits; with 127 more they are the exponent bits of 2^k.
 ROUND_AND_BIAS = F32(12582912 + 127)
 # The polynomial 1 + P1 f + ... + P5 f^5 has the least greatest relative error from 2^f on |f| <= 1/2, 8e-8.
-# Fixing its first term makes 2^0 = 1: a state must not drift over many steps of nothing.
+# Its first term is fixed so that 2^0 = 1: a state must not drift over many steps without input.
 P1, P2 = F32(0.6931470632553101), F32(0.24022234976291656)
 P3, P4, P5 = F32(0.055506784468889236), F32(0.009671961888670921), F32(0.0013274633092805743)
 
 
-def loops(*, exact: bool = False, **options: Any) -> Callable[[Callable], Callable]:
+def loops(*, exact: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compiled with SIMD-friendly sums.
 
     `exact` leaves sums in their written order: the argument reduction of exp depends on it.
@@ -84,7 +87,7 @@ def step(width, dt, u, rate, h, b, c, y):
 
 @loops()
 def step_kept(width, dt, u, rate, h, b, c, h_after, decay, y):
-    """`step` that keeps what the step back needs: the state after it and the decay."""
+    """`step` that also stores the state after it and the decay, for the step back."""
     for e in range(width):
         y[e] = ZERO
     for n in range(rate.shape[0]):
@@ -101,7 +104,7 @@ def step_kept(width, dt, u, rate, h, b, c, h_after, decay, y):
 def step_back(width, dt, u, a, h, h_after, b, c, decay, g_y, g_h, g_a, g_u, g_dt, g_b, g_c):
     """One step back from state h_after to state h; g_h (N, width) becomes the derivative by h.
 
-    g_dt is the derivative by dt where u is given: what comes through u = dt x is not in it.
+    g_dt is the derivative by dt at fixed u: the part through u = dt x is not included.
     """
     for e in range(width):
         g_u[e] = ZERO
@@ -129,8 +132,8 @@ def _product(width, dt, x, u):
 
 
 @loops(nogil=True)
-def forward(inputs, outputs, marks, every, block, first, last):
-    """Blocks `first` to `last`: x, dt, a, b, c, h0 -> y, h_last; `marks` (B, L / every, N, E) out."""
+def forward(inputs, outputs, checkpoints, stride, block, first, last):
+    """Blocks `first` to `last`: x, dt, a, b, c, h0 -> y, h_last; `checkpoints` (B, L / stride, N, E) out."""
     x, dt, a, b, c, h0 = inputs
     y, h_last = outputs
     length, channels, states = x.shape[1], x.shape[2], a.shape[0]
@@ -144,8 +147,8 @@ def forward(inputs, outputs, marks, every, block, first, last):
         copy_block(h0[i], e0, width, h, 0)
         load_rates(a, e0, width, rate)
         for t in range(length):
-            if t % every == 0:
-                copy_block(h, 0, width, marks[i, t // every], e0)
+            if t % stride == 0:
+                copy_block(h, 0, width, checkpoints[i, t // stride], e0)
             _product(width, dt[i, t, e0:e1], x[i, t, e0:e1], u)
             step(width, dt[i, t, e0:e1], u, rate, h, b[i, t], c[i, t], y[i, t, e0:e1])
         copy_block(h, 0, width, h_last[i], e0)
@@ -160,17 +163,17 @@ def _leave(width, dt, x, g_u, g_decay, g_x, g_dt):
 
 
 @loops(nogil=True)
-def backward(inputs, gradients_in, gradients, marks, every, block, first, last):
+def backward(inputs, gradients_in, gradients, checkpoints, stride, block, first, last):
     """Blocks `first` to `last`; g_b and g_c are (blocks, B, L, N), g_a (B, N, E): still to be summed."""
     x, dt, a, b, c = inputs
     g_y, g_last = gradients_in
     g_x, g_dt, g_a, g_b, g_c, g_h0 = gradients
     length, channels, states = x.shape[1], x.shape[2], a.shape[0]
     blocks = (channels + block - 1) // block
-    h, decay = np.empty((every + 1, states, block), F32), np.empty((every, states, block), F32)
+    h, decay = np.empty((stride + 1, states, block), F32), np.empty((stride, states, block), F32)
     rate, a_here = np.empty((states, block), F32), np.empty((states, block), F32)
     g_h, g_rate = np.empty((states, block), F32), np.empty((states, block), F32)
-    u, y = np.empty((every, block), F32), np.empty(block, F32)
+    u, y = np.empty((stride, block), F32), np.empty(block, F32)
     g_u, g_decay = np.empty(block, F32), np.empty(block, F32)
     for job in range(first, last):
         i, k = job // blocks, job % blocks
@@ -181,10 +184,10 @@ def backward(inputs, gradients_in, gradients, marks, every, block, first, last):
         copy_block(a, e0, width, a_here, 0)
         copy_block(g_last[i], e0, width, g_h, 0)
         g_rate[:] = ZERO
-        for mark in range((length - 1) // every, -1, -1):
-            t0 = mark * every
-            steps = min(every, length - t0)
-            copy_block(marks[i, mark], e0, width, h[0], 0)
+        for checkpoint in range((length - 1) // stride, -1, -1):
+            t0 = checkpoint * stride
+            steps = min(stride, length - t0)
+            copy_block(checkpoints[i, checkpoint], e0, width, h[0], 0)
             for q in range(steps):
                 t = t0 + q
                 dt_now = dt[i, t, e0:e1]

@@ -1,4 +1,4 @@
-"""The selective scan by mamba_ssm's CUDA kernel; importing this fails wherever that cannot be had."""
+"""The selective scan by mamba_ssm's CUDA kernel; importing this module fails without mamba_ssm."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The selective scan on a CPU: the compiled loops of `scan_loops` as a differentiable function of tensors,
-spread among as many threads as torch uses."""
+"""The selective scan on a CPU: the compiled loops of `scan_loops` as a differentiable function of tensors.
+
+It uses as many threads as torch.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-import numba  # noqa: F401 - where it cannot be imported, `scan` takes another backend
+import numba  # noqa: F401 - if the import fails, `scan` uses another backend
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from vacli.models.scan_loops import EVERY, backward, forward, split
+from vacli.models.scan_loops import CHECKPOINT_STRIDE, backward, forward, split
 
 
 class _Scan(torch.autograd.Function):
@@ -25,19 +27,21 @@ class _Scan(torch.autograd.Function):
     def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         x, _, a, *_, h0 = tensors
         batch, length, channels = x.shape
-        # Without a backward pass to come, one kept state is enough.
-        every = EVERY if any(ctx.needs_input_grad) else max(length, 1)
-        marks = x.new_empty(batch, -(-length // every), *a.shape)
+        # Without a backward pass, one checkpoint is enough.
+        stride = CHECKPOINT_STRIDE if any(ctx.needs_input_grad) else max(length, 1)
+        checkpoints = x.new_empty(batch, -(-length // stride), *a.shape)
         y, h_last = torch.empty_like(x), torch.empty_like(h0)
         block, jobs = split(batch, channels, a.shape[0])
-        run_jobs(forward, jobs, as_arrays(tensors), as_arrays((y, h_last)), marks.numpy(), every, block)
-        ctx.save_for_backward(*tensors[:5], marks)
+        run_jobs(
+            forward, jobs, as_arrays(tensors), as_arrays((y, h_last)), checkpoints.numpy(), stride, block
+        )
+        ctx.save_for_backward(*tensors[:5], checkpoints)
         return y, h_last
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g_y: Tensor, g_last: Tensor) -> tuple[Tensor, ...]:
-        *tensors, marks = ctx.saved_tensors
+        *tensors, checkpoints = ctx.saved_tensors
         x, dt, a, b, _ = tensors
         batch, _, channels = x.shape
         block, jobs = split(batch, channels, a.shape[0])
@@ -47,7 +51,14 @@ class _Scan(torch.autograd.Function):
         g_a = x.new_empty(batch, *a.shape)
         made = as_arrays((g_x, g_dt, g_a, g_b, g_c, g_h0))
         run_jobs(
-            backward, jobs, as_arrays(tensors), as_arrays((g_y, g_last)), made, marks.numpy(), EVERY, block
+            backward,
+            jobs,
+            as_arrays(tensors),
+            as_arrays((g_y, g_last)),
+            made,
+            checkpoints.numpy(),
+            CHECKPOINT_STRIDE,
+            block,
         )
         return g_x, g_dt, g_a.sum(0), g_b.sum(0), g_c.sum(0), g_h0
 
@@ -64,8 +75,8 @@ def as_arrays(tensors: Iterable[Tensor]) -> tuple[np.ndarray, ...]:
     return tuple(t.detach().numpy() for t in tensors)
 
 
-def run_jobs(kernel: Callable, jobs: int, *arguments: Any) -> None:
-    """Run jobs 0 to `jobs` among torch's number of threads; the kernels let go of the GIL."""
+def run_jobs(kernel: Callable[..., None], jobs: int, *arguments: Any) -> None:
+    """Run jobs 0 to `jobs` among torch's number of threads; the kernels release the GIL."""
     threads = min(torch.get_num_threads(), jobs)
     if threads <= 1:
         kernel(*arguments, 0, jobs)
@@ -81,5 +92,5 @@ def run_jobs(kernel: Callable, jobs: int, *arguments: Any) -> None:
 
 @cache
 def _pool(process: int) -> ThreadPoolExecutor:
-    """One pool a process: a fork takes over the object but not its threads."""
+    """One pool for each process: a fork copies the object but not its threads."""
     return ThreadPoolExecutor(thread_name_prefix="selective-scan")

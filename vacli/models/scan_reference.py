@@ -1,10 +1,10 @@
-"""The selective scan as it is written down: one step after the other, any dtype, any device.
+"""The selective scan as in the paper, step by step, for any dtype and device.
 
 Gu and Dao 2023, arXiv 2312.00752, algorithm 2; b is discretised by Euler's rule as there:
 
     h_t = exp(dt_t a) h_(t-1) + dt_t x_t b_t          y_t = sum over n of c_t[n] h_t[n]
 
-It is what the fast paths are tested against, and what runs where none of them can.
+The fast backends are tested against it; it runs where none of them is available.
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
 """The selective scan on a GPU in Triton, which comes with torch and needs no compiler at install time.
 
-A program takes one sequence and a few channels and goes through time in chunks of `CHUNK` steps. Within
-a chunk the recurrence is an associative scan of pairs (decay, input); the state is carried from chunk to
-chunk and kept at each chunk's start, and the backward pass recomputes a chunk from there, so nothing of
-size (B, L, E, N) is stored. Every exponent is <= 0: no quotient of cumulative products is ever formed.
+A program processes one sequence and a few channels in chunks of `CHUNK` steps. Within a chunk the
+recurrence is an associative scan of pairs (decay, input); the state is carried from chunk to chunk. Each
+chunk's first state is a checkpoint from which the backward pass recomputes the chunk, so nothing of size
+(B, L, E, N) is stored. Every exponent is <= 0: no quotient of cumulative products is formed.
 
 With TRITON_INTERPRET=1 in the environment the kernels run on a CPU, step by step, for tests.
 """
+
+# mypy: allow-untyped-defs
+# The types of these functions are Triton's.
 
 from __future__ import annotations
 
@@ -24,13 +27,13 @@ TILE = 2048  # steps x channels x states that a program holds at once: 16 regist
 
 @triton.jit
 def _join(decay_1, input_1, decay_2, input_2):
-    """Two stretches of the recurrence, 1 before 2, as one."""
+    """Two segments of the recurrence, 1 before 2, as one."""
     return decay_1 * decay_2, decay_2 * input_1 + input_2
 
 
 @triton.jit
 def _load_chunk(x_ptr, dt_ptr, b_ptr, c_ptr, i, t, e, n, length, channels, states):
-    """x, dt (T, e), b, c (T, n); past the end dt = 0, which leaves the state as it is."""
+    """x, dt (T, e), b, c (T, n); past the end dt = 0, which leaves the state unchanged."""
     on_te = (t < length)[:, None] & (e < channels)[None, :]
     on_tn = (t < length)[:, None] & (n < states)[None, :]
     te = (i * length + t)[:, None] * channels + e[None, :]
@@ -53,7 +56,7 @@ def _states(x, dt, b, a, h):
 
 @triton.jit
 def _forward_kernel(
-    x_ptr, dt_ptr, a_ptr, b_ptr, c_ptr, h0_ptr, y_ptr, last_ptr, marks_ptr, length, channels,
+    x_ptr, dt_ptr, a_ptr, b_ptr, c_ptr, h0_ptr, y_ptr, last_ptr, checkpoints_ptr, length, channels,
     states: tl.constexpr, chunk: tl.constexpr, block: tl.constexpr, padded: tl.constexpr,
 ):  # fmt: skip
     i = tl.program_id(0).to(tl.int64)
@@ -66,7 +69,7 @@ def _forward_kernel(
     h = tl.load(h0_ptr + i * channels * states + en, on, 0.0)
     chunks = tl.cdiv(length, chunk)
     for m in range(chunks):
-        tl.store(marks_ptr + (i * chunks + m) * channels * states + en, h, on)
+        tl.store(checkpoints_ptr + (i * chunks + m) * channels * states + en, h, on)
         x, dt, b, c, te, _, on_te, _ = _load_chunk(
             x_ptr, dt_ptr, b_ptr, c_ptr, i, m * chunk + steps, e, n, length, channels, states
         )
@@ -78,7 +81,7 @@ def _forward_kernel(
 
 @triton.jit
 def _backward_kernel(
-    x_ptr, dt_ptr, a_ptr, b_ptr, c_ptr, marks_ptr, gy_ptr, glast_ptr,
+    x_ptr, dt_ptr, a_ptr, b_ptr, c_ptr, checkpoints_ptr, gy_ptr, glast_ptr,
     gx_ptr, gdt_ptr, ga_ptr, gb_ptr, gc_ptr, gh0_ptr, length, channels,
     states: tl.constexpr, chunk: tl.constexpr, block: tl.constexpr, padded: tl.constexpr,
 ):  # fmt: skip
@@ -89,7 +92,7 @@ def _backward_kernel(
     en = e[:, None] * states + n[None, :]
     on = (e < channels)[:, None] & (n < states)[None, :]
     a = tl.load(a_ptr + en, on, 0.0)
-    # What the steps after the chunk want of its last state.
+    # The derivative by the chunk's last state, from the later steps.
     later = tl.load(glast_ptr + i * channels * states + en, on, 0.0)
     g_a = tl.zeros([block, padded], tl.float32)
     chunks = tl.cdiv(length, chunk)
@@ -99,7 +102,7 @@ def _backward_kernel(
         x, dt, b, c, te, tn, on_te, on_tn = _load_chunk(
             x_ptr, dt_ptr, b_ptr, c_ptr, i, t, e, n, length, channels, states
         )
-        h = tl.load(marks_ptr + (i * chunks + m) * channels * states + en, on, 0.0)
+        h = tl.load(checkpoints_ptr + (i * chunks + m) * channels * states + en, on, 0.0)
         decay, into, state = _states(x, dt, b, a, h)
         g_y = tl.load(gy_ptr + te, on_te, 0.0)
         # g_t = c_t g_y_t + decay_(t+1) g_(t+1): the same recurrence, from the end of the chunk.
@@ -130,24 +133,24 @@ class _Scan(torch.autograd.Function):
     def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         x, dt, a, b, c, state = tensors
         y, last = torch.empty_like(x), torch.empty_like(state)
-        marks = x.new_empty(x.shape[0], triton.cdiv(x.shape[1], CHUNK), *a.shape)
+        checkpoints = x.new_empty(x.shape[0], triton.cdiv(x.shape[1], CHUNK), *a.shape)
         grid, sizes = _launch(x, a)
         with torch.cuda.device_of(x):
-            _forward_kernel[grid](x, dt, a, b, c, state, y, last, marks, *x.shape[1:], **sizes)
-        ctx.save_for_backward(x, dt, a, b, c, marks)
+            _forward_kernel[grid](x, dt, a, b, c, state, y, last, checkpoints, *x.shape[1:], **sizes)
+        ctx.save_for_backward(x, dt, a, b, c, checkpoints)
         return y, last
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g_y: Tensor, g_last: Tensor) -> tuple[Tensor, ...]:
-        x, dt, a, b, c, marks = ctx.saved_tensors
+        x, dt, a, b, c, checkpoints = ctx.saved_tensors
         given = (g_y.contiguous(), g_last.contiguous())
         g_x, g_dt, g_h0 = torch.empty_like(x), torch.empty_like(dt), torch.empty_like(given[1])
         g_a, g_b, g_c = x.new_empty(x.shape[0], *a.shape), torch.zeros_like(b), torch.zeros_like(c)
         grid, sizes = _launch(x, a)
         made = (g_x, g_dt, g_a, g_b, g_c, g_h0)
         with torch.cuda.device_of(x):
-            _backward_kernel[grid](x, dt, a, b, c, marks, *given, *made, *x.shape[1:], **sizes)
+            _backward_kernel[grid](x, dt, a, b, c, checkpoints, *given, *made, *x.shape[1:], **sizes)
         return g_x, g_dt, g_a.sum(0), g_b, g_c, g_h0
 
 

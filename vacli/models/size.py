@@ -1,4 +1,4 @@
-"""How many parameters a recipe's model has, by arithmetic: counting imports no torch.
+"""The number of parameters of a recipe's model, by arithmetic, without importing torch.
 
 One function per module of `build`'s tables; a test compares each with the module itself.
 """
@@ -16,7 +16,7 @@ TARGETS = 2  # valence, arousal
 
 
 def count_parameters(model: recipe.Model) -> int:
-    """How many numbers training changes; UsageError where the recipe makes no sense."""
+    """The number of trainable parameters; UsageError if the recipe is inconsistent."""
     check(model)
     encoders = [_size(s.dim, s.tcn or recipe.NoTemporal()) for s in model.streams]
     widths = [width for _, width in encoders]

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from vacli.models.parts import ACTIVATIONS, zero_padding
+from vacli.models.base import TemporalModule
+from vacli.models.heads import ACTIVATIONS, zero_padding
 from vacli.recipe import schema as recipe
 
 
 @dataclass(frozen=True)
 class ConvState:
-    """What a convolution needs for one more frame."""
+    """The past of a convolution, for one more frame."""
 
-    past: Tensor  # (B, C, reach): the frames that it still sees
+    past: Tensor  # (B, C, total_padding): the frames that the next output depends on
     weight: Tensor  # (C', C x kernel), normalised once: that costs more than a step
 
 
@@ -32,8 +34,8 @@ class DilatedConv(nn.Module):
         super().__init__()
         self.conv = weight_norm(nn.Conv1d(*channels, kernel, dilation=dilation))
         self.dilation = dilation
-        self.reach = (kernel - 1) * dilation  # frames beside its own that an output frame sees
-        self.padding = (self.reach, 0) if causal else (self.reach // 2, self.reach // 2)
+        total = self.total_padding = (kernel - 1) * dilation  # frames that an output sees beside its own
+        self.padding = (total, 0) if causal else (total // 2, total // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) -> (B, C', T)."""
@@ -42,10 +44,10 @@ class DilatedConv(nn.Module):
     def initial_state(self, batch: int) -> ConvState:
         """Zeros before the first frame."""
         weight = self.conv.weight.flatten(1)
-        return ConvState(weight.new_zeros(batch, self.conv.in_channels, self.reach), weight)
+        return ConvState(weight.new_zeros(batch, self.conv.in_channels, self.total_padding), weight)
 
     def step(self, x: Tensor, state: ConvState) -> tuple[Tensor, ConvState]:
-        """One frame (B, C) after the last `reach` frames."""
+        """One frame (B, C) after the last `total_padding` frames."""
         window = torch.cat([state.past, x.unsqueeze(-1)], dim=-1)
         taps = window[..., :: self.dilation].flatten(1)
         y = F.linear(taps, state.weight, self.conv.bias)
@@ -53,16 +55,18 @@ class DilatedConv(nn.Module):
 
 
 class Block(nn.Module):
-    """Two dilated convolutions, each with activation and dropout, beside a residual path."""
+    """Two dilated convolutions, each with activation and dropout, and a residual path."""
 
     def __init__(self, channels: tuple[int, int], dilation: int, config: recipe.Tcn) -> None:
         super().__init__()
-        before, after = channels
-        self.conv1 = DilatedConv((before, after), config.kernel, dilation, causal=config.causal)
-        self.conv2 = DilatedConv((after, after), config.kernel, dilation, causal=config.causal)
+        in_channels, out_channels = channels
+        self.conv1 = DilatedConv((in_channels, out_channels), config.kernel, dilation, causal=config.causal)
+        self.conv2 = DilatedConv((out_channels, out_channels), config.kernel, dilation, causal=config.causal)
         self.act1, self.act2, self.act = (ACTIVATIONS[config.activation]() for _ in range(3))
         self.dropout = nn.Dropout(config.dropout)
-        self.residual = nn.Conv1d(before, after, 1) if before != after else nn.Identity()
+        self.residual = (
+            nn.Conv1d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
+        )
 
     def forward(self, x: Tensor, padded: Tensor) -> Tensor:
         """(B, C, T), `padded` (B, 1, T) -> (B, C', T); both convolutions see zeros on padding."""
@@ -81,7 +85,7 @@ class Block(nn.Module):
         return self.act(self.act2(y) + x), (after1, after2)
 
 
-class Tcn(nn.Module):
+class Tcn(TemporalModule):
     """A stack of blocks, block i with dilation 2^i and `channels[i]` channels."""
 
     def __init__(self, in_dim: int, config: recipe.Tcn) -> None:
@@ -101,11 +105,11 @@ class Tcn(nn.Module):
         return y.transpose(1, 2)
 
     def initial_state(self, batch: int) -> tuple[BlockState, ...]:
-        return tuple(block.initial_state(batch) for block in self.blocks)
+        return tuple(cast(Block, block).initial_state(batch) for block in self.blocks)
 
     def step(self, x: Tensor, state: tuple[BlockState, ...]) -> tuple[Tensor, tuple[BlockState, ...]]:
         after = []
         for block, past in zip(self.blocks, state, strict=True):
-            x, past = block.step(x, past)
+            x, past = cast(Block, block).step(x, past)
             after.append(past)
         return x, tuple(after)

@@ -1,19 +1,20 @@
 """Transformer encoder over the window (Vaswani et al. 2017): post-norm, no position embedding.
 
-That is what the models of both papers descend from: a linear map to `width`, then post-norm layers
-that attend to the whole window.
+As in the models of both papers: a linear map to `d_model`, then post-norm layers that attend to the
+whole window.
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vacli.models.parts import zero_padding
+from vacli.models.base import TemporalModule
+from vacli.models.heads import zero_padding
 from vacli.recipe import schema as recipe
 
 
-class TransformerEncoder(nn.Module):
-    """Linear(in_dim, width) and `depth` encoder layers; every frame sees every frame."""
+class TransformerEncoder(TemporalModule):
+    """Linear(in_dim, d_model) and `n_layers` encoder layers; every frame attends to every frame."""
 
     causal = False
     receptive_field = None
@@ -31,7 +32,7 @@ class TransformerEncoder(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         ignored = ~mask
-        # A row without any real frame would be a softmax over nothing: NaN. Its frames may see each other.
+        # Without a real frame the softmax would be NaN: the frames of such a row attend to each other.
         ignored = ignored & mask.any(dim=1, keepdim=True)
         y = self.project(zero_padding(x, mask))
         for layer in self.layers:

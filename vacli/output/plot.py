@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vacli.files.atomic import filling
+from vacli.files.atomic import staged_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,5 +147,5 @@ def _figure(path: Path, size_in: tuple[float, float], rows: int = 1, columns: in
         FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, **shared)
         yield figure, axes
-        with filling(path) as part:
+        with staged_file(path) as part:
             figure.savefig(part, format=path.suffix.removeprefix(".") or "png")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from vacli.evaluation.published_results import Row, Table
-from vacli.evaluation.score import SIDES, Result, Score
+from vacli.evaluation.published_results import PublishedRow, PublishedTable
+from vacli.evaluation.score import DIMENSIONS, Result, Score
 from vacli.output.text_tables import Grid
 
 NOTHING = "-"
-SIDE_NAMES = {"valence": "V", "arousal": "A", "mean": "mean"}
+DIMENSION_NAMES = {"valence": "V", "arousal": "A", "mean": "mean"}
 
 
 def score_grids(results: Sequence[Result]) -> list[Grid]:
@@ -24,15 +24,17 @@ def score_grids(results: Sequence[Result]) -> list[Grid]:
         if result.folds:
             mean, sd = result.folds.mean, result.folds.sd
             title = f"{result.name}: mean of {result.folds.folds} folds"
-            ccc.append((title, "", "", *(number(mean[f"ccc_{s}"]) for s in SIDES), *[""] * 3))
-            ccc.append(("standard deviation", "", "", *(number(sd[f"ccc_{s}"]) for s in SIDES), *[""] * 3))
+            ccc.append((title, "", "", *(number(mean[f"ccc_{s}"]) for s in DIMENSIONS), *[""] * 3))
+            ccc.append(
+                ("standard deviation", "", "", *(number(sd[f"ccc_{s}"]) for s in DIMENSIONS), *[""] * 3)
+            )
             others.append((title, *_others(mean)))
     missing = sum(score.missing for _, score in rows)
     notes = ("Intervals: 95 %, from drawing videos with replacement.",)
     if missing:
         notes += (f"{missing} annotated frames have no prediction and are left out.",)
-    heads = tuple(f"{SIDE_NAMES[s]}" for s in SIDES)
-    spans = tuple(f"{SIDE_NAMES[s]} 95 %" for s in SIDES)
+    heads = tuple(f"{DIMENSION_NAMES[s]}" for s in DIMENSIONS)
+    spans = tuple(f"{DIMENSION_NAMES[s]} 95 %" for s in DIMENSIONS)
     return [
         Grid("CCC over all annotated frames", ("", "videos", "frames", *heads, *spans), tuple(ccc), notes),
         Grid(
@@ -43,12 +45,12 @@ def score_grids(results: Sequence[Result]) -> list[Grid]:
     ]
 
 
-def published_grids(paper: str, tables: Sequence[Table], results: Sequence[Result]) -> list[Grid]:
+def published_grids(paper: str, tables: Sequence[PublishedTable], results: Sequence[Result]) -> list[Grid]:
     """A paper's tables with our own figures beside them."""
     return [_published_grid(paper, table, results) for table in tables]
 
 
-def _published_grid(paper: str, table: Table, results: Sequence[Result]) -> Grid:
+def _published_grid(paper: str, table: PublishedTable, results: Sequence[Result]) -> Grid:
     extra = tuple(dict.fromkeys(name for row in table.rows for name in row.extra or ()))
     header = ("", "V", "A", "mean", *extra, "ours V", "ours A", "ours mean", *(f"ours {n}" for n in extra))
     rows = tuple(_published_row(row, extra, results) for row in table.rows)
@@ -57,38 +59,38 @@ def _published_grid(paper: str, table: Table, results: Sequence[Result]) -> Grid
             _own_row(r, extra) for r in results if r.preset not in {row.preset for row in table.rows}
         )
     title = f"{paper}, table {table.number}: {table.title}"
-    notes = (table.remark,) if table.remark else ()
+    notes = (table.note,) if table.note else ()
     return Grid(title, (*header, "what the number is"), rows, notes, frozenset({0, len(header)}))
 
 
-def _published_row(row: Row, extra: tuple[str, ...], results: Sequence[Result]) -> tuple[str, ...]:
+def _published_row(row: PublishedRow, extra: tuple[str, ...], results: Sequence[Result]) -> tuple[str, ...]:
     printed = [number(v) for v in (row.valence, row.arousal, row.mean)]
     columns = [(row.extra or {}).get(name, NOTHING) for name in extra]
     ours, costs = _ours(row, results)
-    return (row.label, *printed, *columns, *ours, *(costs.get(name, NOTHING) for name in extra), row.what)
+    return (row.label, *printed, *columns, *ours, *(costs.get(name, NOTHING) for name in extra), row.protocol)
 
 
 def _own_row(result: Result, extra: tuple[str, ...]) -> tuple[str, ...]:
     """One of our results that is not a row of the paper."""
-    printed = [NOTHING] * (len(SIDES) + len(extra))
-    ours = [number(result.ccc[side]) for side in SIDES]
+    printed = [NOTHING] * (len(DIMENSIONS) + len(extra))
+    ours = [number(result.ccc[side]) for side in DIMENSIONS]
     costs = _costs(result)
     what = f"ours: mean of {result.folds.folds} folds" if result.folds else f"ours: {result.scores[0].name}"
     return (result.name, *printed, *ours, *(costs.get(name, NOTHING) for name in extra), what)
 
 
-def _ours(row: Row, results: Sequence[Result]) -> tuple[list[str], dict[str, str]]:
+def _ours(row: PublishedRow, results: Sequence[Result]) -> tuple[list[str], dict[str, str]]:
     """Our CCCs and costs for a published row: the same fold, or the run of the same preset."""
     if row.fold is not None:
         found = [s for r in results for s in r.scores if s.fold == row.fold]
         if len(found) == 1:
-            return [number(found[0].pooled[f"ccc_{side}"]) for side in SIDES], {}
+            return [number(found[0].pooled[f"ccc_{side}"]) for side in DIMENSIONS], {}
     if row.fold_mean:
         same = [r for r in results if r.folds]
     else:
         same = [r for r in results if row.preset and r.preset == row.preset]
     if len(same) == 1:
-        return [number(same[0].ccc[side]) for side in SIDES], _costs(same[0])
+        return [number(same[0].ccc[side]) for side in DIMENSIONS], _costs(same[0])
     return [NOTHING] * 3, {}
 
 
@@ -102,12 +104,12 @@ def _costs(result: Result) -> dict[str, str]:
 
 
 def _ccc_row(score: Score) -> tuple[str, ...]:
-    spans = [score.intervals.get(f"ccc_{side}") for side in SIDES]
+    spans = [score.intervals.get(f"ccc_{side}") for side in DIMENSIONS]
     return (
         score.name,
         str(len(score.videos)),
         str(score.frames),
-        *(number(score.pooled[f"ccc_{side}"]) for side in SIDES),
+        *(number(score.pooled[f"ccc_{side}"]) for side in DIMENSIONS),
         *(f"{number(s[0])} to {number(s[1])}" if s else NOTHING for s in spans),
     )
 

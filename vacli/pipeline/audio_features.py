@@ -24,8 +24,8 @@ class AudioFeatures:
 
     def __init__(self, extractors: Mapping[str, Any], sound: Sound | None, times_s: np.ndarray) -> None:
         self._extractors, self.sound, self.times_s = extractors, sound, times_s
-        self._own_s = times_s if sound is None else sound.own_times(times_s)
-        self.present = np.zeros(len(times_s), bool) if sound is None else sound.ok_at(self._own_s)
+        self._own_s = times_s if sound is None else sound.to_audio_clock(times_s)
+        self.present = np.zeros(len(times_s), bool) if sound is None else sound.is_audible_at(self._own_s)
         self.features = {
             n: np.full((len(times_s), e.spec.dim), np.nan, np.float32) for n, e in extractors.items()
         }
@@ -51,7 +51,7 @@ class AudioFeatures:
             from_s = own_s[self.n_known]
             chunk_s = np.clip(from_s - own_s[0], FIRST_CHUNK_S, CHUNK_S)  # double what is known
             here = slice(self.n_known, int(np.searchsorted(own_s, from_s + chunk_s)))
-            chunk, zero_s = self.sound.around(own_s[here], CONTEXT_S)
+            chunk, zero_s = self.sound.excerpt(own_s[here], CONTEXT_S)
             for name, extractor in self._extractors.items():
                 self.features[name][here] = extractor.extract(chunk, own_s[here] - zero_s)
             self.n_known = here.stop

@@ -88,7 +88,7 @@ def write_person(
     rows = recording.rows(track)
     view = store.video(video)
     count = len(view.times_s)
-    with store.stage(video, "face", attributes, forget=_descriptions(view)) as writer:
+    with store.stage(video, "face", attributes, drop_features=_descriptions(view)) as writer:
         found = np.zeros(count, bool)
         found[rows["index"]] = True
         writer.append("detected", found)

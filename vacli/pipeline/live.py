@@ -21,7 +21,7 @@ from vacli.pipeline.face_tracks import FaceTracks
 from vacli.pipeline.observation import Extractors, Observation
 from vacli.progress import Progress
 from vacli.recipe.schema import Stream
-from vacli.sequences.base import Sequence
+from vacli.sequences.base import FeatureSequence
 from vacli.spec import AUDIO, VISUAL
 
 Write = Callable[[FrameTable], None]
@@ -74,7 +74,7 @@ class FrameTableStream:
         self._name, self._used = name, loaded.used
         self._recipe = loaded.model.recipe.model.streams
         self._streams = {s.name: np.full((len(times_s), s.dim), np.nan, np.float32) for s in self._recipe}
-        rows = Sequence(video=name, times_s=times_s, streams=self._streams)
+        rows = FeatureSequence(video=name, times_s=times_s, streams=self._streams)
         self._predictor = StreamingPredictor(loaded.model, rows, times_s)
         self._n_filled = 0
 
@@ -102,7 +102,7 @@ class FrameTableStream:
 def predict_audio_only(name: str, loaded: LoadedModel, sound: Observation) -> Trajectory:
     """The trajectory of a sound from an audio model, all at once."""
     streams = {s.name: _joined(s, sound.features) for s in loaded.model.recipe.model.streams}
-    rows = Sequence(video=name, times_s=sound.times_s, streams=streams)
+    rows = FeatureSequence(video=name, times_s=sound.times_s, streams=streams)
     return predict_sequence(loaded.model, rows, sound.times_s)
 
 

@@ -17,7 +17,7 @@ from vacli.faces.images import ImageAligner, tta_views
 from vacli.faces.tracker import FaceFrame, FaceSettings, track_faces
 from vacli.media.audio import read_sound
 from vacli.media.crops import CropFolder
-from vacli.media.image import read_picture
+from vacli.media.image import read_image
 from vacli.media.probe import probe
 from vacli.media.video import open_video
 from vacli.pipeline.audio_features import AudioFeatures, BackgroundAudio
@@ -107,11 +107,11 @@ def observe_video(
                 if callback:
                     callback.on_frame(tracks, frame, audio)
                 advance(1)
-        broken = video.broken
+        decode_error = video.decode_error
         warn_of_notes(path, video.notes, progress)
         audio = background.result()
-    if broken:
-        progress.warn(f"{path}: {broken}; the undamaged frames are used")
+    if decode_error:
+        progress.warn(f"{path}: {decode_error}; the undamaged frames are used")
     warn_of_sound(path, audio.sound, progress)
     selected = tracks.select(settings.face)
     _warn_of_locked(path, tracks, settings.face, progress)
@@ -165,11 +165,11 @@ def observe_image(path: Path, extractors: Extractors, progress: Progress, *, aug
 
     augment: the features are the mean over the `tta_views` of the face (test-time augmentation).
     """
-    picture = read_picture(path)
+    picture = read_image(path)
     if picture.note:
         progress.warn(f"{path}: {picture.note}")
     aligned = ImageAligner().align(picture.rgb)
-    face = aligned.face and aligned.face.placed(picture.reduced_by, (0.0, 0.0))
+    face = aligned.face and aligned.face.rescaled(picture.reduced_by, (0.0, 0.0))
     crops = tta_views(aligned.crop) if augment else aligned.crop[np.newaxis]
     track = FaceTrackFeatures(FaceEmbedder(extractors.visual), 1)
     track.add(0, None, face, detected=face is not None)

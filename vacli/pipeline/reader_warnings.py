@@ -20,5 +20,5 @@ def warn_of_sound(path: Path, sound: Sound | None, progress: Progress) -> None:
     if sound is None:
         return
     warn_of_notes(path, sound.notes, progress)
-    if sound.broken:
-        progress.warn(f"{path}: {sound.broken}; the rest of the sound is used")
+    if sound.decode_error:
+        progress.warn(f"{path}: {sound.decode_error}; the rest of the sound is used")

@@ -1,1 +1,1 @@
-"""Threads, compiled loops, devices and ONNX."""
+"""Threads, compiled loops, devices and ONNX sessions."""

@@ -1,4 +1,4 @@
-"""Several things at once, results in order: decoding, networks, encoders and disks release the GIL."""
+"""Threads with ordered results, for work that releases the GIL: decoding, networks, files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -16,12 +16,12 @@ Result = TypeVar("Result")
 _END = object()
 
 
-def ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
-    """The same items, up to `depth` of them made before they are asked for, in a thread of their own.
+def prefetch(items: Iterable[Item], depth: int) -> Iterator[Item]:
+    """The same items, up to `depth` of them computed in advance by a thread.
 
-    An error of `items` is raised here. Closing this generator stops the thread and closes `items`.
+    An exception of `items` is raised here. Closing this generator stops the thread and closes `items`.
     """
-    made: queue.Queue = queue.Queue(depth)
+    made: queue.Queue[Any] = queue.Queue(depth)
     stop = threading.Event()
 
     def give(item: object) -> None:
@@ -55,7 +55,7 @@ def ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
         thread.join()
 
 
-def mapped(
+def parallel_map(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, depth: int
 ) -> Iterator[Result]:
     """function(item) for each item, in order, computed by `workers` threads up to `depth` items ahead."""

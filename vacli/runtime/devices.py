@@ -1,4 +1,4 @@
-"""Where and how torch runs networks: the device, the number format, batches."""
+"""Devices, number formats and batches of networks in torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is the GPU where there is one; any name that torch knows is taken as it is."""
+    """The device called `name`; `auto` is the GPU if there is one, else the CPU.
+
+    Raises UsageError for a device that cannot be used.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -27,7 +30,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 where the device multiplies it in hardware, float32 elsewhere."""
+    """The dtype called `name`; `auto` is bfloat16 if the device multiplies it in hardware, else float32."""
     if name == "auto":
         return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
     if name not in DTYPES:
@@ -36,7 +39,7 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 products have units of their own; without them they are slower than float32."""
+    """Whether the device has units for bfloat16 products; without them they are slower than float32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu":
@@ -49,7 +52,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 def in_batches(
     function: Callable[[np.ndarray], Tensor], crops: np.ndarray, batch_size: int, dim: int
 ) -> np.ndarray:
-    """Apply `function` to slices of `crops`; halves the batch when the device's memory is short.
+    """Apply `function` to slices of `crops`; halve the batch when memory runs out.
 
     Returns: (N, dim) float32.
     """

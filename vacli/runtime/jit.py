@@ -1,4 +1,4 @@
-"""Loops as machine code (numba), kept on disk where there is a place for it."""
+"""Loops compiled by numba, cached on disk if a folder for that is writable."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 
 Signature = Callable[[ModuleType], Any]  # from `numba.types` to the types of a function
 
-# Whether numba is to know SciPy's BLAS, a quarter of its import. No loop here multiplies matrices, but those
-# of others who import this package may: only `va`, whose process is its own, does without.
-wants_blas = True
+# Whether numba loads SciPy's BLAS, a quarter of its import time. No loop here multiplies matrices, but code
+# that imports this package may: only the command `va` sets this to False.
+load_blas = True
 _BLAS = "scipy.linalg.cython_blas"
 
 
 def _numba() -> ModuleType:
-    if not wants_blas and _BLAS not in sys.modules:
-        sys.modules[_BLAS] = None  # type: ignore[assignment] - an import that fails, as numba expects it may
+    if not load_blas and _BLAS not in sys.modules:
+        sys.modules[_BLAS] = None  # type: ignore[assignment]
         try:
             with suppress(ImportError):
-                import numba.np.arraymath  # the one place that asks for it
+                import numba.np.arraymath  # the only import of it
         finally:
             sys.modules.pop(_BLAS)
     import numba
@@ -31,12 +31,14 @@ def _numba() -> ModuleType:
 
 
 class Compiled:
-    """A function that is compiled when it is first called: numba takes longer to import than a video to open.
+    """A function that is compiled at its first call, since importing numba takes longer than opening a video.
 
-    With a signature it is compiled for that one alone. Compiled functions may call each other.
+    With a signature it is compiled for that one only. Compiled functions may call each other.
     """
 
-    def __init__(self, function: Callable, signature: Signature | None, options: dict[str, Any]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], signature: Signature | None, options: dict[str, Any]
+    ) -> None:
         self._function, self._signature, self._options = function, signature, options
         self.__doc__ = function.__doc__
 
@@ -44,8 +46,8 @@ class Compiled:
         return self.machine_code(*arguments)
 
     @cached_property
-    def machine_code(self) -> Callable:
-        """numba's own function."""
+    def machine_code(self) -> Callable[..., Any]:
+        """The function that numba made."""
         numba = _numba()
         signature = () if self._signature is None else (self._signature(numba.types),)
         options = {"error_model": "numpy"} | self._options
@@ -56,12 +58,12 @@ class Compiled:
 
     @property
     def _numba_type_(self) -> Any:
-        """Where numba looks when another compiled function calls this one."""
+        """The type that numba needs when another compiled function calls this one."""
         from numba import typeof
 
         return typeof(self.machine_code)
 
 
-def compiled(signature: Signature | None = None, **options: Any) -> Callable[[Callable], Compiled]:
-    """njit with numba's `options`, at the first call, cached on disk where there is a folder for that."""
+def compiled(signature: Signature | None = None, **options: Any) -> Callable[[Callable[..., Any]], Compiled]:
+    """Decorator: numba's njit with its `options`, at the first call, cached on disk if possible."""
     return lambda function: Compiled(function, signature, options)

@@ -1,4 +1,4 @@
-"""What one video is to a model: rows on one clock, some of them missing, some of them annotated."""
+"""The input of a sequence model: rows of features at one clock, with labels where annotated."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
+from vacli.errors import LabelError
 
-class Rows(Protocol):
-    """A video whose rows can be read in pieces: a `Sequence` in memory or one still in the store."""
+
+class FeatureRows(Protocol):
+    """A video whose rows are read in pieces: a `FeatureSequence` in memory or a `StoredSequence`."""
 
     @property
     def video(self) -> str: ...
@@ -24,13 +26,20 @@ class Rows(Protocol):
         ...
 
 
+def labels_of(rows: FeatureRows) -> np.ndarray:
+    """Labels (T, 2) of a video; LabelError where it has none."""
+    if rows.labels is None:
+        raise LabelError(f"{rows.video} has no labels", hint="import them with `va labels`")
+    return rows.labels
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Sequence:
+class FeatureSequence:
     """One video in memory.
 
     times_s: (T,) float64 seconds. streams: name -> (T, D) float32, rows with NaN where the stream is
     missing. labels: (T, 2) float32 valence and arousal, NaN where not annotated; None without labels.
-    split: "train", "validation", "test" or "" where nobody said.
+    split: "train", "validation", "test" or "" where unknown.
     """
 
     video: str
@@ -55,6 +64,6 @@ class Sequence:
         return {name: x.shape[1] for name, x in self.streams.items()}
 
     def fill(self, start: int, out: Mapping[str, np.ndarray]) -> None:
-        """Write rows start, start + 1, ... into `out`, as `Rows` has it."""
+        """Write rows start, start + 1, ... into `out`, as in `FeatureRows`."""
         for name, rows in out.items():
             rows[...] = self.streams[name][start : start + len(rows)]

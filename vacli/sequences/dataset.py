@@ -1,8 +1,8 @@
-"""Windows of many videos as batches of tensors, read from the store when they are asked for."""
+"""Windows of many videos as batches of tensors, read from the store when they are needed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from vacli.recipe.schema import Window
 from vacli.sequences import windows
-from vacli.sequences.base import Rows
+from vacli.sequences.base import FeatureRows
 from vacli.sequences.normalization import Normalisation, standardise
 
 
@@ -37,7 +37,7 @@ class Batch:
         """The same batch in page-locked memory; DataLoader calls this."""
         return self._map(torch.Tensor.pin_memory)
 
-    def _map(self, change) -> Batch:
+    def _map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
         return Batch(
             streams={name: change(x) for name, x in self.streams.items()},
             labels=change(self.labels),
@@ -46,14 +46,14 @@ class Batch:
         )
 
 
-class WindowDataset(Dataset):
+class WindowDataset(Dataset[Batch]):
     """Windows of all given videos, in their order.
 
-    Item i is a Batch of one window. Give a DataLoader `collate_fn=whole` and it asks for a whole batch
-    at once (`__getitems__`), which is read from disk straight into the batch's memory.
+    Item i is a Batch of one window. With `collate_fn=identity_collate` a DataLoader requests a whole
+    batch at once (`__getitems__`), which is read from disk directly into the batch's memory.
     """
 
-    def __init__(self, sequences: Sequence[Rows], window: Window) -> None:
+    def __init__(self, sequences: Sequence[FeatureRows], window: Window) -> None:
         self._sequences = list(sequences)
         self._length = window.length_frames
         plans = [windows.plan(len(sequence), window) for sequence in self._sequences]
@@ -69,7 +69,7 @@ class WindowDataset(Dataset):
         """One Batch of the windows at `indices`, in that order."""
         shape = (len(indices), self._length)
         dims = self._sequences[0].dims
-        # numpy asks for huge pages, torch does not: fresh memory is half of the cost of a batch.
+        # numpy allocates huge pages, torch does not: allocation is half of the cost of a batch.
         streams = {name: np.empty((*shape, dim), np.float32) for name, dim in dims.items()}
         labels = np.full((*shape, 2), np.nan, np.float32)
         mask = np.zeros(shape, bool)
@@ -80,7 +80,7 @@ class WindowDataset(Dataset):
             _read(sequence, start, {name: x[row] for name, x in streams.items()}, count)
             if sequence.labels is not None:
                 labels[row, :count] = sequence.labels[start : start + count]
-        annotated = ~np.isnan(labels).any(axis=-1)
+        annotated = np.asarray(~np.isnan(labels).any(axis=-1))
         return Batch(
             streams={name: torch.from_numpy(x) for name, x in streams.items()},
             labels=torch.from_numpy(np.where(annotated[..., None], labels, np.float32(0))),
@@ -89,14 +89,14 @@ class WindowDataset(Dataset):
         )
 
 
-def _read(sequence: Rows, start: int, out: dict[str, np.ndarray], count: int) -> None:
+def _read(sequence: FeatureRows, start: int, out: dict[str, np.ndarray], count: int) -> None:
     sequence.fill(start, {name: rows[:count] for name, rows in out.items()})
     for rows in out.values():
         rows[count:] = np.nan
 
 
-def whole(batch: Batch) -> Batch:
-    """For DataLoader's `collate_fn`: the dataset has made the batch already."""
+def identity_collate(batch: Batch) -> Batch:
+    """For DataLoader's `collate_fn`: the dataset already returns a batch."""
     return batch
 
 

@@ -1,4 +1,4 @@
-"""Who trains and who is held out: no person on both sides."""
+"""Folds of training and validation videos that share no person."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Fold:
 
 
 def subject(video: str) -> str:
-    """The recording behind a trial: Aff-Wild2's `_left` and `_right` are two people of one video."""
+    """The recording of a trial: Aff-Wild2's `_left` and `_right` are two people in one video."""
     return re.sub(r"_(left|right)$", "", video)
 
 
 def subject_folds(
     frames: Mapping[str, int], count: int, seed: int, subjects: Mapping[str, str] | None = None
 ) -> tuple[Fold, ...]:
-    """Split videos into `count` folds of similar frame counts, all of one subject together.
+    """Split videos into `count` folds of similar frame counts; the videos of one subject stay together.
 
-    frames: video -> its number of frames. subjects: video -> who is in it; None: as the names tell.
-    The same names, counts and seed give the same folds, in whatever order they come and on any machine.
+    frames: video -> its number of frames. subjects: video -> person; None: derived from the names.
+    The same names, counts and seed give the same folds, in any order and on any machine.
     Returns folds 1 to `count`.
     """
     groups: dict[str, list[str]] = {}
@@ -42,27 +42,28 @@ def subject_folds(
         groups.setdefault(subjects[video] if subjects else subject(video), []).append(video)
     if not 2 <= count <= len(groups):
         raise UsageError(
-            f"{count} folds of {len(groups)} subjects", hint="give from 2 folds to one a subject"
+            f"{len(groups)} subjects cannot be split into {count} folds",
+            hint="give between 2 folds and one for each subject",
         )
-    held: list[list[str]] = [[] for _ in range(count)]
+    validation: list[list[str]] = [[] for _ in range(count)]
     for group in sorted(groups, key=lambda name: _shuffled(name, seed)):
-        lightest = min(held, key=lambda fold: (sum(frames[v] for v in fold), len(fold)))
+        lightest = min(validation, key=lambda fold: (sum(frames[v] for v in fold), len(fold)))
         lightest.extend(groups[group])
-    return tuple(_fold(i, frames, videos, count) for i, videos in enumerate(held, 1))
+    return tuple(_fold(i, frames, videos, count) for i, videos in enumerate(validation, 1))
 
 
 def official_fold(splits: Mapping[str, str]) -> Fold:
-    """Fold 0: what the annotation files call training and validation set; video -> split."""
+    """Fold 0: the training and validation set of the annotation files. splits: video -> split."""
     parts = {
         name: tuple(sorted(v for v, s in splits.items() if s == name)) for name in ("train", "validation")
     }
     for name, videos in parts.items():
         if not videos:
             raise UsageError(
-                f"no video of the store is in the {name} set",
-                hint="give the folder that holds both sets to `va import-labels`, or use --folds",
+                f"the store has no video of the {name} set",
+                hint="import the labels of both sets with `va import-labels`, or use --folds",
             )
-    return Fold(number=0, **parts)
+    return Fold(number=0, train=parts["train"], validation=parts["validation"])
 
 
 def _shuffled(name: str, seed: int) -> bytes:

@@ -1,17 +1,23 @@
-"""Z-scores with the statistics of the training frames, which a run keeps."""
+"""Z-scores with the statistics of the training frames."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from vacli.errors import RunError
-from vacli.sequences.base import Rows
+from vacli.sequences.base import FeatureRows
 
-STD_FLOOR = 1e-6  # a column that hardly moves in training is only centred
+if TYPE_CHECKING:
+    import torch
+
+STD_FLOOR = 1e-6  # columns with a smaller deviation are only centred
 BLOCK_ROWS = 4096
+
+ArrayT = TypeVar("ArrayT", np.ndarray, "torch.Tensor")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,17 +41,17 @@ class Normalisation:
             std = {s: np.asarray(arrays[f"{s}.std"]) for s in sorted(streams)}
         except KeyError as error:
             raise RunError(
-                f"normalisation without {error.args[0]!r}", hint="the run is damaged; train again"
+                f"the normalisation has no {error.args[0]!r}", hint="the run is damaged; train again"
             ) from None
         return cls(mean=mean, std=std)
 
     def apply(self, streams: Mapping[str, np.ndarray], clip_z: float) -> dict[str, np.ndarray]:
-        """Z-scores of (..., D) streams, cut to +-clip_z; NaN stays NaN."""
+        """Z-scores of (..., D) streams, clipped to +-clip_z; NaN stays NaN."""
         return {name: standardise(x, self.mean[name], self.std[name], clip_z) for name, x in streams.items()}
 
 
-def standardise(x, mean, std, clip_z: float):
-    """(x - mean) / std cut to +-clip_z, for numpy arrays or for torch tensors. x: (..., D)."""
+def standardise(x: ArrayT, mean: ArrayT, std: ArrayT, clip_z: float) -> ArrayT:
+    """(x - mean) / std clipped to +-clip_z, for numpy arrays or for torch tensors. x: (..., D)."""
     return ((x - mean) / std).clip(-clip_z, clip_z)
 
 
@@ -75,7 +81,7 @@ class _Column:
         self.count += count
 
 
-def fit(sequences: Iterable[Rows]) -> Normalisation:
+def fit(sequences: Iterable[FeatureRows]) -> Normalisation:
     """Mean and standard deviation (1/n) of every column over the frames where it is not missing."""
     columns: dict[str, _Column] = {}
     for sequence in sequences:

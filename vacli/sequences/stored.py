@@ -1,4 +1,4 @@
-"""From a video in the store to what a model sees: its streams' features side by side."""
+"""A stored video as the input of a model: the features of its streams, concatenated."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from vacli.errors import StoreError
 from vacli.features.flags import MISSING
 from vacli.recipe.schema import Model, Stream
-from vacli.sequences.base import Sequence as VideoSequence
+from vacli.sequences.base import FeatureSequence
 from vacli.sequences.folds import subject
 from vacli.store.reader import VideoView
 
 
 class StoredSequence:
-    """A video's rows, still on disk; only the frame times, labels and missing rows are kept in memory."""
+    """A video's rows on disk; only the frame times, labels and missing rows are kept in memory."""
 
     def __init__(self, view: VideoView, model: Model) -> None:
-        """Raises StoreError where a feature is absent or of another width than the model wants."""
+        """Raises StoreError where a feature is missing or has another width than the model requires."""
         self._view = view
         self._streams = {stream.name: stream for stream in model.streams}
         self.video = view.id
@@ -47,17 +47,17 @@ class StoredSequence:
 
     @cached_property
     def split(self) -> str:
-        """The annotation's own split ("train", "validation", "test"), or "" where nobody said."""
+        """The annotation's own split ("train", "validation", "test"), or "" where unknown."""
         return str(self._view.part_attrs("label").get("split", "")) if self._view.has("label") else ""
 
     @cached_property
     def subject(self) -> str:
-        """Who is in it, so that folds can keep people apart: from the labels, else from the name."""
+        """The person in the video, from the labels or else from its name; folds share no subject."""
         attributes = self._view.part_attrs("label") if self._view.has("label") else {}
         return str(attributes.get("subject") or subject(self.video))
 
     def fill(self, start: int, out: Mapping[str, np.ndarray]) -> None:
-        """Write rows start, start + 1, ... into `out`, as `Rows` has it."""
+        """Write rows start, start + 1, ... into `out`, as in `FeatureRows`."""
         for name, rows in out.items():
             column = 0
             for feature in self._streams[name].features:
@@ -66,16 +66,16 @@ class StoredSequence:
                 column += width
 
     def check(self) -> None:
-        """Raise StoreError where something of it is damaged."""
+        """Raise StoreError where a feature is damaged."""
         for feature in self.widths:
             self._view.check(f"feature/{feature}")
             self._view.check(f"flag/{feature}")
 
-    def load(self) -> VideoSequence:
+    def load(self) -> FeatureSequence:
         """The whole video in memory."""
         streams = {name: np.empty((len(self), dim), np.float32) for name, dim in self.dims.items()}
         self.fill(0, streams)
-        return VideoSequence(
+        return FeatureSequence(
             video=self.video, times_s=self.times_s, streams=streams, labels=self.labels, split=self.split
         )
 
@@ -94,22 +94,22 @@ class StoredSequence:
 def open_sequences(views: Sequence[VideoView], model: Model) -> list[StoredSequence]:
     """All videos as a model's sequences.
 
-    Raises StoreError naming what is missing, in how many videos, and the command that makes it.
+    Raises StoreError with the missing feature, the number of videos, and the command that extracts it.
     """
     for stream in model.streams:
         for feature in stream.features:
-            lacking = [view for view in views if not view.has(f"feature/{feature}")]
-            if lacking:
-                raise _missing_feature(lacking, len(views), stream, feature)
+            without = [view for view in views if not view.has(f"feature/{feature}")]
+            if without:
+                raise _missing_feature(without, len(views), stream, feature)
     return [StoredSequence(view, model) for view in views]
 
 
-def _missing_feature(lacking: Sequence[VideoView], count: int, stream: Stream, feature: str) -> StoreError:
-    where = lacking[0].path if count == 1 else f"{len(lacking)} of {count} videos ({lacking[0].path}, ...)"
+def _missing_feature(without: Sequence[VideoView], count: int, stream: Stream, feature: str) -> StoreError:
+    where = without[0].path if count == 1 else f"{len(without)} of {count} videos ({without[0].path}, ...)"
     command = "va extract-audio" if stream.name == "audio" else "va extract-visual"
     return StoreError(
-        f"no feature {feature!r} in {where}; the model's stream {stream.name!r} wants it",
-        hint=f"make it with `{command} {lacking[0].path.parent} --feature {feature}`",
+        f"no feature {feature!r} in {where}; the model's stream {stream.name!r} needs it",
+        hint=f"make it with `{command} {without[0].path.parent} --feature {feature}`",
     )
 
 

@@ -1,4 +1,4 @@
-"""Cutting a sequence into windows of one length and putting it together again, no frame lost."""
+"""Windows of equal length over a sequence, and the sequence that they average to."""
 
 from __future__ import annotations
 
@@ -11,27 +11,25 @@ from vacli.recipe.schema import Window
 def plan(frames: int, window: Window) -> np.ndarray:
     """First frames of the windows that cover a sequence.
 
-    Windows start every `stride_frames`; the last one is moved back to end at the last frame, so the
-    tail is never dropped. A sequence shorter than a window gets one, to be padded at its end.
+    Windows start every `stride_frames`. The last one is moved back to end at the last frame, so that no
+    frame is dropped. A sequence shorter than a window has one window, which is padded at its end.
     Returns: (W,) int64, ascending. Raises UsageError where a stride would leave gaps or `smooth_frames` is
     negative.
     """
     length, stride = window.length_frames, window.stride_frames
     if not 1 <= stride <= length:
         raise UsageError(
-            f"windows of {length} frames every {stride}", hint="the stride must be between 1 and the length"
+            f"window.stride_frames is {stride}, the length {length}", hint="give a stride of 1 to the length"
         )
     if window.smooth_frames < 0:
-        raise UsageError(
-            f"window.smooth_frames is {window.smooth_frames}", hint="give 0 to leave predictions as they are"
-        )
+        raise UsageError(f"window.smooth_frames is {window.smooth_frames}", hint="give 0 for no smoothing")
     last = max(frames - length, 0)
     starts = np.arange(0, last + 1, stride, dtype=np.int64)[: None if frames else 0]
     return np.append(starts, last) if frames and starts[-1] < last else starts
 
 
 def span(frames: int, window: Window) -> int:
-    """Frames of each window in use: a sequence shorter than a window needs no padding for itself."""
+    """Frames of each window at prediction: a sequence shorter than a window needs no padding."""
     return min(window.length_frames, frames)
 
 
@@ -50,7 +48,7 @@ def mask(frames: int, starts: np.ndarray, length: int) -> np.ndarray:
 
 
 def smooth(values: np.ndarray, real: np.ndarray, frames: int) -> np.ndarray:
-    """Mean over the real frames among the `frames // 2` to each side of a frame and itself.
+    """Moving average over the real frames within `frames // 2` of each frame.
 
     values: (W, L, D). real: (W, L) bool. Returns: (W, L, D) of the values' type, 0 where not real.
     """
@@ -64,10 +62,10 @@ def smooth(values: np.ndarray, real: np.ndarray, frames: int) -> np.ndarray:
     return np.where(kept, mean, 0).astype(values.dtype)
 
 
-def stitch(windows: np.ndarray, starts: np.ndarray, frames: int) -> np.ndarray:
-    """Put (W, L, ...) windows together; frames that several cover get their mean.
+def overlap_average(windows: np.ndarray, starts: np.ndarray, frames: int) -> np.ndarray:
+    """The sequence from (W, L, ...) windows; a frame in several windows has their mean.
 
-    Returns: (frames, ...) of the windows' type, NaN where no window reaches.
+    Returns: (frames, ...) of the windows' type, NaN outside the windows.
     """
     mean = np.full((frames, *windows.shape[2:]), np.nan, np.float64)
     seen = np.zeros(frames, np.int64)
@@ -76,6 +74,6 @@ def stitch(windows: np.ndarray, starts: np.ndarray, frames: int) -> np.ndarray:
         part = window[: here.stop - start].astype(np.float64)
         seen[here] += 1
         count = seen[here].reshape(-1, *[1] * (part.ndim - 1))
-        # A running mean: equal values stay exactly equal, which a sum divided at the end does not keep.
+        # A running mean keeps equal values exactly equal; a sum that is divided at the end does not.
         mean[here] = np.where(count == 1, part, mean[here] + (part - mean[here]) / count)
     return mean.astype(windows.dtype)

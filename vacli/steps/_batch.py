@@ -181,7 +181,7 @@ def _attempt(key: str, name: str, work: Callable[[], str], out: Path, again: boo
         raise
     except Exception as error:
         log.debug("%s", name, exc_info=error)
-        if disk_space.is_full(error):
+        if disk_space.is_disk_full(error):
             raise _full(error, out) from error
         outcome = Outcome(FAILED, reason_of(error))
     _journal.end(key, outcome)
@@ -216,4 +216,4 @@ def _full(error: Exception, out: Path) -> OutputError:
     """A full disk where the error says, else the fuller one of those that are written to."""
     place = getattr(error, "filename", None)
     places = [Path(place)] if isinstance(place, str) else [out, Path(tempfile.gettempdir())]
-    return disk_space.no_space(min(places, key=lambda path: disk_space.free_bytes(path) or 0), error)
+    return disk_space.disk_full_error(min(places, key=lambda path: disk_space.free_bytes(path) or 0), error)

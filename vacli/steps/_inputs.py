@@ -32,7 +32,7 @@ def usable(
         for failed, error in found.failed.items():
             batch.fail(str(failed), error, progress)
         uses = {media.path: use(media) for media in found.media}
-        left_out = found.left_out | {path: used for path, used in uses.items() if isinstance(used, str)}
+        left_out = found.skipped | {path: used for path, used in uses.items() if isinstance(used, str)}
         chosen = [one for used in uses.values() if not isinstance(used, str) for one in used]
         if not chosen and not found.failed:
             raise nothing(path)

@@ -1,4 +1,4 @@
-"""`va ablate`: trains the rows of LightMamba's Table III and BDCA's Table IV and fills the tables."""
+"""`va ablate`: train the rows of LightMamba's Table III and BDCA's Table IV and fill the tables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEADER = ("", "preset", "parameters", "peak memory", "time an epoch", "CCC V", "
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """A row: what the paper calls it, the preset that is it, and changes for this row alone."""
+    """A row: its label in the paper, its preset, and recipe values for this row only."""
 
     label: str
     preset: str
@@ -50,9 +50,9 @@ ROWS = (
 
 @dataclass(frozen=True, kw_only=True)
 class AblateSettings:
-    """Which rows to train on which store; row `x` goes to `out`/x.
+    """The rows to train and the store to train on; the run of row `x` is `out`/x.
 
-    `assignments` go to every row, those of `model.streams.NAME` only to rows that have that stream.
+    `assignments` apply to every row; those of `model.streams.NAME` only to rows with that stream.
     """
 
     store: Path
@@ -68,7 +68,7 @@ class AblateSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AblateResult:
-    """Scores and costs of the rows that were trained, and the filled tables as text."""
+    """Scores and costs of the trained rows, and the filled tables as text."""
 
     out: Path
     results: tuple[Result, ...]
@@ -77,16 +77,16 @@ class AblateResult:
 
 
 def named_rows(presets: Sequence[str]) -> tuple[Ablation, ...]:
-    """The rows of some presets, in the papers' order; UsageError for one that is no row."""
+    """The rows of the given presets, in the papers' order; UsageError for an unknown preset."""
     known = {row.preset for row in ROWS}
     for name in presets:
         if name not in known:
-            raise UsageError(f"no row of the ablations is {name!r}", hint=nearest(name, known))
+            raise UsageError(f"the ablations have no row {name!r}", hint=nearest(name, known))
     return tuple(row for row in ROWS if row.preset in presets)
 
 
 def run(settings: AblateSettings, progress: Progress | None = None) -> AblateResult:
-    """Train every row; one that cannot be trained is named and the others go on.
+    """Train every row; rows that fail are reported and the others are still trained.
 
     Writes ablation.md and ablation.json. Raises UsageError for an unknown format.
     """
@@ -114,13 +114,13 @@ def run(settings: AblateSettings, progress: Progress | None = None) -> AblateRes
 
 def _text(form: str, grids: Sequence[Grid], results: Sequence[Result]) -> str:
     if form == "json":
-        return json.dumps(_plain(results), indent=2)
+        return json.dumps(_json_rows(results), indent=2)
     return "\n".join(FORMATS[form](grid) for grid in grids)
 
 
 def _result(row: Ablation, settings: AblateSettings, progress: Progress) -> Result:
     streams = {stream.name for stream in preset(row.preset).model.streams}
-    common = tuple(text for text in settings.assignments if _concerns(text, streams))
+    common = tuple(text for text in settings.assignments if _applies(text, streams))
     trained = train.run(
         train.TrainSettings(
             store=settings.store,
@@ -135,12 +135,14 @@ def _result(row: Ablation, settings: AblateSettings, progress: Progress) -> Resu
         progress,
     )
     run_ = load_run(trained.out)
-    result, _ = evaluator.judge_run(run_, Store.open(settings.store), evaluator.HELD_OUT, lambda amount: None)
-    peaks = [fold.outcome.peak_bytes for fold in trained.folds if fold.outcome.peak_bytes]
+    result, _ = evaluator.evaluate_run(
+        run_, Store.open(settings.store), evaluator.HELD_OUT, lambda amount: None
+    )
+    peaks = [fold.result.peak_bytes for fold in trained.folds if fold.result.peak_bytes]
     return replace(result, name=row.label, peak_bytes=max(peaks, default=None))
 
 
-def _concerns(assignment: str, streams: set[str]) -> bool:
+def _applies(assignment: str, streams: set[str]) -> bool:
     keys = assignment.partition("=")[0].strip().split(".")
     return keys[:2] != ["model", "streams"] or len(keys) < 3 or keys[2] in streams
 
@@ -170,10 +172,10 @@ def _line(row: Ablation, result: Result | None) -> tuple[str, ...]:
 
 def _write(out: Path, grids: Sequence[Grid], results: Sequence[Result]) -> None:
     checkpoint.write_text(out / MARKDOWN, "\n".join(FORMATS["markdown"](grid) for grid in grids))
-    checkpoint.write_json(out / JSON, _plain(results))
+    checkpoint.write_json(out / JSON, _json_rows(results))
 
 
-def _plain(results: Sequence[Result]) -> list[dict[str, Any]]:
+def _json_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
     return [
         {
             "label": result.name,

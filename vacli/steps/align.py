@@ -105,9 +105,9 @@ def _align_video(target: _Target, path: Path) -> str:
     with open_video(path, settings.backend) as video, Recording() as recording:
         _record(video, recording, settings.crops, target.progress)
         warn_of_notes(path, video.notes, target.progress)
-        if video.broken:
-            attributes["broken"] = video.broken
-            target.progress.warn(f"{path}: {video.broken}; what is whole is kept")
+        if video.decode_error:
+            attributes["broken"] = video.decode_error
+            target.progress.warn(f"{path}: {video.decode_error}; what is whole is kept")
         people = select_tracks(recording.presences(), settings.face)
         if not people:
             target.progress.warn(f"{path}: no face in any frame")
@@ -144,7 +144,7 @@ def _record(video: VideoReader, recording: Recording, crops: bool, progress: Pro
             frames += 1
             advance(1)
     if not frames:
-        raise InputError(f"{video.info.path}: no frame can be decoded ({video.broken})")
+        raise InputError(f"{video.info.path}: no frame can be decoded ({video.decode_error})")
 
 
 def _encoded(frame: FaceFrame, crops: bool) -> tuple[int, list[tuple[object, bytes]]]:
@@ -168,9 +168,9 @@ def _take_crops(target: _Target, media: MediaInput, video: Path | None) -> str:
             for index, face in precropped.faces(crops.folder):
                 recording.add(index, [(face, encode_jpeg(face.crop) if target.settings.crops else b"")])
                 advance(1)
-        if crops.folder.broken:
-            attributes["broken"] = crops.folder.broken
-            target.progress.warn(f"{media.path}: {crops.folder.broken}; the other crops are kept")
+        if crops.folder.decode_error:
+            attributes["broken"] = crops.folder.decode_error
+            target.progress.warn(f"{media.path}: {crops.folder.decode_error}; the other crops are kept")
         write_person(target.store, view.id, recording, 0, attributes)
     return DONE
 

@@ -10,7 +10,7 @@ from vacli.errors import RunError, UsageError
 from vacli.features.encoder_run import read_encoder_run
 from vacli.features.weights import PACKAGE, WEIGHTS, load_tensors
 from vacli.files import atomic, digests
-from vacli.files.disk_space import explained
+from vacli.files.disk_space import report_write_errors
 from vacli.files.run_directory import (
     CALIBRATION_FILE,
     DATA_FILE,
@@ -67,7 +67,7 @@ def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
     work = WorkFolder.inside(settings.out)
     for place in work.dead():  # of a bundle that was interrupted
         commit.complete(settings.out, place)
-    with work.place() as place, explained(target):
+    with work.place() as place, report_write_errors(target):
         made = place / target.name
         for member in members:
             _bundle(member, made if single else made / member.name, 0 if single else len(members), progress)
@@ -113,7 +113,7 @@ def _bundle(member: Path, place: Path, folds: int, progress: Progress) -> None:
 def _copy(source: Path, target: Path) -> None:
     """Copy a file of a run, if it is whole, and note its digest where it goes."""
     data = source.read_bytes()
-    digests.check(source, data)
+    digests.check_bytes(source, data)
     digests.write(target, data)
 
 

@@ -19,7 +19,7 @@ from vacli.inference.states import FrameState
 from vacli.metrics import Moments
 from vacli.progress import Progress, Quiet
 from vacli.runtime.options import device_name
-from vacli.sequences.base import Rows
+from vacli.sequences.base import FeatureRows
 from vacli.sequences.stored import open_sequences
 from vacli.spec import AUDIO, VISUAL
 from vacli.store import Store, VideoView
@@ -121,7 +121,7 @@ def _output(model: Run, detector: SpeechDetector | None, view: VideoView) -> Ens
     return ensemble_output(model, rows, view.times_s, model_outputs(model, rows))
 
 
-def _audio(rows: Rows) -> np.ndarray:
+def _audio(rows: FeatureRows) -> np.ndarray:
     return rows_of(rows, AUDIO, slice(0, len(rows)))
 
 

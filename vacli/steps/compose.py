@@ -9,8 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
-from vacli.datasets.sampling_weights import balanced_chances
-from vacli.datasets.synthesis import Composed, Faces, Material, Mixture, Voice, compose
+from vacli.datasets.sampling_weights import balanced_weights
+from vacli.datasets.synthesis import (
+    FaceExamples,
+    SourceMaterial,
+    SynthesisConfig,
+    SyntheticSequence,
+    UtteranceFeatures,
+    synthesize,
+)
 from vacli.errors import StoreError
 from vacli.features.flags import MISSING
 from vacli.progress import Progress, Quiet
@@ -23,13 +30,26 @@ HELD_BACK = 6  # every sixth speaker
 LOUDNESS = ("egemaps", 0)  # feature and column that tell silence from speech
 SPEECH_ABOVE = 0.15  # of the way from the quietest frame to the loud ones
 
+STORED_NAMES = {  # of a store's attributes, where they differ from the fields of `SynthesisConfig`
+    "p_single_utterance": "solo",
+    "p_non_speech": "speechless",
+    "trim_silence": "cut",
+    "p_disagree": "disagree",
+    "p_no_face": "no_face",
+    "p_no_voice": "no_voice",
+    "p_pause": "pause",
+    "p_face_gap": "gap",
+    "label_radius": "near",
+    "face_noise": "noise",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Speaker:
     """Somebody's utterances, and the probability of each; None: all equal."""
 
-    voices: list[Voice]
-    chances: np.ndarray | None
+    voices: list[UtteranceFeatures]
+    sampling_weights: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -39,7 +59,7 @@ class ComposeSettings:
     `groups` are disjoint in faces and speakers; they are the subjects that cross-validation keeps apart.
     A sixth of the speakers, and the faces of the validation split, are left for `held`, so that a run can be
     measured on people whom none of its models has seen. `balanced`: each speaker's utterances are drawn by
-    `balanced_chances`, not evenly.
+    `balanced_weights`, not evenly.
     """
 
     faces: Path
@@ -50,7 +70,7 @@ class ComposeSettings:
     seed: int = 42
     holdout: bool = False
     balanced: bool = False
-    mixture: Mixture = Mixture()
+    mixture: SynthesisConfig = SynthesisConfig()
 
 
 def run(settings: ComposeSettings, progress: Progress = Quiet()) -> Batch:
@@ -73,8 +93,8 @@ def run(settings: ComposeSettings, progress: Progress = Quiet()) -> Batch:
                 own = faces if settings.holdout else _group(faces, group, settings.groups)
                 names = groups[0 if settings.holdout else group]
                 who = speakers[names[int(rng.integers(len(names)))]]
-                material = Material(own, who.voices, backgrounds, who.chances)
-                made = compose(material, settings.mixture, rng)
+                material = SourceMaterial(own, who.voices, backgrounds, who.sampling_weights)
+                made = synthesize(material, settings.mixture, rng)
                 attributes = _about(settings, group)
                 _write(store, video, made, specs, attributes)
                 batch.done.append(video)
@@ -82,7 +102,7 @@ def run(settings: ComposeSettings, progress: Progress = Quiet()) -> Batch:
     return batch
 
 
-def _faces(store: Store, split: str) -> Faces:
+def _faces(store: Store, split: str) -> FaceExamples:
     """All labelled stills of one of a store's splits."""
     views = [v for v in store.videos() if v.has("label") and v.part_attrs("label").get("split") == split]
     if not views:
@@ -93,20 +113,22 @@ def _faces(store: Store, split: str) -> Faces:
     rows = np.concatenate([v.feature(FACE_FEATURE)[0] for v in views]).astype(np.float32)
     labels = np.concatenate([v.labels() for v in views])
     usable = np.isfinite(rows).all(1) & np.isfinite(labels).all(1)
-    return Faces(rows[usable], labels[usable])
+    return FaceExamples(rows[usable], labels[usable])
 
 
-def _voices(settings: ComposeSettings, progress: Progress) -> tuple[dict[str, Speaker], list[Voice]]:
+def _voices(
+    settings: ComposeSettings, progress: Progress
+) -> tuple[dict[str, Speaker], list[UtteranceFeatures]]:
     """Speakers by name, and sounds without speech."""
-    found: dict[str, list[Voice]] = {}
+    found: dict[str, list[UtteranceFeatures]] = {}
     views = [v for v in Store.open(settings.voices).videos() if v.has("label")]
     with progress.task("read voices", len(views), "files") as advance:
         for view in views:
             features = {name: view.feature(name)[0].astype(np.float32) for name in VOICE_FEATURES}
             speaker = str(view.part_attrs("label").get("subject", ""))
-            voice = Voice(features, view.labels()[0])
-            if speaker and settings.mixture.cut:
-                voice = replace(voice, quiet=_quiet(features[LOUDNESS[0]][:, LOUDNESS[1]]))
+            voice = UtteranceFeatures(features, view.labels()[0])
+            if speaker and settings.mixture.trim_silence:
+                voice = replace(voice, silence_frames=_quiet(features[LOUDNESS[0]][:, LOUDNESS[1]]))
             found.setdefault(speaker, []).append(voice)
             advance(1)
     backgrounds = found.pop("", [])
@@ -120,14 +142,14 @@ def _quiet(loudness: np.ndarray) -> tuple[int, int]:
     return (int(speech[0]), len(loudness) - 1 - int(speech[-1])) if speech.size else (0, 0)
 
 
-def _speaker(voices: list[Voice], balanced: bool) -> Speaker:
-    chances = balanced_chances(np.stack([voice.label for voice in voices])) if balanced else None
-    return Speaker(voices, chances)
+def _speaker(voices: list[UtteranceFeatures], balanced: bool) -> Speaker:
+    weights = balanced_weights(np.stack([voice.label for voice in voices])) if balanced else None
+    return Speaker(voices, weights)
 
 
-def _group(faces: Faces, group: int, groups: int) -> Faces:
+def _group(faces: FaceExamples, group: int, groups: int) -> FaceExamples:
     mine = np.arange(len(faces.labels)) % groups == group
-    return Faces(faces.rows[mine], faces.labels[mine])
+    return FaceExamples(faces.rows[mine], faces.labels[mine])
 
 
 def _groups_of(names: list[str], settings: ComposeSettings) -> list[list[str]]:
@@ -154,8 +176,12 @@ def _specs(settings: ComposeSettings) -> dict[str, dict]:
 
 def _about(settings: ComposeSettings, group: int) -> dict[str, object]:
     subject = "held" if settings.holdout else f"group-{group}"
-    how = {"groups": settings.groups, "balanced": settings.balanced, **asdict(settings.mixture)}
+    how = {"groups": settings.groups, "balanced": settings.balanced, **_stored(settings.mixture)}
     return {"split": "", "subject": subject, "category_mapped": True, "seed": settings.seed, **how}
+
+
+def _stored(config: SynthesisConfig) -> dict[str, object]:
+    return {STORED_NAMES.get(name, name): value for name, value in asdict(config).items()}
 
 
 def _check_same(view: VideoView, about: dict[str, object]) -> None:
@@ -169,7 +195,7 @@ def _check_same(view: VideoView, about: dict[str, object]) -> None:
 
 
 def _write(
-    store: Store, video: str, made: Composed, specs: dict[str, dict], attributes: dict[str, object]
+    store: Store, video: str, made: SyntheticSequence, specs: dict[str, dict], attributes: dict[str, object]
 ) -> None:
     times = regular_times(len(made.labels), SOUND_CLOCK_HZ)
     store.add_video(video, times, source={"name": video}, stream={"kind": "synthetic"})

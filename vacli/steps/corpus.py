@@ -72,7 +72,7 @@ def _pictures(store: Store, path: Path, batch: Batch, progress: Progress) -> Bat
     parts = list(emotion_corpora.read_ferplus(path))
     with progress.task("FER+", sum(len(p.images) for p in parts), "faces") as advance:
 
-        def work(part: emotion_corpora.FacePictures) -> str:
+        def work(part: emotion_corpora.FaceImages) -> str:
             video = f"ferplus-{part.split}"
             source = source_of(path)
             if video in store and store.video(video).has("label"):
@@ -154,11 +154,11 @@ def _write_disturbed(original: Path, paths: list[Path], seed: int) -> None:
         raise InputError(f"{original} has no sound")
     for copy, path in enumerate(paths):
         rng = np.random.default_rng([seed, copy, zlib.crc32(original.stem.encode())])
-        _write_wav(path, audio_augmentation.disturbed(sound.samples, rng))
+        _write_wav(path, audio_augmentation.augment(sound.samples, rng))
 
 
 def _write_wav(path: Path, samples: np.ndarray) -> None:
-    with atomic.filling(path, 2 * len(samples)) as part:
+    with atomic.staged_file(path, 2 * len(samples)) as part:
         audio_augmentation.write_wav(part, samples)
 
 
@@ -177,7 +177,7 @@ def _speech(
 def _add_utterance(store: Store, utterance: emotion_corpora.Utterance) -> str:
     source = source_of(utterance.path)
     name = f"{utterance.speaker or BACKGROUND}-{utterance.path.stem}"
-    video = store.id_for(name, source["sha256"], once=False)  # two may sound the same, such as silence
+    video = store.id_for(name, source["sha256"], reuse=False)  # two may sound the same, such as silence
     if video in store and store.video(video).has("label"):
         return SKIPPED
     sound = read_sound(utterance.path)
@@ -185,7 +185,7 @@ def _add_utterance(store: Store, utterance: emotion_corpora.Utterance) -> str:
         raise InputError(f"{utterance.path} has no sound")
     times = regular_times(max(1, int(sound.duration_s * SOUND_CLOCK_HZ)), SOUND_CLOCK_HZ)
     stream = {"kind": "sound"}
-    video = store.add_recording(name, times, source=source, stream=stream, once=False).id
+    video = store.add_recording(name, times, source=source, stream=stream, reuse=False).id
     attributes = {
         "split": "",
         "subject": utterance.speaker,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.errors import InputError
-from vacli.files.atomic import writing
+from vacli.files.atomic import staged_writer
 from vacli.media.demo_clip import write_demo_clip
 from vacli.output import plot
 from vacli.output.frame_table import COLUMNS, FrameTable
@@ -62,7 +62,7 @@ def run(settings: DemoSettings, progress: Progress = Quiet()) -> DemoResult:
 def _predict(clip: Path, path: Path, progress: Progress) -> FrameTable:
     tables: list[FrameTable] = []
     _all_done(predict.run(predict.PredictSettings(inputs=(clip,)), tables.append, progress))
-    with writing(path) as stream:
+    with staged_writer(path) as stream:
         CsvWriter(stream).write(tables[0])
     return tables[0]
 

@@ -32,8 +32,8 @@ class EvaluateSettings:
 
     inputs: run directories, prediction CSVs or folders of them. store: features and labels (for a run:
     None is the store that it was trained on). labels: annotation files instead of the store's labels, for
-    predictions only. on: what each model was held back from, or a split of the store (judge.ON). paper:
-    a key of PAPERS. figures: a folder for trajectories, label histogram and density.
+    predictions only. on: each model's validation videos, or a split of the store (evaluator.SPLITS).
+    paper: a key of PAPERS. figures: a folder for trajectories, label histogram and density.
     """
 
     inputs: tuple[Path, ...]
@@ -61,10 +61,10 @@ def run(settings: EvaluateSettings, progress: Progress = Quiet()) -> EvaluateRes
     Raises UsageError, and the error of the only one (RunError, StoreError, LabelError or InputError).
     """
     _check(settings)
-    evaluated: list[evaluator.Judged] = []
+    evaluated: list[evaluator.Evaluation] = []
 
     def work(path: Path) -> str:
-        evaluated.append(_judge(path, settings, progress))
+        evaluated.append(_evaluate(path, settings, progress))
         return DONE
 
     batch = Batch(Path())
@@ -85,33 +85,33 @@ def run(settings: EvaluateSettings, progress: Progress = Quiet()) -> EvaluateRes
 def _check(settings: EvaluateSettings) -> None:
     for value, known, name in (
         (settings.format, FORMATS, "--format"),
-        (settings.split, evaluator.ON, "--split"),
+        (settings.split, evaluator.SPLITS, "--split"),
         (settings.paper, PAPERS, "--paper"),
     ):
         if value is not None and value not in known:
             raise UsageError(f"{name} {value}", hint=nearest(value, known))
 
 
-def _judge(path: Path, settings: EvaluateSettings, progress: Progress) -> evaluator.Judged:
+def _evaluate(path: Path, settings: EvaluateSettings, progress: Progress) -> evaluator.Evaluation:
     if not path.exists():
         raise InputError(f"no such run or file: {path}")
     if (path / RECIPE_FILE).is_file() or any(path.glob(f"{FOLD_PREFIX}*")):
         run = load_run(path, device_name(settings.device), progress)
-        store = Store.open(settings.store or evaluator.store_of(run))
+        store = Store.open(settings.store or evaluator.training_store(run))
         with progress.task(path.name, None, "frames") as advance:
-            return evaluator.judge_run(run, store, settings.split, advance)
+            return evaluator.evaluate_run(run, store, settings.split, advance)
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     if not files:
         raise InputError(f"{path} is neither a run nor a folder of CSV files")
     predictions = [predicted for file in files for predicted in read_predictions(file)]
-    return evaluator.judge_predictions(path.stem, predictions, _truth(settings))
+    return evaluator.evaluate_predictions(path.stem, predictions, _label_source(settings))
 
 
-def _truth(settings: EvaluateSettings) -> evaluator.Truth:
+def _label_source(settings: EvaluateSettings) -> evaluator.LabelSource:
     if settings.labels is not None:
-        return evaluator.annotation_truth(settings.labels)
+        return evaluator.annotation_labels(settings.labels)
     if settings.store is not None:
-        return evaluator.store_truth(Store.open(settings.store))
+        return evaluator.store_labels(Store.open(settings.store))
     raise UsageError("predictions without labels", hint="give --store with labels, or --labels with files")
 
 
@@ -169,15 +169,15 @@ def _plain_score(score: Score) -> dict[str, Any]:
     }
 
 
-def _draw(evaluated: list[evaluator.Judged], folder: Path, progress: Progress) -> None:
+def _draw(evaluated: list[evaluator.Evaluation], folder: Path, progress: Progress) -> None:
     from vacli.output import plot
 
-    for result, traces in evaluated:
+    for result, trajectories in evaluated:
         here = folder / result.name if len(evaluated) > 1 else folder
         here.mkdir(parents=True, exist_ok=True)
-        for t in traces:
+        for t in trajectories:
             plot.trajectory(here / f"{t.video}.png", t.video, plot.Curves(t.times_s, t.predicted, t.labels))
-        labels = np.concatenate([t.labels for t in traces])
+        labels = np.concatenate([t.labels for t in trajectories])
         plot.label_histogram(here / "labels.png", labels)
-        plot.plane(here / "plane.png", labels, np.concatenate([t.predicted for t in traces]))
-        progress.say(f"{len(traces) + 2} figures in {here}")
+        plot.plane(here / "plane.png", labels, np.concatenate([t.predicted for t in trajectories]))
+        progress.say(f"{len(trajectories) + 2} figures in {here}")

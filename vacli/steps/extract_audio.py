@@ -11,28 +11,30 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vacli.errors import InputError, StoreError, UsageError, nearest
+from vacli.errors import InputError, StoreError, UsageError
 from vacli.features.audio_flags import rows_and_flags
-from vacli.features.registry import create
+from vacli.features.registry import AudioExtractor, create_audio, default_names
+from vacli.features.vggish.options import Postprocessing
+from vacli.files.store_folder import is_store
 from vacli.media.audio import Sound, read_sound
 from vacli.media.kinds import MediaInput
 from vacli.media.probe import MediaInfo, probe
 from vacli.media.timeline import read_timeline
-from vacli.packages import needed_by
 from vacli.pipeline.reader_warnings import warn_of_notes, warn_of_sound
 from vacli.progress import Progress, Quiet
+from vacli.runtime.options import ExecutionOptions
+from vacli.spec import AUDIO
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps._inputs import usable
 from vacli.steps._provenance import has_feature, source_of, stream_of
 from vacli.store import Store, VideoView
 
-AUDIO = ("egemaps", "mfcc39", "vggish", "egemaps-v02", "gemaps-functionals", "egemaps-functionals")
 WITH_SOUND = ("video", "sound")  # kinds of input that can hold any
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractAudioSettings:
-    """Which recordings, which of the AUDIO features, and how.
+    """Which recordings, which audio features of `features.registry`, and how.
 
     `inputs` are clips, sound files, folders of them, or one store, whose videos are then read again.
     `weights`, `align`, `final_relu` and `pca` are for vggish, `window_s` for the functionals. `audio_track`:
@@ -42,7 +44,7 @@ class ExtractAudioSettings:
 
     inputs: tuple[Path, ...]
     store: Path | None = None
-    features: tuple[str, ...] = ("egemaps", "mfcc39")
+    features: tuple[str, ...] = default_names(AUDIO)
     align: Literal["centre", "start", "causal"] = "centre"
     weights: Path | None = None
     final_relu: bool = False
@@ -67,7 +69,7 @@ class _Recording:
 def run(settings: ExtractAudioSettings, progress: Progress = Quiet()) -> Batch:
     """Add audio features to a store; frames without sound get NaN and a flag."""
     extractors = [_extractor(name, settings, progress) for name in dict.fromkeys(settings.features)]
-    stores = [path for path in settings.inputs if os.path.isfile(path / "zarr.json")]
+    stores = [path for path in settings.inputs if is_store(path)]
     store = _target(settings, stores)
     batch = Batch(store.path)
     recordings = _behind(store, batch, progress) if stores else []
@@ -97,7 +99,11 @@ class _Listening:
     """From one recording to its rows in the store; called from several threads."""
 
     def __init__(
-        self, store: Store, extractors: Sequence[Any], settings: ExtractAudioSettings, progress: Progress
+        self,
+        store: Store,
+        extractors: Sequence[AudioExtractor],
+        settings: ExtractAudioSettings,
+        progress: Progress,
     ) -> None:
         self.store, self.extractors, self.progress = store, extractors, progress
         self.force, self.track = settings.force, settings.audio_track
@@ -107,7 +113,7 @@ class _Listening:
         path, videos = recording.path, recording.videos
         source = None if videos else source_of(path)
         if source is not None:  # named by the user: the store knows a recording by its content
-            videos = tuple(self.store.ids_of(source["sha256"]))
+            videos = tuple(self.store.find_by_sha256(source["sha256"]))
         pending = {video: self._pending(video) for video in videos}
         if pending and not any(pending.values()):
             return SKIPPED
@@ -123,7 +129,7 @@ class _Listening:
             self._describe(self.store.video(video), extractors, sound)
         return DONE
 
-    def _describe(self, view: VideoView, extractors: Sequence[Any], sound: Sound | None) -> None:
+    def _describe(self, view: VideoView, extractors: Sequence[AudioExtractor], sound: Sound | None) -> None:
         for extractor in extractors:
             values, flags = rows_and_flags(extractor, sound, view.times_s)
             attributes = extractor.spec.attributes() | (
@@ -131,7 +137,7 @@ class _Listening:
             )
             self.store.put_feature(view.id, attributes, values, flags)
 
-    def _pending(self, video: str) -> list[Any]:
+    def _pending(self, video: str) -> list[AudioExtractor]:
         view = self.store.video(video)
         there = [e for e in self.extractors if has_feature(view, e.spec, self.force)]
         for extractor in there:
@@ -164,8 +170,8 @@ class _Listening:
             return sound.row_times() if sound else np.zeros(1)
         timeline = read_timeline(info)
         warn_of_notes(info.path, timeline.notes, self.progress)
-        if timeline.broken:
-            self.progress.warn(f"{info.path}: {timeline.broken}; the frames before it are used")
+        if timeline.decode_error:
+            self.progress.warn(f"{info.path}: {timeline.decode_error}; the frames before it are used")
         return timeline.times_s
 
 
@@ -207,23 +213,15 @@ def _nothing(path: Path) -> InputError:
     return InputError(f"{path}: holds no recording with sound")
 
 
-def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) -> Any:
-    if name not in AUDIO:
-        raise UsageError(f"there is no audio feature called {name!r}", hint=nearest(name, AUDIO))
-    if name.endswith("functionals"):
-        return create(name, window_s=settings.window_s)
-    if name != "vggish":
-        return create(name)
-    from vacli.runtime.options import ExecutionOptions
-
-    with needed_by(f"the feature {name}"):
-        from vacli.features.vggish.extractor import Ending
-
-    return create(
-        name,
-        weights=settings.weights,
-        align=settings.align,
-        ending=Ending(final_relu=settings.final_relu, pca=settings.pca, pca_weights=settings.pca_weights),
-        execution=ExecutionOptions(device=settings.device, dtype=settings.dtype),
-        progress=progress,
-    )
+def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) -> AudioExtractor:
+    options = {
+        "weights": settings.weights,
+        "align": settings.align,
+        "postprocessing": Postprocessing(
+            final_relu=settings.final_relu, pca=settings.pca, pca_weights=settings.pca_weights
+        ),
+        "window_s": settings.window_s,
+        "execution": ExecutionOptions(device=settings.device, dtype=settings.dtype),
+        "progress": progress,
+    }
+    return create_audio(name, options)

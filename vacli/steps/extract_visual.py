@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,15 +13,15 @@ import numpy as np
 from vacli.clock import interpolate
 from vacli.errors import StoreError, UsageError
 from vacli.features.flags import INTERPOLATED, MISSING
-from vacli.features.registry import EXTRACTORS, create
-from vacli.packages import needed_by
+from vacli.features.registry import VisualExtractor, create_visual, default_names
+from vacli.files.store_folder import is_store
 from vacli.progress import Progress, Quiet
-from vacli.spec import FeatureSpec
+from vacli.runtime.options import ExecutionOptions
+from vacli.spec import VISUAL, FeatureSpec
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps._provenance import has_feature, is_audio_only
 from vacli.store import Store, VideoView
 
-VISUAL = ("mae-vit-l", "resnet50", "compact")
 BLOCK_BATCHES = 4  # batches that are decoded together, while the block before is computed
 
 
@@ -37,7 +36,7 @@ class ExtractVisualSettings:
 
     inputs: tuple[Path, ...]
     store: Path | None = None
-    feature: str = "mae-vit-l"
+    feature: str = default_names(VISUAL)[0]
     weights: Path | None = None
     normalise: str | None = None
     frame_stride: int = 1
@@ -104,7 +103,7 @@ def _run_starts(rows: np.ndarray, track: np.ndarray) -> np.ndarray:
 
 
 def _features(
-    view: VideoView, extractor: Any, stride: int, progress: Progress
+    view: VideoView, extractor: VisualExtractor, stride: int, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
     usable = view.read("face/crop_size") > 0
     track = view.read("face/track") if view.has("face/track") else np.zeros(len(usable), np.int32)
@@ -138,28 +137,17 @@ def _complete(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
     return has_feature(view, spec, force)
 
 
-def _extractor(settings: ExtractVisualSettings, progress: Progress) -> Any:
-    from vacli.runtime.options import ExecutionOptions
-
+def _extractor(settings: ExtractVisualSettings, progress: Progress) -> VisualExtractor:
     execution = ExecutionOptions(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
     options: dict[str, Any] = {"weights": settings.weights, "execution": execution, "progress": progress}
     if settings.normalise is not None:
         options["normalise"] = settings.normalise
-    if settings.feature in EXTRACTORS and settings.feature not in VISUAL:
-        raise UsageError(f"{settings.feature} describes sound", hint="use `va extract-audio`")
-    if settings.feature == "compact" and settings.normalise is not None:
-        raise UsageError("compact normalises each face by itself", hint="leave out --normalise")
-    if settings.feature in VISUAL:
-        return create(settings.feature, **options)
-    with needed_by(f"the feature {settings.feature}"):
-        from vacli.features.backbones.backbone import TimmBackbone
-
-        return TimmBackbone(settings.feature, **options)
+    return create_visual(settings.feature, options)
 
 
 def _aligned(settings: ExtractVisualSettings, progress: Progress) -> Batch:
     """The store to work in; clips are aligned into it first, and those that fail are noted."""
-    stores = [path for path in settings.inputs if os.path.isfile(path / "zarr.json")]
+    stores = [path for path in settings.inputs if is_store(path)]
     clips = tuple(path for path in settings.inputs if path not in stores)
     target = settings.store or (stores[0] if stores else None)
     if target is None:

@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from vacli.errors import RunError, UsageError
 from vacli.files import atomic
 from vacli.progress import Progress, Quiet
-from vacli.recipe import schema as recipe
 from vacli.store import Store, VideoView
 
+if TYPE_CHECKING:
+    from vacli.training.encoder.objective import (
+        EncoderRequest,
+        EncoderSetup,
+        EncoderTrainingConfig,
+        Objective,
+    )
+    from vacli.training.encoder.task import FrameBatch, FrameData
+    from vacli.training.history import Row
+    from vacli.training.trainer import Trainer
+
 SETTINGS = "finetune.json"
-NOT_COMPARED = ("out", "device", "resume", "force")  # what may change between a run and its resumption
+RENAMED = {  # settings of va 0.1 -> present
+    "every": "frame_stride",
+    "most_per_video": "max_frames_per_video",
+    "accumulate": "grad_accum",
+    "average": "ema_decay",
+}
+RENAMED_STATISTICS = {"own": "model", "channels": "per-channel"}  # values of `normalise` of va 0.1 -> present
+NOT_COMPARED = ("out", "device", "resume", "force")  # settings that may change when a run resumes
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneMaeSettings:
-    """What to train, on which frames of which stores, and how; None takes the encoder's own default.
+    """The encoder, the frames of stores that it is trained on, and the training; None: the encoder's default.
 
-    `encoder` is `mae-vit-l`, `compact` or any timm vision transformer; `weights` a checkpoint to
-    start from. `freeze_blocks` counts blocks from the image on. `validation` are patterns on video ids.
+    `encoder` is `mae-vit-l`, `compact` or any timm vision transformer. `weights` is a checkpoint to start
+    from. `freeze_blocks` counts blocks from the image on. `validation` are patterns of video ids.
     """
 
     stores: tuple[Path, ...]
@@ -33,19 +51,19 @@ class FinetuneMaeSettings:
     from_scratch: bool = False
     freeze_blocks: int | None = None
     normalise: Literal["paper", "per-channel", "model"] = "paper"
-    every: int = 1
-    most_per_video: int | None = None
+    frame_stride: int = 1
+    max_frames_per_video: int | None = None
     validation: tuple[str, ...] = ()
     validation_share: float = 0.1
     epochs: int | None = None
     batch_size: int | None = None
-    accumulate: int | None = None
+    grad_accum: int | None = None
     lr: float | None = None
     weight_decay: float | None = None
     layer_decay: float | None = None
     warmup_epochs: float | None = None
     patience_epochs: int | None = None
-    average: float = 0.0
+    ema_decay: float = 0.0
     amp: bool = True
     seed: int = 42
     device: str = "auto"
@@ -53,16 +71,19 @@ class FinetuneMaeSettings:
     force: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FinetuneMaeResult:
-    """The run directory and how far it came. `best` is the score of `best_epoch`: mean CCC, or minus
-    the reconstruction loss."""
+    """The run directory, the number of trained epochs and the best of them.
+
+    `best` is the score of `best_epoch`: the mean CCC, or minus the reconstruction loss. `scores` are all
+    its validation scores.
+    """
 
     out: Path
     epochs: int
     best_epoch: int
     best: float
-    line: dict[str, float]
+    scores: Mapping[str, float]
 
 
 def run(settings: FinetuneMaeSettings, progress: Progress = Quiet()) -> FinetuneMaeResult:
@@ -70,37 +91,76 @@ def run(settings: FinetuneMaeSettings, progress: Progress = Quiet()) -> Finetune
     import torch
 
     from vacli.runtime.devices import pick_device
-    from vacli.training.encoder.registry import learner
-    from vacli.training.encoder.trainer import Fit
+    from vacli.training.encoder.registry import encoder_factory
 
     device = pick_device(settings.device)
     _check_claim(settings)
-    torch.manual_seed(settings.seed)  # of what is not taken from weights
-    made = learner(_learner_request(settings), progress)
-    made.task.to(device)
-    plan = _plan(settings, made.plan)
-    data = _data(settings, made.task, progress)
-    frozen = sum(p.numel() for p in made.task.parameters() if not p.requires_grad)
-    trained = sum(p.numel() for p in made.task.parameters() if p.requires_grad)
-    progress.say(f"{len(data.train.frames)} frames to learn from, {len(data.held.frames)} held back")
-    progress.say(f"{frozen / 1e6:.1f}M parameters frozen, {trained / 1e6:.1f}M trained")
-    fit = Fit(made.task, data, plan, settings.out)
+    torch.manual_seed(settings.seed)  # of parameters that are not loaded
+    setup = encoder_factory(_encoder_request(settings), progress)
+    setup.objective.to(device)
+    data = _frame_data(settings, setup.objective, progress)
+    _report_sizes(data, setup.objective, progress)
+    trainer = _trainer(settings, setup, data, progress)
     if settings.resume:
-        fit.resume()
-        progress.say(f"{settings.out}: {fit.state.epoch} epochs are done, going on from there")
+        progress.say(f"{settings.out}: resuming after {trainer.resume()} complete epochs")
     else:
         _claim(settings)
-    made.record.write(settings.out)
-    state = fit.run(progress)
-    best = state.history[state.best_epoch - 1]
+    setup.record.write(settings.out)
+    history = trainer.run(progress)
+    best = history.best
     _write_card(settings, best, len(data.train.frames))
-    return FinetuneMaeResult(settings.out, state.epoch, state.best_epoch, state.best, best)
+    return FinetuneMaeResult(
+        out=settings.out,
+        epochs=len(history.rows),
+        best_epoch=best.epoch,
+        best=best.scores[history.best_by],
+        scores=best.scores,
+    )
 
 
-def _learner_request(settings: FinetuneMaeSettings) -> Any:
-    from vacli.training.encoder.learner import Request
+def _trainer(
+    settings: FinetuneMaeSettings, setup: EncoderSetup, data: FrameData, progress: Progress
+) -> Trainer[FrameBatch]:
+    from vacli.training.distributed import World
+    from vacli.training.encoder.task import STATE_FILE, FrameTask
+    from vacli.training.trainer import Trainer, TrainerConfig, TrainerContext
 
-    return Request(
+    config = _training_config(settings, setup.config)
+    context = TrainerContext(
+        folder=settings.out,
+        state_file=STATE_FILE,
+        world=World(device=next(setup.objective.parameters()).device),
+        on_epoch_end=lambda history: progress.say(_line(history.rows[-1])),
+        lr_option="--lr ",
+    )
+    trainer_config = TrainerConfig(
+        epochs=config.epochs,
+        patience_epochs=config.patience_epochs,
+        optim=config.optim,
+        schedule=config.schedule,
+        ema_decay=config.ema_decay,
+    )
+    return Trainer(FrameTask(setup.objective, data, config), trainer_config, context)
+
+
+def _line(row: Row) -> str:
+    values = {"loss": row.loss, **row.scores, "seconds": row.train_s + row.validate_s}
+    return f"epoch {row.epoch} " + " ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+def _report_sizes(data: FrameData, objective: Objective, progress: Progress) -> None:
+    from vacli.training.optim import n_trainable
+
+    trained = n_trainable(objective)
+    frozen = sum(p.numel() for p in objective.parameters()) - trained
+    progress.say(f"{len(data.train.frames)} training frames, {len(data.val.frames)} validation frames")
+    progress.say(f"{frozen / 1e6:.1f}M parameters frozen, {trained / 1e6:.1f}M trained")
+
+
+def _encoder_request(settings: FinetuneMaeSettings) -> EncoderRequest:
+    from vacli.training.encoder.objective import EncoderRequest
+
+    return EncoderRequest(
         encoder=settings.encoder,
         objective=settings.objective,
         weights=settings.weights,
@@ -110,106 +170,115 @@ def _learner_request(settings: FinetuneMaeSettings) -> Any:
     )
 
 
-def _plan(settings: FinetuneMaeSettings, plan: Any) -> Any:
-    """The encoder's own plan with what the user asked for laid over it."""
+def _training_config(settings: FinetuneMaeSettings, default: EncoderTrainingConfig) -> EncoderTrainingConfig:
+    """The encoder's default configuration, changed where a setting is given."""
 
     def given(**values: Any) -> dict[str, Any]:
         return {k: v for k, v in values.items() if v is not None}
 
-    optim = replace(plan.optim, **given(lr=settings.lr, weight_decay=settings.weight_decay))
-    schedule: recipe.Schedule = replace(plan.schedule, **given(warmup_epochs=settings.warmup_epochs))
     return replace(
-        plan,
-        optim=optim,
-        schedule=schedule,
-        average=settings.average,
+        default,
+        optim=replace(default.optim, **given(lr=settings.lr, weight_decay=settings.weight_decay)),
+        schedule=replace(default.schedule, **given(warmup_epochs=settings.warmup_epochs)),
+        ema_decay=settings.ema_decay,
         amp=settings.amp,
         seed=settings.seed,
         **given(
             epochs=settings.epochs,
             batch_size=settings.batch_size,
-            accumulate=settings.accumulate,
+            grad_accum=settings.grad_accum,
             layer_decay=settings.layer_decay,
             patience_epochs=settings.patience_epochs,
         ),
     )
 
 
-def _data(settings: FinetuneMaeSettings, task: Any, progress: Progress) -> Any:
+def _frame_data(settings: FinetuneMaeSettings, objective: Objective, progress: Progress) -> FrameData:
     import os
 
-    from vacli.training.encoder.frames import Images, Sampling, in_memory, sample, split_videos
-    from vacli.training.encoder.trainer import Data
+    from vacli.training.encoder.frames import FrameSampling, Images, in_memory, sample, split_videos
+    from vacli.training.encoder.task import FrameData
 
     views = [view for path in settings.stores for view in Store.open(path).videos()]
     labelled = settings.objective == "va"
-    views = [view for view in views if _serves(view, labelled)]
+    views = [view for view in views if _is_usable(view, labelled)]
     if not views:
-        wanted = "face crops and labels" if labelled else "face crops"
+        required = "face crops and labels" if labelled else "face crops"
         names = ", ".join(str(path) for path in settings.stores)
         raise UsageError(
-            f"{names}: no video has {wanted}", hint="run `va align` and `va import-labels` first"
+            f"{names}: no video has {required}", hint="run `va align` and `va import-labels` first"
         )
-    train, held = split_videos(views, settings.validation_share, settings.validation, settings.seed)
-    sampling = Sampling(every=settings.every, most=settings.most_per_video, labelled=labelled)
-    parts = [sample(part, sampling) for part in (train, held)]
-    if task.reduce is None:
-        return Data(*map(Images, parts))
-    return Data(*(in_memory(part, task.reduce, os.cpu_count() or 1, progress) for part in parts))
+    train, val = split_videos(views, settings.validation_share, settings.validation, settings.seed)
+    sampling = FrameSampling(
+        stride=settings.frame_stride, max_per_video=settings.max_frames_per_video, labelled=labelled
+    )
+    frames = [sample(part, sampling) for part in (train, val)]
+    if objective.reduce is None:
+        return FrameData(*map(Images, frames))
+    return FrameData(*(in_memory(part, objective.reduce, os.cpu_count() or 1, progress) for part in frames))
 
 
-def _serves(view: VideoView, labelled: bool) -> bool:
+def _is_usable(view: VideoView, labelled: bool) -> bool:
     return view.has_crops() and (not labelled or view.has("label/valence"))
 
 
 def _check_claim(settings: FinetuneMaeSettings) -> None:
-    """RunError unless the run directory is fresh, is given by force, or holds the run to go on with."""
+    """Raise RunError unless the run directory is new, may be overwritten, or holds the run to resume."""
     path = settings.out / SETTINGS
     if settings.resume:
-        _check_same(path, _stated(settings))
+        _check_same(path, _json_settings(settings))
     elif path.exists() and not settings.force:
         raise RunError(
-            f"{settings.out} holds a run already",
-            hint="give --resume to go on with it, --force to start it anew",
+            f"{settings.out} already holds a run",
+            hint="give --resume to continue it, or --force to replace it",
         )
 
 
 def _claim(settings: FinetuneMaeSettings) -> None:
-    """Take the run directory; of a run that was there before, what it would be resumed from goes first."""
-    from vacli.training.encoder.trainer import forget
+    """Write the settings into the run directory; the files of an earlier run are removed first."""
+    from vacli.training.encoder.task import remove_run
 
-    forget(settings.out)
-    atomic.write_text(settings.out / SETTINGS, json.dumps(_stated(settings), indent=2) + "\n")
+    remove_run(settings.out)
+    atomic.write_text(settings.out / SETTINGS, json.dumps(_json_settings(settings), indent=2) + "\n")
 
 
-def _stated(settings: FinetuneMaeSettings) -> dict[str, Any]:
+def _json_settings(settings: FinetuneMaeSettings) -> dict[str, Any]:
     """The settings as JSON values."""
     return json.loads(json.dumps(asdict(settings), default=str))
 
 
-def _check_same(path: Path, stated: dict[str, Any]) -> None:
+def _check_same(path: Path, current: dict[str, Any]) -> None:
     try:
-        before = json.loads(path.read_text())
-    except (OSError, ValueError):
+        before = _present_names(json.loads(path.read_text()))
+    except (OSError, ValueError, AttributeError):
         raise RunError(f"{path.parent} holds no run to resume", hint="leave out --resume") from None
     defaults = {field.name: field.default for field in fields(FinetuneMaeSettings)}
-    for key, value in stated.items():
-        begun = before.get(key, defaults[key])  # by a version that did not have the setting
-        if key not in NOT_COMPARED and begun != value:
+    for key, value in current.items():
+        initial = before.get(key, defaults[key])  # earlier versions lack some settings
+        if key not in NOT_COMPARED and initial != value:
             raise RunError(
-                f"{path.parent} was begun with {key} {begun!r}, not {value!r}",
+                f"{path.parent} was started with {key} {initial!r}, not {value!r}",
                 hint="resume with the same settings, or start another run",
             )
 
 
-def _write_card(settings: FinetuneMaeSettings, best: dict[str, float], frames: int) -> None:
-    measured = "\n".join(f"- {key}: {value:.4g}" for key, value in best.items())
+def _present_names(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run of any version in the present names."""
+    renamed = {RENAMED.get(name, name): value for name, value in settings.items()}
+    if "normalise" in renamed:
+        renamed["normalise"] = RENAMED_STATISTICS.get(renamed["normalise"], renamed["normalise"])
+    return renamed
+
+
+def _write_card(settings: FinetuneMaeSettings, best: Row, frames: int) -> None:
+    values = {"epoch": best.epoch, "loss": best.loss, **best.scores}
+    measured = "\n".join(f"- {name}: {value:.4g}" for name, value in values.items())
     stores = ", ".join(path.name for path in settings.stores)
     text = (
         f"# {settings.out.name}\n\nEncoder `{settings.encoder}`, objective `{settings.objective}`, "
         f"trained on {frames} single frames of {stores}.\n\n"
-        f"Measured on its held-back videos at the best epoch:\n\n{measured}\n\n"
-        "Use it with `va extract-visual --weights` and this folder. It describes faces as its training\n"
-        "data shows them and inherits the licence of the weights that it started from and of that data.\n"
+        f"Scores on the validation videos at the best epoch:\n\n{measured}\n\n"
+        "Use the encoder with `va extract-visual --weights` and this folder. The licences of its initial\n"
+        "weights and of its training data apply.\n"
     )
     atomic.write_text(settings.out / "card.md", text)

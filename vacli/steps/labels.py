@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.datasets import affwild2, label_refinement
-from vacli.datasets.affwild2 import ACTION_UNITS, EXPRESSION, EXPRESSIONS, Discrete
+from vacli.datasets.affwild2 import ACTION_UNITS, EXPRESSION, EXPRESSIONS, DiscreteAnnotation
 from vacli.datasets.annotations import SOURCES, Annotation, FrameLabels, on_frames
 from vacli.errors import LabelError, StoreError, UsageError, nearest
 from vacli.progress import Progress, Quiet
@@ -54,7 +54,7 @@ class _Trial:
     view: VideoView
     annotation: Annotation
     labels: FrameLabels
-    discrete: Mapping[str, Discrete]
+    discrete: Mapping[str, DiscreteAnnotation]
 
     @property
     def trains(self) -> bool:
@@ -93,11 +93,11 @@ def run(settings: LabelsSettings, progress: Progress = Quiet()) -> LabelsResult:
 
 def _read_all(
     root: Path, result: LabelsResult, progress: Progress
-) -> tuple[dict[str, Annotation], dict[tuple[str, str], Discrete]]:
+) -> tuple[dict[str, Annotation], dict[tuple[str, str], DiscreteAnnotation]]:
     files, hidden = affwild2.find(root)
     result.hidden = len(hidden)
     annotations: dict[str, Annotation] = {}
-    discrete: dict[tuple[str, str], Discrete] = {}
+    discrete: dict[tuple[str, str], DiscreteAnnotation] = {}
     with progress.task("annotations", len(files), "files") as advance:
         for file in files:
             advance(1)
@@ -112,7 +112,7 @@ def _read_all(
     return annotations, discrete
 
 
-def _add(found: dict, key: object, made: Annotation | Discrete) -> None:
+def _add(found: dict, key: object, made: Annotation | DiscreteAnnotation) -> None:
     if key in found:
         raise LabelError(
             f"{made.path} and {found[key].path} annotate the same trial", hint="give one edition at a time"
@@ -123,13 +123,13 @@ def _add(found: dict, key: object, made: Annotation | Discrete) -> None:
 def _match(
     store: Store,
     annotations: Mapping[str, Annotation],
-    discrete: Mapping[tuple[str, str], Discrete],
+    discrete: Mapping[tuple[str, str], DiscreteAnnotation],
     result: LabelsResult,
     progress: Progress,
 ) -> list[_Trial]:
     trials = []
     for trial, annotation in sorted(annotations.items()):
-        video = store.id_named(trial)
+        video = store.find_by_name(trial)
         if video not in store:
             result.unmatched.append(Failure(trial, _why_unmatched(store, trial)))
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,10 +9,11 @@ from pathlib import Path
 
 from vacli.errors import InputError
 from vacli.faces.selection import check_face_choice
+from vacli.files.store_folder import is_store
 from vacli.inference.prediction import predict_images
 from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, load_run
-from vacli.media.inputs import pictures_of
-from vacli.media.kinds import MediaInput, settled
+from vacli.media.inputs import images_of
+from vacli.media.kinds import MediaInput, resolve_kind
 from vacli.media.video import check_backend
 from vacli.output.frame_table import FrameTable
 from vacli.pipeline import observation
@@ -77,7 +77,7 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
     check_backend(settings.backend)
     loaded = _load(settings, progress)
     batch = Batch(loaded.model.path)
-    stores = [path for path in settings.inputs if os.path.isfile(path / "zarr.json")]
+    stores = [path for path in settings.inputs if is_store(path)]
     if stores:
         from vacli.steps._predict_store import predict_stores
 
@@ -111,7 +111,7 @@ class _Work:
     progress: Progress
 
     def predict(self, named: MediaInput) -> str:
-        item = settled(named)
+        item = resolve_kind(named)
         if item.kind == "image" and not self.settings.images:
             raise _wrong_kind(item.path, images=False)
         for table in self._tables(item, str(named.path)):
@@ -187,7 +187,7 @@ def _media(
     def use(media: MediaInput) -> list[MediaInput] | str:
         if not settings.images:
             return "a picture: add --images" if media.kind == "image" else [media]
-        pictures = [one for one in pictures_of(media) if one.kind == "image"]
+        pictures = [one for one in images_of(media) if one.kind == "image"]
         return pictures or "no picture: leave out --images"
 
     paths = [path for path in settings.inputs if path not in stores]

@@ -32,7 +32,7 @@ class SubmitSettings:
     device: str = "auto"
 
 
-def run(settings: SubmitSettings, progress: Progress = Quiet()) -> submission.Written:
+def run(settings: SubmitSettings, progress: Progress = Quiet()) -> submission.SubmissionSummary:
     """Write the file for the frames of the list and check it."""
     trials = list(dict.fromkeys(trial for _, trial, _ in submission.locations(settings.frame_list)))
     if settings.inputs[0].is_dir():

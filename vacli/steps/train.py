@@ -21,11 +21,11 @@ from vacli.sequences.stored import StoredSequence, open_sequences
 from vacli.store import Store, VideoView
 from vacli.training import checkpoint
 from vacli.training.distributed import World, world
+from vacli.training.temporal.history import summarise
 from vacli.training.temporal.model_card import CARD, card
 from vacli.training.temporal.provenance import describe_features
-from vacli.training.temporal.session import Job, Outcome, train
-from vacli.training.temporal.splits import Side, Wish, divide
-from vacli.training.temporal.summary import summarise
+from vacli.training.temporal.session import TrainingJob, TrainingResult, train
+from vacli.training.temporal.splits import DataSplit, SplitRequest, make_splits
 
 DEFAULT_PRESET = "compact"
 
@@ -57,8 +57,8 @@ class FoldResult:
     """One trained model: its directory, its best validation CCC and what training cost."""
 
     path: Path
-    side: Side
-    outcome: Outcome
+    split: DataSplit
+    result: TrainingResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +71,12 @@ class TrainResult:
     @property
     def valence(self) -> float:
         """Mean over folds of the best epochs' valence CCC."""
-        return statistics.fmean(f.outcome.best.valence for f in self.folds)
+        return statistics.fmean(f.result.best.scores["valence"] for f in self.folds)
 
     @property
     def arousal(self) -> float:
         """Mean over folds of the best epochs' arousal CCC."""
-        return statistics.fmean(f.outcome.best.arousal for f in self.folds)
+        return statistics.fmean(f.result.best.scores["arousal"] for f in self.folds)
 
     @property
     def mean(self) -> float:
@@ -91,13 +91,13 @@ def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResul
     Raises: UsageError, StoreError, RunError.
     """
     with world(pick_device(settings.device)) as here:
-        listener = (progress or Quiet()) if here.first else Quiet()
+        listener = (progress or Quiet()) if here.is_main else Quiet()
         jobs = _jobs(settings, _recipe(settings))
-        if here.first and not settings.resume:
+        if here.is_main and not settings.resume:
             _check_free(jobs)
         here.wait()
         results = tuple(_train(job, here, listener) for job in jobs)
-        if here.first and jobs[0].folder != settings.out:
+        if here.is_main and jobs[0].folder != settings.out:
             _tell_summary(settings.out, listener)
     return TrainResult(out=settings.out, folds=results)
 
@@ -130,7 +130,7 @@ def _recipe(settings: TrainSettings) -> Recipe:
     return stored
 
 
-def _jobs(settings: TrainSettings, recipe: Recipe) -> list[Job]:
+def _jobs(settings: TrainSettings, recipe: Recipe) -> list[TrainingJob]:
     views = _labelled(settings.store)
     videos = _whole(open_sequences(views, recipe.model))
     videos = [s for s in videos if np.isfinite(s.labels).all(axis=1).any()]
@@ -139,18 +139,20 @@ def _jobs(settings: TrainSettings, recipe: Recipe) -> list[Job]:
             f"{settings.store}: no video has labels to train on", hint="add them with `va import-labels`"
         )
     features = describe_features(views, recipe.model)
-    wish = Wish(settings.folds, settings.fold)
+    request = SplitRequest(settings.folds, settings.fold)
     return [
-        Job(
+        TrainingJob(
             recipe=recipe,
-            folder=settings.out / f"{FOLD_PREFIX}{side.fold.number}" if wish.crossed else settings.out,
-            train=[v for v in videos if v.video in side.fold.train],
-            validation=[v for v in videos if v.video in side.fold.validation],
+            folder=settings.out / f"{FOLD_PREFIX}{split.fold.number}"
+            if request.is_cross_validation
+            else settings.out,
+            train=[v for v in videos if v.video in split.fold.train],
+            validation=[v for v in videos if v.video in split.fold.validation],
             features=features,
             store=settings.store,
-            side=side,
+            split=split,
         )
-        for side in divide(videos, wish, recipe.training.seed)
+        for split in make_splits(videos, request, recipe.training.seed)
     ]
 
 
@@ -176,7 +178,7 @@ def _labelled(store: Path) -> list[VideoView]:
     return [view for view in views if view.part_attrs("label").get("split") != "test"]
 
 
-def _check_free(jobs: Sequence[Job]) -> None:
+def _check_free(jobs: Sequence[TrainingJob]) -> None:
     for job in jobs:
         if (job.folder / RECIPE_FILE).exists():
             raise RunError(
@@ -184,13 +186,13 @@ def _check_free(jobs: Sequence[Job]) -> None:
             )
 
 
-def _train(job: Job, here: World, progress: Progress) -> FoldResult:
+def _train(job: TrainingJob, here: World, progress: Progress) -> FoldResult:
     counts = f"{len(job.train)} videos to learn from, {len(job.validation)} held out"
-    progress.say(f"{job.recipe.name}, {job.side.words}: {counts}")
-    outcome = train(job, here, progress)
-    if here.first:
-        checkpoint.write_text(job.folder / CARD, card(job, outcome))
-    return FoldResult(path=job.folder, side=job.side, outcome=outcome)
+    progress.say(f"{job.recipe.name}, {job.split.description}: {counts}")
+    result = train(job, here, progress)
+    if here.is_main:
+        checkpoint.write_text(job.folder / CARD, card(job, result))
+    return FoldResult(path=job.folder, split=job.split, result=result)
 
 
 def _tell_summary(out: Path, progress: Progress) -> None:

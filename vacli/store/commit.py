@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vacli.files.store_folder import METADATA_FILE
+
 JOURNAL = "changes.json"
 TRIES = 100  # where file systems have no locks and others change the same
 TAKEN = {errno.EEXIST, errno.ENOTEMPTY}  # a folder of that name has come meanwhile
@@ -35,7 +37,7 @@ class Change:
 def stamp(folder: Path | str) -> tuple[int, int] | None:
     """What tells one edition of a part from the next; None where there is none."""
     try:
-        about = os.stat(f"{folder}/zarr.json")
+        about = os.stat(f"{folder}/{METADATA_FILE}")
     except OSError:
         return None
     return about.st_ino, about.st_mtime_ns

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vacli.errors import StoreError
-from vacli.store import commit, schema, seal
+from vacli.files.store_folder import METADATA_FILE
+from vacli.store import commit, schema
 from vacli.store.reader import VideoView
 
 
@@ -37,7 +38,7 @@ class Index:
     def has(self, video_id: str) -> bool:
         """Whether there is a video of that name."""
         folder = self._path / video_id
-        whole = (folder / seal.META).is_file() or (folder / "time").is_dir()
+        whole = (folder / METADATA_FILE).is_file() or (folder / "time").is_dir()
         return whole and not video_id.startswith(".") and video_id != ""
 
     def of_content(self, sha256: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vacli.files.store_folder import METADATA_FILE
 from vacli.spec import present_settings
 
 RENAMED_ARRAYS = {"face/detected": "face/found", "face/sharpness": "face/blur"}  # present -> format 1
@@ -17,10 +18,10 @@ RENAMED_ATTRIBUTES = {"mapped": "category_mapped", "stills": "images"}  # format
 RENAMED_KINDS = {"stills": "images", "composed": "synthetic"}  # of a video's stream, format 1 -> present
 
 
-def stored_name(video: Path, part: str, meta: str) -> str:
-    """The name under which a video has `part`: that of format 1 if only that one has its `meta` file."""
+def stored_name(video: Path, part: str) -> str:
+    """The name under which a video has `part`: that of format 1 if only that one is there."""
     old = RENAMED_ARRAYS.get(part)
-    if old is None or (video / part / meta).is_file() or not (video / old / meta).is_file():
+    if old is None or (video / part / METADATA_FILE).is_file() or not (video / old / METADATA_FILE).is_file():
         return part
     return old
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from vacli.files.disk_space import explained
+from vacli.files.disk_space import report_write_errors
 from vacli.store import schema
 
 
@@ -78,14 +78,14 @@ class PartWriter:
 
     def close(self) -> None:
         """Write what is still pending."""
-        with explained(self._path, self._total):
+        with report_write_errors(self._path, self._total):
             for column in self._columns.values():
                 column.flush(column.count)
 
     def _counted(self, rows: np.ndarray) -> AbstractContextManager[None]:
         """Say how much there is to write so far where it cannot be written."""
         self._total += rows.nbytes
-        return explained(self._path, self._total)
+        return report_write_errors(self._path, self._total)
 
     def _column(self, name: str, rows: np.ndarray, dims: Sequence[str], units: str, limit: int) -> _Column:
         if name not in self._columns:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.errors import StoreError
+from vacli.files.store_folder import METADATA_FILE
 
 BYTES_CODEC = {"endian": "little"}
 
@@ -31,7 +32,7 @@ class RawTable:
     @classmethod
     def open(cls, path: Path) -> RawTable | None:
         """The array at `path`, or None where its layout is another one."""
-        meta = json.loads((path / "zarr.json").read_text())
+        meta = json.loads((path / METADATA_FILE).read_text())
         chunks = meta["chunk_grid"]["configuration"].get("chunk_shape", [])
         plain = (
             [codec["name"] for codec in meta["codecs"]] == ["bytes"]

@@ -13,6 +13,7 @@ import numpy as np
 
 from vacli.errors import StoreError
 from vacli.features.flags import MISSING
+from vacli.files.store_folder import METADATA_FILE
 from vacli.store import commit, locks, schema, seal
 from vacli.store.array import StoredArray
 from vacli.store.migration import present_attributes, stored_name
@@ -66,7 +67,7 @@ class VideoView:
             if self._is_there(part):
                 return True
             if (self.path / part).is_dir():
-                raise self._damaged(part, f"has no {seal.META}")
+                raise self._damaged(part, f"has no {METADATA_FILE}")
         parent = part.rpartition("/")[0]
         if parent and self._is_there(parent):
             self._meta(parent)  # raises StoreError if the part is a lost member
@@ -236,24 +237,24 @@ class VideoView:
         """Why metadata cannot belong to a part: members are absent, or it has another name or width."""
         attributes = meta.get("attributes", {})
         members = attributes.get(seal.MEMBERS, ())
-        absent = [name for name in members if not (self.path / part / name / seal.META).is_file()]
+        absent = [name for name in members if not (self.path / part / name / METADATA_FILE).is_file()]
         if absent:
-            return f"has no {', '.join(absent)}, which its {seal.META} lists"
+            return f"has no {', '.join(absent)}, which its {METADATA_FILE} lists"
         kind, _, name = part.partition("/")
         fits = meta.get("node_type") == ("array" if name else "group")
         if fits and kind == "feature" and name:
             fits = (attributes.get("name"), attributes.get("dim")) == (name, meta["shape"][-1])
-        return None if fits else f"has the {seal.META} of another part"
+        return None if fits else f"has the {METADATA_FILE} of another part"
 
     def _unchanging(self) -> AbstractContextManager[None]:
         """A moment in which no process replaces a part."""
-        return locks.locked(self.path.parent / seal.META, shared=True)
+        return locks.locked(self.path.parent / METADATA_FILE, shared=True)
 
     def _is_there(self, part: str) -> bool:
-        return (self.path / self._stored(part) / seal.META).is_file()
+        return (self.path / self._stored(part) / METADATA_FILE).is_file()
 
     def _stored(self, part: str) -> str:
-        return stored_name(self.path, part, seal.META)
+        return stored_name(self.path, part)
 
     def _need(self, part: str) -> None:
         if not self.has(part):

@@ -15,6 +15,7 @@ import zarr
 
 from vacli import __version__
 from vacli.errors import StoreError
+from vacli.files.store_folder import METADATA_FILE
 
 FORMAT_VERSION = 2
 READABLE = (1, 2)  # see `store.migration`
@@ -46,7 +47,7 @@ def root_attributes() -> dict[str, object]:
 
 def check_root(path: Path) -> None:
     """Raise StoreError where `path` is not a store that this version reads."""
-    meta = path / "zarr.json"
+    meta = path / METADATA_FILE
     if not path.exists():
         raise StoreError(f"no store at {path}", hint="`va align` or `va extract-audio` makes one")
     try:

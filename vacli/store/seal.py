@@ -15,7 +15,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-META = "zarr.json"
+from vacli.files.store_folder import METADATA_FILE
+
 SEAL, CHUNKS, MEMBERS = "va_crc32", "va_chunk_crc32", "va_members"
 MOST_CHUNKS = 1_000_000  # of an array: terabytes, or else nonsense
 
@@ -24,25 +25,27 @@ Meta = Mapping[str, Any]
 
 def seal(folder: Path) -> None:
     """Seal a group or array and everything below it; nothing of it may change after."""
-    for path in folder.rglob(META):
+    for path in folder.rglob(METADATA_FILE):
         meta = json.loads(path.read_text(encoding="utf-8"))
         if meta["node_type"] == "array":
             files = (path.parent / key for key in chunk_keys(meta))
             meta["attributes"][CHUNKS] = [_crc(file) if file.is_file() else None for file in files]
         else:
-            meta["attributes"][MEMBERS] = sorted(p.parent.name for p in path.parent.glob(f"*/{META}"))
+            meta["attributes"][MEMBERS] = sorted(
+                p.parent.name for p in path.parent.glob(f"*/{METADATA_FILE}")
+            )
         meta["attributes"][SEAL] = _digest(meta)
         path.write_text(json.dumps(meta, indent=2), encoding="utf-8")
 
 
 def read(folder: Path) -> Meta:
     """The metadata of a group or array; ValueError or OSError where it is damaged."""
-    meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    meta = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
     if not isinstance(meta, dict) or not isinstance(meta.get("attributes", {}), dict):
-        raise ValueError(f"{META} is no description of a Zarr group or array")
+        raise ValueError(f"{METADATA_FILE} is no description of a Zarr group or array")
     expected = meta.get("attributes", {}).get(SEAL)
     if expected is not None and expected != _digest(meta):
-        raise ValueError(f"{META} has been changed")
+        raise ValueError(f"{METADATA_FILE} has been changed")
     return meta
 
 

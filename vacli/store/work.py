@@ -22,7 +22,7 @@ from vacli.store import locks
 
 FOLDER, OWNER = ".work", "owner"
 TRIES = 100  # at what others may do or undo at the same moment
-OLD_S = 7 * 24 * 3600.0
+STALE_AFTER_S = 7 * 24 * 3600.0
 
 _own: set[str] = set()  # folders of this process: some network file systems give a process its own lock twice
 
@@ -121,7 +121,7 @@ def _is_dead(place: Path, file: BinaryIO | None) -> bool:
     if outcome == "busy":
         return False
     trusted = file is not None and outcome == "held" and file.read() == locks.kernel_id().encode()
-    return trusted or time.time() - _last_change_s(place) > OLD_S
+    return trusted or time.time() - _last_change_s(place) > STALE_AFTER_S
 
 
 def _is_still(path: Path, file: BinaryIO) -> bool:

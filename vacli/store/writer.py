@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from vacli.errors import StoreError
-from vacli.files.disk_space import explained
+from vacli.files.disk_space import report_write_errors
+from vacli.files.store_folder import METADATA_FILE
 from vacli.store import commit, locks, schema, seal
 from vacli.store.index import Index
 from vacli.store.part import PartWriter, write_array
@@ -50,7 +51,7 @@ class Store:
     def open_or_create(cls, path: Path | str) -> Store:
         """Open a store; create an empty one if `path` does not exist or is an empty folder."""
         path = Path(path)
-        with explained(path):
+        with report_write_errors(path):
             while schema.is_free(path):
                 _create(path.resolve())  # a link may point to a folder that does not exist yet
         return cls.open(path)
@@ -72,21 +73,21 @@ class Store:
         """Views of all videos, in order of their names."""
         return [VideoView(self.path / video_id) for video_id in self.video_ids()]
 
-    def ids_of(self, sha256: str) -> list[str]:
+    def find_by_sha256(self, sha256: str) -> list[str]:
         """The videos that were made from a recording, sorted: several people may be in it."""
         return self._index.of_content(sha256)
 
-    def id_named(self, name: str) -> str:
+    def find_by_name(self, name: str) -> str:
         """The id of the video whose recording is called `name`, without its suffix, if there is one."""
         return self._index.of_name(name)
 
-    def id_for(self, name: str, sha256: str, person: str = "", *, once: bool = True) -> str:
+    def id_for(self, name: str, sha256: str, person: str = "", *, reuse: bool = True) -> str:
         """The id under which a source is or would be stored: its stem, made safe and unique.
 
         `person` tells several entries of one source apart, as in Aff-Wild2's `_left` and `_right`. once: what
         has the same content as a source that is stored is that one, whatever it is called.
         """
-        known = self._index.of_person(sha256, person) if once else None
+        known = self._index.of_person(sha256, person) if reuse else None
         if known is not None:
             return known
         stem = schema.safe_id(Path(name).stem + person)
@@ -104,12 +105,12 @@ class Store:
         source: JsonDict,
         stream: JsonDict,
         person: str = "",
-        once: bool = True,
+        reuse: bool = True,
     ) -> VideoView:
         """Add a video under the id that is its own (`id_for`) at this moment; see `add_video`."""
         schema.check_times(self.path / name, times_s)
         with self._changing():
-            video_id = self.id_for(name, str(source["sha256"]), person, once=once)
+            video_id = self.id_for(name, str(source["sha256"]), person, reuse=reuse)
             self._add(video_id, times_s, {"source": source, "stream": stream, "person": person})
         return self._same(video_id, times_s, source)
 
@@ -148,7 +149,7 @@ class Store:
 
     @contextmanager
     def stage(
-        self, video_id: str, part: str, attributes: JsonDict, *, forget: Sequence[str] = ()
+        self, video_id: str, part: str, attributes: JsonDict, *, drop_features: Sequence[str] = ()
     ) -> Iterator[PartWriter]:
         """Write the arrays of one part ("face", "label") row by row; whole at the end or not at all.
 
@@ -160,7 +161,9 @@ class Store:
                 writer = PartWriter(schema.create_group(place / NEW, dict(attributes)), view.path / part)
             yield writer
             writer.close()
-            gone = [(f"{video_id}/{kind}/{name}", None) for name in forget for kind in ("feature", "flag")]
+            gone = [
+                (f"{video_id}/{kind}/{name}", None) for name in drop_features for kind in ("feature", "flag")
+            ]
             with self._explained(f"{video_id}/{part}"):
                 seal.seal(place / NEW)
                 with self._changing():
@@ -218,7 +221,7 @@ class Store:
         """Say in one line why something of the store cannot be written."""
         path = self.path / target
         try:
-            with explained(path, need_bytes):
+            with report_write_errors(path, need_bytes):
                 yield
         except OSError as error:
             raise StoreError(
@@ -228,14 +231,14 @@ class Store:
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Alone, for a moment: names are given and parts replaced."""
-        with locks.locked(self.path / seal.META):
+        with locks.locked(self.path / METADATA_FILE):
             yield
 
     def _ensure_group(self, path: Path, place: Path) -> None:
-        if not (path / seal.META).exists():
+        if not (path / METADATA_FILE).exists():
             schema.create_group(place / path.name, {})
             path.mkdir(exist_ok=True)
-            (place / path.name / seal.META).replace(path / seal.META)
+            (place / path.name / METADATA_FILE).replace(path / METADATA_FILE)
 
     def _complete_dead_work(self) -> None:
         """Finish or remove the work of dead processes, if the store is writable."""
@@ -255,7 +258,7 @@ def _create(path: Path) -> None:
     with work.place() as place:
         schema.create_group(place / NEW, schema.root_attributes())
         if exists:
-            _give_name(place / NEW / seal.META, path / seal.META)
+            _give_name(place / NEW / METADATA_FILE, path / METADATA_FILE)
         else:
             _rename_new(place / NEW, path)
 

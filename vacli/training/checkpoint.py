@@ -23,9 +23,10 @@ from vacli.files import atomic, digests
 if TYPE_CHECKING:
     from torch import Tensor
 
-Filling = Callable[[Path, int], AbstractContextManager[Path]]  # as `atomic.filling`
+StagedFile = Callable[[Path, int], AbstractContextManager[Path]]  # as `atomic.staged_file`
 
-STATE = "training_state.pt"
+STATE_FILE = "training_state.pt"
+State = dict[str, Any]  # tensors and plain values; torch.save takes any
 
 
 def write_text(path: Path, text: str) -> None:
@@ -45,12 +46,12 @@ def json_bytes(value: Any) -> bytes:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> None:
     """Write named tensors as safetensors; `about` goes into the file's metadata."""
-    _write(path, tensors, about, atomic.filling)
+    _write(path, tensors, about, atomic.staged_file)
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> None:
     """As `write_tensors`, and their digest is noted among the run's files."""
-    _write(path, tensors, about, digests.filling)
+    _write(path, tensors, about, digests.staged_file)
 
 
 def arrays_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -62,7 +63,7 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write training state (tensors, numbers, strings in dicts and lists)."""
     import torch
 
-    with atomic.filling(path, _size(state)) as part:
+    with atomic.staged_file(path, _size(state)) as part:
         torch.save(dict(state), part)
 
 
@@ -82,12 +83,12 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def _write(
-    path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None, filling: Filling
+    path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None, staged_file: StagedFile
 ) -> None:
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with filling(path, _size(plain)) as part:
+    with staged_file(path, _size(plain)) as part:
         # One entry: safetensors writes several in an order of chance, and files are compared bit by bit.
         save_file(plain, part, {"about": json.dumps(dict(about or {}))})
 

@@ -1,4 +1,4 @@
-"""Several processes, one loss: what torchrun starts and what its ranks add up."""
+"""Training with several processes that torchrun starts: one loss, sums over all ranks."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from torch.nn.parallel import DistributedDataParallel
 
 @dataclass(frozen=True)
 class World:
-    """This process among those that train together; a lone process is rank 0 of 1."""
+    """This process and the number of processes that train together; a single process is rank 0 of 1."""
 
     rank: int = 0
     size: int = 1
     device: torch.device = torch.device("cpu")
 
     @property
-    def first(self) -> bool:
-        """Whether this process is the one that writes and talks."""
+    def is_main(self) -> bool:
+        """Whether this process writes files and messages."""
         return self.rank == 0
 
     def seed(self, *parts: int) -> int:
-        """A seed of this rank's own for the numbers given, such as the run's seed and the epoch."""
+        """A seed for this rank from numbers such as the run's seed and the epoch."""
         return int(np.random.SeedSequence([*parts, self.rank]).generate_state(1)[0])
 
     def wait(self) -> None:
-        """Go on when every rank is here."""
+        """Wait for all ranks."""
         if self.size > 1:
             distributed.barrier()
 
@@ -46,7 +46,7 @@ class World:
 
 @contextmanager
 def world(device: torch.device) -> Iterator[World]:
-    """Join the processes that torchrun started (it sets WORLD_SIZE), leave them at the end.
+    """Join the process group of torchrun (which sets WORLD_SIZE), and leave it at the end.
 
     With several GPUs each process takes the one of its LOCAL_RANK.
     """
@@ -59,13 +59,13 @@ def world(device: torch.device) -> Iterator[World]:
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield World(distributed.get_rank(), distributed.get_world_size(), device)
-        distributed.barrier()  # whoever is done first must not take the connection from under the others
+        distributed.barrier()  # a rank that leaves early would close the connection of the others
     finally:
         distributed.destroy_process_group()
 
 
 def parallel(net: nn.Module, here: World) -> nn.Module:
-    """The network as all ranks train it: gradients averaged, batch norm over the frames of all ranks."""
+    """The network for all ranks: averaged gradients, and batch norm over the frames of all ranks."""
     if here.size == 1:
         return net
     if here.device.type == "cuda":
@@ -75,22 +75,27 @@ def parallel(net: nn.Module, here: World) -> nn.Module:
     return DistributedDataParallel(net)
 
 
-def total(sums: Tensor) -> Tensor:
-    """The sum over all ranks, differentiable; the argument itself in a lone process."""
-    return _Total.apply(sums) if distributed.is_initialized() else sums
+def all_reduce_sum(sums: Tensor) -> Tensor:
+    """The sum over all ranks, differentiable; the argument itself in a single process."""
+    return _AllReduceSum.apply(sums) if distributed.is_initialized() else sums
 
 
 class SharedNorm(nn.BatchNorm1d):
-    """Batch norm of (N, C) by the mean and variance of all ranks' rows; torch's own needs a GPU."""
+    """Batch norm of (N, C) with the mean and variance of all ranks' rows; torch's own needs a GPU."""
+
+    num_batches_tracked: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+    momentum: float
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        exact = x.to(self.running_mean.dtype)  # autocast brings halves
-        sums = total(torch.cat([exact.sum(0), exact.new_tensor([len(x)])]))
+        exact = x.to(self.running_mean.dtype)  # autocast gives half precision
+        sums = all_reduce_sum(torch.cat([exact.sum(0), exact.new_tensor([len(x)])]))
         rows = sums[-1].detach()
         mean = sums[:-1] / rows
-        variance = total((exact - mean).square().sum(0)) / rows
+        variance = all_reduce_sum((exact - mean).square().sum(0)) / rows
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
@@ -99,7 +104,7 @@ class SharedNorm(nn.BatchNorm1d):
 
 
 def _share_norms(net: nn.Module) -> None:
-    """Put SharedNorm in the place of every batch norm, with the parameters and buffers that are there."""
+    """Replace every batch norm by a SharedNorm with the same parameters and buffers."""
     for module in list(net.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm1d):
@@ -109,23 +114,23 @@ def _share_norms(net: nn.Module) -> None:
                 setattr(module, name, shared)
 
 
-class _Total(torch.autograd.Function):
-    """All-reduce, backwards too: what every rank makes of the total flows back to every summand.
+class _AllReduceSum(torch.autograd.Function):
+    """All-reduce whose gradient is the all-reduced gradient.
 
-    A loss that all ranks compute from the same totals so counts once per rank, and the mean over
-    ranks that DistributedDataParallel takes makes of it the gradient of one loss.
+    A loss that all ranks compute from the same sums has its gradient once per rank. The mean over ranks in
+    DistributedDataParallel turns these into the gradient of one loss.
     """
 
     @staticmethod
     def forward(ctx: Any, sums: Tensor) -> Tensor:
-        return _Total._added(sums)
+        return _AllReduceSum._all_reduced(sums)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _Total._added(gradient)
+        return _AllReduceSum._all_reduced(gradient)
 
     @staticmethod
-    def _added(values: Tensor) -> Tensor:
+    def _all_reduced(values: Tensor) -> Tensor:
         added = values.clone(memory_format=torch.contiguous_format)
         distributed.all_reduce(added)
         return added

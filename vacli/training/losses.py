@@ -19,12 +19,12 @@ Reduce = Callable[[Tensor], Tensor]
 TINY = 1e-12  # smallest denominator; far below the variance of any annotation
 
 
-def alone(sums: Tensor) -> Tensor:
-    """The reduction of a single process: its sums are all there is."""
+def identity_reduce(sums: Tensor) -> Tensor:
+    """The sums of a single process, unchanged."""
     return sums
 
 
-def batch_loss(predicted: Tensor, batch: Batch, loss: recipe.Loss, reduce: Reduce = alone) -> Tensor:
+def batch_loss(preds: Tensor, batch: Batch, loss: recipe.Loss, reduce: Reduce = identity_reduce) -> Tensor:
     """`ccc_loss` over a batch's annotated frames, plus its weighted unimodal and window-mean terms.
 
     `loss.unimodal_weight` times the loss over the frames with one stream, and `loss.window_mean_weight`
@@ -33,16 +33,17 @@ def batch_loss(predicted: Tensor, batch: Batch, loss: recipe.Loss, reduce: Reduc
     masks = [(1.0, batch.label_mask)]
     if loss.unimodal_weight:
         masks += [(loss.unimodal_weight, batch.label_mask & only) for only in _one_stream(batch.streams)]
-    total = sum(weight * ccc_loss(predicted, batch.labels, mask, loss, reduce) for weight, mask in masks)
+    terms = [weight * ccc_loss(preds, batch.labels, mask, loss, reduce) for weight, mask in masks]
+    total = sum(terms[1:], start=terms[0])
     if loss.window_mean_weight:
-        total = total + loss.window_mean_weight * _pooled(predicted, batch, loss, reduce)
+        total = total + loss.window_mean_weight * _pooled(preds, batch, loss, reduce)
     return total
 
 
-def _pooled(predicted: Tensor, batch: Batch, loss: recipe.Loss, reduce: Reduce) -> Tensor:
+def _pooled(preds: Tensor, batch: Batch, loss: recipe.Loss, reduce: Reduce) -> Tensor:
     """`ccc_loss` where every window counts once, by the means of its annotated frames."""
     mask = batch.label_mask
-    return ccc_loss(_means(predicted, mask), _means(batch.labels, mask), mask.any(dim=1), loss, reduce)
+    return ccc_loss(_means(preds, mask), _means(batch.labels, mask), mask.any(dim=1), loss, reduce)
 
 
 def _means(x: Tensor, mask: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ def _one_stream(streams: Mapping[str, Tensor]) -> Iterator[Tensor]:
 
 
 def ccc_loss(
-    predicted: Tensor, target: Tensor, mask: Tensor, loss: recipe.Loss, reduce: Reduce = alone
+    preds: Tensor, target: Tensor, mask: Tensor, loss: recipe.Loss, reduce: Reduce = identity_reduce
 ) -> Tensor:
     """Weighted sum over (valence, arousal) of 1 - CCC, plus `loss.mse` times the squared error.
 
@@ -66,26 +67,26 @@ def ccc_loss(
     autocast says. A dimension with fewer than two valid frames adds nothing, gradient included.
 
     Args:
-        predicted: (..., 2).
-        target: (..., 2); a NaN is a value that nobody annotated.
+        preds: (..., 2).
+        target: (..., 2); NaN where not annotated.
         mask: (...) bool, True where a frame counts: real, not padding, and annotated.
-        reduce: adds sums over processes (`distributed.total`), so that all ranks see one loss.
+        reduce: adds sums over processes (`distributed.all_reduce_sum`), so that all ranks see one loss.
 
     Returns: () in float64 (float32 where the device has no float64).
     """
-    with torch.autocast(predicted.device.type, enabled=False):
-        terms, count = _terms(predicted, target, mask, loss, reduce)
+    with torch.autocast(preds.device.type, enabled=False):
+        terms, count = _terms(preds, target, mask, loss, reduce)
         weights = terms.new_tensor([loss.valence, loss.arousal])
         return torch.where(count >= 2, terms * weights, 0.0).sum()
 
 
 def _terms(
-    predicted: Tensor, target: Tensor, mask: Tensor, loss: recipe.Loss, reduce: Reduce
+    preds: Tensor, target: Tensor, mask: Tensor, loss: recipe.Loss, reduce: Reduce
 ) -> tuple[Tensor, Tensor]:
     """Per dimension, (2,): the unweighted loss and the number of valid frames."""
-    exact = torch.float32 if predicted.device.type == "mps" else torch.float64
+    exact = torch.float32 if preds.device.type == "mps" else torch.float64
     valid = (mask[..., None] & target.isfinite()).reshape(-1, 2)
-    x = torch.where(valid, predicted.reshape(-1, 2).to(exact), 0.0)
+    x = torch.where(valid, preds.reshape(-1, 2).to(exact), 0.0)
     y = torch.where(valid, target.reshape(-1, 2).to(exact), 0.0)
     count, sum_x, sum_y = reduce(torch.stack([valid.to(exact).sum(0), x.sum(0), y.sum(0)]))
     frames = count.clamp_min(1)

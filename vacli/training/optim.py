@@ -1,4 +1,4 @@
-"""AdamW over parameter groups: what is decayed, and which layer learns how fast."""
+"""AdamW over parameter groups with their own weight decay and learning rate."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def adamw(net: nn.Module, optim: recipe.Optim, scale: LayerScale = lambda name: 
     )
 
 
+def n_trainable(model: nn.Module) -> int:
+    """How many parameters of a model are trained."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
 def parameter_groups(
     named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, scale: LayerScale = lambda name: 1.0
 ) -> list[dict[str, Any]]:
@@ -38,9 +43,9 @@ def parameter_groups(
 
 
 def decays(name: str, parameter: nn.Parameter) -> bool:
-    """Whether weight decay makes sense: not for vectors, gains of weight norm or tagged tensors.
+    """Whether a parameter is decayed: not vectors, gains of weight norm or tagged tensors.
 
-    Modules tag what must not shrink (Mamba's A_log and D) with a `_no_weight_decay` attribute.
+    Modules tag parameters that must not shrink (Mamba's A_log and D) with a `_no_weight_decay` attribute.
     """
     if getattr(parameter, "_no_weight_decay", False) or name.endswith("parametrizations.weight.original0"):
         return False

@@ -39,7 +39,7 @@ def run(tmp_path):
     return tmp_path, vit.eval()
 
 
-def test_any_timm_model_equals_timms_own_result(tmp_path):
+def test_a_timm_model_gives_the_output_of_timm(tmp_path):
     model = timm.create_model("test_resnet", num_classes=7).eval()
     path = saved(model, tmp_path / "model.safetensors")
     config = model.pretrained_cfg
@@ -57,7 +57,7 @@ def test_any_timm_model_equals_timms_own_result(tmp_path):
         assert extractor.spec.dim == expected.shape[1]
 
 
-def test_a_runs_encoder_with_its_own_normalisation(run):
+def test_a_run_is_loaded_with_its_normalisation(run):
     folder, vit = run
     extractor = TimmBackbone("test_vit", folder, PLAIN)
     images = torch.from_numpy(crops()).permute(0, 3, 1, 2) / 255
@@ -67,7 +67,7 @@ def test_a_runs_encoder_with_its_own_normalisation(run):
     assert extractor.spec.settings["mean"] == [0.389] * 3
 
 
-def test_identity_follows_weights_and_normalisation_not_the_batch(run):
+def test_identity_depends_on_weights_and_normalisation_not_on_the_batch(run):
     folder, _ = run
     spec = TimmBackbone("test_vit", folder, PLAIN).spec
     again = TimmBackbone("test_vit", folder, ExecutionOptions(dtype="float32", batch_size=5)).spec
@@ -77,17 +77,17 @@ def test_identity_follows_weights_and_normalisation_not_the_batch(run):
     assert channels.settings["std"] == [0.220, 0.193, 0.180]
 
 
-def test_another_encoders_run_is_refused(run):
+def test_a_run_of_another_encoder_is_an_error(run):
     with pytest.raises(WeightsError, match="test_vit, not mae-vit-l"):
         TimmBackbone("mae-vit-l", run[0], PLAIN)
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
+def test_a_folder_without_a_run_is_an_error(tmp_path):
     with pytest.raises(RunError, match="not a run"):
         load_network("test_vit", tmp_path, None, Quiet())
 
 
-def test_weights_of_another_network_are_refused(tmp_path):
+def test_weights_of_another_network_are_an_error(tmp_path):
     path = saved(timm.create_model("test_resnet"), tmp_path / "model.safetensors")
     with pytest.raises(WeightsError, match="does not fit test_efficientnet"):
         TimmBackbone("test_efficientnet", path, PLAIN)
@@ -98,7 +98,7 @@ def test_an_unknown_model_is_a_usage_error():
         TimmBackbone("resnet5O", None, PLAIN)
 
 
-def test_mae_vit_l_and_resnet50_are_where_the_licence_says():
+def test_sources_of_mae_vit_l_and_resnet50():
     from vacli.features.weights import WEIGHTS
 
     assert (

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vacli.features.backbones.fast_vit import FastVit, can_pack, is_plain
+from vacli.features.backbones.fast_vit import FastVit, is_plain
 from vacli.features.backbones.vit import build_vit
 
 
@@ -25,14 +25,14 @@ def test_equals_the_plain_encoder(vit, count):
         assert torch.allclose(FastVit(vit, torch.float32)(images), vit(images), atol=2e-4)
 
 
-def test_equals_the_plain_encoder_without_packed_products(vit, monkeypatch):
-    monkeypatch.setattr("vacli.features.backbones.fast_vit.can_pack", lambda weight: False)
+def test_equals_the_plain_encoder_without_packed_weights(vit, monkeypatch):
+    monkeypatch.setattr("vacli.features.backbones.packed_linear.can_pack", lambda dtype: False)
     images = torch.randn(3, 3, 224, 224)
     with torch.inference_mode():
         assert torch.allclose(FastVit(vit, torch.float32)(images), vit(images), atol=2e-4)
 
 
-def test_bfloat16_points_the_same_way(vit):
+def test_bfloat16_output_is_close_in_cosine_similarity(vit):
     images = torch.randn(4, 3, 224, 224)
     with torch.inference_mode():
         fast, plain = FastVit(vit, torch.bfloat16)(images), vit(images)
@@ -40,11 +40,7 @@ def test_bfloat16_points_the_same_way(vit):
     assert torch.cosine_similarity(fast, plain).min() > 0.999
 
 
-def test_what_is_not_plain_is_told_apart(vit):
+def test_a_query_norm_is_not_plain(vit):
     assert is_plain(vit)
     vit.blocks[1].attn.q_norm = torch.nn.LayerNorm(32)
     assert not is_plain(vit)
-
-
-def test_half_precision_is_not_packed():
-    assert not can_pack(torch.zeros(32, 32, dtype=torch.float16))

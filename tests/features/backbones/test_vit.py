@@ -26,7 +26,7 @@ def official_layout(vit):
     return tensors
 
 
-def test_positions_follow_the_papers_code():
+def test_positions_equal_those_of_the_mae_repository():
     width, side = 16, 3
     expected = np.zeros((side * side, width))
     for row in range(side):
@@ -46,6 +46,19 @@ def test_a_new_encoder_has_fixed_positions():
     assert torch.equal(vit.pos_embed[0, 1:], sincos_positions(64, 14))
 
 
+@pytest.mark.parametrize("name", ["test_vit", "deit3_small_patch16_224", "vit_small_patch14_reg4_dinov2"])
+def test_tokens_are_those_of_timm(name):
+    import timm
+
+    vit = timm.create_model(name, num_classes=0).eval()
+    if vit.cls_token is None or vit.pos_embed is None:
+        pytest.skip(f"{name} has no class token or no positions")
+    images = torch.randn(2, 3, *vit.patch_embed.img_size)
+    with torch.inference_mode():
+        expected = vit._pos_embed(vit.patch_embed(images))
+        torch.testing.assert_close(vits.add_positions(vit, vit.patch_embed(images)), expected)
+
+
 def test_parameters_of_vit_l_frozen_and_trained():
     vit = build_vit("mae-vit-l", empty=True)
     model = PartlyFrozen(vit, 16)
@@ -60,7 +73,7 @@ def test_parameters_of_vit_l_frozen_and_trained():
     assert sum(p.numel() for p in model.parameters()) == 303_301_632
 
 
-def test_frozen_front_keeps_no_graph_and_stays_in_evaluation():
+def test_frozen_blocks_keep_no_graph_and_stay_in_eval_mode():
     model = PartlyFrozen(build_vit("test_vit", 0.2), 4).train()
     seen = []
     model.encoder.blocks[3].register_forward_hook(lambda m, i, o: seen.append((m.training, o.requires_grad)))
@@ -71,7 +84,7 @@ def test_frozen_front_keeps_no_graph_and_stays_in_evaluation():
     assert all(p.grad is not None for p in model.encoder.blocks[4].parameters())
 
 
-def test_freezing_changes_no_value():
+def test_freezing_does_not_change_the_output():
     vit = build_vit("test_vit").eval()
     images = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
@@ -80,7 +93,7 @@ def test_freezing_changes_no_value():
     assert torch.allclose(vits.class_token(vit, images), whole, atol=1e-5)
 
 
-def test_freezing_more_than_there_is_names_the_depth():
+def test_freezing_too_many_blocks_names_the_depth():
     with pytest.raises(UsageError, match="6"):
         PartlyFrozen(build_vit("test_vit"), 7)
 
@@ -96,7 +109,7 @@ def test_official_checkpoint_loads(tmp_path, wrapper):
     assert not vit.pos_embed.requires_grad
 
 
-def test_timm_checkpoint_without_positions_gets_the_fixed_ones(tmp_path):
+def test_a_timm_checkpoint_without_positions_gets_fixed_positions(tmp_path):
     source = build_vit("test_vit")
     tensors = {k: v for k, v in source.state_dict().items() if k != "pos_embed"}
     tensors["head.weight"] = torch.zeros(2, 64)
@@ -107,7 +120,7 @@ def test_timm_checkpoint_without_positions_gets_the_fixed_ones(tmp_path):
     assert torch.allclose(vit.eval()(images), source.eval()(images))
 
 
-def test_a_run_loads_by_its_encoder_part(tmp_path):
+def test_a_run_loads_the_encoder_tensors(tmp_path):
     source = build_vit("test_vit")
     tensors = {f"encoder.{k}": v for k, v in source.state_dict().items()} | {"head.bias": torch.zeros(2)}
     vit = build_vit("test_vit", empty=True)
@@ -128,6 +141,6 @@ def test_the_first_differing_key_is_named(tmp_path):
         load_encoder(vit, tensors, tmp_path)
 
 
-def test_a_network_without_class_token_is_refused():
-    with pytest.raises(UsageError, match="no vision transformer"):
+def test_a_network_without_class_token_is_an_error():
+    with pytest.raises(UsageError, match="not a vision transformer"):
         build_vit("resnet10t")

@@ -39,7 +39,7 @@ def test_torch_is_used_for_other_devices_and_other_formats(weights, onnx_file, m
 
 
 @pytest.mark.parametrize("change", ["missing", "wide", "truncated"])
-def test_weights_of_another_network_are_refused(weights, change):
+def test_weights_of_another_network_are_an_error(weights, change):
     tensors = load_file(weights)
     if change == "missing":
         del tensors["blocks.2.norm1.bias"]

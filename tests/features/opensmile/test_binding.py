@@ -19,7 +19,7 @@ def test_full_scale_does_not_wrap():
     assert smile.to_int16(samples).tolist() == [32767, 32767, -32768, -32768, 16384, 1]
 
 
-def test_a_sample_at_full_scale_is_heard_as_loud_not_as_a_click():
+def test_full_scale_samples_change_no_descriptor():
     tone = np.sin(2 * np.pi * 200 * np.arange(RATE_HZ) / RATE_HZ).astype(np.float32)
     exact, below = smile.run(EGEMAPS, tone), smile.run(EGEMAPS, tone * np.float32(32767 / 32768))
     assert tone.max() == 1.0
@@ -54,7 +54,7 @@ def test_blocks_of_sliding_windows_give_the_rows_of_one_pass(monkeypatch, step):
     np.testing.assert_allclose(smile.run_long(wanted, samples, span), whole, rtol=1e-5, atol=1e-5)
 
 
-def test_an_hour_is_a_row_of_blocks(monkeypatch):
+def test_an_hour_is_processed_in_blocks(monkeypatch):
     seen = []
 
     def run(wanted, samples):
@@ -67,12 +67,12 @@ def test_an_hour_is_a_row_of_blocks(monkeypatch):
     assert max(seen) <= 32 * RATE_HZ
 
 
-def test_below_one_frame_there_is_no_row():
+def test_sound_below_one_frame_gives_no_row():
     assert smile.run_long(EGEMAPS, np.zeros(0, np.float32)).shape == (0, 23)
     assert smile.run_long(EGEMAPS, noise(0.05)).shape == (0, 23)
 
 
-def test_without_opensmile_the_error_says_what_to_do(monkeypatch):
+def test_without_opensmile_the_error_has_a_remedy(monkeypatch):
     find = smile.importlib.util.find_spec
     monkeypatch.setattr(smile.importlib.util, "find_spec", lambda n: None if n == "opensmile" else find(n))
     smile._library.cache_clear()

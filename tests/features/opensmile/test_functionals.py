@@ -24,7 +24,7 @@ def test_dimension_and_names(name, dim):
     assert spec.settings["window_s"] == 1.0
 
 
-def test_rows_agree_with_a_call_a_window():
+def test_rows_equal_those_of_one_call_per_window():
     """Only to some percent: a call on its own loses the smoothing and the pitch path at its ends."""
     extractor, samples = create("gemaps-functionals"), voice(4)
     starts = np.arange(20, 250, 20)
@@ -41,7 +41,7 @@ def test_rows_agree_with_a_call_a_window():
     assert np.median(correlations) > 0.98
 
 
-def test_a_coarse_grid_of_frames_gives_the_rows_of_the_fine_one():
+def test_a_coarse_grid_gives_the_rows_of_the_fine_grid():
     extractor, recording = create("gemaps-functionals"), sound(voice(4))
     coarse_s = np.arange(100) / 25
     both_s = np.sort(np.concatenate([coarse_s, coarse_s + 0.013]))
@@ -57,7 +57,7 @@ def test_row_grid():
     assert row_grid(np.array([7])) == (0, 1)
 
 
-def test_an_event_is_seen_when_it_happens():
+def test_an_event_appears_in_the_row_of_its_time():
     """The mean loudness of a sliding window over a burst is symmetric about the burst."""
     extractor = create("gemaps-functionals")
     samples = noise(4, level=1e-4)
@@ -71,17 +71,17 @@ def test_an_event_is_seen_when_it_happens():
 
 @pytest.mark.parametrize("seconds", [0.3, 0.99, 1.0, 1.04, 1.06, 1.5])
 @pytest.mark.parametrize("start_s", [0.0, 0.5])
-def test_a_recording_about_as_short_as_the_window(seconds, start_s):
+def test_a_recording_of_about_the_window_length(seconds, start_s):
     recording = sound(voice(seconds), start_s=start_s, total_s=3.0)
     times_s = np.arange(75) / 25
     values, flags = rows_and_flags(create("gemaps-functionals"), recording, times_s)
-    there = recording.ok_at(times_s)
+    there = recording.is_audible_at(times_s)
     np.testing.assert_array_equal(flags == MISSING, ~there)
     assert np.isfinite(values[there]).all()
     assert (flags[there] & PADDED).sum() >= min(there.sum(), 24)
 
 
-def test_too_short_for_any_descriptor_is_missing():
+def test_a_recording_without_descriptors_is_missing():
     values, flags = rows_and_flags(create("gemaps-functionals"), sound(noise(0.05)), np.array([0.0, 0.04]))
     assert np.isnan(values).all()
     assert flags.tolist() == [MISSING] * 2

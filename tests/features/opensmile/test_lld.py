@@ -27,14 +27,14 @@ GRID_S = np.arange(4000) * 1e-3
     [noise(1.5), voice(2) + noise(2, 9, 3e-3), np.zeros(8000, np.float32)],
     ids=["noise", "voice", "0"],
 )
-def test_mfcc39_is_htk_s_mfcc(samples):
+def test_mfcc39_equals_htk(samples):
     extractor = create("mfcc39")
     times_s = np.arange(len(samples) // smile.HOP - 2) * smile.HOP_S + 0.0125
     rows = extractor.extract(sound(samples), times_s)
     np.testing.assert_allclose(rows, mfcc(smile.to_int16(samples))[: len(rows)], atol=1e-4, rtol=1e-6)
 
 
-def test_the_energy_like_coefficient_is_named_c0_and_comes_last():
+def test_c0_is_the_last_static_coefficient():
     columns = create("mfcc39").spec.columns
     quiet, loud = (
         create("mfcc39").extract(sound(noise(1, level=level)), np.array([0.5]))[0] for level in (0.01, 0.1)
@@ -77,7 +77,7 @@ def middle_s(name: str, column: str, shape) -> float:
         ("mfcc39", "mfcc1"),
     ],
 )
-def test_an_event_is_seen_when_it_happens(name, column):
+def test_an_event_appears_in_the_row_of_its_time(name, column):
     middles = []
     for shift_s in (0.0, 0.0025, 0.005, 0.0075):  # against the grid of rows
         centre_s = 1.0 + shift_s
@@ -90,13 +90,13 @@ def test_an_event_is_seen_when_it_happens(name, column):
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0, 0.1), st.integers(1, 300))
-def test_the_nearest_row_is_at_most_half_a_hop_away(centre_s, count):
+def test_nearest_row_is_within_half_a_hop(centre_s, count):
     times_s = np.sort(np.random.default_rng(count).uniform(0, 5, count))
     off_s = times_s - (nearest_row(times_s, centre_s) * smile.HOP_S + centre_s)
     assert np.abs(off_s).max() <= smile.HOP_S / 2 + 1e-7
 
 
-def test_an_hour_later_the_rows_still_fit():
+def test_rows_stay_aligned_after_an_hour():
     times_s = np.arange(3600 * 30) * 1001 / 30000
     off_s = times_s - (nearest_row(times_s, 0.01) * smile.HOP_S + 0.01)
     assert np.abs(off_s).max() <= 0.005 + 1e-7
@@ -113,24 +113,24 @@ def test_silence_is_finite_and_flagged(name):
 
 @pytest.mark.parametrize("name", FRAMEWISE)
 @pytest.mark.parametrize(("seconds", "start_s"), [(0.5, 0.0), (0.5, 0.71), (0.06, 0.0), (0.06, 0.313)])
-def test_frames_without_sound_are_missing_and_the_ends_are_padded(name, seconds, start_s):
+def test_frames_without_sound_are_missing_and_ends_are_padded(name, seconds, start_s):
     recording = sound(noise(seconds), start_s=start_s, total_s=2.0)
     times_s = np.arange(50) / 25
     values, flags = rows_and_flags(create(name), recording, times_s)
-    there = recording.ok_at(times_s)
+    there = recording.is_audible_at(times_s)
     np.testing.assert_array_equal(flags == MISSING, ~there)
     np.testing.assert_array_equal(np.isnan(values).any(axis=1), ~there)
     assert flags[there][0] == flags[there][-1] == PADDED
 
 
 @pytest.mark.parametrize("name", FRAMEWISE)
-def test_shorter_than_one_analysis_frame_is_missing(name):
+def test_a_recording_below_one_analysis_frame_is_missing(name):
     values, flags = rows_and_flags(create(name), sound(noise(0.02), total_s=1.0), np.arange(25) / 25)
     assert np.isnan(values).all()
     assert set(flags.tolist()) == {MISSING}
 
 
-def test_what_follows_the_sound_does_not_reach_its_last_frames():
+def test_padding_after_the_sound_does_not_change_its_last_frames():
     cut = create("egemaps").extract(sound(noise(1.0)), np.array([0.98]))
     followed = create("egemaps").extract(sound(noise(1.0), total_s=3.0), np.array([0.98]))
     np.testing.assert_array_equal(cut, followed)

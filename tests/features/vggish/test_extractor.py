@@ -14,9 +14,10 @@ from vacli.errors import UsageError, WeightsError
 from vacli.features.audio_flags import rows_and_flags
 from vacli.features.flags import MISSING, PADDED
 from vacli.features.registry import create
-from vacli.features.vggish.extractor import Ending, Vggish, first_frames
+from vacli.features.vggish.extractor import Vggish, first_frames
 from vacli.features.vggish.log_mel import log_mel
 from vacli.features.vggish.network import VggishNet
+from vacli.features.vggish.options import Postprocessing
 from vacli.features.vggish.shared import MARGIN, SharedFeatures, TapConv
 from vacli.runtime.options import ExecutionOptions
 
@@ -45,14 +46,14 @@ def windows_of(spectrum: torch.Tensor, starts: list[int]) -> torch.Tensor:
     return torch.stack([spectrum[start : start + 96] for start in starts])[:, None]
 
 
-def test_size_and_keys_are_the_published_ones():
+def test_size_and_keys_equal_the_published_ones():
     state = VggishNet().state_dict()
     assert sum(v.numel() for v in state.values()) == 72_141_184
     assert len(state) == 18
     assert next(iter(state)) == "features.0.weight"
 
 
-def test_the_network_is_torchvggish_s_without_its_last_relu(net):
+def test_the_network_equals_torchvggish_without_its_last_relu(net):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reference = pytest.importorskip("torchvggish.torchvggish")
@@ -68,7 +69,7 @@ def test_the_network_is_torchvggish_s_without_its_last_relu(net):
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_products_of_taps_are_a_convolution(mirrored):
+def test_tap_products_equal_a_convolution(mirrored):
     torch.manual_seed(1)
     conv = torch.nn.Conv2d(8, 12, 3, padding=1, bias=False)
     maps = torch.randn(2, 10, 8, 8)  # (N, T, B, C)
@@ -89,7 +90,7 @@ GRIDS = {
 
 
 @pytest.mark.parametrize("starts", GRIDS.values(), ids=GRIDS)
-def test_shared_maps_give_each_window_s_own(net, starts):
+def test_shared_maps_equal_those_of_single_windows(net, starts):
     torch.manual_seed(len(starts))
     spectrum = torch.randn(max(starts) + 96 + MARGIN, 64) * 1.5 - 2
     with torch.inference_mode():
@@ -98,7 +99,7 @@ def test_shared_maps_give_each_window_s_own(net, starts):
     torch.testing.assert_close(shared, alone, rtol=1e-4, atol=2e-4)
 
 
-def test_rows_are_those_of_a_patch_at_a_time(vggish):
+def test_rows_equal_those_of_single_patches(vggish):
     samples = voice(3)
     rows = vggish.extract(sound(samples), TIMES_S)
     starts = first_frames(TIMES_S, "centre")
@@ -109,14 +110,14 @@ def test_rows_are_those_of_a_patch_at_a_time(vggish):
     np.testing.assert_allclose(rows[inside[::7]], np.stack(alone), rtol=1e-3, atol=1e-4)
 
 
-def test_blocks_and_batches_do_not_show(vggish, monkeypatch):
+def test_rows_do_not_depend_on_blocks_and_batches(vggish, monkeypatch):
     recording = sound(voice(3))
     whole = vggish.extract(recording, TIMES_S)
     monkeypatch.setattr("vacli.features.vggish.extractor.BLOCK", 33)
     np.testing.assert_allclose(vggish.extract(recording, TIMES_S), whole, rtol=1e-3, atol=1e-4)
 
 
-def test_far_apart_windows_take_the_plain_way(vggish, monkeypatch):
+def test_distant_windows_use_the_plain_network(vggish, monkeypatch):
     recording, times_s = sound(voice(3)), np.array([0.7, 1.5, 2.4])
     near_s = np.sort(np.concatenate([TIMES_S, times_s]))
     expected = vggish.extract(recording, near_s)[np.searchsorted(near_s, times_s)]
@@ -125,7 +126,7 @@ def test_far_apart_windows_take_the_plain_way(vggish, monkeypatch):
 
 
 @pytest.mark.parametrize(("align", "first_s"), [("centre", -0.4875), ("start", 0.0), ("causal", -0.975)])
-def test_where_the_window_lies(align, first_s):
+def test_position_of_the_window(align, first_s):
     times_s = np.arange(500) / 29.97
     off_s = first_frames(times_s, align) / 100 - (times_s + first_s)
     if align == "causal":  # nothing after the frame is heard
@@ -134,7 +135,7 @@ def test_where_the_window_lies(align, first_s):
         assert np.abs(off_s).max() <= 0.005 + 1e-7
 
 
-def test_past_does_not_hear_what_comes(vggish, monkeypatch):
+def test_causal_does_not_depend_on_later_sound(vggish, monkeypatch):
     samples, changed = voice(3), voice(3)
     changed[2 * RATE_HZ :] = noise(1)
     monkeypatch.setattr(vggish, "align", "causal")
@@ -144,11 +145,11 @@ def test_past_does_not_hear_what_comes(vggish, monkeypatch):
     assert np.abs(before[14:] - after[14:]).max() > 1e-2
 
 
-def test_start_looks_ahead_as_the_competition_code_does():
+def test_start_gives_the_frames_of_the_competition_code():
     assert first_frames(np.arange(5) / 30, "start").tolist() == [0, 3, 7, 10, 13]
 
 
-def test_ends_are_padded_and_nothing_is_missing_in_a_short_recording(vggish):
+def test_a_short_recording_is_padded_not_missing(vggish):
     values, flags = rows_and_flags(vggish, sound(noise(0.3), start_s=0.2, total_s=1.0), np.arange(25) / 25)
     heard = (flags != MISSING).nonzero()[0]
     assert heard.tolist() == list(range(5, 13))
@@ -156,12 +157,12 @@ def test_ends_are_padded_and_nothing_is_missing_in_a_short_recording(vggish):
     np.testing.assert_array_equal(np.isnan(values).all(axis=1), flags == MISSING)
 
 
-def test_options_give_torchvggish_s_ending_back(checkpoint, vggish, tmp_path):
+def test_postprocessing_equals_that_of_torchvggish(checkpoint, vggish, tmp_path):
     recording, times_s = sound(voice(2)), np.array([0.9, 1.1])
     plain = vggish.extract(recording, times_s)
     pca = write_pca(tmp_path / "pca.pth")
-    ending = Ending(final_relu=True, pca=True, pca_weights=pca)
-    ended = Vggish(weights=checkpoint, ending=ending, execution=EXACT)
+    after = Postprocessing(final_relu=True, pca=True, pca_weights=pca)
+    ended = Vggish(weights=checkpoint, postprocessing=after, execution=EXACT)
     rows = ended.extract(recording, times_s)
     tensors = torch.load(pca, weights_only=True)
     vectors, means = tensors["pca_eigen_vectors"].numpy(), tensors["pca_means"].numpy()
@@ -172,7 +173,7 @@ def test_options_give_torchvggish_s_ending_back(checkpoint, vggish, tmp_path):
     assert ended.spec.fingerprint() != vggish.spec.fingerprint()
 
 
-def test_other_weights_are_named(tmp_path):
+def test_wrong_weights_are_named(tmp_path):
     path = tmp_path / "other.pth"
     torch.save({"features.0.weight": torch.zeros(64, 1, 3, 3)}, path)
     with pytest.raises(WeightsError, match=r"features\.0\.bias is missing"):
@@ -181,7 +182,7 @@ def test_other_weights_are_named(tmp_path):
         create("vggish", weights=path, align="center")
 
 
-def test_the_published_smoke_test():
+def test_published_smoke_test():
     """vggish_smoke_test.py of tensorflow/models: 1 kHz for 3 s, mean 0.000657, std 0.343, within 10 %."""
     given = Path(os.environ.get("VA_VGGISH_WEIGHTS", "vggish-10086976.pth"))
     if not given.is_file():

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from vacli.recipe.schema import Augment, Training, Window
-from vacli.runtime.concurrency import mapped
-from vacli.sequences.base import Sequence
+from vacli.runtime.concurrency import parallel_map
+from vacli.sequences.base import FeatureSequence
 from vacli.sequences.dataset import Standardiser, WindowDataset
 from vacli.sequences.normalization import fit
 from vacli.training.distributed import World
@@ -18,14 +18,14 @@ from vacli.training.temporal.batches import AHEAD, WindowBatches
 FRAMES = 90
 
 
-def videos(count: int = 5) -> list[Sequence]:
+def videos(count: int = 5) -> list[FeatureSequence]:
     """Videos whose first column tells which frame of which video a row is."""
     made = []
     for number in range(count):
         rows = np.arange(FRAMES, dtype=np.float32)[:, None] + 1000 * number
         labels = np.stack([rows[:, 0], -rows[:, 0]], axis=1)
         made.append(
-            Sequence(
+            FeatureSequence(
                 video=str(number), times_s=np.arange(FRAMES) / 25, streams={"visual": rows}, labels=labels
             )
         )
@@ -48,7 +48,7 @@ def windows(source: WindowBatches, epoch: int) -> list[list[float]]:
     ]
 
 
-def test_every_window_comes_once_an_epoch_in_an_order_of_its_own() -> None:
+def test_each_epoch_has_every_window_once_in_its_own_order() -> None:
     source = batches(Training(batch_size=4), World())
     first, second = windows(source, 1), windows(source, 2)
     assert [len(batch) for batch in first] == [4, 4, 4, 3]
@@ -59,7 +59,7 @@ def test_every_window_comes_once_an_epoch_in_an_order_of_its_own() -> None:
     assert first != windows(batches(Training(batch_size=4, seed=1), World()), 1)
 
 
-def test_ranks_share_out_the_batches_of_one_process() -> None:
+def test_ranks_share_the_batches_of_one_process() -> None:
     training = Training(batch_size=7)  # 15 windows: the last batch has one, for two ranks
     alone = windows(batches(training, World()), 3)
     ranks = [windows(batches(training, World(rank, 2)), 3) for rank in range(2)]
@@ -68,13 +68,13 @@ def test_ranks_share_out_the_batches_of_one_process() -> None:
         assert sorted(whole) == sorted(chain(*parts))
 
 
-def test_streams_arrive_as_z_scores() -> None:
+def test_batches_contain_z_scores() -> None:
     rows = torch.cat([b.streams["visual"].flatten() for b in batches(Training(), World()).epoch(1)])
     assert rows.mean().item() == pytest.approx(0, abs=1e-5)
     assert rows.std(correction=0).item() == pytest.approx(1, abs=1e-5)
 
 
-def test_disturbance_depends_on_epoch_and_rank_alone() -> None:
+def test_augmentation_depends_on_epoch_and_rank_only() -> None:
     training = Training(batch_size=4, augment=Augment(noise=1.0))
 
     def first(rank: int, epoch: int) -> torch.Tensor:
@@ -84,20 +84,20 @@ def test_disturbance_depends_on_epoch_and_rank_alone() -> None:
     assert not torch.equal(first(0, 1), first(0, 2))
 
 
-def test_reading_ahead_keeps_order_and_errors() -> None:
+def test_read_ahead_keeps_order_and_errors() -> None:
     def read(item: int) -> int:
         if item == 4:
             raise OSError("gone")
         return 10 * item
 
-    coming = mapped(read, range(6), AHEAD, AHEAD)
+    coming = parallel_map(read, range(6), AHEAD, AHEAD)
     assert [next(coming) for _ in range(4)] == [0, 10, 20, 30]
     with pytest.raises(OSError, match="gone"):
         next(coming)
-    assert list(mapped(read, [], AHEAD, AHEAD)) == []
+    assert list(parallel_map(read, [], AHEAD, AHEAD)) == []
 
 
-def test_reading_runs_in_front_of_use_but_not_far() -> None:
+def test_read_ahead_is_limited() -> None:
     seen, third = [], threading.Event()
 
     def read(item: int) -> int:
@@ -106,7 +106,7 @@ def test_reading_runs_in_front_of_use_but_not_far() -> None:
             third.set()
         return item
 
-    coming = mapped(read, range(100), AHEAD, AHEAD)
+    coming = parallel_map(read, range(100), AHEAD, AHEAD)
     next(coming)
     assert third.wait(5)
     assert len(seen) <= 3

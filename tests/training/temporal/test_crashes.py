@@ -36,7 +36,7 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("job", ["frames", "sequences"])
-def test_the_end_is_the_same_to_the_last_bit(tmp_path, job):
+def test_killed_training_resumes_bit_by_bit(tmp_path, job):
     whole = tmp_path / "0"
     whole.mkdir()
     getattr(crash_training, f"prepare_{job}")(whole)

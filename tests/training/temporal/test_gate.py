@@ -107,7 +107,7 @@ def shifts(seed: int) -> list[float]:
     return [of_visual[VISUAL] - of_visual[AUDIO], of_audio[AUDIO] - of_audio[VISUAL]]
 
 
-def test_the_gate_shifts_to_the_clean_modality() -> None:
+def test_gate_shifts_to_the_clean_modality() -> None:
     """Over several trainings: one alone may learn to look at a single stream from the start."""
     moved = np.array([shifts(seed) for seed in SEEDS])
     assert moved.mean() > 0.05

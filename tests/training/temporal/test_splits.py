@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from vacli.errors import UsageError
-from vacli.training.temporal.splits import Wish, divide
+from vacli.training.temporal.splits import SplitRequest, make_splits
 
 
 @dataclass(frozen=True)
@@ -24,51 +24,51 @@ FREE = [*PAIR, *(Video(n, n) for n in "bcdefgh")]
 OFFICIAL = [Video(v.video, v.subject, "validation" if v.subject in "gh" else "train") for v in FREE]
 
 
-def test_folds_hold_everybody_out_once_and_nobody_is_on_both_sides() -> None:
-    sides = divide(FREE, Wish(folds=3), seed=1)
-    held = [name for side in sides for name in side.fold.validation]
+def test_folds_hold_out_each_video_once_and_share_no_person() -> None:
+    splits = make_splits(FREE, SplitRequest(folds=3), seed=1)
+    held = [name for split in splits for name in split.fold.validation]
     assert sorted(held) == sorted(v.video for v in FREE)
-    for side in sides:
-        assert not set(side.fold.train) & set(side.fold.validation)
-        assert ("a_left" in side.fold.validation) == ("a_right" in side.fold.validation)
+    for split in splits:
+        assert not set(split.fold.train) & set(split.fold.validation)
+        assert ("a_left" in split.fold.validation) == ("a_right" in split.fold.validation)
 
 
-def test_one_fold_is_one_of_them() -> None:
-    sides = divide(FREE, Wish(folds=3), seed=1)
-    assert divide(FREE, Wish(folds=3, fold=2), seed=1) == [sides[1]]
-    assert len(divide(FREE, Wish(fold=5), seed=1)) == 1
+def test_one_fold_equals_that_of_the_whole_cross_validation() -> None:
+    splits = make_splits(FREE, SplitRequest(folds=3), seed=1)
+    assert make_splits(FREE, SplitRequest(folds=3, fold=2), seed=1) == [splits[1]]
+    assert len(make_splits(FREE, SplitRequest(fold=5), seed=1)) == 1
 
 
-def test_cross_validation_leaves_the_validation_set_alone() -> None:
-    sides = divide(OFFICIAL, Wish(folds=2), seed=1)
-    used = {name for side in sides for name in (*side.fold.train, *side.fold.validation)}
+def test_cross_validation_uses_the_training_set_only() -> None:
+    splits = make_splits(OFFICIAL, SplitRequest(folds=2), seed=1)
+    used = {name for split in splits for name in (*split.fold.train, *split.fold.validation)}
     assert used == {v.video for v in OFFICIAL if v.split == "train"}
 
 
-@pytest.mark.parametrize("wish", [Wish(), Wish(fold=0)])
-def test_the_official_split_comes_first(wish: Wish) -> None:
-    (side,) = divide(OFFICIAL, wish, seed=1)
-    assert side.fold.number == 0
-    assert side.fold.validation == ("g", "h")
-    assert not wish.crossed
+@pytest.mark.parametrize("requested", [SplitRequest(), SplitRequest(fold=0)])
+def test_official_split_is_the_default(requested: SplitRequest) -> None:
+    (split,) = make_splits(OFFICIAL, requested, seed=1)
+    assert split.fold.number == 0
+    assert split.fold.validation == ("g", "h")
+    assert not requested.is_cross_validation
 
 
-def test_without_a_split_some_people_are_held_out_and_it_is_said() -> None:
-    (side,) = divide(FREE, Wish(), seed=1)
-    assert "held out by seed 1, as the labels name no split" in side.words
-    assert 0 < len(side.fold.validation) < len(FREE) / 2
-    assert divide(FREE, Wish(), seed=1) == [side]
+def test_without_official_split_some_people_are_held_out() -> None:
+    (split,) = make_splits(FREE, SplitRequest(), seed=1)
+    assert "held out by seed 1, because the labels have no split" in split.description
+    assert 0 < len(split.fold.validation) < len(FREE) / 2
+    assert make_splits(FREE, SplitRequest(), seed=1) == [split]
 
 
 @pytest.mark.parametrize(
-    ("videos", "wish", "words"),
+    ("videos", "requested", "words"),
     [
-        (FREE, Wish(fold=0), "no video of the store is in the train set"),
-        (FREE, Wish(folds=3, fold=4), "fold 4 of 3"),
-        (PAIR, Wish(), "2 folds of 1"),
-        (PAIR, Wish(folds=5), "5 folds of 1"),
+        (FREE, SplitRequest(fold=0), "has no video of the train set"),
+        (FREE, SplitRequest(folds=3, fold=4), "--fold 4: there are 3 folds"),
+        (PAIR, SplitRequest(), "1 subjects cannot be split into 2"),
+        (PAIR, SplitRequest(folds=5), "1 subjects cannot be split into 5"),
     ],
 )
-def test_what_cannot_be_divided_is_refused(videos: list[Video], wish: Wish, words: str) -> None:
+def test_impossible_splits_are_usage_errors(videos: list[Video], requested: SplitRequest, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        divide(videos, wish, seed=1)
+        make_splits(videos, requested, seed=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -29,18 +29,21 @@ from vacli.runtime.devices import in_batches, pick_device, pick_dtype
 from vacli.runtime.options import DEFAULT_EXECUTION, ExecutionOptions
 from vacli.spec import VISUAL, FeatureSpec
 
+if TYPE_CHECKING:
+    from timm.models.vision_transformer import VisionTransformer
+
 # (mean, std) on pixels in [0, 1]. "paper": LightMamba III-B and BDCA II-B, one value for all
 # channels; "per-channel": the same statistics of the data by channel, whose averages those are.
 NORMALISATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "paper": ((0.389, 0.389, 0.389), (0.198, 0.198, 0.198)),
     "per-channel": ((0.471, 0.363, 0.333), (0.220, 0.193, 0.180)),
 }
-BATCH = {"cpu": 16, "cuda": 256}  # a CPU is no faster beyond; a GPU's batch is halved when it does not fit
+BATCH = {"cpu": 16, "cuda": 256}  # a CPU is no faster with more; a GPU's batch is halved if it does not fit
 
 
 @dataclass(frozen=True)
 class Network:
-    """A loaded network: how images reach it, and the SHA-256 of what was loaded."""
+    """A loaded network: its normalisation and input size, and the hash of its weights."""
 
     model: nn.Module
     mean: tuple[float, ...]
@@ -51,7 +54,7 @@ class Network:
 
 
 class TimmBackbone:
-    """A timm model without its head: its pooled output describes a frame."""
+    """A timm model without its head; the feature is its pooled output."""
 
     name = ""
 
@@ -81,11 +84,13 @@ class TimmBackbone:
 
     def _prepare(self, network: Network) -> Callable[[Tensor], Tensor]:
         model = network.model.eval().requires_grad_(False)
-        if network.is_vit and is_plain(model):
-            return FastVit(model.to(self.device), self.dtype, self.batch_size)
-        model.to(self.device, self.dtype)
         if network.is_vit:
-            return lambda images: class_token(model, images.to(self.dtype))
+            vit = cast("VisionTransformer", model)
+            if is_plain(vit):
+                return FastVit(vit.to(self.device), self.dtype, self.batch_size)
+            vit.to(self.device, self.dtype)
+            return lambda images: class_token(vit, images.to(self.dtype))
+        model.to(self.device, self.dtype)
         return lambda images: model(images.to(self.dtype))
 
     def _rows(self, crops: np.ndarray) -> Tensor:
@@ -97,7 +102,7 @@ class TimmBackbone:
 
     def _spec(self, network: Network) -> FeatureSpec:
         record = WEIGHTS.get(self.name)
-        dim = int(network.model.num_features)
+        dim = cast(int, network.model.num_features)
         return FeatureSpec(
             name=self.name.removeprefix("timm:"),
             version="1",
@@ -190,7 +195,7 @@ def _pretrained_config(name: str) -> dict[str, Any]:
 
 
 def _record(name: str, config: dict[str, Any]) -> Weights:
-    """Where timm finds a model's weights."""
+    """The source of a timm model's weights."""
     licence = config.get("license") or ""
     if hub := config.get("hf_hub_id"):
         return Weights(file="model.safetensors", source=f"hub:{hub}", licence=licence)
@@ -200,7 +205,7 @@ def _record(name: str, config: dict[str, Any]) -> Weights:
 
 
 def _load_by_timm(name: str, path: Path) -> nn.Module:
-    """Let timm rename what it must, from tensors that were read safely."""
+    """Build a model with timm's own conversion of keys, from tensors that were read safely."""
     import timm
 
     tensors = load_tensors(path)

@@ -67,7 +67,8 @@ def blocks(
     widths: tuple[int, ...] = WIDTHS, depths: tuple[int, ...] = DEPTHS
 ) -> list[tuple[str, int, int, int]]:
     """Name, channels before and after, and stride of each residual block of the network."""
-    made, width = [], widths[0]
+    made: list[tuple[str, int, int, int]] = []
+    width = widths[0]
     for stage, (outward, depth) in enumerate(zip(widths, depths, strict=True)):
         for place in range(depth):
             made.append((f"blocks.{len(made)}", width, outward, 2 if stage and not place else 1))

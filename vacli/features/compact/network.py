@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -77,6 +78,7 @@ class CompactFace(nn.Module):
         self.embed = nn.Linear(widths[-1], EMBEDDING)
         self.dropout = nn.Dropout(0.3)
         self.votes = nn.Linear(EMBEDDING, len(EMOTIONS))
+        self.points: Tensor
         self.register_buffer("points", torch.tensor(EMOTION_VA), persistent=False)
 
     def embedding(self, grey: Tensor) -> Tensor:
@@ -102,11 +104,20 @@ class CompactFace(nn.Module):
 def for_inference(model: CompactFace) -> CompactFace:
     """Fold the batch norms into the convolutions, in place; equal results up to rounding."""
     model.eval().requires_grad_(False)
-    model.stem, model.stem_norm = fuse_conv_bn_eval(model.stem, model.stem_norm), nn.Identity()
+    _fold(model, "stem", "stem_norm")
     for block in model.blocks:
-        block.conv1, block.norm1 = fuse_conv_bn_eval(block.conv1, block.norm1), nn.Identity()
-        block.conv2, block.norm2 = fuse_conv_bn_eval(block.conv2, block.norm2), nn.Identity()
+        _fold(block, "conv1", "norm1")
+        _fold(block, "conv2", "norm2")
     return model.to(memory_format=torch.channels_last)
+
+
+def _fold(module: nn.Module, conv: str, norm: str) -> None:
+    """Replace a convolution by itself and the batch norm after it."""
+    folded = fuse_conv_bn_eval(
+        cast(nn.Conv2d, module.get_submodule(conv)), cast(nn.BatchNorm2d, module.get_submodule(norm))
+    )
+    setattr(module, conv, folded)
+    setattr(module, norm, nn.Identity())
 
 
 def load_weights(face: CompactFace, path: Path) -> None:

@@ -1,14 +1,12 @@
 """openSMILE as a function: samples in, rows out, one every 10 ms.
 
 openSMILE (audEERING) is free for research and private use only, so it is optional: everything
-else works without it. Its Python wrapper is left aside for its library binding, because the
-wrapper wraps samples of +1.0 to -1.0, warns of the sets that we want, and builds a table of time
-stamps that we do not need.
+else works without it. Its library binding is used, not its `Smile` class: that one turns samples of
++1.0 into -1.0, warns about some feature sets, and builds an unused table of time stamps.
 """
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import importlib.util
 import math
@@ -18,17 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
 from vacli.errors import PackageMissing
+from vacli.media.audio import Sound
 
 RATE_HZ = 16000
 HOP_S = 0.01
-LICENCE = "audEERING openSMILE licence: research and private use"
 _SOURCE, _SINK = "extsource", "extsink"  # the components' names in openSMILE's include files
-_BLOCK_S, _CONTEXT_S = 30, 1  # a row depends on under half a second to each side, by the pitch path
+_BLOCK_S, _CONTEXT_S = 30, 1  # s; a row depends on less than 0.5 s to each side, through the pitch tracker
 HOP = round(RATE_HZ * HOP_S)
 
 
@@ -50,9 +48,11 @@ def _library() -> ModuleType:
         package = importlib.util.find_spec("opensmile")
         if package is None:
             raise ImportError("no package opensmile")
-        # By its file: the package itself imports pandas, which takes longer than a clip's features.
+        # Loaded from its file: the package imports pandas, which takes longer than a clip's features.
         path = Path(str(package.origin)).parent / "core" / "lib.py"
         spec = importlib.util.spec_from_file_location("vacli_opensmile_lib", path)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"cannot load {path}")
         library = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(library)
         return library
@@ -65,11 +65,11 @@ def _library() -> ModuleType:
 
 
 def config_folder() -> Path:
-    """Where openSMILE keeps the configuration files that come with it."""
+    """The folder of the configuration files that come with openSMILE."""
     return Path(str(_library().__file__)).parent / "config"
 
 
-def _opened(wanted: SmileSet) -> object:
+def _open(wanted: SmileSet) -> Any:
     shared = config_folder() / "shared"
     session = _library().OpenSMILE()
     options = {
@@ -88,7 +88,7 @@ def _opened(wanted: SmileSet) -> object:
 
 @functools.cache
 def _names(config: str, level: str) -> tuple[str, ...]:
-    session = _opened(SmileSet(config=config, level=level))
+    session = _open(SmileSet(config=config, level=level))
     try:
         count = session.external_sink_get_num_elements(_SINK)
         return tuple(session.external_sink_get_element_name(_SINK, i) for i in range(count))
@@ -97,14 +97,14 @@ def _names(config: str, level: str) -> tuple[str, ...]:
 
 
 def column_names(wanted: SmileSet) -> tuple[str, ...]:
-    """The names that openSMILE itself gives the columns."""
+    """openSMILE's names of the columns."""
     return _names(wanted.config, wanted.level)
 
 
-def heard(sound) -> tuple[int, np.ndarray]:
+def recorded_samples(sound: Sound) -> tuple[int, np.ndarray]:
     """The first row that begins inside the recording, and the samples up to its end.
 
-    sound: media.audio.Sound, whose samples are padded to the length of the picture.
+    The samples of `sound` are padded to the length of the picture.
     """
     start_s, end_s = sound.present[0][0], sound.present[-1][1]
     return math.ceil(start_s / HOP_S - 1e-6), sound.samples[: round(end_s * RATE_HZ)]
@@ -120,16 +120,9 @@ def run(wanted: SmileSet, samples: np.ndarray) -> np.ndarray:
 
     samples: (S,) float32 at 16 kHz. Returns: (R, D) float32; R is 0 below one analysis frame.
     """
-    library = _library()
-    session = _opened(wanted)
+    session = _open(wanted)
     rows: list[bytes] = []
-
-    def take(values, count, size, meta, _) -> int:
-        rows.append(ctypes.string_at(values, 4 * count * size))
-        return 1
-
-    callback = library.ExternalSinkCallbackEx(take)  # must outlive the run
-    library.smileapi.smile_extsink_set_data_callback_ex(session._smileobj, _SINK.encode(), callback, None)
+    session.external_sink_set_callback_ex(_SINK, lambda values, _: rows.append(values.tobytes()))
     try:
         session.external_audio_source_write_data(_SOURCE, to_int16(samples).tobytes())
         session.external_audio_source_set_eoi(_SOURCE)
@@ -140,23 +133,24 @@ def run(wanted: SmileSet, samples: np.ndarray) -> np.ndarray:
     return np.frombuffer(b"".join(rows), np.float32).reshape(-1, width)
 
 
-class _Block(NamedTuple):
+@dataclass(frozen=True)
+class _Block:
     start: int  # samples
     end: int
-    skip: int  # rows that only give context
-    count: int | None  # rows that are wanted; None: all that are left
+    skip: int  # rows at the start, which are context only
+    count: int | None  # rows to keep after those; None: all
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """What a row needs of the sound: rows start `hop_rows` x 10 ms apart and look this far."""
+    """Rows start `hop_rows` x 10 ms apart and depend on `window_s` after their start."""
 
     hop_rows: int = 1
-    window_s: float = 0.0  # beyond the context that every row needs
+    window_s: float = 0.0  # in addition to the context of every row
 
 
 def _blocks(size: int, span: Span) -> list[_Block]:
-    """Overlapping blocks whose inner rows are those of one pass over all samples."""
+    """Overlapping blocks whose inner rows equal those of one pass over all samples."""
     hop = span.hop_rows * HOP
     length = _BLOCK_S * RATE_HZ // hop * hop
     before = -(-_CONTEXT_S * RATE_HZ // hop) * hop
@@ -172,7 +166,7 @@ def _blocks(size: int, span: Span) -> list[_Block]:
 
 
 def run_long(wanted: SmileSet, samples: np.ndarray, span: Span = Span()) -> np.ndarray:
-    """The rows of `run`, made block by block on all cores, so that an hour needs no more memory.
+    """The rows of `run`, computed in blocks on all cores; memory does not grow with the length.
 
     samples: (S,) float32 at 16 kHz. Returns: (R, D) float32.
     """

@@ -1,8 +1,8 @@
 """openSMILE functionals over a window that slides with the video's frames, in one pass.
 
-A call a window costs some 26 ms, nearly all of it setting up and repeating the descriptors that
-neighbouring windows share. Here openSMILE slides the window itself, on its grid of 10 ms; where
-the frames lie on a coarser grid (25 Hz: 40 ms), only the windows of that grid are computed.
+One call for each window costs about 26 ms, nearly all of it for setup and for descriptors that
+neighbouring windows share. Here openSMILE slides the window on its grid of 10 ms; if the frames lie on
+a coarser grid (25 Hz: 40 ms), only the windows of that grid are computed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy as np
 from vacli.features.audio_flags import TemporalContext
 from vacli.features.opensmile import binding as smile
 from vacli.features.opensmile.lld import nearest_row
+from vacli.features.registry import OPENSMILE_LICENCE
+from vacli.media.audio import Sound
 from vacli.spec import AUDIO, FeatureSpec
 
 WINDOW_S = 1.0
@@ -46,21 +48,21 @@ class _Functionals:
             dim=len(columns),
             columns=columns,
             units="as openSMILE, lengths in seconds",
-            licence=smile.LICENCE,
+            licence=OPENSMILE_LICENCE,
             settings={"window_s": window_s, "hop_s": smile.HOP_S, "centre_s": self.centre_s},
         )
 
-    def extract(self, sound, times_s: np.ndarray) -> np.ndarray:
+    def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:
         """Functionals of the window around each time, moved inside the recording at its ends.
 
-        sound: media.audio.Sound. times_s: (N,) seconds. Returns: (N, dim) float32, NaN where there is
-        no sound. A recording shorter than the window has one row, that of all of it.
+        times_s: (N,) seconds. Returns: (N, dim) float32, NaN where there is
+        no sound. A recording shorter than the window gets one row for its whole length.
         """
         values = np.full((len(times_s), self.spec.dim), np.nan, np.float32)
-        there = sound.ok_at(times_s)
+        there = sound.is_audible_at(times_s)
         if not there.any():
             return values
-        first, samples = smile.heard(sound)
+        first, samples = smile.recorded_samples(sound)
         rows = self._slide(samples, first, nearest_row(times_s[there], self.centre_s))
         if not len(rows):
             rows = smile.run(self._whole, samples[first * smile.HOP :])[:1]

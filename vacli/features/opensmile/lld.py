@@ -1,7 +1,7 @@
 """Per-frame openSMILE descriptors on the video's own frame times.
 
-openSMILE starts row k at k x 10 ms whatever the length of the analysis frame, so columns that
-come from 60 ms frames describe a moment 20 ms later than their neighbours from 20 ms frames.
+openSMILE starts row k at k x 10 ms for any length of the analysis frame, so columns of 60 ms frames
+describe a moment 20 ms later than columns of 20 ms frames.
 Each column is therefore taken from the row whose own analysis frame is centred nearest to the
 video frame: at most 5 ms off.
 """
@@ -15,17 +15,19 @@ import numpy as np
 
 from vacli.features.audio_flags import TemporalContext
 from vacli.features.opensmile import binding as smile
+from vacli.features.registry import OPENSMILE_LICENCE
+from vacli.media.audio import Sound
 from vacli.spec import AUDIO, FeatureSpec
 
 SHORT_CENTRE_S = 0.010  # 20 ms frames: spectrum, loudness, cepstrum, formant frequencies
-LONG_CENTRE_S = 0.030  # 60 ms frames: pitch and all that is read off its harmonics
+LONG_CENTRE_S = 0.030  # 60 ms frames: pitch and measures of its harmonics
 MFCC_CENTRE_S = 0.0125  # 25 ms frames
 _LONG = ("F0semitone", "jitter", "shimmer", "HNR", "logRelF0", "F1amplitude", "F2amplitude", "F3amplitude")
 
 
 @dataclass(frozen=True)
 class _Set:
-    """A frame-wise openSMILE set: where its columns are centred and how far a row looks."""
+    """A frame-wise openSMILE set: its configuration, columns and their centres."""
 
     wanted: smile.SmileSet
     columns: tuple[str, ...]
@@ -35,7 +37,7 @@ class _Set:
 def nearest_row(times_s: np.ndarray, centre_s: float) -> np.ndarray:
     """Index of the row whose analysis frame is centred nearest to each time; may be out of range.
 
-    Ties go to the earlier row, also where rounding in `times_s` puts them a hair to either side.
+    Ties go to the earlier row, with a tolerance for rounding in `times_s`.
     """
     return np.ceil((times_s - centre_s) / smile.HOP_S - 0.5 - 1e-6).astype(np.int64)
 
@@ -47,17 +49,17 @@ class _Descriptors:
     context: TemporalContext
     _set: _Set
 
-    def extract(self, sound, times_s: np.ndarray) -> np.ndarray:
+    def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:
         """Descriptors at `times_s`.
 
-        sound: media.audio.Sound. times_s: (N,) seconds. Returns: (N, dim) float32, NaN where the
+        times_s: (N,) seconds. Returns: (N, dim) float32, NaN where the
         recording has no sound, or where all of it is shorter than one analysis frame.
         """
         values = np.full((len(times_s), self.spec.dim), np.nan, np.float32)
-        there = sound.ok_at(times_s)
+        there = sound.is_audible_at(times_s)
         if not there.any():
             return values
-        first, samples = smile.heard(sound)
+        first, samples = smile.recorded_samples(sound)
         rows = smile.run_long(self._set.wanted, samples)
         if len(rows) <= first:
             return values
@@ -70,7 +72,7 @@ class _Descriptors:
 
 
 def _by_centre(content: _Set) -> dict[str, list[str]]:
-    """Which columns are centred how many seconds after the start of their row."""
+    """Column names by their centre, in seconds after the start of the row."""
     groups: dict[str, list[str]] = {}
     for column, centre in zip(content.columns, content.centres_s, strict=True):
         groups.setdefault(f"{centre:g}", []).append(column)
@@ -85,7 +87,7 @@ def _spec(name: str, version: str, units: str, content: _Set) -> FeatureSpec:
         dim=len(content.columns),
         columns=content.columns,
         units=units,
-        licence=smile.LICENCE,
+        licence=OPENSMILE_LICENCE,
         settings={"hop_s": smile.HOP_S, "row": "centred nearest", "centre_s": _by_centre(content)},
     )
 
@@ -119,7 +121,7 @@ class EgemapsV02(_GenevaDescriptors):
 
 
 def mfcc_columns() -> tuple[str, ...]:
-    """c1 to c12, then c0 (openSMILE's order, whatever its own names say), then the differences."""
+    """c1 to c12, then c0 (openSMILE's order, which its column names do not show), then the differences."""
     static = [*(f"mfcc{i}" for i in range(1, 13)), "mfcc0"]
     return tuple(name + suffix for suffix in ("", "_delta", "_delta_delta") for name in static)
 
@@ -135,4 +137,4 @@ class Mfcc39(_Descriptors):
         self._set = _Set(wanted, columns, (MFCC_CENTRE_S,) * len(columns))
         units = "HTK's scale (16-bit samples, natural logarithm)"
         self.spec = _spec("mfcc39", "MFCC12_0_D_A", units, self._set)
-        smile.column_names(wanted)  # fails here, not in the middle of a batch, without openSMILE
+        smile.column_names(wanted)  # raises PackageMissing without openSMILE

@@ -1,13 +1,12 @@
 """VGGish embeddings at every video frame (Hershey et al. 2017, arXiv 1609.09430).
 
-A row describes 0.96 s of sound: around the frame's time, from it on, or up to it. The published
-network has no activation at its end and no whitening; torchvggish adds both, and options give them.
+A row describes 0.96 s of sound: around the frame's time, after it, or before it. The published
+network ends without an activation and without whitening; `Postprocessing` adds what torchvggish does.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +19,10 @@ from vacli.features.audio_flags import TemporalContext
 from vacli.features.opensmile.lld import nearest_row
 from vacli.features.vggish.log_mel import HOP, RATE_HZ, WINDOW, log_mel_around
 from vacli.features.vggish.network import DIM, FRAMES, Postprocessor, VggishNet
+from vacli.features.vggish.options import Postprocessing
 from vacli.features.vggish.shared import MARGIN, SharedFeatures
-from vacli.features.weights import load_into, load_tensors, locate, short_hash
+from vacli.features.weights import WEIGHTS, load_into, load_tensors, locate, short_hash
+from vacli.media.audio import Sound
 from vacli.progress import Progress, Quiet
 from vacli.runtime.devices import pick_device, pick_dtype
 from vacli.runtime.options import ExecutionOptions
@@ -36,26 +37,17 @@ CONTEXTS = {
 }
 BLOCK = 256  # windows whose spectrogram and maps are in memory at once
 PATCHES = 32  # windows in a batch where nothing is shared
-_FAR_APART = 16  # frames of 10 ms: from here on too little of two windows is common
+_FAR_APART = 16  # frames of 10 ms: with larger steps, windows share too little
 
 
 def first_frames(times_s: np.ndarray, align: Align) -> np.ndarray:
     """The spectrogram frame that the window of each time begins with; may be negative.
 
-    `past` rounds down, so that no sample after the time is heard; the others take the nearest.
+    `past` rounds down, so that no sample after the time is used; the others take the nearest.
     """
     if align == "causal":
         return np.floor((times_s - SPAN_S) * 100 + 1e-6).astype(np.int64)
     return nearest_row(times_s, CONTEXTS[align].before_s)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ending:
-    """What follows the published network; both are what torchvggish does by default."""
-
-    final_relu: bool = False
-    pca: bool = False
-    pca_weights: Path | None = None
 
 
 class Vggish:
@@ -65,58 +57,59 @@ class Vggish:
         self,
         weights: Path | None = None,
         align: Align = "centre",
-        ending: Ending | None = None,
+        postprocessing: Postprocessing | None = None,
         execution: ExecutionOptions | None = None,
         progress: Progress | None = None,
     ) -> None:
         if align not in CONTEXTS:
             raise UsageError(f"unknown alignment {align!r}", hint=nearest(align, CONTEXTS))
-        ending, execution, progress = ending or Ending(), execution or ExecutionOptions(), progress or Quiet()
+        after, execution = postprocessing or Postprocessing(), execution or ExecutionOptions()
+        progress = progress or Quiet()
         path = locate("vggish", weights, progress)
         self.align, self.context = align, CONTEXTS[align]
         self.device = pick_device(execution.device)
         self.dtype = pick_dtype(execution.dtype, self.device)
         self.batch_size = execution.batch_size or PATCHES
-        with torch.device("meta"):  # 72 million numbers need not be drawn before they are read
-            net = VggishNet(ending.final_relu)
+        with torch.device("meta"):  # no random initial values: they are replaced
+            net = VggishNet(after.final_relu)
         load_into(net.to_empty(device="cpu"), load_tensors(path), path)
-        settings = {"weights": short_hash(path), "align": align, "final_relu": ending.final_relu}
+        settings = {"weights": short_hash(path), "align": align, "final_relu": after.final_relu}
         self.post = None
-        if ending.pca:
-            pca_path = locate("vggish-pca", ending.pca_weights, progress)
+        if after.pca:
+            pca_path = locate("vggish-pca", after.pca_weights, progress)
             self.post = Postprocessor(load_tensors(pca_path))
             settings["pca"] = short_hash(pca_path)
-        self._place(net)
-        self._turn = threading.Lock()  # its products fill all cores; several files at once would only crowd
+        self._load_network(net)
+        self._lock = threading.Lock()  # one file at a time already uses all cores
         self.spec = FeatureSpec(
             name="vggish",
             version="1",
             modality=AUDIO,
             dim=DIM,
-            units="whitened, 0 to 255" if ending.pca else "activations",
-            licence="Apache-2.0",
+            units="whitened, 0 to 255" if after.pca else "activations",
+            licence=WEIGHTS["vggish"].licence,
             settings=settings,
         )
 
-    def _place(self, net: VggishNet) -> None:
-        """Sharing pays on a CPU in float32; half-precision units do without it."""
+    def _load_network(self, net: VggishNet) -> None:
+        """Share feature maps on a CPU in float32; half-precision units are faster without."""
         plain = self.device.type != "cpu" or self.dtype != torch.float32
         self.shared = None if plain else SharedFeatures(net)
-        self.net = net.eval().to(self.device, self.dtype, memory_format=torch.channels_last)
+        self.net = net.eval().to(self.device, self.dtype).to(memory_format=torch.channels_last)
 
-    def extract(self, sound, times_s: np.ndarray) -> np.ndarray:
-        """Embeddings of the window at each time; silence is heard beyond the ends of the recording.
+    def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:
+        """Embeddings of the window at each time; the recording is padded with silence.
 
-        sound: media.audio.Sound. times_s: (N,) seconds. Returns: (N, 128) float32, NaN where the
+        times_s: (N,) seconds. Returns: (N, 128) float32, NaN where the
         recording has no sound.
         """
         values = np.full((len(times_s), DIM), np.nan, np.float32)
-        heard = np.flatnonzero(sound.ok_at(times_s))
-        starts = first_frames(times_s[heard], self.align)
-        for begin in range(0, len(heard), BLOCK):
+        present = np.flatnonzero(sound.is_audible_at(times_s))
+        starts = first_frames(times_s[present], self.align)
+        for begin in range(0, len(present), BLOCK):
             block = slice(begin, begin + BLOCK)
-            with self._turn, torch.inference_mode():
-                values[heard[block]] = self._block(sound.samples, starts[block]).cpu().numpy()
+            with self._lock, torch.inference_mode():
+                values[present[block]] = self._block(sound.samples, starts[block]).cpu().numpy()
         return values
 
     def _block(self, samples: np.ndarray, starts: np.ndarray) -> Tensor:

@@ -1,12 +1,13 @@
 """The VGGish network (Hershey et al. 2017, arXiv 1609.09430), a patch at a time.
 
 The keys are those of the torchvggish weights. The published network ends without an activation;
-torchvggish adds a ReLU, which `final_relu` gives back.
+`final_relu` adds the ReLU of torchvggish.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 FRAMES = 96  # of 10 ms in a patch
 BANDS = 64
 DIM = 128
-PLAN = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool")
+PLAN: tuple[int | Literal["pool"], ...] = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool")
 
 
 def _features() -> nn.Sequential:

@@ -1,10 +1,10 @@
-"""VGGish on windows that overlap: one pass over the spectrogram, exact window edges.
+"""VGGish on overlapping windows: one pass over the spectrogram, exact at the window edges.
 
 A window's feature maps differ from those of the whole spectrogram only near its two ends, where
 the zero padding of each convolution reaches in: 1, 2, 2, 3, 3, 4 columns at the six convolutions.
 Everything else is shared by all windows that begin on the same phase of the pooling strides. Near
-the ends the difference to the shared map is what is convolved, so that only the taps that see a
-difference are multiplied; the outermost column has no shared counterpart and is computed whole.
+the ends the difference to the shared map is convolved, so only the taps with a difference are
+multiplied; the outermost column has no shared counterpart and is computed whole.
 The trailing end is the leading one with time reversed.
 
 Each convolution is a sum over three time taps of convolutions along the bands, and those run as
@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vacli.features.vggish.network import FRAMES, VggishNet
-from vacli.features.vggish.winograd import FILTER, POINTS, gather, spread
+from vacli.features.vggish.winograd import FILTER, POINTS, input_transform, output_transform
 
-MARGIN = 16  # frames that the pooled maps may lose at the end of the spectrogram
+MARGIN = 16  # frames that pooling may drop at the end of the spectrogram
 
 
 class TapConv:
@@ -46,9 +46,9 @@ class TapConv:
         return products.view(points, items, tiles, 1, -1)
 
     def dense(self, maps: Tensor) -> Tensor:
-        """All columns of maps (P, T, B, C); the first and last column see no true neighbour."""
+        """All columns of maps (P, T, B, C); the first and the last one are not valid."""
         phases, times, bands, width = maps.shape
-        rows = spread(maps.view(phases * times, 1, bands, width))  # (6, P * T, tiles, 1, C)
+        rows = input_transform(maps.view(phases * times, 1, bands, width))  # (6, P * T, tiles, 1, C)
         flat, step = rows.view(POINTS, -1, width), rows.shape[2]
         products = flat.new_zeros(POINTS, flat.shape[1], self.out_channels)
         inner = products[:, step:-step]
@@ -56,20 +56,21 @@ class TapConv:
         inner.baddbmm_(flat[:, step:-step], self.taps[:, width : 2 * width])
         inner.baddbmm_(flat[:, 2 * step :], self.taps[:, 2 * width :])
         out = maps.new_empty(phases * times, 1, bands, self.out_channels)
-        gather(products.view(*rows.shape[:4], -1), out, 0)
+        output_transform(products.view(*rows.shape[:4], -1), out, 0)
         return out.view(phases, times, bands, -1)
 
 
 @dataclass(frozen=True)
-class Side:
-    """One end of the windows: the column `c` steps from it, and the convolutions seen from there."""
+class End:
+    """One end of the windows (`mirrored`: the trailing one), with the weights in its direction."""
 
     mirrored: bool
     first: Tensor  # weights of the first convolution, (64, 1, 3, 3)
     convs: tuple[TapConv, ...]
 
     @classmethod
-    def of(cls, net: VggishNet, mirrored: bool) -> Side:
+    def from_network(cls, net: VggishNet, mirrored: bool) -> End:
+        """The weights of a network, reversed in time if `mirrored`."""
         first, *others = net.convolutions()
         weight = first.weight.detach()
         convs = tuple(TapConv(conv, mirrored) for conv in others)
@@ -77,21 +78,21 @@ class Side:
 
 
 class Level:
-    """The shared maps at one pooling stride, a row for each phase that some window begins on."""
+    """The shared maps at one pooling stride, one row for each phase on which a window begins."""
 
     def __init__(self, starts: Tensor, stride: int) -> None:
         self.starts, self.stride = starts, stride
         self.phases, self.row = torch.unique(starts % stride, return_inverse=True)
         self.begin, self.length = starts // stride, FRAMES // stride
 
-    def take(self, maps: Tensor, side: Side, first: int, count: int) -> Tensor:
+    def take(self, maps: Tensor, end: End, first: int, count: int) -> Tensor:
         """Columns `first`, `first + 1`, ... from the end of each window: (N, count, B, C)."""
         steps = torch.arange(first, first + count, device=maps.device)
-        columns = self.begin[:, None] + (self.length - 1 - steps if side.mirrored else steps)
+        columns = self.begin[:, None] + (self.length - 1 - steps if end.mirrored else steps)
         return maps[self.row[:, None], columns]
 
     def pooled(self, maps: Tensor, bias: Tensor) -> tuple[Level, Tensor]:
-        """The next level, whose windows begin on twice as many phases, and its activations."""
+        """The next level, which has up to twice as many phases, and its activations."""
         level = Level(self.starts, 2 * self.stride)
         count = (maps.shape[1] - 1) // 2
         rows = []
@@ -113,38 +114,38 @@ def _convolve(spectra: Tensor, weight: Tensor) -> Tensor:
     return maps.permute(0, 2, 3, 1).contiguous()
 
 
-def _first_edge(spectrum: Tensor, level: Level, side: Side) -> Tensor:
+def _first_edge(spectrum: Tensor, level: Level, end: End) -> Tensor:
     """The outermost column of the first convolution of each window: (N, 1, 64, 64 channels)."""
-    ends = level.take(spectrum, side, 0, 2)[..., 0]
-    return _convolve(ends, side.first)[:, :1]
+    ends = level.take(spectrum, end, 0, 2)[..., 0]
+    return _convolve(ends, end.first)[:, :1]
 
 
-def close(level: Level, side: Side, maps: Tensor, edge: Tensor, bias: Tensor, pooled: bool) -> Tensor:
+def activate(level: Level, end: End, maps: Tensor, edge: Tensor, bias: Tensor, pooled: bool) -> Tensor:
     """Bias, ReLU and, if `pooled`, pooling of edge columns, with a shared one where their number is odd."""
     if not pooled:
         return edge.add(bias).relu_()
     if edge.shape[1] % 2:
-        edge = torch.cat([edge, level.take(maps, side, edge.shape[1], 1)], dim=1)
+        edge = torch.cat([edge, level.take(maps, end, edge.shape[1], 1)], dim=1)
     return pool(edge, bias)
 
 
-def grow(conv: TapConv, level: Level, side: Side, shared: tuple[Tensor, Tensor], edge: Tensor) -> Tensor:
-    """The columns of a convolution's output that the end of the window has reached.
+def extend(conv: TapConv, level: Level, end: End, shared: tuple[Tensor, Tensor], edge: Tensor) -> Tensor:
+    """The output columns of a convolution that depend on the window's end.
 
     shared: the convolution's shared input and output maps. edge: (N, n, B, C), the true input
     columns that differ from the shared ones. Returns: (N, n + 1, B, out).
     """
     inputs, outputs = shared
     reached = edge.shape[1]
-    known = level.take(inputs, side, 0, max(reached, 2))
-    ends = spread(edge[:, :2] if reached > 1 else torch.cat([edge, known[:, 1:]], dim=1))
+    known = level.take(inputs, end, 0, max(reached, 2))
+    ends = input_transform(edge[:, :2] if reached > 1 else torch.cat([edge, known[:, 1:]], dim=1))
     out = edge.new_empty(len(edge), reached + 1, edge.shape[2], conv.out_channels)
-    gather(conv.columns(ends, 0, 2, tap=1), out, 0)
-    changes = spread(edge - known[:, :reached])
-    base = level.take(outputs, side, 1, reached)
+    output_transform(conv.columns(ends, 0, 2, tap=1), out, 0)
+    changes = input_transform(edge - known[:, :reached])
+    base = level.take(outputs, end, 1, reached)
     for column in range(reached):
         seen = min(reached - column, 3)
-        gather(conv.columns(changes, column, seen, tap=0), out, column + 1, base, column)
+        output_transform(conv.columns(changes, column, seen, tap=0), out, column + 1, base, column)
     return out
 
 
@@ -152,28 +153,28 @@ class SharedFeatures:
     """The convolutional part of VGGish on overlapping windows of one spectrogram."""
 
     def __init__(self, net: VggishNet) -> None:
-        self.biases = [conv.bias.detach() for conv in net.convolutions()]
-        self.sides = (Side.of(net, mirrored=False), Side.of(net, mirrored=True))
+        self.biases = [conv.bias.detach() for conv in net.convolutions() if conv.bias is not None]
+        self.ends = (End.from_network(net, mirrored=False), End.from_network(net, mirrored=True))
         self.pooled = (True, True, False, True, False)  # after each convolution but the last
 
     def __call__(self, spectrum: Tensor, starts: Tensor) -> Tensor:
-        """What the fully connected layers read.
+        """The input of the fully connected layers.
 
         spectrum: (T, 64). starts: (N,) first frames, 0 <= start <= T - 96 - MARGIN.
         Returns: (N, 12288), in the order of VggishNet.forward.
         """
         level = Level(starts, 1)
-        maps = _convolve(spectrum[None], self.sides[0].first)
-        edges = [_first_edge(spectrum[None, :, :, None], level, side) for side in self.sides]
+        maps = _convolve(spectrum[None], self.ends[0].first)
+        edges = [_first_edge(spectrum[None, :, :, None], level, end) for end in self.ends]
         for step, pooled in enumerate(self.pooled):
             bias = self.biases[step]
-            edges = [close(level, s, maps, e, bias, pooled) for s, e in zip(self.sides, edges, strict=True)]
+            edges = [activate(level, s, maps, e, bias, pooled) for s, e in zip(self.ends, edges, strict=True)]
             level, inputs = level.pooled(maps, bias) if pooled else (level, maps.add_(bias).relu_())
-            maps = self.sides[0].convs[step].dense(inputs)
+            maps = self.ends[0].convs[step].dense(inputs)
             edges = [
-                grow(s.convs[step], level, s, (inputs, maps), e)
-                for s, e in zip(self.sides, edges, strict=True)
+                extend(s.convs[step], level, s, (inputs, maps), e)
+                for s, e in zip(self.ends, edges, strict=True)
             ]
         leading, trailing = (pool(edge, self.biases[-1]) for edge in edges)
-        middle = pool(level.take(maps, self.sides[0], 4, 4), self.biases[-1])
+        middle = pool(level.take(maps, self.ends[0], 4, 4), self.biases[-1])
         return torch.cat([leading, middle, trailing.flip(1)], dim=1).flatten(1)

@@ -1,8 +1,11 @@
 """Winograd's F(4, 3) along the bands of maps, as compiled loops over contiguous channels.
 
-One read and one write each way; the same sums in torch pass over memory a dozen times and cost as
-much as the products between them (Lavin and Gray 2016, arXiv 1509.09308).
+Each transform reads and writes memory once; the same sums in torch pass over memory a dozen times and
+cost as much as the products between them (Lavin and Gray 2016, arXiv 1509.09308).
 """
+
+# mypy: allow-untyped-defs
+# The types of these functions are numba's.
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from torch import Tensor
 from vacli.runtime.jit import compiled
 
 POINTS, TILE = 6, 4
-# What a filter of three taps becomes, (6, 3).
+# The filter transform, (6, 3).
 FILTER = (
     (1 / 4, 0, 0),
     (-1 / 6, -1 / 6, -1 / 6),
@@ -29,7 +32,7 @@ _2, _4, _5, _8 = (np.float32(k) for k in (2, 4, 5, 8))
 
 
 @compiled(nogil=True, fastmath=True)
-def _spread(maps, out, start, stop):
+def _input_loop(maps, out, start, stop):
     _, times, bands, width = maps.shape
     zero = np.zeros(width, np.float32)
     last = bands // TILE - 1
@@ -53,7 +56,7 @@ def _spread(maps, out, start, stop):
 
 
 @compiled(nogil=True, fastmath=True)
-def _gather(products, base, base_column, out, out_column, start, stop):
+def _output_loop(products, base, base_column, out, out_column, start, stop):
     _, _, tiles, times, width = products.shape
     add = base.shape[0] > 0
     for n in range(start, stop):
@@ -88,7 +91,7 @@ def _on_all_cores(work: Callable[[int, int], None], count: int) -> None:
         list(pool.map(work, edges[:-1], edges[1:]))
 
 
-def spread(maps: Tensor) -> Tensor:
+def input_transform(maps: Tensor) -> Tensor:
     """The input transform.
 
     maps: (N, T, B, C) float32, B a multiple of 4. Returns: (6, N, B / 4, T, C): neighbours in time
@@ -97,19 +100,21 @@ def spread(maps: Tensor) -> Tensor:
     count, times, bands, width = maps.shape
     out = maps.new_empty(POINTS, count, bands // TILE, times, width)
     source, target = maps.contiguous().numpy(), out.numpy()
-    _on_all_cores(lambda start, stop: _spread(source, target, start, stop), count)
+    _on_all_cores(lambda start, stop: _input_loop(source, target, start, stop), count)
     return out
 
 
-def gather(
+def output_transform(
     products: Tensor, out: Tensor, column: int, base: Tensor | None = None, base_column: int = 0
 ) -> None:
     """The output transform, written to out[:, column : column + T], plus those columns of `base`.
 
     products: (6, N, tiles, T, C). out, base: (N, any T, 4 * tiles, C), contiguous.
     """
-    arrays = products.numpy(), (out[:0] if base is None else base).numpy(), out.numpy()
-    sums, shared, target = arrays
-    _on_all_cores(
-        lambda start, stop: _gather(sums, shared, base_column, target, column, start, stop), products.shape[1]
-    )
+    shared = (out[:0] if base is None else base).numpy()
+    sums, target = products.numpy(), out.numpy()
+
+    def work(start: int, stop: int) -> None:
+        _output_loop(sums, shared, base_column, target, column, start, stop)
+
+    _on_all_cores(work, products.shape[1])

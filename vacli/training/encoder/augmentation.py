@@ -13,7 +13,7 @@ BLUR = (1.0, 4.0, 6.0, 4.0, 1.0)  # binomial, a Gaussian of one pixel
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distort:
+class ImageAugmentation:
     """How far images are disturbed; the first four are those of LightMamba and BDCA.
 
     `scale` is the side of the random crop over the image's side; a value above 1 shows more than the image,
@@ -31,19 +31,19 @@ class Distort:
     erase: float = 0.0
 
 
-def distort(images: Tensor, how: Distort) -> Tensor:
+def augment_images(images: Tensor, augmentation: ImageAugmentation) -> Tensor:
     """Every image by its own draw. images: (N, C, H, W) float in [0, 255]; same shape back."""
     images = F.grid_sample(
-        images, _grid(images, how), mode="bilinear", padding_mode="zeros", align_corners=False
+        images, _grid(images, augmentation), mode="bilinear", padding_mode="zeros", align_corners=False
     )
-    if how.blur:
-        images = images + how.blur * _uniform(images, 0, 1) * (_blurred(images) - images)
-    if how.gamma:
-        exponent = torch.exp(how.gamma * _uniform(images, -1, 1))
+    if augmentation.blur:
+        images = images + augmentation.blur * _uniform(images, 0, 1) * (_blurred(images) - images)
+    if augmentation.gamma:
+        exponent = torch.exp(augmentation.gamma * _uniform(images, -1, 1))
         images = 255 * (images.clamp(0, 255) / 255).pow(exponent)
-    if how.noise_levels:
-        images = images + torch.randn_like(images) * how.noise_levels * _uniform(images, 0, 1)
-    return _erased(images, how.erase) if how.erase else images
+    if augmentation.noise_levels:
+        images = images + torch.randn_like(images) * augmentation.noise_levels * _uniform(images, 0, 1)
+    return _erased(images, augmentation.erase) if augmentation.erase else images
 
 
 def _uniform(images: Tensor, low: float, high: float) -> Tensor:
@@ -51,16 +51,16 @@ def _uniform(images: Tensor, low: float, high: float) -> Tensor:
     return torch.empty(len(images), 1, 1, 1, device=images.device).uniform_(low, high)
 
 
-def _grid(images: Tensor, how: Distort) -> Tensor:
+def _grid(images: Tensor, augmentation: ImageAugmentation) -> Tensor:
     """Where each output pixel looks: a rotation, a mirror, a crop of random size and place."""
     draw = torch.rand(5, len(images), device=images.device) * 2 - 1
-    angle = draw[0] * math.radians(how.rotation_deg)
-    low, high = how.scale
+    angle = draw[0] * math.radians(augmentation.rotation_deg)
+    low, high = augmentation.scale
     scale = low + (high - low) * (draw[1] + 1) / 2
     room = (
-        how.shift * (1 - scale).abs() * (1 - 1 / images.shape[-1])
+        augmentation.shift * (1 - scale).abs() * (1 - 1 / images.shape[-1])
     )  # no sample beyond the last pixel's centre
-    mirror = torch.where(draw[4] < 0, -1.0, 1.0) if how.flip else torch.ones_like(angle)
+    mirror = torch.where(draw[4] < 0, -1.0, 1.0) if augmentation.flip else torch.ones_like(angle)
     cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
     rows = [
         torch.stack([mirror * cos, -sin, room * draw[2]], -1),

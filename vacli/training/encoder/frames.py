@@ -1,4 +1,4 @@
-"""Single labelled frames out of a store: which, split by video, and their images in batches."""
+"""Single frames of a store: their selection, their split by video, and their images in batches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from vacli.errors import LabelError, StoreError, UsageError
 from vacli.progress import Progress
-from vacli.runtime.concurrency import mapped
+from vacli.runtime.concurrency import parallel_map
 from vacli.store import VideoView
 
 AHEAD = 2  # batches decoded while one is trained on
@@ -19,11 +19,12 @@ CACHE_BLOCK = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """Which frames of a video serve: every Nth that has a face (and a label), `most` at most, evenly."""
+class FrameSampling:
+    """Which frames of a video are used: frames with a face (and a label), one in `stride`, evenly spaced
+    where there are more than `max_per_video`."""
 
-    every: int = 1
-    most: int | None = None
+    stride: int = 1
+    max_per_video: int | None = None
     labelled: bool = True
 
 
@@ -57,37 +58,38 @@ class Frames:
 def split_videos(
     views: Sequence[VideoView], share: float, patterns: Sequence[str], seed: int
 ) -> tuple[list[VideoView], list[VideoView]]:
-    """Training and validation videos: by patterns on ids, else by the split that the labels came with,
-    else a share of the sources is held back.
+    """Training and validation videos.
 
-    Entries of one source file (two people in one video) stay together; a labelled test split is left out.
+    Validation videos are those whose ids match a pattern; without patterns those of the labels' own split;
+    without such a split a share of the source files. Entries of one source file (two people in one video)
+    stay together. The labels' test split is left out. Raises UsageError where one part would be empty.
     """
     splits = {v.id: v.part_attrs("label").get("split", "") for v in views if v.has("label")}
     views = [v for v in views if splits.get(v.id) != "test"]
     if patterns:
-        held = [v for v in views if any(fnmatch(v.id, p) for p in patterns)]
+        val = [v for v in views if any(fnmatch(v.id, p) for p in patterns)]
     elif "validation" in splits.values():
-        held = [v for v in views if splits.get(v.id) == "validation"]
+        val = [v for v in views if splits.get(v.id) == "validation"]
     else:
-        held = _share_of_sources(views, share, seed)
-    held_ids = {id(v) for v in held}
-    rest = [v for v in views if id(v) not in held_ids]
-    if not held or not rest:
+        val = _share_of_sources(views, share, seed)
+    val_ids = {id(v) for v in val}
+    train = [v for v in views if id(v) not in val_ids]
+    if not val or not train:
         raise UsageError(
             f"{len(views)} videos cannot be split into training and validation",
             hint="give more videos, or name the validation videos",
         )
-    return rest, held
+    return train, val
 
 
-def sample(views: Sequence[VideoView], sampling: Sampling) -> Frames:
-    """The frames to train on; StoreError or LabelError where there are none."""
+def sample(views: Sequence[VideoView], sampling: FrameSampling) -> Frames:
+    """The selected frames of all videos; StoreError or LabelError where there are none."""
     parts = [_of_video(view, sampling) for view in views]
     rows = [rows for rows, _, _ in parts]
     if not sum(map(len, rows)):
-        what = "a face and a label" if sampling.labelled else "a face"
+        required = "a face and a label" if sampling.labelled else "a face"
         raise LabelError(
-            f"none of the {len(views)} videos has a frame with {what}",
+            f"none of the {len(views)} videos has a frame with {required}",
             hint="run `va align` and `va import-labels` first",
         )
     votes = [v for _, _, v in parts]
@@ -101,7 +103,7 @@ def sample(views: Sequence[VideoView], sampling: Sampling) -> Frames:
 
 
 class Images:
-    """Images of frames by item number: decoded when asked for, or reduced once and kept in memory."""
+    """Images of frames by number: decoded when they are read, or reduced once and kept in memory."""
 
     def __init__(self, frames: Frames, memory: np.ndarray | None = None) -> None:
         self.frames = frames
@@ -127,9 +129,11 @@ def in_memory(
     return Images(frames, np.concatenate(kept))
 
 
-def ahead(images: Images, batches: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(items, images) of each batch, in order, the next ones decoded meanwhile."""
-    return mapped(lambda batch: (batch, images(batch)), batches, AHEAD, AHEAD)
+def prefetch_batches(
+    images: Images, batches: Sequence[np.ndarray]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(items, images) of each batch, in order; the next batches are decoded in the background."""
+    return parallel_map(lambda batch: (batch, images(batch)), batches, AHEAD, AHEAD)
 
 
 def _share_of_sources(views: Sequence[VideoView], share: float, seed: int) -> list[VideoView]:
@@ -143,7 +147,7 @@ def _source(view: VideoView) -> str:
     return str(view.source.get("sha256") or view.id)
 
 
-def _of_video(view: VideoView, sampling: Sampling) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _of_video(view: VideoView, sampling: FrameSampling) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     if not view.has_crops():
         raise StoreError(f"{view.path} has no face crops", hint="run `va align` on its video first")
     usable = view.read("face/crop_size") > 0
@@ -152,9 +156,10 @@ def _of_video(view: VideoView, sampling: Sampling) -> tuple[np.ndarray, np.ndarr
         target = view.labels()
         usable &= np.isfinite(target).all(1)
     rows = np.flatnonzero(usable)
-    rows = rows[rows % sampling.every == 0]
-    if sampling.most is not None and len(rows) > sampling.most:
-        rows = rows[np.linspace(0, len(rows) - 1, sampling.most).round().astype(int)]
+    rows = rows[rows % sampling.stride == 0]
+    most = sampling.max_per_video
+    if most is not None and len(rows) > most:
+        rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
     votes = None
     if sampling.labelled and view.has("label/votes"):
         votes = np.asarray(view.read("label/votes"), np.float32)[rows]

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
-from vacli.features.backbones.vit import sincos_positions
+from vacli.features.backbones.vit import add_positions, sincos_positions
 
-MASKED = 0.75
+if TYPE_CHECKING:
+    from timm.models.vision_transformer import VisionTransformer
+
+MASK_RATIO = 0.75
 DECODER_WIDTH, DECODER_DEPTH, DECODER_HEADS = 512, 8, 16  # of the paper's default, table 1
 
 
 class MaskedAutoencoder(nn.Module):
     """Encode a quarter of the patches, reconstruct the pixels of the others.
 
-    The target of a patch is its pixels, normalised by the patch's own mean and variance; the loss is
-    the squared error over masked patches alone. A decoder is no wider than the encoder.
+    The target of a patch is its pixels, normalised with the patch's mean and variance. The loss is the
+    squared error over masked patches only. The decoder is not wider than the encoder.
     """
 
+    decoder_positions: Tensor
+
     def __init__(
-        self, encoder: nn.Module, width: int | None = None, depth: int = DECODER_DEPTH, masked: float = MASKED
+        self,
+        encoder: VisionTransformer,
+        width: int | None = None,
+        depth: int = DECODER_DEPTH,
+        mask_ratio: float = MASK_RATIO,
     ) -> None:
         super().__init__()
         from timm.models.vision_transformer import Block
 
         self.encoder = encoder
-        self.masked = masked
+        self.mask_ratio = mask_ratio
         self.patch_px = encoder.patch_embed.patch_size[0]
         width = width or min(DECODER_WIDTH, encoder.embed_dim)
         heads = max(1, min(DECODER_HEADS, width // 32))
@@ -40,34 +51,34 @@ class MaskedAutoencoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images (N, 3, H, W) -> the loss, ()."""
-        kept, hidden = self.draw(len(images), images.device)
-        predicted = self.reconstruct(self.encode(images, kept), kept)
-        error = (predicted - self.target(images)).square().mean(-1)
-        return error.gather(1, hidden).mean()
+        kept, masked = self.random_masking(len(images), images.device)
+        preds = self.reconstruct(self.encode(images, kept), kept)
+        error = (preds - self.target(images)).square().mean(-1)
+        return error.gather(1, masked).mean()
 
-    def draw(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Which patches are seen and which are masked, per image, in random order."""
+    def random_masking(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Indices (count, K) of kept and (count, P - K) of masked patches, in random order."""
         patches = self.encoder.patch_embed.num_patches
         order = torch.rand(count, patches, device=device).argsort(dim=1)
-        seen = round(patches * (1 - self.masked))
-        return order[:, :seen], order[:, seen:]
+        n_kept = round(patches * (1 - self.mask_ratio))
+        return order[:, :n_kept], order[:, n_kept:]
 
     def encode(self, images: Tensor, kept: Tensor) -> Tensor:
-        """(N, 3, H, W) and the patches to see (N, K) -> tokens (N, prefix + K, D)."""
+        """Images (N, 3, H, W) and kept patches (N, K) -> tokens (N, prefix + K, D)."""
         vit = self.encoder
         prefix = vit.num_prefix_tokens
-        tokens = vit._pos_embed(vit.patch_embed(images))
-        seen = tokens[:, prefix:].gather(1, kept[..., None].expand(-1, -1, tokens.shape[-1]))
-        return vit.norm(vit.blocks(vit.norm_pre(torch.cat([tokens[:, :prefix], seen], dim=1))))
+        tokens = add_positions(vit, vit.patch_embed(images))
+        kept_tokens = tokens[:, prefix:].gather(1, kept[..., None].expand(-1, -1, tokens.shape[-1]))
+        return vit.norm(vit.blocks(vit.norm_pre(torch.cat([tokens[:, :prefix], kept_tokens], dim=1))))
 
     def reconstruct(self, tokens: Tensor, kept: Tensor) -> Tensor:
-        """Tokens of the seen patches -> normalised pixels of all patches (N, P, px^2 * 3)."""
+        """Tokens of the kept patches -> normalised pixels of all patches (N, P, px^2 * 3)."""
         prefix = self.encoder.num_prefix_tokens
-        known = self.decoder_embed(tokens)
-        whole = self.mask_token.to(known.dtype).expand(len(known), self.decoder_positions.shape[1], -1)
-        place = kept[..., None].expand(-1, -1, known.shape[-1])
-        whole = whole.scatter(1, place, known[:, prefix:]) + self.decoder_positions
-        whole = self.decoder_blocks(torch.cat([known[:, :prefix], whole], dim=1))
+        embedded = self.decoder_embed(tokens)
+        whole = self.mask_token.to(embedded.dtype).expand(len(embedded), self.decoder_positions.shape[1], -1)
+        place = kept[..., None].expand(-1, -1, embedded.shape[-1])
+        whole = whole.scatter(1, place, embedded[:, prefix:]) + self.decoder_positions
+        whole = self.decoder_blocks(torch.cat([embedded[:, :prefix], whole], dim=1))
         return self.decoder_pixels(self.decoder_norm(whole[:, prefix:])).float()
 
     def target(self, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""From the name of an encoder to what can be trained: its task, its usual plan, its record."""
+"""From the name of an encoder to its objective, its default training settings and its record."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from vacli.features.compact.network import CompactFace, load_weights
 from vacli.features.encoder_run import EncoderRun
 from vacli.progress import Progress
 from vacli.recipe import schema as recipe
-from vacli.training.encoder.compact_task import CompactTask
-from vacli.training.encoder.learner import Learner, Request
-from vacli.training.encoder.trainer import Plan
-from vacli.training.encoder.vit_tasks import vit_learner
+from vacli.training.encoder.compact_objective import CompactObjective
+from vacli.training.encoder.objective import EncoderRequest, EncoderSetup, EncoderTrainingConfig
+from vacli.training.encoder.vit_objectives import create_vit_setup
 
-COMPACT_PLAN = Plan(
+COMPACT_CONFIG = EncoderTrainingConfig(
     epochs=30,
     batch_size=128,
     layer_decay=1.0,
@@ -22,22 +21,23 @@ COMPACT_PLAN = Plan(
 )
 
 
-def learner(request: Request, progress: Progress) -> Learner:
-    """Build what `request` asks for; loads weights, or fetches them, unless it starts from scratch."""
+def encoder_factory(request: EncoderRequest, progress: Progress) -> EncoderSetup:
+    """Create the requested encoder; loads or downloads its weights unless it is trained from scratch."""
     if request.encoder == "compact":
         return _compact(request)
-    return vit_learner(request, progress)
+    return create_vit_setup(request, progress)
 
 
-def _compact(request: Request) -> Learner:
+def _compact(request: EncoderRequest) -> EncoderSetup:
     if request.objective != "va":
         raise UsageError(
-            "compact has no reconstruct objective", hint="pre-training needs a vision transformer"
+            "the encoder compact has no objective `reconstruct`",
+            hint="pre-train a vision transformer instead",
         )
     if request.freeze_blocks:
-        raise UsageError("compact has no blocks to freeze", hint="leave out --freeze-blocks")
+        raise UsageError("the encoder compact has no blocks to freeze", hint="leave out --freeze-blocks")
     face = CompactFace()
     if request.weights is not None:
         load_weights(face, request.weights)
-    task = CompactTask(face, COMPACT_PLAN.loss)
-    return Learner(task, COMPACT_PLAN, EncoderRun(encoder="compact", objective="va"))
+    objective = CompactObjective(face, COMPACT_CONFIG.loss)
+    return EncoderSetup(objective, COMPACT_CONFIG, EncoderRun(encoder="compact", objective="va"))

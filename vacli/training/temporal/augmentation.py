@@ -12,7 +12,9 @@ from vacli.recipe.schema import Augment
 LONGEST_SPAN = 0.5  # share of a window that a dropped span has at most
 
 
-def disturb(streams: Mapping[str, Tensor], augment: Augment, generator: torch.Generator) -> dict[str, Tensor]:
+def augment_windows(
+    streams: Mapping[str, Tensor], augment: Augment, generator: torch.Generator
+) -> dict[str, Tensor]:
     """Streams (B, T, D) of z-scores with rows dropped (NaN) and noise added, each window for itself.
 
     `modality_dropout`: probability that a window loses one whole stream, never its only one. `time_mask`:

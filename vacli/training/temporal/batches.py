@@ -1,4 +1,4 @@
-"""Training windows in seeded order: read ahead, z-scored and disturbed."""
+"""Training windows in seeded order: read ahead, z-scored and augment_windowsed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from vacli.recipe.schema import Training
-from vacli.runtime.concurrency import mapped
+from vacli.runtime.concurrency import parallel_map
 from vacli.sequences.dataset import Batch, Standardiser, WindowDataset
 from vacli.training.distributed import World
-from vacli.training.temporal.augmentation import disturb
+from vacli.training.temporal.augmentation import augment_windows
 
 AHEAD = 2  # batches that are read while one is used
 
@@ -40,7 +40,7 @@ class WindowBatches:
         order = np.random.default_rng([self._training.seed, number]).permutation(len(self._dataset))
         size = self._training.batch_size
         chosen = [order[start : start + size] for start in range(0, len(order), size)]
-        for index, batch in enumerate(mapped(self._read, chosen, AHEAD, AHEAD)):
+        for index, batch in enumerate(parallel_map(self._read, chosen, AHEAD, AHEAD)):
             yield self._prepare(batch.to(self._world.device), number, index)
 
     def _read(self, chosen: np.ndarray) -> Batch:
@@ -57,4 +57,4 @@ class WindowBatches:
             streams = self._standardiser(batch.streams)
             seed = self._world.seed(self._training.seed, epoch, index)
             generator = torch.Generator(self._world.device).manual_seed(seed)
-            return replace(batch, streams=disturb(streams, self._training.augment, generator))
+            return replace(batch, streams=augment_windows(streams, self._training.augment, generator))

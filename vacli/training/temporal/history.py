@@ -1,82 +1,87 @@
-"""What the epochs of a fit gave, as rows for people and for machines."""
+"""How the epochs of a sequence model are shown: a text line each, TensorBoard curves, a summary of folds."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import statistics
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vacli.files.run_directory import FOLD_PREFIX, METRICS_FILE
+from vacli.training import checkpoint
+from vacli.training.history import History, Row
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 HEADER = "epoch     loss  valence  arousal  CCC mean        lr    train  validate"
+BEST_BY = "mean"  # of valence and arousal CCC
+SCORES = ("valence", "arousal", BEST_BY)
+SUMMARY = "summary.json"
+TENSORBOARD_FOLDER = "tensorboard"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One epoch: mean loss and gradient norm of its batches, CCC over all validation frames, its cost.
-
-    peak_bytes: most memory held since training began or went on; None where nobody can tell.
-    """
-
-    epoch: int
-    step: int
-    loss: float
-    grad_norm: float
-    lr: float
-    valence: float
-    arousal: float
-    train_s: float
-    validate_s: float
-    peak_bytes: int | None = None
-
-    @property
-    def mean(self) -> float:
-        """Mean of valence and arousal CCC: what is best is judged by it."""
-        return 0.5 * (self.valence + self.arousal)
+def line(history: History, row: Row) -> str:
+    """An epoch under `HEADER`; a star marks the best so far."""
+    star = "*" if history.best is row else " "
+    valence, arousal, mean = (row.scores[name] for name in SCORES)
+    return (
+        f"{row.epoch:5d}  {row.loss:7.4f}  {valence:7.3f}  {arousal:7.3f}  {mean:8.3f}{star}"
+        f" {row.lr:8.2e}  {row.train_s:5.1f} s   {row.validate_s:5.1f} s"
+    )
 
 
-@dataclass
-class History:
-    """All epochs so far, oldest first."""
+class TensorBoardCurves:
+    """The event files of one run; a resumed run continues its curves."""
 
-    rows: list[Row] = field(default_factory=list)
-
-    @classmethod
-    def from_state(cls, state: list[dict[str, Any]]) -> History:
-        """Rebuild a history from what `state` gave."""
-        return cls([Row(**row) for row in state])
-
-    @classmethod
-    def from_jsonl(cls, text: str) -> History:
-        """Rebuild a history from the text of metrics.jsonl."""
-        rows = [json.loads(line) for line in text.splitlines()]
-        return cls([Row(**{k: v for k, v in row.items() if k != "mean"}) for row in rows])
-
-    def state(self) -> list[dict[str, Any]]:
-        """Plain values that `from_state` takes."""
-        return [asdict(row) for row in self.rows]
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer: SummaryWriter | None = None
 
     def add(self, row: Row) -> None:
-        """Append an epoch."""
-        self.rows.append(row)
+        """Add one epoch's point to every curve."""
+        points: dict[str, float | None]
+        points = {"loss/train": row.loss, **{f"ccc/{name}": row.scores[name] for name in SCORES}}
+        points |= {"optimiser/lr": row.lr, "optimiser/gradient norm": row.grad_norm}
+        if self._writer is None:
+            self._writer = _writer(self._folder / TENSORBOARD_FOLDER, row.step)
+        for name, value in points.items():
+            self._writer.add_scalar(name, value, row.step)
 
-    @property
-    def best(self) -> Row | None:
-        """The first epoch with the highest mean CCC, None before the first."""
-        return max(self.rows, key=lambda row: row.mean, default=None)
+    def close(self) -> None:
+        """Write pending points."""
+        if self._writer is not None:
+            self._writer.close()
 
-    def stalled(self, patience_epochs: int | None) -> bool:
-        """Whether the last `patience_epochs` epochs brought nothing better."""
-        if patience_epochs is None or self.best is None:
-            return False
-        return self.rows[-1].epoch - self.best.epoch >= patience_epochs
 
-    def jsonl(self) -> str:
-        """The text of metrics.jsonl: one JSON object an epoch."""
-        return "".join(json.dumps({**asdict(row), "mean": row.mean}) + "\n" for row in self.rows)
+def _writer(folder: Path, first_step: int) -> SummaryWriter:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TensorBoard's own imports emit deprecation warnings
+        from torch.utils.tensorboard import SummaryWriter
 
-    def line(self, row: Row) -> str:
-        """An epoch under `HEADER`; a star marks the best so far."""
-        star = "*" if self.best is row else " "
-        return (
-            f"{row.epoch:5d}  {row.loss:7.4f}  {row.valence:7.3f}  {row.arousal:7.3f}  {row.mean:8.3f}{star}"
-            f" {row.lr:8.2e}  {row.train_s:5.1f} s   {row.validate_s:5.1f} s"
-        )
+        return SummaryWriter(str(folder), purge_step=first_step)
+
+
+def summarise(out: Path) -> dict[str, Any]:
+    """Write summary.json: each fold's best epoch, and their mean and standard deviation (1/(n-1))."""
+    rows = {
+        path.parent.name.removeprefix(FOLD_PREFIX): read_best(path)
+        for path in sorted(out.glob(f"{FOLD_PREFIX}*/{METRICS_FILE}"))
+    }
+    folds = [
+        {"fold": int(number), "epoch": row.epoch, **{s: row.scores[s] for s in SCORES}}
+        for number, row in sorted(rows.items(), key=lambda item: int(item[0]))
+    ]
+    columns = {s: [fold[s] for fold in folds] for s in SCORES}
+    summary = {
+        "folds": folds,
+        "mean": {s: statistics.fmean(values) for s, values in columns.items()},
+        "sd": {s: statistics.stdev(v) if len(v) > 1 else None for s, v in columns.items()},
+    }
+    checkpoint.write_json(out / SUMMARY, summary)
+    return summary
+
+
+def read_best(path: Path) -> Row:
+    """The best epoch in a metrics.jsonl."""
+    return History.from_jsonl(path.read_text(encoding="utf-8"), BEST_BY).best

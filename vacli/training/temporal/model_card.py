@@ -1,4 +1,4 @@
-"""card.md: what a run was made from and what it reached, for whoever finds it later."""
+"""card.md: the data and features of a run, its scores and its terms of use."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from collections.abc import Sequence
 import numpy as np
 
 from vacli import __version__
-from vacli.sequences.base import Rows
+from vacli.sequences.base import FeatureRows, labels_of
+from vacli.training.temporal.history import SCORES
 from vacli.training.temporal.provenance import Features
-from vacli.training.temporal.session import Job, Outcome
+from vacli.training.temporal.session import TrainingJob, TrainingResult
 
 CARD = "card.md"
 
 
-def card(job: Job, outcome: Outcome) -> str:
+def card(job: TrainingJob, result: TrainingResult) -> str:
     """The text of card.md."""
     return (
-        "\n".join([*_head(job), *_scores(job, outcome), *_data(job), *_features(job.features), *_use()])
-        + "\n"
+        "\n".join([*_head(job), *_scores(job, result), *_data(job), *_features(job.features), *_use()]) + "\n"
     )
 
 
-def _head(job: Job) -> list[str]:
+def _head(job: TrainingJob) -> list[str]:
     recipe = job.recipe
     lines = [f"# {recipe.name}", "", recipe.summary or "No summary.", ""]
     return [*lines, f"Source of the recipe: {recipe.source}", ""] if recipe.source else lines
 
 
-def _scores(job: Job, outcome: Outcome) -> list[str]:
-    best = outcome.best
+def _scores(job: TrainingJob, result: TrainingResult) -> list[str]:
+    best = result.best
+    valence, arousal, mean = (best.scores[name] for name in SCORES)
     return [
         "## Scores",
         "",
@@ -37,23 +38,23 @@ def _scores(job: Job, outcome: Outcome) -> list[str]:
         "",
         "| valence | arousal | mean |",
         "|---|---|---|",
-        f"| {best.valence:.3f} | {best.arousal:.3f} | {best.mean:.3f} |",
+        f"| {valence:.3f} | {arousal:.3f} | {mean:.3f} |",
         "",
-        f"Epoch {best.epoch} of {outcome.epochs} was kept because it was best on these very videos, so the",
-        "figures flatter: judge the model on others.",
+        f"Epoch {best.epoch} of {result.epochs} was kept because it was the best on these videos.",
+        "The figures are therefore optimistic. Evaluate the model on other videos.",
         "",
-        f"{outcome.parameters:,} parameters; {outcome.train_s:.1f} s an epoch; peak memory "
-        + ("unknown" if outcome.peak_bytes is None else f"{outcome.peak_bytes / 2**30:.2f} GiB")
+        f"{result.parameters:,} parameters; {result.train_s:.1f} s an epoch; peak memory "
+        + ("unknown" if result.peak_bytes is None else f"{result.peak_bytes / 2**30:.2f} GiB")
         + f"; trained with va {__version__}.",
         "",
     ]
 
 
-def _data(job: Job) -> list[str]:
+def _data(job: TrainingJob) -> list[str]:
     return [
         "## Data",
         "",
-        f"Store {job.store.name}; {job.side.words}.",
+        f"Store {job.store.name}; {job.split.description}.",
         "",
         "| part | videos | frames | annotated |",
         "|---|---|---|---|",
@@ -63,9 +64,9 @@ def _data(job: Job) -> list[str]:
     ]
 
 
-def _part(name: str, videos: Sequence[Rows]) -> str:
+def _part(name: str, videos: Sequence[FeatureRows]) -> str:
     frames = sum(len(rows) for rows in videos)
-    annotated = sum(int(np.isfinite(rows.labels).all(axis=1).sum()) for rows in videos)
+    annotated = sum(int(np.isfinite(labels_of(rows)).all(axis=1).sum()) for rows in videos)
     return f"| {name} | {len(videos):,} | {frames:,} | {annotated / max(frames, 1):.1%} |"
 
 
@@ -82,7 +83,7 @@ def _use() -> list[str]:
     return [
         "## Use",
         "",
-        "Who runs this model also runs the extractors above and is bound by their licences, and by the",
-        "terms of the recordings that it was trained on. What it predicts is how strangers would rate an",
-        "expression, not what a person feels.",
+        "This model needs the extractors above. Their licences apply, and so do the terms of the recordings",
+        "in the training data. The predictions estimate how observers would rate an expression. They do not",
+        "measure what a person feels.",
     ]

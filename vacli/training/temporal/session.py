@@ -1,4 +1,4 @@
-"""One run directory from beginning to end: statistics, network, fit, and what is written about it."""
+"""Train one run directory: feature statistics, network, training loop, and the records of the run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from vacli.files import digests
 from vacli.files.run_directory import DATA_FILE, FEATURES_FILE, NORMALIZATION_FILE, RECIPE_FILE
@@ -19,44 +20,46 @@ from vacli.inference.torch_predictor import TorchPredictor
 from vacli.models.build import build
 from vacli.progress import Advance, Progress
 from vacli.recipe import io as recipe_io
-from vacli.recipe.schema import Recipe
+from vacli.recipe.schema import Recipe, Training
 from vacli.sequences import normalization
-from vacli.sequences.base import Rows
-from vacli.sequences.dataset import Standardiser, WindowDataset
+from vacli.sequences.base import FeatureRows
+from vacli.sequences.dataset import Batch, Standardiser, WindowDataset
 from vacli.training import checkpoint
 from vacli.training.distributed import World
+from vacli.training.history import History, Row
+from vacli.training.optim import n_trainable
 from vacli.training.temporal.batches import WindowBatches
-from vacli.training.temporal.board import Board
-from vacli.training.temporal.history import HEADER, History, Row
+from vacli.training.temporal.history import HEADER, TensorBoardCurves, line
 from vacli.training.temporal.provenance import Features
-from vacli.training.temporal.splits import OFFICIAL, Side
-from vacli.training.temporal.trainer import Around, Trainer
+from vacli.training.temporal.splits import OFFICIAL, DataSplit
+from vacli.training.temporal.task import SequenceTask
 from vacli.training.temporal.validation import validate
+from vacli.training.trainer import Trainer, TrainerConfig, TrainerContext
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Job:
-    """What is to be trained, on which side of which store, and where it goes."""
+class TrainingJob:
+    """One model to train: its recipe, its data split and its run directory."""
 
     recipe: Recipe
     folder: Path
-    train: Sequence[Rows]
-    validation: Sequence[Rows]
+    train: Sequence[FeatureRows]
+    validation: Sequence[FeatureRows]
     features: Features
     store: Path
-    side: Side
+    split: DataSplit
 
     @property
     def seed(self) -> int:
-        """The recipe's; for a fold of several, one made of it and of the fold's number: models that all start
-        from the same weights agree for that alone."""
-        seed, fold = self.recipe.training.seed, self.side.fold.number
+        """The recipe's seed; in a cross-validation it is combined with the number of the fold, because models
+        with equal initial weights would agree too much."""
+        seed, fold = self.recipe.training.seed, self.split.fold.number
         return seed if fold == OFFICIAL else int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """The best epoch of a run and what the run cost; `peak_bytes` None where nobody can tell."""
+class TrainingResult:
+    """The best epoch of a run and its cost; `peak_bytes` is None where unknown."""
 
     best: Row
     epochs: int
@@ -65,74 +68,87 @@ class Outcome:
     peak_bytes: int | None
 
 
-def train(job: Job, world: World, progress: Progress) -> Outcome:
-    """Fit one model into `job.folder`, going on where a state is in there already."""
-    if world.first:
+def train(job: TrainingJob, world: World, progress: Progress) -> TrainingResult:
+    """Train one model into `job.folder`, or resume the training whose state is there."""
+    if world.is_main:
         _describe(job, progress)
     world.wait()
     training = replace(job.recipe.training, seed=job.seed)
     torch.manual_seed(training.seed)
     net = build(job.recipe.model).to(world.device)
-    normalisation = read_normalisation(job.folder)
-    standardiser = Standardiser(normalisation, training.clip_z).to(world.device)
-    predictor = TorchPredictor(net, standardiser, job.recipe.window, world.device)
-    windows = WindowDataset(job.train, job.recipe.window)
-    with closing(Board(job.folder)) as board:
-        around = Around(
+    standardiser = Standardiser(read_normalisation(job.folder), training.clip_z).to(world.device)
+    batches = WindowBatches(WindowDataset(job.train, job.recipe.window), standardiser, training, world)
+
+    def validation_ccc(model: nn.Module) -> tuple[float, float]:
+        predictor = TorchPredictor(model, standardiser, job.recipe.window, world.device)
+        return validate(predictor, job.validation, world)
+
+    with closing(TensorBoardCurves(job.folder)) as curves:
+        context = TrainerContext(
             folder=job.folder,
+            state_file=checkpoint.STATE_FILE,
             world=world,
-            validate=lambda: validate(predictor, job.validation, world),
-            tell=lambda history: _tell(history, board, progress),
+            on_epoch_end=lambda history: _report(history, curves, progress),
+            lr_option="--set training.optim.lr=",
             data=_videos(job) | {"features": job.features},
         )
-        batches = WindowBatches(windows, standardiser, training, world)
-        return _fit(Trainer(net, training, batches, around), around, progress)
+        task = SequenceTask(net, training, batches, validation_ccc, world)
+        trainer = Trainer(task, _trainer_config(training), context)
+        return _fit(trainer, job.folder, n_trainable(net), progress)
 
 
-def _fit(trainer: Trainer, around: Around, progress: Progress) -> Outcome:
-    if (around.folder / checkpoint.STATE).is_file():
-        trainer.resume()
-        progress.say(f"{around.folder}: {len(trainer.history.rows)} epochs are done, going on from there")
+def _trainer_config(training: Training) -> TrainerConfig:
+    return TrainerConfig(
+        epochs=training.epochs,
+        patience_epochs=training.patience_epochs,
+        optim=training.optim,
+        schedule=training.schedule,
+    )
+
+
+def _fit(trainer: Trainer[Batch], folder: Path, parameters: int, progress: Progress) -> TrainingResult:
+    if epochs := trainer.resume():
+        progress.say(f"{folder}: resuming after {epochs} complete epochs")
     progress.say(HEADER)
     history = trainer.run(progress)
-    return Outcome(
+    return TrainingResult(
         best=history.best,
         epochs=len(history.rows),
-        parameters=trainer.parameters,
+        parameters=parameters,
         train_s=statistics.median(row.train_s for row in history.rows),
         peak_bytes=max((row.peak_bytes for row in history.rows if row.peak_bytes), default=None),
     )
 
 
-def _tell(history: History, board: Board, progress: Progress) -> None:
+def _report(history: History, curves: TensorBoardCurves, progress: Progress) -> None:
     row = history.rows[-1]
-    progress.say(history.line(row))
-    board.add(row)
+    progress.say(line(history, row))
+    curves.add(row)
 
 
-def _describe(job: Job, progress: Progress) -> None:
-    """Write what is known before training: the recipe, the inputs, their statistics."""
-    if (job.folder / checkpoint.STATE).is_file():
+def _describe(job: TrainingJob, progress: Progress) -> None:
+    """Write the recipe, the record of the inputs and their statistics."""
+    if (job.folder / checkpoint.STATE_FILE).is_file():
         return
     job.folder.mkdir(parents=True, exist_ok=True)
     digests.write(job.folder / RECIPE_FILE, recipe_io.to_json(job.recipe).encode("utf-8"))
     digests.write(job.folder / FEATURES_FILE, checkpoint.json_bytes(job.features))
-    about = {"store": str(job.store), "split": job.side.words, "fold": job.side.fold.number}
-    about["folds"] = job.side.fold.count
+    about = {"store": str(job.store), "split": job.split.description, "fold": job.split.fold.number}
+    about["folds"] = job.split.fold.count
     digests.write(job.folder / DATA_FILE, checkpoint.json_bytes(about | _videos(job)))
     with progress.task("statistics", len(job.train), "videos") as advance:
         fitted = normalization.fit(_counted(job.train, advance))
     digests.write(job.folder / NORMALIZATION_FILE, checkpoint.arrays_bytes(fitted.tensors()))
 
 
-def _counted(videos: Sequence[Rows], advance: Advance) -> Iterator[Rows]:
+def _counted(videos: Sequence[FeatureRows], advance: Advance) -> Iterator[FeatureRows]:
     for rows in videos:
         yield rows
         advance(1)
 
 
-def _videos(job: Job) -> dict[str, Any]:
-    """Names and frame counts of the videos on either side."""
+def _videos(job: TrainingJob) -> dict[str, Any]:
+    """Names and frame counts of the training and validation videos."""
     return {
         "train": {rows.video: len(rows) for rows in job.train},
         "validation": {rows.video: len(rows) for rows in job.validation},

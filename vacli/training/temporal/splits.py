@@ -1,4 +1,4 @@
-"""Which videos a run learns from and which judge it."""
+"""Training and validation videos of each model of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OFFICIAL = 0  # the number of the official split, as the papers count
 
 
 class Entry(Protocol):
-    """What must be known of a video to put it on a side."""
+    """A video with the properties that a split depends on."""
 
     @property
     def video(self) -> str: ...
@@ -26,56 +26,59 @@ class Entry(Protocol):
 
 
 @dataclass(frozen=True)
-class Wish:
-    """`folds`: cross-validation of so many; `fold`: only that one, OFFICIAL the labels' own split."""
+class SplitRequest:
+    """`folds`: the number of folds. `fold`: train only that one; OFFICIAL is the split of the labels."""
 
     folds: int | None = None
     fold: int | None = None
 
     @property
-    def crossed(self) -> bool:
-        """Whether the run is one of cross-validation."""
+    def is_cross_validation(self) -> bool:
+        """Whether the run is a cross-validation or one fold of it."""
         return self.folds is not None or self.fold not in (None, OFFICIAL)
 
 
 @dataclass(frozen=True)
-class Side:
-    """One way to divide the videos, and in words how it was found."""
+class DataSplit:
+    """Training and validation videos, and a description of how they were chosen."""
 
     fold: Fold
-    words: str
+    description: str
 
 
-def divide(videos: Sequence[Entry], wish: Wish, seed: int) -> list[Side]:
-    """The sides of every model that is to be trained; nobody is on both sides of one.
+def make_splits(videos: Sequence[Entry], request: SplitRequest, seed: int) -> list[DataSplit]:
+    """One split for each model to train; no person is in both the training and the validation videos.
 
-    Cross-validation is over the training set where the labels name one, as in LightMamba IV.D, so that
-    the validation set stays unseen. Without a wish: the official split, or else a seeded fifth held out.
+    Cross-validation uses the training set where the labels name one, as in LightMamba IV.D, so that the
+    validation set stays unseen. By default: the official split, or a seeded fifth as validation videos.
+    Raises UsageError where the request does not fit the videos.
     """
     splits = {v.video: v.split for v in videos}
     official = {"train", "validation"} <= set(splits.values())
-    if wish.crossed:
-        return _crossed(_pool(videos), wish, seed)
-    if official or wish.fold == OFFICIAL:
-        return [Side(official_fold(splits), "the official split")]
+    if request.is_cross_validation:
+        return _cross_validation(_training_pool(videos), request, seed)
+    if official or request.fold == OFFICIAL:
+        return [DataSplit(official_fold(splits), "the official split")]
     folds = _folds(videos, min(DEFAULT_FOLDS, max(2, len({v.subject for v in videos}))), seed)
-    return [Side(folds[0], f"1 in {len(folds)} people held out by seed {seed}, as the labels name no split")]
+    share = f"1 in {len(folds)} people held out by seed {seed}"
+    return [DataSplit(folds[0], f"{share}, because the labels have no split")]
 
 
-def _pool(videos: Sequence[Entry]) -> Sequence[Entry]:
+def _training_pool(videos: Sequence[Entry]) -> Sequence[Entry]:
     training = [v for v in videos if v.split == "train"]
     return training or videos
 
 
-def _crossed(videos: Sequence[Entry], wish: Wish, seed: int) -> list[Side]:
-    count = wish.folds or DEFAULT_FOLDS
-    if wish.fold is not None and not 1 <= wish.fold <= count:
+def _cross_validation(videos: Sequence[Entry], request: SplitRequest, seed: int) -> list[DataSplit]:
+    count = request.folds or DEFAULT_FOLDS
+    if request.fold is not None and not 1 <= request.fold <= count:
         raise UsageError(
-            f"fold {wish.fold} of {count}", hint=f"give 1 to {count}, or 0 for the official split"
+            f"--fold {request.fold}: there are {count} folds",
+            hint=f"give 1 to {count}, or 0 for the official split",
         )
     folds = _folds(videos, count, seed)
-    chosen = folds if wish.fold is None else [folds[wish.fold - 1]]
-    return [Side(f, f"fold {f.number} of {count}, by people, seed {seed}") for f in chosen]
+    chosen = folds if request.fold is None else [folds[request.fold - 1]]
+    return [DataSplit(f, f"fold {f.number} of {count}, by people, seed {seed}") for f in chosen]
 
 
 def _folds(videos: Sequence[Entry], count: int, seed: int) -> tuple[Fold, ...]:

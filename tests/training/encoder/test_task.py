@@ -16,8 +16,14 @@ from vacli.features.backbones.vit import build_vit
 from vacli.features.compact.extractor import Compact
 from vacli.features.compact.network import CompactFace
 from vacli.progress import Quiet
+from vacli.recipe import schema as recipe
 from vacli.runtime.options import ExecutionOptions
 from vacli.steps.finetune_mae import FinetuneMaeSettings, run
+from vacli.training.checkpoint import read_state, write_state
+from vacli.training.encoder.task import FrameTask
+from vacli.training.encoder.vit_objectives import PixelNormalization, VaObjective
+from vacli.training.optim import adamw, layer_decay
+from vacli.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +56,18 @@ def settings(store, checkpoint, tmp_path):
     )
 
 
+COSTS = {"train_s", "validate_s", "peak_bytes"}
+
+
 def lines(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def without_seconds(history):
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in history]
+def without_costs(history):
+    return [{k: v for k, v in line.items() if k not in COSTS} for line in history]
 
 
-def test_only_what_is_not_frozen_moves(settings, checkpoint):
+def test_frozen_parameters_do_not_change(settings, checkpoint):
     result = run(settings)
     before, after = load_file(checkpoint), load_file(settings.out / "weights.safetensors")
     moved = {k for k, v in before.items() if not torch.equal(v, after[f"encoder.{k}"])}
@@ -70,21 +79,19 @@ def test_only_what_is_not_frozen_moves(settings, checkpoint):
     }
 
 
-@pytest.mark.parametrize("average", [0.0, 0.9])
-def test_resuming_takes_the_very_same_path(settings, tmp_path, monkeypatch, average):
-    whole = replace(settings, out=tmp_path / "whole", accumulate=2, average=average)
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_interrupted_run_resumes_bit_by_bit(settings, tmp_path, monkeypatch, ema_decay):
+    whole = replace(settings, out=tmp_path / "whole", grad_accum=2, ema_decay=ema_decay)
     run(whole)
     broken = replace(whole, out=tmp_path / "broken")
-    from vacli.training.encoder.trainer import Fit
+    plain = Trainer._epoch
 
-    plain = Fit._epoch
-
-    def stops_in_the_second(self):
-        if self.state.epoch == 1:
+    def stops_in_the_second(self, epoch, progress):
+        if epoch == 2:
             raise KeyboardInterrupt
-        return plain(self)
+        return plain(self, epoch, progress)
 
-    monkeypatch.setattr(Fit, "_epoch", stops_in_the_second)
+    monkeypatch.setattr(Trainer, "_epoch", stops_in_the_second)
     with pytest.raises(KeyboardInterrupt):
         run(broken)
     monkeypatch.undo()
@@ -92,22 +99,52 @@ def test_resuming_takes_the_very_same_path(settings, tmp_path, monkeypatch, aver
     for name in ("last.safetensors", "weights.safetensors"):
         one, other = load_file(whole.out / name), load_file(broken.out / name)
         assert all(torch.equal(one[k], other[k]) for k in one)
-    assert without_seconds(lines(whole.out)) == without_seconds(lines(broken.out))
+    assert without_costs(lines(whole.out)) == without_costs(lines(broken.out))
 
 
-def test_what_is_kept_may_be_the_running_mean_of_the_weights(settings, monkeypatch):
-    from vacli.training.encoder.trainer import Fit
+def test_run_of_an_earlier_version_resumes(settings, tmp_path, monkeypatch):
+    """Earlier versions stored the position and the history together, with the seconds of an epoch."""
+    whole = replace(settings, out=tmp_path / "whole")
+    run(whole)
+    old = replace(settings, out=tmp_path / "old")
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_save", interrupt_after(Trainer._save))
+        with pytest.raises(KeyboardInterrupt):
+            run(old)
+    state = read_state(old.out / "state.pt")
+    (row,) = state.pop("history")
+    del state["data"]
+    columns = {name: row[name] for name in ("epoch", "loss", "ccc_valence", "ccc_arousal", "score")}
+    history = [{**columns, "seconds": 1.5}]
+    place = {"epoch": 1, "step": row["step"], "best": row["score"], "best_epoch": 1, "history": history}
+    write_state(old.out / "state.pt", {**state, "state": place})
+    run(replace(old, resume=True))
+    expected, got = (load_file(out / "last.safetensors") for out in (whole.out, old.out))
+    assert all(torch.equal(expected[k], got[k]) for k in expected)
+    first, second = lines(old.out)
+    assert (first["step"], first["train_s"], first["grad_norm"]) == (row["step"], 1.5, None)
+    assert without_costs([second]) == without_costs(lines(whole.out))[1:]
 
+
+def interrupt_after(function):
+    def interrupting(self):
+        function(self)
+        raise KeyboardInterrupt
+
+    return interrupting
+
+
+def test_moving_average_of_the_weights_is_kept(settings, monkeypatch):
     steps = []
-    plain = Fit._step
+    plain = Trainer._step
 
-    def noted(self, portions):
-        loss = plain(self, portions)
-        steps.append(self.task.state_dict()["head.bias"].double().clone())
-        return loss
+    def noted(self, step, batches):
+        result = plain(self, step, batches)
+        steps.append(self._task.model.state_dict()["head.bias"].double().clone())
+        return result
 
-    monkeypatch.setattr(Fit, "_step", noted)
-    run(replace(settings, average=0.9, epochs=1))
+    monkeypatch.setattr(Trainer, "_step", noted)
+    run(replace(settings, ema_decay=0.9, epochs=1))
     mean = steps[0]
     for value in steps[1:]:
         mean = 0.9 * mean + 0.1 * value
@@ -116,7 +153,7 @@ def test_what_is_kept_may_be_the_running_mean_of_the_weights(settings, monkeypat
     assert not torch.allclose(kept, steps[-1], atol=1e-5)
 
 
-def test_the_compact_network_learns_drawn_faces(settings, monkeypatch):
+def test_compact_network_learns_drawn_faces(settings, monkeypatch):
     small = partial(CompactFace, (16, 32, 32, 32), (0, 1, 1, 1))
     monkeypatch.setattr("vacli.training.encoder.registry.CompactFace", small)
     asked = replace(settings, encoder="compact", weights=None, freeze_blocks=None, lr=5e-3)
@@ -126,13 +163,17 @@ def test_the_compact_network_learns_drawn_faces(settings, monkeypatch):
     assert result.best > 0.2
 
 
-def test_a_trained_compact_network_extracts(settings):
-    run(replace(settings, encoder="compact", weights=None, freeze_blocks=None, most_per_video=6, epochs=1))
+def test_trained_compact_network_extracts_features(settings):
+    run(
+        replace(
+            settings, encoder="compact", weights=None, freeze_blocks=None, max_frames_per_video=6, epochs=1
+        )
+    )
     rows = Compact(settings.out, ExecutionOptions(device="cpu")).extract(np.zeros((1, 224, 224, 3), np.uint8))
     assert rows.shape == (1, 128)
 
 
-def test_reconstruction_needs_no_labels_and_gets_better(tmp_path, settings):
+def test_reconstruction_improves_without_labels(tmp_path, settings):
     unlabelled = face_store(tmp_path / "u.zarr", videos=3, frames=9, labels=False)
     asked = replace(
         settings,
@@ -154,68 +195,58 @@ def test_reconstruction_needs_no_labels_and_gets_better(tmp_path, settings):
 
 
 def test_early_stop(settings, monkeypatch):
-    from vacli.training.encoder.trainer import Fit
-
     scores = iter([0.1, 0.5, 0.3, 0.4, 0.45, 0.2])
-    monkeypatch.setattr(Fit, "validate", lambda self: {"score": next(scores)})
-    result = run(replace(settings, epochs=6, patience_epochs=2, most_per_video=8))
+    monkeypatch.setattr(FrameTask, "validate", lambda self, model: {"score": next(scores)})
+    result = run(replace(settings, epochs=6, patience_epochs=2, max_frames_per_video=8))
     assert (result.epochs, result.best_epoch, result.best) == (4, 2, 0.5)
 
 
-def test_a_run_is_not_overwritten_unasked(settings):
-    run(replace(settings, epochs=1, most_per_video=8))
-    with pytest.raises(RunError, match="holds a run already") as caught:
+def test_run_is_not_overwritten_without_force(settings):
+    run(replace(settings, epochs=1, max_frames_per_video=8))
+    with pytest.raises(RunError, match="already holds a run") as caught:
         run(settings)
     assert "--resume" in caught.value.hint
-    with pytest.raises(RunError, match="begun with epochs 1, not 2"):
-        run(replace(settings, most_per_video=8, resume=True))
-    run(replace(settings, epochs=1, most_per_video=8, force=True))
+    with pytest.raises(RunError, match="started with epochs 1, not 2"):
+        run(replace(settings, max_frames_per_video=8, resume=True))
+    run(replace(settings, epochs=1, max_frames_per_video=8, force=True))
 
 
-def test_layers_learn_at_rates_that_decay_towards_the_image(settings):
-    from vacli.training.encoder.vit_tasks import Normalise, VaTask
-    from vacli.training.optim import adamw, layer_decay
+def test_learning_rates_decay_towards_the_image(settings):
 
-    task = VaTask(build_vit("test_vit"), 3, Normalise((0.5,) * 3, (0.5,) * 3))
-    optimiser = adamw(task, replace_optim(), layer_decay(task.layer_of, 7, 0.5))
+    objective = VaObjective(build_vit("test_vit"), 3, PixelNormalization((0.5,) * 3, (0.5,) * 3))
+    optimiser = adamw(objective, recipe.Optim(), layer_decay(objective.layer_of, 7, 0.5))
     scale = {id(p): g["scale"] for g in optimiser.param_groups for p in g["params"]}
-    named = {n: scale[id(p)] for n, p in task.named_parameters() if p.requires_grad}
+    named = {n: scale[id(p)] for n, p in objective.named_parameters() if p.requires_grad}
     assert named["head.weight"] == named["encoder.norm.bias"] == 1.0
     assert named["encoder.blocks.5.attn.qkv.weight"] == 0.5
     assert named["encoder.blocks.3.attn.qkv.weight"] == 0.125
 
 
-def replace_optim():
-    from vacli.recipe import schema as recipe
-
-    return recipe.Optim()
-
-
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"encoder": "resnet10t"}, UsageError, "no vision transformer"),
+        ({"encoder": "resnet10t"}, UsageError, "not a vision transformer"),
         ({"freeze_blocks": 9}, UsageError, "has 6"),
         ({"encoder": "compact", "weights": None}, UsageError, "no blocks to freeze"),
-        ({"encoder": "compact", "objective": "reconstruct"}, UsageError, "no reconstruct"),
-        ({"from_scratch": True}, UsageError, "never trained"),
+        ({"encoder": "compact", "objective": "reconstruct"}, UsageError, "no objective `reconstruct`"),
+        ({"from_scratch": True}, UsageError, "without trained weights"),
         ({"resume": True}, RunError, "no run to resume"),
-        ({"lr": 1e30}, RunError, "the loss is"),
+        ({"lr": 1e30}, RunError, "diverged"),
     ],
 )
-def test_what_makes_no_sense_is_said(settings, change, error, message):
+def test_impossible_settings_are_errors(settings, change, error, message):
     with pytest.raises(error, match=message):
         run(replace(settings, **change))
 
 
-def test_a_store_without_labels_says_which_command_makes_them(tmp_path, settings):
+def test_store_without_labels_names_the_command(tmp_path, settings):
     bare = face_store(tmp_path / "u.zarr", videos=2, frames=2, labels=False)
     with pytest.raises((LabelError, VaError)) as caught:
         run(replace(settings, stores=(bare.path,)))
     assert "va import-labels" in caught.value.hint
 
 
-def test_what_is_said_counts_the_parameters(settings):
+def test_messages_count_the_parameters(settings):
     listener = Quiet()
-    run(replace(settings, epochs=1, most_per_video=8), listener)
+    run(replace(settings, epochs=1, max_frames_per_video=8), listener)
     assert any("M parameters frozen" in message for message in listener.messages)

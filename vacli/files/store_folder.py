@@ -1,0 +1,14 @@
+"""How a feature store is recognised, without Zarr, which takes long to import."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SUFFIX = ".zarr"  # customary, not required
+METADATA_FILE = "zarr.json"  # Zarr v3 has one in each group and array
+
+
+def is_store(path: Path) -> bool:
+    """Whether a path is a folder that holds a Zarr group. `store.schema.check_root` checks its version."""
+    return os.path.isfile(path / METADATA_FILE)
