@@ -1,4 +1,4 @@
-"""Audio features at every video frame, each against the plain way on the same sound.
+"""Audio features at every video frame, each over the plain way on the same sound.
 
 `ratio` is the plain way's time over ours, the least of interleaved rounds; `bound` is what was asked.
 VA_BENCH_SOUND_S sets the length of the sound; the plain ways are timed on a few of its windows.
@@ -65,9 +65,9 @@ def test_vggish_at_every_frame_against_a_patch_at_a_time(vggish, benchmark, rate
         with torch.inference_mode():
             return torch.cat([vggish.net(patch) for patch in patches]).numpy()
 
-    alone = patch_at_a_time()
-    norms = np.linalg.norm(alone, axis=1) * np.linalg.norm(rows[few], axis=1)
-    cosine = float(((alone * rows[few]).sum(axis=1) / norms).min())
+    separate = patch_at_a_time()
+    norms = np.linalg.norm(separate, axis=1) * np.linalg.norm(rows[few], axis=1)
+    cosine = float(((separate * rows[few]).sum(axis=1) / norms).min())
     assert cosine > 0.9995
     share = len(few) / len(times_s)
     ratio = compare(benchmark, lambda: vggish.extract(sound(samples), times_s), patch_at_a_time, share)
@@ -124,8 +124,8 @@ def test_sliding_functionals_against_a_call_a_window(benchmark):
 
     rows = extractor.extract(sound(samples), times_s)[few]
     means = [i for i, name in enumerate(extractor.spec.columns) if name.endswith("amean")]
-    alone = call_a_window()[:, means]
-    error = float(np.median(np.abs(rows[:, means] - alone) / (np.abs(alone) + 1e-3)))
+    separate = call_a_window()[:, means]
+    error = float(np.median(np.abs(rows[:, means] - separate) / (np.abs(separate) + 1e-3)))
     assert error < 0.05  # a call on its own loses the context at both ends of its window
     share = len(few) / len(times_s)
     ratio = compare(benchmark, lambda: extractor.extract(sound(samples), times_s), call_a_window, share)
@@ -134,7 +134,7 @@ def test_sliding_functionals_against_a_call_a_window(benchmark):
 
 @pytest.mark.parametrize("features", [("egemaps",), ("mfcc39",), ("egemaps", "mfcc39")], ids="+".join)
 def test_many_files_against_the_clock(tmp_path, benchmark, features):
-    """How many seconds of sound a second takes, from files to the store; the plain way is listening."""
+    """Seconds of sound per second, from files to the store."""
     pytest.importorskip("opensmile", reason="openSMILE is not installed")
     for number in range(8):
         write_wav(tmp_path / f"{number}.wav", voice(SECONDS, seed=number))

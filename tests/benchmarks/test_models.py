@@ -27,7 +27,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 @pytest.fixture
 def one_thread():
-    """A frame is too little to share out."""
+    """One thread: a frame is too small for more."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

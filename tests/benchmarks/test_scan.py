@@ -22,7 +22,7 @@ def ours(given: list[Tensor], weight: Tensor, backend: str | None = None) -> lis
 
 
 def plain(given: list[Tensor], weight: Tensor) -> list[Tensor]:
-    """What mambapy does between its projections."""
+    """The part of mambapy between its projections."""
     pscan = pytest.importorskip("mambapy.pscan", reason="needs mambapy to compare with").pscan
     x, dt, a, b, c, _ = given
     states = pscan(torch.exp(dt.unsqueeze(-1) * a), (dt * x).unsqueeze(-1) * b.unsqueeze(2))

@@ -27,8 +27,9 @@ def test_videos_are_named_after_the_input_column(tmp_path):
     assert [(p.video, len(p.times_s)) for p in made] == [("a", 2), ("b.b", 1)]
 
 
-def test_people_of_one_video_have_separate_trajectories(tmp_path):
-    rows = ["time_s,valence,arousal,person,input"]
+@pytest.mark.parametrize("column", ["face_id", "person"])
+def test_faces_of_one_video_have_separate_trajectories(tmp_path, column):
+    rows = [f"time_s,valence,arousal,{column},input"]
     rows += [f"{t},{v},0,{p},a.mp4" for v, p in ((0.1, 3), (0.2, 0)) for t in (0, 0.04)]
     made = read_predictions(write(tmp_path, *rows))
     assert [(p.video, float(p.values[0, 0])) for p in made] == [

@@ -58,15 +58,15 @@ def test_flags_equal_those_of_a_loop_over_samples(start_s, seconds, before_s, af
     times_s = np.arange(0, 6, 0.0371)
     (first_s, last_s), context = recording.present[0], TemporalContext(before_s=before_s, after_s=after_s)
     for time_s, flag in zip(times_s, flags_of(recording, times_s, context), strict=True):
-        heard = first_s <= time_s < last_s
+        present = first_s <= time_s < last_s
         margin = min(abs(time_s - before_s - first_s), abs(time_s + after_s - last_s))
         if margin > 1e-4:  # a hair at the edge is rounding
             inside = first_s <= time_s - before_s and time_s + after_s <= last_s
-            assert flag == (MISSING if not heard else 0 if inside else PADDED)
+            assert flag == (MISSING if not present else 0 if inside else PADDED)
 
 
 class Counting:
-    """An extractor that says how long the sound is."""
+    """An extractor whose rows hold the length of the sound."""
 
     spec = FeatureSpec(name="count", version="1", modality=AUDIO, dim=2)
     context = HALF

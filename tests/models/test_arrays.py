@@ -1,4 +1,4 @@
-"""The networks without torch say what those of torch say."""
+"""The networks in NumPy against those in torch."""
 
 from __future__ import annotations
 

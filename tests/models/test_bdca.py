@@ -33,7 +33,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def one_direction(att: CrossAttention, x: np.ndarray, other: np.ndarray, temperature: float | None):
-    """Frame by frame, as the equations are printed."""
+    """The equations as printed, in a loop over frames."""
     out = []
     for frame in x:
         scores = [linear(att.query, frame) @ linear(att.key, key) / np.sqrt(D) for key in other]

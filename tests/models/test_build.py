@@ -1,4 +1,4 @@
-"""From recipes to networks: what makes sense is built, what does not is refused with a way out."""
+"""From recipes to networks: consistent ones are built, others are errors with a remedy."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_every_temporal_module_runs_with_every_fusion(temporal, fusion):
 
 
 def counted(model: Model) -> int:
-    """The parameters of the network itself, built without memory for them."""
+    """The parameters of the network, built on the meta device."""
     with torch.device("meta"):
         return sum(p.numel() for p in build(model).parameters())
 

@@ -1,4 +1,4 @@
-"""Mamba: names, shapes and start of mamba_ssm, and its output against mambapy's."""
+"""Mamba: names, shapes and initial values of mamba_ssm, and its output against mambapy's."""
 
 from __future__ import annotations
 

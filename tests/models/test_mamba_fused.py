@@ -16,8 +16,8 @@ from vacli.recipe import schema as recipe
 # batch, frames, width, states, kernel
 SHAPES = [
     (1, 1, 8, 3, 3),
-    (2, mamba_loops.CHECKPOINT_STRIDE, 24, 5, 4),  # one kept state exactly
-    (2, 2 * mamba_loops.CHECKPOINT_STRIDE + 3, 24, 5, 2),  # a short last stretch
+    (2, mamba_loops.CHECKPOINT_STRIDE, 24, 5, 4),  # one checkpoint exactly
+    (2, 2 * mamba_loops.CHECKPOINT_STRIDE + 3, 24, 5, 2),  # a short last segment
     (3, 70, 100, 32, 4),  # several blocks of channels
     (2, 2, 16, 4, 4),  # fewer frames than taps
 ]

@@ -1,4 +1,4 @@
-"""The whole network: missing rows, wrong widths, frame by frame, what it declares."""
+"""The whole network: missing rows, wrong widths, steps, declared receptive field."""
 
 from __future__ import annotations
 

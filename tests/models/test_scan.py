@@ -1,4 +1,4 @@
-"""The selective scan: every path against the written-down recurrence in float64."""
+"""The selective scan: every backend against the recurrence in float64."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from vacli.models.scan import fastest, selective_scan
 
 SHAPES = [
     (1, 1, 1, 1),
-    (2, 32, 5, 3),  # one kept state exactly
-    (2, 67, 40, 8),  # a short last stretch
+    (2, 32, 5, 3),  # one checkpoint exactly
+    (2, 67, 40, 8),  # a short last segment
     (1, 5, 300, 8),  # more channels than a block
     (3, 33, 130, 32),  # blocks cut smaller because of many states
 ]
@@ -58,8 +58,8 @@ def test_reference_in_float32_agrees_with_float64(shape):
 def test_extreme_decays_and_steps_stay_finite(backend):
     inputs = scan_inputs((2, 40, 4, 3))
     with torch.no_grad():
-        inputs[1][0] *= 1e4  # exp(-1e4 ...): forgets all at once
-        inputs[1][1] = 0.0  # the state stays as it is
+        inputs[1][0] *= 1e4  # exp(-1e4 ...): the state is lost in one step
+        inputs[1][1] = 0.0  # the state does not change
     got = results(inputs, backend)
     assert all(t.isfinite().all() for t in got)
     assert torch.equal(got[1][1], inputs[5][1].detach())
@@ -105,7 +105,7 @@ def test_memory_of_100000_steps_is_close_to_that_of_the_inputs():
     given_numbers = sum(t.numel() for t in inputs)
     assert sum(kept) <= given_numbers + 100_000 * 4 * 8 / scan_loops.CHECKPOINT_STRIDE + 4 * 8
     assert all(g.isfinite().all() for g in gradients)
-    # Decays leave no trace of the first 90,000 steps: the reference need not go through them.
+    # The first 90,000 steps have decayed: the reference can leave them out.
     x, dt, a, b, c, _ = (t.detach() for t in inputs)
     x, dt, b, c = (t[:, -9000:] for t in (x, dt, b, c))
     want, _ = selective_scan(x, dt, a, b, c, backend="reference")

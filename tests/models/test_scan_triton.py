@@ -52,7 +52,7 @@ def test_kernels_agree_with_float64_on_a_gpu(shape):
 @pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
 @pytest.mark.parametrize("name", ["_forward_kernel", "_backward_kernel"])
 def test_kernels_compile_without_a_gpu(name):
-    """Triton brings its assembler: what a GPU would refuse to load fails here."""
+    """Triton includes an assembler: code that a GPU would refuse fails here."""
     from triton import compile as compiled
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource

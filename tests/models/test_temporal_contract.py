@@ -1,4 +1,4 @@
-"""What every temporal module promises (vacli.models), over the table that `build` uses."""
+"""The contract of temporal modules (vacli.models), over the table that `build` uses."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def changed(case: Case, frame: int) -> list[int]:
     mask = torch.ones(1, FRAMES, dtype=torch.bool)
     x = case.x[:1]
     other = x.clone()
-    other[0, frame] += torch.arange(WIDTH)  # not a constant, which a norm would take away
+    other[0, frame] += torch.arange(WIDTH)  # not a constant, which a norm would remove
     with torch.no_grad():
         differs = (case.module(x, mask) != case.module(other, mask)).any(-1)[0]
     return differs.nonzero().flatten().tolist()

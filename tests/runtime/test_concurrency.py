@@ -17,7 +17,7 @@ def test_no_more_than_depth_items_are_computed():
     items = prefetch((made.append(i) or i for i in range(100)), 3)
     next(items)
     time.sleep(0.2)
-    assert len(made) <= 1 + 3 + 1  # taken, waiting, and one in the maker's hand
+    assert len(made) <= 1 + 3 + 1  # taken, waiting, and one in the thread
     items.close()
 
 

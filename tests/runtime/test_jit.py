@@ -39,7 +39,7 @@ def test_without_blas_numba_works_and_scipy_stays_intact():
 
 
 def test_prediction_imports_no_numba():
-    """It alone would take longer than all the rest."""
+    """Importing numba takes longer than the rest of a prediction."""
     code = (
         "import sys; from vacli.steps import predict; from vacli.inference.run import BUNDLED, load_run;"
         "load_run(BUNDLED); sys.exit('numba' in sys.modules or 'scipy' in sys.modules)"

@@ -270,7 +270,7 @@ def test_mixed_features_are_refused(store, tmp_path):
     spec = replace(stores.spec("face", affwild2.VISUAL_DIM), version="2").attributes()
     values, flags = store.video("video59").feature("face")
     store.put_feature("video59", spec, values, flags)
-    with pytest.raises(StoreError, match=r"video59 was made in another way than that of duo_left"):
+    with pytest.raises(StoreError, match=r"video59 has other settings than that of duo_left"):
         train.run(settings(store, tmp_path / "run"))
 
 

@@ -142,7 +142,7 @@ def test_people_of_stores_that_did_not_note_them(store):
 
 def test_another_recording_of_the_same_length_is_not_taken_for_the_first(store):
     store.add_video("clip", TIMES, source=source("a"), stream={})
-    with pytest.raises(StoreError, match="of another recording"):
+    with pytest.raises(StoreError, match="belongs to another recording"):
         store.add_video("clip", TIMES, source=source("b"), stream={})
 
 

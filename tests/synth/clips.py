@@ -1,4 +1,4 @@
-"""Media files made on the spot: a picture that flashes and a sound that clicks at the same instants."""
+"""Generated media files: a picture that flashes and audio that clicks at the same times."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ BLOCK_SAMPLES = 1024
 
 @dataclass(frozen=True)
 class Clip:
-    """What a file holds. Times are on the clock of the container.
+    """The content of a file. Times are on the clock of the container.
 
-    events: rows of `times_s` that are white and at whose times the sound clicks.
-    sound_spans: where there is sound; the holes between carry no packets at all.
+    events: rows of `times_s` with a white picture and a click at the same time.
+    sound_spans: spans with audio packets; there are none between them.
     """
 
     times_s: tuple[float, ...] = ()
@@ -32,25 +32,25 @@ class Clip:
     sound_rate_hz: int = 48_000
     layout: str = "mono"
     rotation_deg: int = 0
-    tick_s: Fraction = Fraction(1, 90_000)  # some old codecs take 1/25 and the like only
+    tick_s: Fraction = Fraction(1, 90_000)  # some old codecs support 1/25 and similar only
     options: dict[str, str] = field(default_factory=dict)  # of the picture's encoder
     muxer: dict[str, str] = field(default_factory=dict)  # of the container
 
 
 def steady(rate_hz: Fraction | float, seconds: float, start_s: float = 0.0) -> tuple[float, ...]:
-    """Frame times at a fixed rate."""
+    """Return frame times at a fixed rate."""
     rate = Fraction(rate_hz).limit_denominator(100_000)
     return tuple(start_s + float(i / rate) for i in range(round(seconds * rate)))
 
 
 def uneven(seconds: float, start_s: float = 0.0, seed: int = 0) -> tuple[float, ...]:
-    """Frame times whose steps wander between 15 and 70 ms."""
+    """Return frame times with random steps between 15 and 70 ms."""
     steps_s = np.random.default_rng(seed).integers(15, 70, size=round(seconds * 23)) / 1000
     return tuple(float(t) for t in start_s + np.concatenate([[0.0], np.cumsum(steps_s)[:-1]]))
 
 
 def one_thread(stream: av.VideoStream) -> None:
-    """Encode VP8 and VP9 without threads: those of libvpx now and then wait for each other for ever."""
+    """Encode VP8 and VP9 without threads, because those of libvpx sometimes deadlock."""
     if stream.codec_context.name.startswith("libvpx"):
         stream.codec_context.thread_count = 1
 
@@ -70,7 +70,7 @@ def write_clip(path: Path, clip: Clip) -> Path:
 
 
 def picture_of(clip: Clip, row: int) -> np.ndarray:
-    """What row `row` shows: (H, W, 3) uint8, white at an event, else a grey ramp with a mark that moves."""
+    """Return the picture of a row, (H, W, 3) uint8: white at an event, else a ramp with a moving mark."""
     width, height = clip.size_px
     rgb = np.empty((height, width, 3), dtype=np.uint8)
     rgb[:] = np.linspace(20, 90, width, dtype=np.uint8)[None, :, None]
@@ -82,7 +82,7 @@ def picture_of(clip: Clip, row: int) -> np.ndarray:
 
 
 def sound_of(clip: Clip, first: int, count: int) -> np.ndarray:
-    """Samples of the clicks at the clip's own rate. Returns: (count,) float32."""
+    """Return the samples of the clicks at the rate of the clip, (count,) float32."""
     times_s = (first + np.arange(count)) / clip.sound_rate_hz
     signal = np.zeros(count)
     for row in clip.events:

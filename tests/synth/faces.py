@@ -1,4 +1,4 @@
-"""Pictures and videos with a face in them, made on the spot from a free photograph."""
+"""Generated pictures and videos with a face from a free photograph."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ RATE_HZ = 25
 
 
 def portrait() -> np.ndarray:
-    """(512, 512, 3) uint8: Eileen Collins, NASA (public domain), one face of about 95 x 120 px."""
+    """Return (512, 512, 3) uint8: Eileen Collins, NASA (public domain), one face of about 95 x 120 px."""
     return skimage.data.astronaut()
 
 
 def somebody_else() -> np.ndarray:
-    """Another look with the same outline: mirrored, colours exchanged and inverted in part."""
+    """Return a face of other appearance: mirrored, with exchanged and partly inverted colours."""
     mirrored = portrait()[:, ::-1]
     return np.ascontiguousarray(
         np.stack([mirrored[..., 2], 255 - mirrored[..., 0] // 2, mirrored[..., 1]], 2)
@@ -32,7 +32,7 @@ def somebody_else() -> np.ndarray:
 def scene(
     place: tuple[float, float] | None, person: np.ndarray | None = None, zoom: float = 1.0
 ) -> np.ndarray:
-    """(240, 320, 3) uint8: a face with its centre at `place` (x, y), or a grey wall alone."""
+    """Return (240, 320, 3) uint8: a face with its centre at `place` (x, y), or only a grey wall."""
     width, height = SIZE_PX
     canvas = np.tile(np.linspace(70, 120, width, dtype=np.uint8)[None, :, None], (height, 1, 3))
     if place is None:
@@ -49,12 +49,12 @@ def scene(
 
 
 def frames(pictures: Sequence[np.ndarray], rate_hz: float = RATE_HZ) -> list[Frame]:
-    """Pictures as frames at a steady rate."""
+    """Return pictures as frames at a constant rate."""
     return [Frame(i, i / rate_hz, picture) for i, picture in enumerate(pictures)]
 
 
 def write_video(path: Path, pictures: Sequence[np.ndarray]) -> Path:
-    """Pictures (H, W, 3) uint8 as an H.264 file at RATE_HZ."""
+    """Write pictures (H, W, 3) uint8 as an H.264 file at RATE_HZ."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=RATE_HZ, options={"crf": "15", "g": "5"})
         stream.height, stream.width = pictures[0].shape[:2]

@@ -1,4 +1,4 @@
-"""Sound files made on the spot: any number of channels and of tracks, with holes between stretches."""
+"""Generated audio files with any number of channels and tracks, and with gaps."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ BLOCK = 1024
 
 @dataclass(frozen=True)
 class SoundTrack:
-    """One audio stream. stretches: (start_s, samples (channels, S)), ascending; between them is nothing."""
+    """One audio stream. parts: (start_s, samples (channels, S)), ascending, without packets between them."""
 
-    stretches: Sequence[tuple[float, np.ndarray]]
+    parts: Sequence[tuple[float, np.ndarray]]
     codec: str = "pcm_s16le"
     layout: str = "mono"
     rate_hz: int = 16_000
@@ -27,7 +27,7 @@ class SoundTrack:
 
 
 def frame_of(samples: np.ndarray, rate_hz: int, layout: str, form: str = "flt") -> av.AudioFrame:
-    """A frame of any sample format, planar ones with many channels too. samples: (channels, S) floats."""
+    """Return a frame of any sample format and number of channels. samples: (channels, S) floats."""
     packed = np.ascontiguousarray(samples.T, np.float32).reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
     frame.sample_rate = rate_hz
@@ -55,14 +55,14 @@ def write_tracks(path: Path, *tracks: SoundTrack) -> Path:
 
 
 def write_sound(path: Path, samples: np.ndarray, layout: str = "mono", **track) -> Path:
-    """A file with one stretch of samples, (channels, S) or (S,)."""
+    """Write a file with samples, (channels, S) or (S,)."""
     return write_tracks(path, SoundTrack(((0.0, np.atleast_2d(samples)),), layout=layout, **track))
 
 
 def _frames(track: SoundTrack, codec: av.AudioCodecContext) -> list[av.AudioFrame]:
     size = codec.frame_size or BLOCK
     frames = []
-    for start_s, samples in track.stretches:
+    for start_s, samples in track.parts:
         first = round(start_s * track.rate_hz)
         for at in range(0, samples.shape[1], size):
             frame = frame_of(samples[:, at : at + size], track.rate_hz, track.layout, codec.format.name)

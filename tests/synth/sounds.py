@@ -1,4 +1,4 @@
-"""Sounds made on the spot, as the media room would hand them over."""
+"""Generated sounds, as `media.audio.read_sound` returns them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RATE_HZ = 16000
 
 
 def sound(samples: np.ndarray, start_s: float = 0.0, total_s: float | None = None) -> Sound:
-    """A recording that begins at `start_s`, padded with zeros to `total_s`."""
+    """Return a recording that starts at `start_s`, padded with zeros to `total_s`."""
     first = round(start_s * RATE_HZ)
     padded = np.zeros(round(total_s * RATE_HZ) if total_s else first + len(samples), np.float32)
     padded[first : first + len(samples)] = samples
@@ -18,13 +18,13 @@ def sound(samples: np.ndarray, start_s: float = 0.0, total_s: float | None = Non
 
 
 def noise(seconds: float, seed: int = 0, level: float = 0.1) -> np.ndarray:
-    """White noise, (S,) float32."""
+    """Return white noise, (S,) float32."""
     count = round(seconds * RATE_HZ)
     return (level * np.random.default_rng(seed).standard_normal(count)).astype(np.float32)
 
 
 def voice(seconds: float, seed: int = 0) -> np.ndarray:
-    """A gliding, pulsing harmonic tone with some breath and pauses, (S,) float32."""
+    """Return a speech-like tone with gliding pitch, syllables, noise and pauses, (S,) float32."""
     rng = np.random.default_rng(seed)
     times_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     pitch_hz = 140 + 40 * np.sin(2 * np.pi * 0.4 * times_s + rng.uniform(0, 6))

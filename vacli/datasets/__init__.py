@@ -1,1 +1,1 @@
-"""Labels, corpora and annotations of other people, read into stores; synthetic sequences from them."""
+"""Annotation files and emotion corpora of others, label refinement, and synthetic sequences."""

@@ -1,4 +1,4 @@
-"""Aff-Wild2's annotation folders, as every edition of the ABAW challenge has laid them out.
+"""Aff-Wild2's annotation folders in the layouts of all editions of the ABAW challenge.
 
 Each trial is one text file with a header that depends on the task, and one row for each video frame.
 Folders are called VA_Set or VA_Estimation_Challenge, EXPR_Set, EXPR_Classification_Challenge, ...; their

@@ -13,6 +13,8 @@ from vacli.clock import nearest_rows
 from vacli.datasets.annotations import TIMED, AnnotationTable
 from vacli.errors import LabelError
 
+FACE_COLUMNS = ("face_id", "person")  # `person` in files of earlier versions
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PredictedTrajectory:
@@ -36,7 +38,7 @@ def read_predictions(path: Path) -> list[PredictedTrajectory]:
     """The trajectories of a CSV with time_s, valence and arousal, as `va predict --csv` writes it.
 
     With a column `input` the table may hold several videos, named after the stems in that column.
-    Otherwise the video is named after the file. A column `person` separates the people of one video: the
+    Otherwise the video is named after the file. A column `face_id` separates the faces of one video: the
     second is NAME_face2 and so on in the order of the file, as `va align --face all` names them. Raises
     LabelError with file and line.
     """
@@ -44,24 +46,25 @@ def read_predictions(path: Path) -> list[PredictedTrajectory]:
     absent = [name for name in TIMED if name not in table.header]
     if absent:
         raise table.error(1, f"no column {', '.join(absent)} in the header {','.join(table.header)!r}")
-    optional = [name for name in ("input", "person") if name in table.header]
+    optional = [name for name in ("input", *FACE_COLUMNS) if name in table.header]
     columns = [table.header.index(name) for name in (*TIMED, *optional)]
     rows: dict[tuple[str, str], list[list[float]]] = {}
     for line, (time, valence, arousal, *cells) in table.rows(columns):
         keys = dict(zip(optional, cells, strict=True))
         video = Path(keys["input"]).stem if "input" in keys else path.stem
         row = [table.number(line, time), *(_value(table, line, text) for text in (valence, arousal))]
-        previous = rows.setdefault((video, keys.get("person", "")), [])
+        face = next((keys[name] for name in FACE_COLUMNS if name in keys), "")
+        previous = rows.setdefault((video, face), [])
         if previous and not row[0] > previous[-1][0]:
             raise table.error(line, f"time {time} of {video} is not later than the time before")
         previous.append(row)
     if not rows:
         raise LabelError(f"{path}: the table has no rows")
-    people: Counter[str] = Counter()
+    n_faces: Counter[str] = Counter()
     trajectories = []
     for (video, _), values in rows.items():
-        people[video] += 1
-        name = video if people[video] == 1 else f"{video}_face{people[video]}"
+        n_faces[video] += 1
+        name = video if n_faces[video] == 1 else f"{video}_face{n_faces[video]}"
         trajectories.append(_predicted(name, np.array(values)))
     return trajectories
 

@@ -153,9 +153,7 @@ class ArrayNet:
 
 
 def _silu(x: np.ndarray) -> np.ndarray:
-    with np.errstate(
-        over="ignore"
-    ):  # exp overflows for a very negative x; the quotient is then 0, which is right
+    with np.errstate(over="ignore"):  # exp of a very negative x; the quotient is then 0, which is right
         return x / (1 + np.exp(-x))
 
 

@@ -39,7 +39,7 @@ BLOCK = 128  # most channels of a block
 SCRATCH = 2048  # most channels x states of a block, so that a segment fits the L2 cache
 
 TWO = F32(2)
-# log(1 + p) = s (2 + L1 s^2 + ... + L4 s^8), s = p / (2 + p): least greatest relative error on 0 <= p <= 1.
+# log(1 + p) = s (2 + L1 s^2 + ... + L4 s^8), s = p / (2 + p): smallest maximum relative error on 0 <= p <= 1.
 L1, L2 = F32(0.6666666269302368), F32(0.4000156819820404)
 L3, L4 = F32(0.2837691009044647), F32(0.2607743442058563)
 

@@ -31,7 +31,7 @@ LOG2_E = F32(1.4426950408889634)
 LOWEST = F32(-126.0)  # 2 to it is the smallest normal float32, near enough to 0
 # Adding 1.5 x 2^23 leaves round(v) in the low bits; with 127 more they are the exponent bits of 2^k.
 ROUND_AND_BIAS = F32(12582912 + 127)
-# The polynomial 1 + P1 f + ... + P5 f^5 has the least greatest relative error from 2^f on |f| <= 1/2, 8e-8.
+# The polynomial 1 + P1 f + ... + P5 f^5 has the smallest maximum relative error of 2^f on |f| <= 1/2, 8e-8.
 # Its first term is fixed so that 2^0 = 1: a state must not drift over many steps without input.
 P1, P2 = F32(0.6931470632553101), F32(0.24022234976291656)
 P3, P4, P5 = F32(0.055506784468889236), F32(0.009671961888670921), F32(0.0013274633092805743)

@@ -34,7 +34,9 @@ class DilatedConv(nn.Module):
         super().__init__()
         self.conv = weight_norm(nn.Conv1d(*channels, kernel, dilation=dilation))
         self.dilation = dilation
-        total = self.total_padding = (kernel - 1) * dilation  # frames that an output sees beside its own
+        total = self.total_padding = (
+            kernel - 1
+        ) * dilation  # frames beside its own that an output depends on
         self.padding = (total, 0) if causal else (total // 2, total // 2)
 
     def forward(self, x: Tensor) -> Tensor:

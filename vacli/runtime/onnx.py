@@ -14,7 +14,7 @@ def create_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A spinning pool takes the cores that decoding and encoding could use.
+    # Spinning threads would take the cores from decoding and encoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
@@ -23,7 +23,7 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     """As `create_session`, for a file. Raises WeightsError if the file cannot be read as ONNX."""
     try:
         return create_session(path.read_bytes(), threads)
-    except Exception as error:  # onnxruntime's errors have no common base class but this
+    except Exception as error:  # onnxruntime's errors have no other common base class
         cause = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(f"{path}: not readable as ONNX: {cause}", hint="fetch it again") from None
 

@@ -65,8 +65,8 @@ def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
         raise UsageError(f"{target} is the run itself, which must stay", hint="name another folder with -o")
     settings.out.mkdir(parents=True, exist_ok=True)
     work = WorkFolder.inside(settings.out)
-    for place in work.dead():  # of a bundle that was interrupted
-        commit.complete(settings.out, place)
+    for place in work.stale():  # of a bundle that was interrupted
+        commit.replay_changes(settings.out, place)
     with work.place() as place, report_write_errors(target):
         made = place / target.name
         for member in members:
@@ -74,7 +74,7 @@ def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
         for name in (CALIBRATION_FILE, SPEECH_FILE):
             if (settings.run / name).is_file():
                 _copy(settings.run / name, made / name)
-        commit.make(settings.out, place, [(target.name, target.name)])
+        commit.apply_changes(settings.out, place, [(target.name, target.name)])
     return target
 
 

@@ -5,8 +5,8 @@
     <video>/feature/<name>, flag/<name>       (N, D) float32, NaN where missing; (N,) uint8 bit flags
     <video>/label/valence|arousal|source      (N,) NaN where not annotated
 
-What has its final name is whole: parts are made in `.work` (`work`) and renamed into place, together with
-what belongs to them (`commit`), under a lock of the kernel (`locks`). `seal` has the checksums.
+A part under its final name is complete: it is written into `.work` (`work`) and renamed into place together
+with the parts that depend on it (`commit`), under a file lock (`locks`). `seal` adds checksums.
 """
 
 from vacli.store.part import PartWriter

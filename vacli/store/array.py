@@ -1,10 +1,11 @@
-"""One array on disk, checked before its rows are used."""
+"""One array on disk, whose metadata and chunk files are checked before use."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -13,13 +14,13 @@ from vacli.errors import StoreError
 from vacli.store import seal
 from vacli.store.raw import RawTable
 
-FRAME = "frame"  # name of the axis along which a video's arrays have a row a frame
+FRAME = "frame"  # name of the first axis of arrays with one row per frame
 
 
 class StoredArray:
-    """An array whose metadata is checked at once and whose chunk files are when first read.
+    """An array. Its metadata is checked when it is opened, a chunk file when it is first read.
 
-    Every problem is a StoreError with the path and `hint`, which says how the array is made again.
+    Every problem is a StoreError with the path and `hint`, the command that makes the array again.
     """
 
     def __init__(self, path: Path, hint: str) -> None:
@@ -33,22 +34,22 @@ class StoredArray:
             sums: Sequence[int | None] | None = meta["attributes"].get(seal.CHUNKS)
             self.dtype = np.dtype(meta["data_type"])
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise self.damaged(f"{path}: {error}") from None
+            raise self.damage_error(f"{path}: {error}") from None
         self._meta = meta
-        self._sums = None if sums is None else dict(zip(seal.chunk_keys(meta), sums, strict=True))
+        self._checksums = None if sums is None else dict(zip(seal.chunk_keys(meta), sums, strict=True))
 
     @property
-    def sealed(self) -> bool:
-        """Whether it is known which chunk files there have to be, and what is in them."""
-        return self._sums is not None
+    def has_checksums(self) -> bool:
+        """Whether the metadata lists the checksums of its chunk files."""
+        return self._checksums is not None
 
     @property
-    def is_by_frame(self) -> bool:
-        """Whether its rows are the video's frames."""
+    def is_per_frame(self) -> bool:
+        """Whether it has one row per frame of the video."""
         return (self._meta.get("dimension_names") or [None])[0] == FRAME
 
-    def damaged(self, reason: object) -> StoreError:
-        """The error for something that is wrong with it."""
+    def damage_error(self, reason: object) -> StoreError:
+        """The error for a damaged array."""
         return StoreError(f"{' '.join(str(reason).split())}", hint=self._hint)
 
     def read(self, rows: slice = slice(None)) -> np.ndarray:
@@ -57,7 +58,7 @@ class StoredArray:
         try:
             return np.asarray(self._zarr[rows])
         except Exception as error:  # Zarr and its codecs raise anything at damaged bytes
-            raise self.damaged(f"{self.path}: {type(error).__name__}: {error}") from error
+            raise self.damage_error(f"{self.path}: {type(error).__name__}: {error}") from error
 
     def read_into(self, start: int, out: np.ndarray) -> None:
         """Copy rows start, start + 1, ... of a float table into (n, D) `out`."""
@@ -69,34 +70,35 @@ class StoredArray:
         try:
             self._table.read_into(start, out)
         except IndexError as error:
-            raise self.damaged(error) from None
+            raise self.damage_error(error) from None
 
     def check(self) -> None:
-        """Check all chunk files now."""
+        """Check all chunk files. Raises StoreError."""
         self._check(slice(None))
 
     def absent_rows(self) -> list[slice]:
-        """Rows of the chunks that have no file, and so hold the fill value or are lost."""
+        """Rows of the chunks without a file: they hold the fill value or are lost."""
         step = self.chunk_rows
         keys = enumerate(seal.chunk_keys(self._meta))
         return [slice(i * step, (i + 1) * step) for i, key in keys if not (self.path / key).is_file()]
 
     def _check(self, rows: slice) -> None:
-        if self._sums is None:
+        if self._checksums is None:
             return
         start, stop, _ = rows.indices(self.shape[0])
         for number in range(start // self.chunk_rows, -(-stop // self.chunk_rows)):
             if number not in self._checked:
-                self._check_chunks(range(number * self.chunk_rows, (number + 1) * self.chunk_rows))
+                first = number * self.chunk_rows
+                self._check_chunks(range(first, first + self.chunk_rows), self._checksums)
                 self._checked.add(number)
 
-    def _check_chunks(self, rows: range) -> None:
+    def _check_chunks(self, rows: range, checksums: Mapping[str, int | None]) -> None:
         for key in seal.chunk_keys(self._meta, rows):
-            if found := seal.problem(self.path / key, self._sums[key]):
-                raise self.damaged(found)
+            if problem := seal.chunk_problem(self.path / key, checksums[key]):
+                raise self.damage_error(problem)
 
     @cached_property
-    def _zarr(self) -> zarr.Array:
+    def _zarr(self) -> zarr.Array[Any]:
         return zarr.open_array(str(self.path), mode="r")
 
     @cached_property
@@ -104,4 +106,4 @@ class StoredArray:
         try:
             return RawTable.open(self.path)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise self.damaged(f"{self.path}: {error}") from None
+            raise self.damage_error(f"{self.path}: {error}") from None

@@ -1,7 +1,7 @@
-"""Changes of a store that happen together, as a redo log.
+"""Atomic changes of several parts of a store, by means of a redo log.
 
-What is new lies whole in a work folder before its list of changes is written; from then on the changes are
-made, if not by this process then by the next that opens the store. Before, the store is as it was.
+The new parts are complete in a work folder before the list of changes is written there. If the process ends
+after that, the next process that opens the store makes the changes; before that, the store is unchanged.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pathlib import Path
 from vacli.files.store_folder import METADATA_FILE
 
 JOURNAL = "changes.json"
-TRIES = 100  # where file systems have no locks and others change the same
-TAKEN = {errno.EEXIST, errno.ENOTEMPTY}  # a folder of that name has come meanwhile
+MAX_TRIES = 100  # on file systems without locks, where other processes may change the same part
+NAME_TAKEN_ERRNOS = {errno.EEXIST, errno.ENOTEMPTY}  # another process has created a folder of that name
 
 
 @dataclass(frozen=True)
 class Change:
-    """`target`, a folder of the store ("clip/face"), becomes `new`, one of the work folder; None: it goes.
+    """Replace `target`, a folder of the store ("clip/face"), by `new`, a folder of the work folder.
 
-    before: the stamp of what `target` is to replace, None where there was nothing.
+    new: None removes `target`. before: the revision of `target` before the change, None if it did not exist.
     """
 
     target: str
@@ -34,8 +34,8 @@ class Change:
     before: tuple[int, int] | None = None
 
 
-def stamp(folder: Path | str) -> tuple[int, int] | None:
-    """What tells one edition of a part from the next; None where there is none."""
+def revision(folder: Path | str) -> tuple[int, int] | None:
+    """Inode and modification time (ns) of a part's metadata, which each write changes; None if absent."""
     try:
         about = os.stat(f"{folder}/{METADATA_FILE}")
     except OSError:
@@ -43,9 +43,9 @@ def stamp(folder: Path | str) -> tuple[int, int] | None:
     return about.st_ino, about.st_mtime_ns
 
 
-def make(store: Path, place: Path, targets: Sequence[tuple[str, str | None]]) -> None:
-    """Change (target, new) pairs, all or none; OSError where that cannot be done. Needs the store's lock."""
-    changes = [Change(target, new, stamp(store / target)) for target, new in targets]
+def apply_changes(store: Path, place: Path, targets: Sequence[tuple[str, str | None]]) -> None:
+    """Replace (target, new) pairs, all or none. The caller holds the lock of the store. Raises OSError."""
+    changes = [Change(target, new, revision(store / target)) for target, new in targets]
     draft = place / f"{JOURNAL}.part"
     draft.write_text(json.dumps([asdict(change) for change in changes]), encoding="utf-8")
     draft.rename(place / JOURNAL)
@@ -53,7 +53,7 @@ def make(store: Path, place: Path, targets: Sequence[tuple[str, str | None]]) ->
     try:
         for change in changes:
             begun.append((change, place / f"aside-{len(begun)}"))
-            _apply(store, place, *begun[-1])
+            _replace(store, place, *begun[-1])
     except OSError:
         for change, aside in reversed(begun):
             _undo(store, place, change, aside)
@@ -62,23 +62,23 @@ def make(store: Path, place: Path, targets: Sequence[tuple[str, str | None]]) ->
         (place / JOURNAL).unlink()
 
 
-def complete(store: Path, place: Path) -> None:
-    """Make what a dead process had still to change; nothing where it had not come so far."""
+def replay_changes(store: Path, place: Path) -> None:
+    """Make the changes that a dead process had listed but not made."""
     try:
         listed = json.loads((place / JOURNAL).read_text(encoding="utf-8"))
         changes = [Change(c["target"], c["new"], c["before"] and tuple(c["before"])) for c in listed]
     except (OSError, ValueError, TypeError, KeyError):
         return
     for number, change in enumerate(changes):
-        now = stamp(store / change.target)
+        now = revision(store / change.target)
         waits = change.new is None or (place / change.new).is_dir()
-        if waits and now in (None, change.before):  # not yet done, and nobody else's is there
-            _apply(store, place, change, place / f"late-{number}")
+        if waits and now in (None, change.before):  # not done yet, and not replaced by another process since
+            _replace(store, place, change, place / f"late-{number}")
 
 
-def _apply(store: Path, place: Path, change: Change, aside: Path) -> None:
+def _replace(store: Path, place: Path, change: Change, aside: Path) -> None:
     target = store / change.target
-    for _ in range(TRIES):
+    for _ in range(MAX_TRIES):
         _move_away(target, aside)
         if change.new is None:
             return
@@ -86,13 +86,13 @@ def _apply(store: Path, place: Path, change: Change, aside: Path) -> None:
             (place / change.new).rename(target)
             return
         except OSError as error:
-            if error.errno not in TAKEN:
+            if error.errno not in NAME_TAKEN_ERRNOS:
                 raise
-    raise OSError(errno.EBUSY, "others are writing it", str(target))
+    raise OSError(errno.EBUSY, "other processes keep replacing it", str(target))
 
 
 def _move_away(target: Path, aside: Path) -> None:
-    if aside.exists():  # what came meanwhile is not what may have to be put back
+    if aside.exists():  # keep the first one, which may have to be restored
         aside = aside.with_name(f"{aside.name}-{len(os.listdir(aside.parent))}")
     try:
         target.rename(aside)

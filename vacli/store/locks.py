@@ -1,4 +1,4 @@
-"""Locks that the kernel holds: they end with their process, however it ends and in whatever container."""
+"""File locks of the kernel, which end with their process."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ else:
 
 Outcome = Literal["held", "busy", "unsupported"]
 
-BUSY = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
-RETRY_S = 0.02  # where the system cannot wait for a lock
-FAR = 1 << 30  # Windows locks bytes against reading, so lock one that no file has
+BUSY_ERRNOS = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+RETRY_S = 0.02  # on systems that cannot wait for a lock
+LOCK_OFFSET = 1 << 30  # Windows blocks reading of locked bytes, so lock one beyond the end of any file
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @cache
 def kernel_id() -> str:
-    """Name of the running kernel: all its containers share the name, and its locks."""
+    """Identity of the running kernel; all of its containers share it and its locks."""
     try:
         return BOOT_ID.read_text().strip()
     except OSError:
@@ -36,7 +36,7 @@ def kernel_id() -> str:
 
 @contextmanager
 def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Wait for a lock on an existing file and hold it; without effect where the file system has no locks."""
+    """Wait for a lock on an existing file and hold it; no effect on a file system without locks."""
     with _opened(path) as file:
         acquire(file, wait=True, shared=shared)
         try:
@@ -52,7 +52,7 @@ def acquire(file: BinaryIO, *, wait: bool = False, shared: bool = False) -> Outc
             _lock(file, wait, shared)
             return "held"
         except OSError as error:
-            if error.errno not in BUSY:
+            if error.errno not in BUSY_ERRNOS:
                 return "unsupported"
         if not wait:
             return "busy"
@@ -60,10 +60,10 @@ def acquire(file: BinaryIO, *, wait: bool = False, shared: bool = False) -> Outc
 
 
 def release(file: BinaryIO) -> None:
-    """Give a lock back now: processes that inherited the open file would keep it alive."""
+    """Release a lock, which a process that inherited the open file would keep otherwise."""
     try:
         _unlock(file)
-    except OSError:  # there was none
+    except OSError:  # it was not locked
         return
 
 
@@ -77,11 +77,11 @@ def _opened(path: Path) -> BinaryIO:
 if sys.platform == "win32":
 
     def _lock(file: BinaryIO, wait: bool, shared: bool) -> None:
-        file.seek(FAR)
+        file.seek(LOCK_OFFSET)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
     def _unlock(file: BinaryIO) -> None:
-        file.seek(FAR)
+        file.seek(LOCK_OFFSET)
         msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
 
 else:

@@ -1,4 +1,4 @@
-"""The arrays of one part, written row by row in whole chunks."""
+"""Writing the arrays of one part row by row, in whole chunks."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from vacli.store import schema
 
 
 @dataclass
-class _Column:
+class _GrowingArray:
     """An array that grows by whole chunks."""
 
-    array: zarr.Array
-    rows_a_chunk: int
+    array: zarr.Array[Any]
+    rows_per_chunk: int
     pending: list[np.ndarray] = field(default_factory=list)
     count: int = 0
 
     def append(self, rows: np.ndarray) -> None:
         self.pending.append(rows)
         self.count += len(rows)
-        if self.count >= self.rows_a_chunk:
-            self.flush(self.count - self.count % self.rows_a_chunk)
+        if self.count >= self.rows_per_chunk:
+            self.flush(self.count - self.count % self.rows_per_chunk)
 
     def flush(self, count: int) -> None:
         if not count:
@@ -42,26 +42,26 @@ class _Column:
 
 
 class PartWriter:
-    """Appends rows to the arrays of one part; memory stays flat. `path` is where the part will be.
+    """Appends rows to the arrays of one part; at most a chunk of each array is in memory.
 
-    Writing raises OutputError where the disk is full.
+    path: the final path of the part, for error messages. Writing raises OutputError on a full disk.
     """
 
     def __init__(self, group: zarr.Group, path: Path) -> None:
         self._group = group
         self._path = path
-        self._columns: dict[str, _Column] = {}
+        self._arrays: dict[str, _GrowingArray] = {}
         self._bytes_written: dict[str, int] = {}
         self._total = 0  # bytes
 
     def append(self, name: str, rows: np.ndarray, *, dims: Sequence[str] = (), units: str = "") -> None:
-        """Append (k, ...) rows, one a frame, to array `name`; `dims` names the axes after the first."""
+        """Append (k, ...) rows, one per frame, to array `name`; `dims` names the axes after the first."""
         rows = np.asarray(rows)
         with self._counted(rows):
-            self._column(name, rows, ("frame", *dims), units, schema.CHUNK_BYTES).append(rows)
+            self._array_for(name, rows, ("frame", *dims), units, schema.CHUNK_BYTES).append(rows)
 
     def append_images(self, name: str, images: Sequence[bytes | None]) -> None:
-        """Append encoded images, one a frame, None where a frame has none (size 0)."""
+        """Append encoded images, one per frame; None for a frame without one (size 0)."""
         sizes = np.array([len(image or b"") for image in images], np.int32)
         written = self._bytes_written.get(name, 0)
         starts = written + np.concatenate([[0], np.cumsum(sizes[:-1], dtype=np.int64)])
@@ -70,31 +70,33 @@ class PartWriter:
         self.append(f"{name}_size", sizes)
         data = np.frombuffer(b"".join(image or b"" for image in images), np.uint8)
         with self._counted(data):
-            self._column(name, data, (f"{name}_byte",), "", schema.CROP_CHUNK_BYTES).append(data)
+            self._array_for(name, data, (f"{name}_byte",), "", schema.CROP_CHUNK_BYTES).append(data)
 
     def set(self, **attributes: Any) -> None:
-        """Add attributes to the part, such as what was found out while writing it."""
+        """Add attributes to the part."""
         self._group.attrs.update(attributes)
 
     def close(self) -> None:
-        """Write what is still pending."""
+        """Write the pending rows."""
         with report_write_errors(self._path, self._total):
-            for column in self._columns.values():
+            for column in self._arrays.values():
                 column.flush(column.count)
 
     def _counted(self, rows: np.ndarray) -> AbstractContextManager[None]:
-        """Say how much there is to write so far where it cannot be written."""
+        """Count bytes, so that the error of a full disk has the size of the part."""
         self._total += rows.nbytes
         return report_write_errors(self._path, self._total)
 
-    def _column(self, name: str, rows: np.ndarray, dims: Sequence[str], units: str, limit: int) -> _Column:
-        if name not in self._columns:
+    def _array_for(
+        self, name: str, rows: np.ndarray, dims: Sequence[str], units: str, limit: int
+    ) -> _GrowingArray:
+        if name not in self._arrays:
             count = schema.chunk_rows(rows.shape[1:], rows.dtype, limit)
             count = min(count, 1 << 16) if len(dims) == 1 and dims[0] == "frame" else count
             attrs = {"units": units} if units else {}
             array = _create(self._group, name, (0, *rows.shape[1:]), count, rows.dtype, dims, attrs)
-            self._columns[name] = _Column(array, count)
-        return self._columns[name]
+            self._arrays[name] = _GrowingArray(array, count)
+        return self._arrays[name]
 
 
 def _create(
@@ -105,8 +107,8 @@ def _create(
     dtype: np.dtype,
     dims: Sequence[str],
     attrs: Mapping[str, Any],
-) -> zarr.Array:
-    raw = schema.is_number_noise(dtype, len(shape)) or dims[0].endswith("_byte")
+) -> zarr.Array[Any]:
+    raw = schema.is_stored_raw(dtype, len(shape)) or dims[0].endswith("_byte")
     return group.create_array(
         name,
         shape=shape,

@@ -1,7 +1,7 @@
-"""Rows of an uncompressed table straight from its chunk files into the caller's memory.
+"""Reads rows of an uncompressed table from its chunk files directly into an array.
 
-Zarr v3's `bytes` codec alone means that a chunk file holds the rows as they are in memory
-(zarr-specs v3, codecs/bytes), so a range of rows needs one read a chunk and no copy in between.
+With Zarr v3's `bytes` codec and no other, a chunk file holds the rows as they are in memory
+(zarr-specs v3, codecs/bytes), so a range of rows needs one read per chunk and no copy.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RawTable:
 
     @classmethod
     def open(cls, path: Path) -> RawTable | None:
-        """The array at `path`, or None where its layout is another one."""
+        """The array at `path`, or None if it has another layout."""
         meta = json.loads((path / METADATA_FILE).read_text())
         chunks = meta["chunk_grid"]["configuration"].get("chunk_shape", [])
         plain = (
@@ -45,7 +45,8 @@ class RawTable:
         )
         if not plain:
             return None
-        return cls(path, *meta["shape"], chunks[0], np.dtype(meta["data_type"]).newbyteorder("<"))
+        rows, columns = meta["shape"]
+        return cls(path, rows, columns, chunks[0], np.dtype(meta["data_type"]).newbyteorder("<"))
 
     def read_into(self, start: int, out: np.ndarray) -> None:
         """Copy rows start, start + 1, ... into (n, columns) `out`, cast to its type."""
@@ -67,11 +68,12 @@ class RawTable:
         try:
             with FileIO(file) as stream:
                 stream.seek(offset * self.columns * self.dtype.itemsize)
-                got = stream.readinto(memoryview(rows).cast("B"))
-        except FileNotFoundError:  # a chunk that holds nothing but the fill value is not written
+                got = stream.readinto(rows.data.cast("B"))
+        except FileNotFoundError:  # a chunk of fill values only has no file
             rows[...] = np.nan
             return
         if got != rows.nbytes:
             raise StoreError(
-                f"{file} is cut short: {got} of {rows.nbytes} bytes", hint="extract that feature again"
+                f"{file} is cut short: {got} of {rows.nbytes} bytes",
+                hint="extract the feature again with --force",
             )

@@ -1,4 +1,4 @@
-"""Read-only views of what a store holds."""
+"""Read-only views of the videos of a store."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from vacli.store import commit, locks, schema, seal
 from vacli.store.array import StoredArray
 from vacli.store.migration import present_attributes, stored_name
 
-CROPS_A_READ = 64
-SPARSE = 4  # reading up to this many times the wanted bytes at once beats as many small reads
-EDITION = "edition"  # attribute that a feature and its flags have in common
+CROPS_PER_READ = 64
+MAX_OVERREAD = 4  # one read of up to this many times the needed bytes is faster than single reads
+EDITION = "edition"  # attribute with the same value for a feature and its flags
 
 
 class VideoView:
-    """One video of a store; arrays are read when asked for.
+    """One video of a store; arrays are read on demand.
 
-    All reading raises StoreError, with the path and what to do, where something is absent or damaged, or
-    where another process replaces a part of which something has been read already.
+    Every method that reads raises StoreError, with the path and a hint, if a part is absent or damaged, or if
+    another process has replaced a part that this view has read from.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,8 +35,8 @@ class VideoView:
         self.id = path.name
         self._folder = str(path)
         self._arrays: dict[str, StoredArray] = {}
-        self._editions: dict[str, tuple[int, int] | None] = {}
-        self._matched: set[str] = set()
+        self._revisions: dict[str, tuple[int, int] | None] = {}
+        self._matched_features: set[str] = set()
 
     @cached_property
     def attrs(self) -> dict[str, Any]:
@@ -50,26 +50,26 @@ class VideoView:
 
     @cached_property
     def times_s(self) -> np.ndarray:
-        """(N,) float64 seconds, one row a frame of the container."""
-        self._attributes("")  # a video that does not tell what it is is not read at all
+        """(N,) float64 seconds, one per frame of the container."""
+        self._attributes("")  # a video with damaged metadata is not read
         times_s = self.read("time")
         schema.check_times(self.path, times_s, schema.how_to_remake("time", self.path))
         return times_s
 
     def has(self, part: str) -> bool:
-        """Whether a part ("face", "feature/vggish", "label") or array is there, and so is whole.
+        """Whether a part ("face", "feature/vggish", "label") or array exists.
 
-        Raises StoreError where only pieces of it are.
+        Raises StoreError if its metadata is lost.
         """
-        if self._is_there(part):
+        if self._exists(part):
             return True
-        with self._unchanging():
-            if self._is_there(part):
+        with self._no_changes():
+            if self._exists(part):
                 return True
             if (self.path / part).is_dir():
-                raise self._damaged(part, f"has no {METADATA_FILE}")
+                raise self._damage_error(part, f"has no {METADATA_FILE}")
         parent = part.rpartition("/")[0]
-        if parent and self._is_there(parent):
+        if parent and self._exists(parent):
             self._meta(parent)  # raises StoreError if the part is a lost member
         return False
 
@@ -79,22 +79,22 @@ class VideoView:
         return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
 
     def part_attrs(self, part: str) -> dict[str, Any]:
-        """Attributes of a part: how it was made."""
-        self._need(part)
+        """Attributes of a part, such as the settings that it was made with."""
+        self._require(part)
         return self._attributes(part)
 
     def read(self, array: str, rows: slice = slice(None)) -> np.ndarray:
         """Rows of an array such as "face/box"."""
-        with self._steady(array):
+        with self._refuse_replaced(array):
             return self._array(array).read(rows)
 
     def check(self, array: str) -> None:
-        """Check an array without reading it, so that damage is found before long work begins."""
+        """Check an array without reading it, to find damage before a long job."""
         self._array(array).check()
 
     def read_into(self, array: str, start: int, out: np.ndarray) -> None:
         """Copy rows start, start + 1, ... of a float table such as "feature/vggish" into (n, D) `out`."""
-        with self._steady(array):
+        with self._refuse_replaced(array):
             self._array(array).read_into(start, out)
 
     def feature(self, name: str, rows: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
@@ -111,39 +111,39 @@ class VideoView:
         return self.has("face/crop")
 
     def crop(self, index: int) -> np.ndarray | None:
-        """The aligned face of one frame, (224, 224, 3) uint8 RGB, or None where there is none."""
+        """The aligned face of one frame, (224, 224, 3) uint8 RGB, or None."""
         return next(self.crops([index]))
 
     def crop_bytes(self, indices: Sequence[int]) -> Iterator[bytes | None]:
-        """The encoded aligned faces of some frames."""
+        """The JPEG bytes of the aligned faces of some frames, None for a frame without a face."""
         starts, sizes = self._crop_index
-        for first in range(0, len(indices), CROPS_A_READ):
-            rows = np.asarray(indices[first : first + CROPS_A_READ])
-            for group in _near(rows, starts, sizes):
+        for first in range(0, len(indices), CROPS_PER_READ):
+            rows = np.asarray(indices[first : first + CROPS_PER_READ])
+            for group in _group_nearby(rows, starts, sizes):
                 low = int(starts[group].min())
                 block = self.read("face/crop", slice(low, int((starts[group] + sizes[group]).max())))
                 for start, size in zip(starts[group] - low, sizes[group], strict=True):
                     yield block[start : start + size].tobytes() if size else None
 
     def crops(self, indices: Sequence[int]) -> Iterator[np.ndarray | None]:
-        """The aligned faces of some frames, (224, 224, 3) uint8 RGB each, None where there is none."""
+        """The aligned faces of some frames, (224, 224, 3) uint8 RGB, or None."""
         from PIL import Image
 
         for data in self.crop_bytes(indices):
             try:
                 yield None if data is None else np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
             except (OSError, ValueError, SyntaxError) as error:
-                raise self._damaged("face/crop", f"holds no picture: {error}") from None
+                raise self._damage_error("face/crop", f"does not decode: {error}") from None
 
     def is_current(self) -> bool:
-        """Whether everything that was read through this view is still what the store holds."""
-        return all(commit.stamp(self.path / part) == seen for part, seen in self._editions.items())
+        """Whether no part that was read through this view has been replaced since."""
+        return all(commit.revision(self.path / part) == seen for part, seen in self._revisions.items())
 
     @cached_property
     def _crop_index(self) -> tuple[np.ndarray, np.ndarray]:
         starts, sizes = self.read("face/crop_start"), self.read("face/crop_size")
         if len(starts) and (min(starts.min(), sizes.min()) < 0 or (starts + sizes).max() > self._crop_end):
-            raise self._damaged("face/crop", "is shorter than face/crop_start and face/crop_size say")
+            raise self._damage_error("face/crop", "does not match face/crop_start and face/crop_size")
         return starts, sizes
 
     @property
@@ -152,53 +152,53 @@ class VideoView:
 
     def _array(self, name: str) -> StoredArray:
         if name not in self._arrays:
-            self._need(name)
+            self._require(name)
             part = schema.part_of(name)
-            self._editions.setdefault(part, commit.stamp(self.path / part))
+            self._revisions.setdefault(part, commit.revision(self.path / part))
             array = StoredArray(self.path / self._stored(name), schema.how_to_remake(name, self.path))
             self._check(name, array)
             self._arrays[name] = array
         return self._arrays[name]
 
     def _check(self, name: str, array: StoredArray) -> None:
-        kinds = schema.kinds_of(name)
+        kinds = schema.dtype_kinds(name)
         if array.dtype.kind not in kinds:
-            raise self._damaged(name, f"holds {array.dtype}")
+            raise self._damage_error(name, f"holds {array.dtype}")
         if name == "time":
-            if len(array.shape) != 1 or (not array.sealed and array.absent_rows()):
-                raise self._damaged(name, "has lost chunks, or has other axes than time alone")
+            if len(array.shape) != 1 or (not array.has_checksums and array.absent_rows()):
+                raise self._damage_error(name, "has lost chunks or has more than one axis")
             return
-        if array.is_by_frame and array.shape[0] != len(self.times_s):
-            raise self._damaged(name, f"has {array.shape[0]} rows, the video {len(self.times_s)} frames")
+        if array.is_per_frame and array.shape[0] != len(self.times_s):
+            raise self._damage_error(name, f"has {array.shape[0]} rows, the video {len(self.times_s)} frames")
         kind, _, feature = name.partition("/")
         if kind in ("feature", "flag"):
             self._check_pair(feature, array)
 
     def _check_pair(self, feature: str, array: StoredArray) -> None:
-        """A feature and its flags belong together; rows without a file are rows that are flagged."""
-        if feature in self._matched:
+        """Check that a feature and its flags are of one edition, and that absent chunks are flagged."""
+        if feature in self._matched_features:
             return
         for kind in ("feature", "flag"):
             part = f"{kind}/{feature}"
-            self._need(part)
-            self._editions.setdefault(part, commit.stamp(self.path / part))
+            self._require(part)
+            self._revisions.setdefault(part, commit.revision(self.path / part))
         editions = {self._attributes(f"{kind}/{feature}").get(EDITION) for kind in ("feature", "flag")}
         if len(editions - {None}) > 1:
-            raise self._damaged(f"feature/{feature}", "does not belong to its flags")
-        self._matched.add(feature)
-        if not array.sealed:
+            raise self._damage_error(f"feature/{feature}", "does not match its flags")
+        self._matched_features.add(feature)
+        if not array.has_checksums:
             self._check_absent(feature)
 
     def _check_absent(self, feature: str) -> None:
         absent = self._array(f"feature/{feature}").absent_rows()
         flags = self.read(f"flag/{feature}") if absent else np.zeros(0, np.uint8)
         if any((flags[rows] & MISSING == 0).any() for rows in absent):
-            self._matched.discard(feature)
-            raise self._damaged(f"feature/{feature}", "has lost chunks")
+            self._matched_features.discard(feature)
+            raise self._damage_error(f"feature/{feature}", "has lost chunks")
 
     @contextmanager
-    def _steady(self, array: str) -> Iterator[None]:
-        """Refuse what was read of a part that another process replaced meanwhile, whatever came of it."""
+    def _refuse_replaced(self, array: str) -> Iterator[None]:
+        """Raise StoreError if another process replaced the part during the read."""
         try:
             yield
         except StoreError as error:
@@ -206,7 +206,7 @@ class VideoView:
                 raise
             raise self._replaced(array) from error
         part = schema.part_of(array)
-        if commit.stamp(f"{self._folder}/{part}") != self._editions[part]:
+        if commit.revision(f"{self._folder}/{part}") != self._revisions[part]:
             raise self._replaced(array)
 
     def _replaced(self, array: str) -> StoreError:
@@ -214,13 +214,13 @@ class VideoView:
         return StoreError(f"{path} was replaced by another process while it was read", hint="run it again")
 
     def _attributes(self, part: str) -> dict[str, Any]:
-        return present_attributes(seal.own(self._meta(part).get("attributes", {})))
+        return present_attributes(seal.user_attributes(self._meta(part).get("attributes", {})))
 
     def _meta(self, part: str) -> seal.Meta:
         try:
             return self._checked_meta(part)
         except StoreError:
-            with self._unchanging():  # another process may have replaced the part in between
+            with self._no_changes():  # another process may have replaced the part in between
                 return self._checked_meta(part)
 
     def _checked_meta(self, part: str) -> seal.Meta:
@@ -228,9 +228,9 @@ class VideoView:
             meta = seal.read(self.path / self._stored(part))
             problem = self._misplaced(part, meta)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise self._damaged(part, f"cannot be read: {error}") from None
+            raise self._damage_error(part, f"cannot be read: {error}") from None
         if problem:
-            raise self._damaged(part, problem)
+            raise self._damage_error(part, problem)
         return meta
 
     def _misplaced(self, part: str, meta: seal.Meta) -> str | None:
@@ -246,26 +246,26 @@ class VideoView:
             fits = (attributes.get("name"), attributes.get("dim")) == (name, meta["shape"][-1])
         return None if fits else f"has the {METADATA_FILE} of another part"
 
-    def _unchanging(self) -> AbstractContextManager[None]:
-        """A moment in which no process replaces a part."""
+    def _no_changes(self) -> AbstractContextManager[None]:
+        """Hold the lock of the store, so that no process replaces a part."""
         return locks.locked(self.path.parent / METADATA_FILE, shared=True)
 
-    def _is_there(self, part: str) -> bool:
+    def _exists(self, part: str) -> bool:
         return (self.path / self._stored(part) / METADATA_FILE).is_file()
 
     def _stored(self, part: str) -> str:
         return stored_name(self.path, part)
 
-    def _need(self, part: str) -> None:
+    def _require(self, part: str) -> None:
         if not self.has(part):
             raise StoreError(f"{self.path} has no {part}", hint=schema.how_to_make(part))
 
-    def _damaged(self, part: str, reason: str) -> StoreError:
+    def _damage_error(self, part: str, reason: str) -> StoreError:
         return StoreError(f"{self.path / part} {reason}", hint=schema.how_to_remake(part, self.path))
 
 
-def _near(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> Iterator[np.ndarray]:
-    """`rows` together where their bytes lie close to each other, else one by one."""
+def _group_nearby(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> Iterator[np.ndarray]:
+    """All `rows` in one group if their bytes are close to each other, else one group per row."""
     span = (starts[rows] + sizes[rows]).max() - starts[rows].min()
-    close = span <= SPARSE * sizes[rows].sum()
+    close = span <= MAX_OVERREAD * sizes[rows].sum()
     yield from [rows] if close else rows[:, np.newaxis]

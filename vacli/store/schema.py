@@ -1,4 +1,4 @@
-"""Names, versions and layouts of what is on disk."""
+"""Names, versions and layouts of the files of a store."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FORMAT_VERSION = 2
 READABLE = (1, 2)  # see `store.migration`
 CHUNK_BYTES = 4 << 20  # large enough to stream, small enough to pick windows from
 CROP_CHUNK_BYTES = 1 << 20  # crops are also read one by one
-LOST_AND_FOUND = "lost+found"  # the root of a file system may have it
-ID_BYTES = 180  # file systems allow 255, of which endings of files and of people need some
-KINDS = {  # arrays and parts -> letters of NumPy's kinds of types
+LOST_AND_FOUND = "lost+found"  # a folder that e2fsck makes in the root of a file system
+ID_BYTES = 180  # file systems allow 255; suffixes of files and persons need some
+DTYPE_KINDS = {  # array or part -> letters of NumPy's dtype.kind
     "time": "f",
     "feature": "f",
     "flag": "iu",
@@ -41,12 +41,12 @@ KINDS = {  # arrays and parts -> letters of NumPy's kinds of types
 
 
 def root_attributes() -> dict[str, object]:
-    """What marks a directory as a store of this version."""
+    """Attributes of the root group, which mark it as a store of this version."""
     return {"va_store": FORMAT_VERSION, "created_by": f"va {__version__}"}
 
 
 def check_root(path: Path) -> None:
-    """Raise StoreError where `path` is not a store that this version reads."""
+    """Raise StoreError if `path` is not a store that this version reads."""
     meta = path / METADATA_FILE
     if not path.exists():
         raise StoreError(f"no store at {path}", hint="`va align` or `va extract-audio` makes one")
@@ -63,8 +63,8 @@ def check_root(path: Path) -> None:
         )
 
 
-def is_free(path: Path) -> bool:
-    """Whether a new store can be made at `path`: nothing is there, or a folder with nothing of anybody's."""
+def can_create(path: Path) -> bool:
+    """Whether a new store can be created at `path`: nothing is there, or a folder of hidden files at most."""
     if not path.exists():
         return True
     names = os.listdir(path) if path.is_dir() else [path.name]
@@ -78,7 +78,7 @@ def safe_id(stem: str) -> str:
     keep their marks, which many scripts tell words apart by, and are composed as Unicode's NFC.
     """
     name = unicodedata.normalize("NFC", stem)
-    safe = re.sub("\0+", "_", "".join(c if _is_plain(c) else "\0" for c in name))
+    safe = re.sub("\0+", "_", "".join(c if _is_allowed(c) else "\0" for c in name))
     safe = safe.lstrip("._") or "video"
     raw = safe.encode("utf-8")
     if len(raw) <= ID_BYTES:
@@ -87,29 +87,29 @@ def safe_id(stem: str) -> str:
     return raw[: ID_BYTES - len(tail)].decode("utf-8", "ignore") + tail
 
 
-def _is_plain(character: str) -> bool:
+def _is_allowed(character: str) -> bool:
     return character.isalnum() or character in "_.-" or unicodedata.category(character)[0] == "M"
 
 
 def check_times(path: Path, times_s: np.ndarray, hint: str | None = None) -> None:
-    """Raise StoreError where frame times are no numbers or fall."""
+    """Raise StoreError if frame times (N,) in seconds are not finite or decrease."""
     if not np.isfinite(times_s).all() or (np.diff(times_s) < 0).any():
-        raise StoreError(f"{path} has frame times that are no numbers or fall", hint=hint)
+        raise StoreError(f"{path} has frame times that are not finite or decrease", hint=hint)
 
 
 def part_of(array: str) -> str:
-    """The part that an array belongs to, which is replaced as a whole: "face" for "face/box"."""
+    """The part of an array, which is replaced as a whole: "face" for "face/box"."""
     kind, _, _ = array.partition("/")
     return array if kind in ("feature", "flag") else kind
 
 
-def kinds_of(array: str) -> str:
-    """NumPy's letters for the types that an array may have."""
-    return KINDS.get(array, KINDS.get(array.partition("/")[0], "biuf"))
+def dtype_kinds(array: str) -> str:
+    """The letters of NumPy's dtype.kind that an array may have."""
+    return DTYPE_KINDS.get(array, DTYPE_KINDS.get(array.partition("/")[0], "biuf"))
 
 
 def how_to_make(part: str) -> str:
-    """What to do where a part is not there."""
+    """The hint for an absent part."""
     if part.startswith("face"):
         return "run `va align` on its video first"
     if part.startswith("label"):
@@ -118,7 +118,7 @@ def how_to_make(part: str) -> str:
 
 
 def how_to_remake(part: str, video: Path) -> str:
-    """What to do where a part is damaged."""
+    """The hint for a damaged part."""
     kind, _, name = part.partition("/")
     if kind == "face":
         return "run `va align --force` on its recording"
@@ -126,19 +126,19 @@ def how_to_remake(part: str, video: Path) -> str:
         return "run `va import-labels --force` again"
     if kind in ("feature", "flag"):
         return f"run `va extract-visual` or `va extract-audio` with --feature {name} --force"
-    return f"remove the folder {video} and take its recording in again"
+    return f"remove the folder {video} and add its recording again"
 
 
 def chunk_rows(row_shape: tuple[int, ...], dtype: np.dtype, limit_bytes: int = CHUNK_BYTES) -> int:
-    """Rows a chunk so that it stays below `limit_bytes`."""
+    """Rows per chunk, so that a chunk has at most `limit_bytes`."""
     return max(1, limit_bytes // (math.prod(row_shape) * dtype.itemsize))
 
 
-def is_number_noise(dtype: np.dtype, ndim: int) -> bool:
-    """Float tables hardly compress; kept raw they can be mapped into memory."""
+def is_stored_raw(dtype: np.dtype, ndim: int) -> bool:
+    """Whether an array is stored uncompressed: float tables hardly compress, and raw rows are read faster."""
     return dtype.kind == "f" and ndim > 1
 
 
 def create_group(path: Path, attributes: dict[str, object]) -> zarr.Group:
-    """A new group on disk."""
+    """Create a group on disk."""
     return zarr.create_group(store=str(path), attributes=attributes)

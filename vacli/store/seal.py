@@ -1,8 +1,8 @@
-"""Checksums in `zarr.json`: what was written is what is read, or it is said not to be.
+"""Checksums in `zarr.json`, by which damage is found.
 
-A sealed node has the CRC-32 of its own metadata; an array also has those of its chunk files, null for a
-chunk that holds nothing but the fill value and so has no file; a group has the names of its members.
-Nodes without a seal are of earlier versions, or somebody else's.
+A sealed node has the CRC-32 of its own metadata. An array also has the CRC-32 of each chunk file, null for a
+chunk of fill values only, which has no file. A group has the names of its members. Nodes without a seal come
+from earlier versions or other programs.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any
 from vacli.files.store_folder import METADATA_FILE
 
 SEAL, CHUNKS, MEMBERS = "va_crc32", "va_chunk_crc32", "va_members"
-MOST_CHUNKS = 1_000_000  # of an array: terabytes, or else nonsense
+MAX_CHUNKS = 1_000_000  # per array; more mean damaged metadata
 
 Meta = Mapping[str, Any]
 
 
 def seal(folder: Path) -> None:
-    """Seal a group or array and everything below it; nothing of it may change after."""
+    """Seal a group or array and all nodes below it, which must not change afterwards."""
     for path in folder.rglob(METADATA_FILE):
         meta = json.loads(path.read_text(encoding="utf-8"))
         if meta["node_type"] == "array":
@@ -39,23 +39,23 @@ def seal(folder: Path) -> None:
 
 
 def read(folder: Path) -> Meta:
-    """The metadata of a group or array; ValueError or OSError where it is damaged."""
+    """The metadata of a group or array. Raises ValueError or OSError if it is damaged."""
     meta = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
     if not isinstance(meta, dict) or not isinstance(meta.get("attributes", {}), dict):
-        raise ValueError(f"{METADATA_FILE} is no description of a Zarr group or array")
+        raise ValueError(f"{METADATA_FILE} does not describe a Zarr group or array")
     expected = meta.get("attributes", {}).get(SEAL)
     if expected is not None and expected != _digest(meta):
         raise ValueError(f"{METADATA_FILE} has been changed")
     return meta
 
 
-def own(attributes: Meta) -> dict[str, Any]:
-    """Attributes without those of the seal."""
+def user_attributes(attributes: Meta) -> dict[str, Any]:
+    """Attributes without the checksums and member names of the seal."""
     return {key: value for key, value in attributes.items() if key not in (SEAL, CHUNKS, MEMBERS)}
 
 
 def grid(meta: Meta) -> list[tuple[int, int]]:
-    """Length and chunk length of each axis; ValueError where it is not a regular grid."""
+    """Length and chunk length of each axis. Raises ValueError without a regular grid."""
     try:
         shape, chunks = meta["shape"], meta["chunk_grid"]["configuration"]["chunk_shape"]
         axes = list(zip(map(int, shape), map(int, chunks), strict=True))
@@ -63,13 +63,13 @@ def grid(meta: Meta) -> list[tuple[int, int]]:
         raise ValueError(f"no regular chunks: {error}") from None
     if any(length < 0 or chunk < 1 for length, chunk in axes):
         raise ValueError(f"shape {shape} in chunks {chunks}")
-    if math.prod(-(-length // chunk) for length, chunk in axes) > MOST_CHUNKS:
-        raise ValueError(f"shape {shape} in chunks {chunks}: more than a store has")
+    if math.prod(-(-length // chunk) for length, chunk in axes) > MAX_CHUNKS:
+        raise ValueError(f"shape {shape} in chunks {chunks}: too many chunks")
     return axes
 
 
 def chunk_keys(meta: Meta, rows: range | None = None) -> Iterator[str]:
-    """Names of the chunk files, in C order of the grid; of those only that hold some of `rows`."""
+    """Names of the chunk files in C order, all or those that hold some of `rows`."""
     axes = grid(meta)
     counts = [range(-(-length // chunk)) for length, chunk in axes]
     if rows is not None and axes:
@@ -79,8 +79,8 @@ def chunk_keys(meta: Meta, rows: range | None = None) -> Iterator[str]:
         yield "/".join(("c", *map(str, index)))
 
 
-def problem(file: Path, expected: int | None) -> str | None:
-    """What is wrong with a chunk file; None where it is the one that was written."""
+def chunk_problem(file: Path, expected: int | None) -> str | None:
+    """The problem of a chunk file that differs from its CRC-32 `expected`, or None."""
     if not file.is_file():
         return None if expected is None else f"{file} is missing"
     return None if expected == _crc(file) else f"{file} has been changed or cut short"

@@ -21,10 +21,10 @@ from vacli.errors import StoreError
 from vacli.store import locks
 
 FOLDER, OWNER = ".work", "owner"
-TRIES = 100  # at what others may do or undo at the same moment
+MAX_TRIES = 100  # while other processes create and remove the same folders
 STALE_AFTER_S = 7 * 24 * 3600.0
 
-_own: set[str] = set()  # folders of this process: some network file systems give a process its own lock twice
+_in_use: set[str] = set()  # of this process, since some network file systems grant it its own lock again
 
 
 class WorkFolder:
@@ -45,68 +45,68 @@ class WorkFolder:
 
     @contextmanager
     def place(self) -> Iterator[Path]:
-        """A new, empty folder; it is removed in the end, with what is still in it."""
+        """A new, empty folder, which is removed with its content at the end. Raises StoreError."""
         place, file = self._make()
-        _own.add(place.name)
+        _in_use.add(place.name)
         try:
             yield place
         finally:
             file.close()  # an open file cannot be removed everywhere
             _remove(place)
-            _own.discard(place.name)
-            self._tidy()
+            _in_use.discard(place.name)
+            self._remove_if_empty()
 
-    def dead(self) -> Iterator[Path]:
-        """Folders whose makers are gone; each is locked while the caller has it, and removed after."""
+    def stale(self) -> Iterator[Path]:
+        """The folders of dead processes; each is locked during its iteration and removed after it."""
         for place in self.path.iterdir() if self.path.is_dir() else ():
-            if place.name in _own:
+            if place.name in _in_use:
                 continue
-            with suppress(OSError):  # empty: its maker died before it could lock it, or takes another one
+            with suppress(OSError):  # empty: its process died before it locked the folder, or retries
                 place.rmdir()
-            with suppress(OSError), _owner(place) as file:  # its maker may be removing it right now
-                if _is_dead(place, file):
+            with suppress(OSError), _owner(place) as file:  # its process may be removing it
+                if _is_stale(place, file):
                     yield place
                     _remove(place)
-        self._tidy()
+        self._remove_if_empty()
 
-    def sweep(self) -> None:
+    def remove_stale(self) -> None:
         """Remove the work of dead processes without completing it."""
-        for _ in self.dead():
+        for _ in self.stale():
             pass
 
     def _make(self) -> tuple[Path, BinaryIO]:
         error: OSError | None = None
-        for _ in range(TRIES):
+        for _ in range(MAX_TRIES):
             place = self.path / uuid.uuid4().hex[:12]
             try:
                 self.path.mkdir(exist_ok=True)
                 place.mkdir()
                 file = (place / OWNER).open("x+b")
-            except (FileExistsError, FileNotFoundError) as problem:  # somebody tidied up at the same moment
+            except (FileExistsError, FileNotFoundError) as problem:  # another process removed the folder
                 error = problem
                 continue
             except OSError as problem:
                 error = problem
                 break
             outcome = locks.acquire(file)
-            if outcome != "busy" and _is_still(place / OWNER, file):
+            if outcome != "busy" and _has_name(place / OWNER, file):
                 file.write(locks.kernel_id().encode() if outcome == "held" else b"")
                 file.flush()
                 return place, file
             file.close()
         raise StoreError(
-            f"{self.path} cannot be written to: {error.strerror if error else 'others are in the way'}",
-            hint="name a store in a folder that can be written to",
+            f"{self.path} cannot be written: {error.strerror if error else 'other processes remove it'}",
+            hint="name a store in a folder with write permission",
         )
 
-    def _tidy(self) -> None:
-        with suppress(OSError):  # others are still at work in there, or there is none
+    def _remove_if_empty(self) -> None:
+        with suppress(OSError):  # other processes use it, or it does not exist
             self.path.rmdir()
 
 
 @contextmanager
 def _owner(place: Path) -> Iterator[BinaryIO | None]:
-    """The owner file of somebody's folder, or None where there is none (yet)."""
+    """The open owner file of a process's folder, or None if it does not exist (yet)."""
     try:
         file = (place / OWNER).open("r+b")
     except FileNotFoundError:
@@ -116,7 +116,7 @@ def _owner(place: Path) -> Iterator[BinaryIO | None]:
         yield file
 
 
-def _is_dead(place: Path, file: BinaryIO | None) -> bool:
+def _is_stale(place: Path, file: BinaryIO | None) -> bool:
     outcome = "unsupported" if file is None else locks.acquire(file)
     if outcome == "busy":
         return False
@@ -124,8 +124,8 @@ def _is_dead(place: Path, file: BinaryIO | None) -> bool:
     return trusted or time.time() - _last_change_s(place) > STALE_AFTER_S
 
 
-def _is_still(path: Path, file: BinaryIO) -> bool:
-    """Whether an open file still has its name."""
+def _has_name(path: Path, file: BinaryIO) -> bool:
+    """Whether `path` is still the name of an open file."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     return False
@@ -136,7 +136,7 @@ def _last_change_s(place: Path) -> float:
 
 
 def _remove(place: Path) -> None:
-    """Remove a folder, last its owner file: what is left of one without it is not known to be dead."""
+    """Remove a folder, its owner file last, without which a rest of it would not count as stale."""
     with suppress(OSError):
         for path in place.iterdir():
             if path.name != OWNER:

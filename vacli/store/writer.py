@@ -1,4 +1,4 @@
-"""Writing into a store: parts are made in a work folder of it and take their names when whole."""
+"""Writing into a store: parts are written into its work folder and renamed when complete."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ from vacli.store.reader import EDITION, VideoView
 from vacli.store.work import WorkFolder
 
 JsonDict = Mapping[str, Any]
-NEW = "new"  # what is being made, in a work folder
+NEW = "new"  # the new part, in a work folder
 
 
 class Store:
-    """A feature store on disk. Several processes may write it at once, the same videos too.
+    """A feature store on disk. Several processes may write it at once, even the same videos.
 
-    Everything that is written is whole or not there, and what it replaces is there until then; a process
-    that ends in between leaves either, and the next that opens the store tidies up. A video is added once:
-    a copy of its recording, or another path to it, is the same video. Writing raises OutputError where the
-    disk is full or may not be written to.
+    A write is atomic: a process that is killed leaves the old part or the new one, and the next process that
+    opens the store removes its leftovers. A video is added once: a copy of its recording, or another path to
+    it, is the same video. Writing raises OutputError if the disk is full or may not be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,11 +39,11 @@ class Store:
 
     @classmethod
     def open(cls, path: Path | str) -> Store:
-        """Open an existing store; raises StoreError where there is none of this version."""
+        """Open an existing store. Raises StoreError if `path` is not a store that this version reads."""
         path = Path(path)
         schema.check_root(path)
         store = cls(path)
-        store._complete_dead_work()
+        store._recover()
         return store
 
     @classmethod
@@ -52,7 +51,7 @@ class Store:
         """Open a store; create an empty one if `path` does not exist or is an empty folder."""
         path = Path(path)
         with report_write_errors(path):
-            while schema.is_free(path):
+            while schema.can_create(path):
                 _create(path.resolve())  # a link may point to a folder that does not exist yet
         return cls.open(path)
 
@@ -64,7 +63,7 @@ class Store:
         return self._index.has(video_id)
 
     def video(self, video_id: str) -> VideoView:
-        """A read-only view of one video; raises StoreError where there is none."""
+        """A read-only view of one video. Raises StoreError if it does not exist."""
         if video_id not in self:
             raise StoreError(f"store {self.path} has no video {video_id!r}")
         return VideoView(self.path / video_id)
@@ -74,20 +73,20 @@ class Store:
         return [VideoView(self.path / video_id) for video_id in self.video_ids()]
 
     def find_by_sha256(self, sha256: str) -> list[str]:
-        """The videos that were made from a recording, sorted: several people may be in it."""
-        return self._index.of_content(sha256)
+        """Ids of the videos of one recording, sorted: one per person."""
+        return self._index.find_recording(sha256)
 
     def find_by_name(self, name: str) -> str:
-        """The id of the video whose recording is called `name`, without its suffix, if there is one."""
-        return self._index.of_name(name)
+        """The id of the video whose recording is called `name` (no suffix), else the id that it would get."""
+        return self._index.find_name(name)
 
     def id_for(self, name: str, sha256: str, person: str = "", *, reuse: bool = True) -> str:
-        """The id under which a source is or would be stored: its stem, made safe and unique.
+        """The id of a recording in this store: the stem of its name, made safe and unique.
 
-        `person` tells several entries of one source apart, as in Aff-Wild2's `_left` and `_right`. once: what
-        has the same content as a source that is stored is that one, whatever it is called.
+        person: a suffix for one of several people in a recording, as Aff-Wild2's `_left` and `_right`. reuse:
+        return the id of a stored recording with the same content, whatever its name.
         """
-        known = self._index.of_person(sha256, person) if reuse else None
+        known = self._index.find_person(sha256, person) if reuse else None
         if known is not None:
             return known
         stem = schema.safe_id(Path(name).stem + person)
@@ -107,39 +106,39 @@ class Store:
         person: str = "",
         reuse: bool = True,
     ) -> VideoView:
-        """Add a video under the id that is its own (`id_for`) at this moment; see `add_video`."""
+        """Add a video under the id that `id_for` gives; see `add_video`."""
         schema.check_times(self.path / name, times_s)
-        with self._changing():
+        with self._locked():
             video_id = self.id_for(name, str(source["sha256"]), person, reuse=reuse)
             self._add(video_id, times_s, {"source": source, "stream": stream, "person": person})
-        return self._same(video_id, times_s, source)
+        return self._checked_view(video_id, times_s, source)
 
     def add_video(
         self, video_id: str, times_s: np.ndarray, *, source: JsonDict, stream: JsonDict
     ) -> VideoView:
-        """Add a video with its frame times, or return the one that is there with the same times.
+        """Add a video with its frame times, or return the existing one with the same times.
 
-        times_s: (N,) float64 seconds, ascending. Raises StoreError where another recording has the name.
+        times_s: (N,) float64 seconds, ascending. Raises StoreError if another recording has the id.
         """
         schema.check_times(self.path / video_id, times_s)
-        with self._changing():
+        with self._locked():
             self._add(video_id, times_s, {"source": source, "stream": stream})
-        return self._same(video_id, times_s, source)
+        return self._checked_view(video_id, times_s, source)
 
     def _add(self, video_id: str, times_s: np.ndarray, attributes: JsonDict) -> None:
         if video_id in self:
             return
-        with self._work.place() as place, self._explained(video_id):
+        with self._work.place() as place, self._report_errors(video_id):
             group = schema.create_group(place / NEW, {k: _plain(v) for k, v in attributes.items()})
             write_array(group, "time", np.asarray(times_s, np.float64), ("frame",), {"units": "s"})
             seal.seal(place / NEW)
-            commit.make(self.path, place, [(video_id, NEW)])
+            commit.apply_changes(self.path, place, [(video_id, NEW)])
 
-    def _same(self, video_id: str, times_s: np.ndarray, source: JsonDict) -> VideoView:
-        """The video that is there, if it is of this recording and has these times; StoreError if not."""
+    def _checked_view(self, video_id: str, times_s: np.ndarray, source: JsonDict) -> VideoView:
+        """The stored video. Raises StoreError if it has another recording or other times."""
         view = self.video(video_id)
         if view.source.get("sha256") != source.get("sha256"):
-            raise StoreError(f"{view.path} is of another recording", hint="write to a new store")
+            raise StoreError(f"{view.path} belongs to another recording", hint="write to a new store")
         if not np.array_equal(view.times_s, times_s):
             raise StoreError(
                 f"{view.path} has {len(view.times_s)} frames at other times than the {len(times_s)} given",
@@ -151,23 +150,23 @@ class Store:
     def stage(
         self, video_id: str, part: str, attributes: JsonDict, *, drop_features: Sequence[str] = ()
     ) -> Iterator[PartWriter]:
-        """Write the arrays of one part ("face", "label") row by row; whole at the end or not at all.
+        """Write the arrays of one part ("face", "label") row by row; it replaces the old part at the end.
 
-        forget: features that go at the same moment, since they describe what was there before.
+        drop_features: features to remove in the same step, since they depend on the old part.
         """
         view = self.video(video_id)
         with self._work.place() as place:
-            with self._explained(f"{video_id}/{part}"):
+            with self._report_errors(f"{video_id}/{part}"):
                 writer = PartWriter(schema.create_group(place / NEW, dict(attributes)), view.path / part)
             yield writer
             writer.close()
             gone = [
                 (f"{video_id}/{kind}/{name}", None) for name in drop_features for kind in ("feature", "flag")
             ]
-            with self._explained(f"{video_id}/{part}"):
+            with self._report_errors(f"{video_id}/{part}"):
                 seal.seal(place / NEW)
-                with self._changing():
-                    commit.make(self.path, place, [*gone, (f"{video_id}/{part}", NEW)])
+                with self._locked():
+                    commit.apply_changes(self.path, place, [*gone, (f"{video_id}/{part}", NEW)])
 
     def put_feature(
         self,
@@ -181,44 +180,45 @@ class Store:
         """Store a feature with its per-row flags, replacing one of the same name.
 
         spec: FeatureSpec.attributes(). values: (N, D) floats, NaN where missing. flags: (N,) uint8.
-        made_from: the view whose arrays were described; raises StoreError where they have been replaced.
+        made_from: the view that the feature was computed from. Raises StoreError if its arrays have been
+        replaced since, or if `values` or `flags` has another number of rows than the video.
         """
         view, name = self.video(video_id), str(spec["name"])
         frames = len(view.times_s)
         if values.shape != (frames, spec["dim"]) or flags.shape != (frames,):
             raise StoreError(
                 f"{view.path}: {name} has rows {values.shape} and flags {flags.shape}, "
-                f"the video wants ({frames}, {spec['dim']})"
+                f"expected ({frames}, {spec['dim']})"
             )
         edition = {EDITION: uuid.uuid4().hex}
-        with self._work.place() as place, self._explained(f"{video_id}/feature/{name}", values.nbytes):
+        with self._work.place() as place, self._report_errors(f"{video_id}/feature/{name}", values.nbytes):
             group = schema.create_group(place / NEW, {})
             write_array(group, "flag", flags.astype(np.uint8), ("frame",), edition)
             write_array(group, "feature", values, ("frame", f"{name}_dim"), {**spec, **edition})
             seal.seal(place / NEW)
-            with self._changing():
+            with self._locked():
                 if made_from is not None and not made_from.is_current():
                     raise StoreError(f"{view.path} was changed by another process", hint="run it again")
                 for kind in ("flag", "feature"):
                     self._ensure_group(view.path / kind, place)
                 changes = [(f"{video_id}/{kind}/{name}", f"{NEW}/{kind}") for kind in ("flag", "feature")]
-                commit.make(self.path, place, changes)
+                commit.apply_changes(self.path, place, changes)
 
     def drop_feature(self, video_id: str, name: str) -> None:
         """Remove a feature and its flags."""
         self._drop(*(f"{video_id}/{kind}/{name}" for kind in ("feature", "flag")))
 
     def drop_video(self, video_id: str) -> None:
-        """Remove a video with all that is known of it."""
+        """Remove a video with all its parts."""
         self._drop(video_id)
 
     def _drop(self, *targets: str) -> None:
-        with self._work.place() as place, self._explained(targets[0]), self._changing():
-            commit.make(self.path, place, [(target, None) for target in targets])
+        with self._work.place() as place, self._report_errors(targets[0]), self._locked():
+            commit.apply_changes(self.path, place, [(target, None) for target in targets])
 
     @contextmanager
-    def _explained(self, target: str, need_bytes: int | None = None) -> Iterator[None]:
-        """Say in one line why something of the store cannot be written."""
+    def _report_errors(self, target: str, need_bytes: int | None = None) -> Iterator[None]:
+        """Turn the errors of a failed write into OutputError or StoreError."""
         path = self.path / target
         try:
             with report_write_errors(path, need_bytes):
@@ -229,8 +229,8 @@ class Store:
             ) from error
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Alone, for a moment: names are given and parts replaced."""
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock of the store, under which ids are given and parts replaced."""
         with locks.locked(self.path / METADATA_FILE):
             yield
 
@@ -240,17 +240,17 @@ class Store:
             path.mkdir(exist_ok=True)
             (place / path.name / METADATA_FILE).replace(path / METADATA_FILE)
 
-    def _complete_dead_work(self) -> None:
+    def _recover(self) -> None:
         """Finish or remove the work of dead processes, if the store is writable."""
         with suppress(OSError):
-            for place in self._work.dead():
-                with self._changing():
-                    commit.complete(self.path, place)
-            WorkFolder.beside(self.path.resolve()).sweep()
+            for place in self._work.stale():
+                with self._locked():
+                    commit.replay_changes(self.path, place)
+            WorkFolder.beside(self.path.resolve()).remove_stale()
 
 
 def _create(path: Path) -> None:
-    """Create an empty store, which appears whole. Another process may create it at the same moment."""
+    """Create an empty store in one step; another process may create it at the same time."""
     exists = path.exists()
     if not exists:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -258,7 +258,7 @@ def _create(path: Path) -> None:
     with work.place() as place:
         schema.create_group(place / NEW, schema.root_attributes())
         if exists:
-            _give_name(place / NEW / METADATA_FILE, path / METADATA_FILE)
+            _link_new(place / NEW / METADATA_FILE, path / METADATA_FILE)
         else:
             _rename_new(place / NEW, path)
 
@@ -268,17 +268,17 @@ def _rename_new(made: Path, path: Path) -> None:
     try:
         made.rename(path)
     except OSError as error:
-        if error.errno not in commit.TAKEN:
+        if error.errno not in commit.NAME_TAKEN_ERRNOS:
             raise
 
 
-def _give_name(made: Path, path: Path) -> None:
-    """Give a file its name unless another process has been faster: its file may be locked already."""
+def _link_new(made: Path, path: Path) -> None:
+    """Name a file unless another process has created `path` first, whose file may be locked already."""
     try:
         os.link(made, path)
     except FileExistsError:
         return
-    except OSError:  # no file has two names here
+    except OSError:  # a file system without hard links
         made.replace(path)
 
 

@@ -1,4 +1,4 @@
-"""Weights and training state on disk: whole or not there, and never executed when read.
+"""Weights and training state on disk: written completely or not at all, and never executed when read.
 
 Files are flushed to the disk before they take their names, so that even a machine that loses its power has
 the old or the new one. Writing raises OutputError where the disk is full or may not be written to.
@@ -50,7 +50,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str,
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> None:
-    """As `write_tensors`, and their digest is noted among the run's files."""
+    """As `write_tensors`, and record the digest among the run's files."""
     _write(path, tensors, about, digests.staged_file)
 
 
@@ -67,15 +67,15 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
         torch.save(dict(state), part)
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """Read what `write_state` wrote; nothing but tensors and plain values is ever unpickled."""
+def read_state(path: Path) -> State:
+    """Read the state from `write_state`; only tensors and plain values are unpickled."""
     import torch
 
-    hint = "start afresh without --resume"
+    hint = "train again without --resume"
     if not path.is_file():
         raise RunError(f"{path}: no training state", hint=hint)
     if not zipfile.is_zipfile(path):
-        raise RunError(f"{path}: not a training state, or cut off", hint=hint)
+        raise RunError(f"{path}: not a training state, or incomplete", hint=hint)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError) as error:
@@ -89,7 +89,7 @@ def _write(
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with staged_file(path, _size(plain)) as part:
-        # One entry: safetensors writes several in an order of chance, and files are compared bit by bit.
+        # One entry: safetensors writes several in random order, and files must be equal bit by bit.
         save_file(plain, part, {"about": json.dumps(dict(about or {}))})
 
 

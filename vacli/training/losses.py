@@ -1,7 +1,7 @@
 """Concordance as a training loss, in the covariance form.
 
 The form with a correlation and two standard deviations has NaN gradients at constant predictions;
-this one, 2 cov / (var + var + (difference of means)^2) with 1/n throughout (Lin 1989), has not.
+this one, 2 cov / (var + var + (difference of means)^2) with 1/n throughout (Lin 1989), has finite ones.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def ccc_loss(
 ) -> Tensor:
     """Weighted sum over (valence, arousal) of 1 - CCC, plus `loss.mse` times the squared error.
 
-    Moments are taken over all valid frames of the batch at once, not per window, in float64 whatever
-    autocast says. A dimension with fewer than two valid frames adds nothing, gradient included.
+    Moments are taken over all valid frames of the batch at once, not per window, in float64
+    also under autocast. A dimension with fewer than two valid frames has loss and gradient 0.
 
     Args:
         preds: (..., 2).

@@ -58,6 +58,6 @@ def layer_decay(layer_of: Callable[[str], int], top: int, decay: float) -> Layer
 
 
 def set_lr(optimiser: torch.optim.Optimizer, lr: float) -> None:
-    """Give every group `lr` times its own scale."""
+    """Set the learning rate of every group to `lr` times its scale."""
     for group in optimiser.param_groups:
         group["lr"] = lr * group["scale"]

@@ -10,10 +10,10 @@ from vacli.recipe import schema as recipe
 def lr_factor(schedule: recipe.Schedule, step: int, epoch_steps: int, total_steps: int) -> float:
     """Factor on the base learning rate at optimiser step `step` (0-based).
 
-    Linear from `start` over the warm-up, then the shape: constant; one cosine down to `floor` at
+    Linear from `warmup_start_factor` over the warm-up, then constant; one cosine down to `min_lr_factor` at
     `total_steps`; or cosines with warm restarts (Loshchilov and Hutter 2017), each period
     `period_growth` times as long as the one before. Lengths are in epochs, steps are iterations,
-    so that no shape depends on how the data happens to be cut into batches.
+    so that the shape does not depend on the batch size.
     """
     warmup = schedule.warmup_epochs * epoch_steps
     if step < warmup:

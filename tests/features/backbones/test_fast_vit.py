@@ -9,7 +9,7 @@ from vacli.features.backbones.vit import build_vit
 
 @pytest.fixture
 def vit():
-    """A small encoder whose every tensor matters to the result."""
+    """A small encoder in which every tensor changes the result."""
     torch.manual_seed(0)
     vit = build_vit("test_vit").eval()
     with torch.no_grad():

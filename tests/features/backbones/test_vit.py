@@ -17,7 +17,7 @@ def _seed():
 
 
 def official_layout(vit):
-    """A checkpoint as the MAE repository saves one: encoder, decoder and mask token under `model`."""
+    """A checkpoint in the layout of the MAE repository: encoder, decoder and mask token under `model`."""
     tensors = {k: torch.randn_like(v) * 0.02 for k, v in vit.state_dict().items()}
     tensors["mask_token"] = torch.zeros(1, 1, 8)
     tensors["decoder_embed.weight"] = torch.zeros(8, 64)

@@ -55,7 +55,7 @@ def test_dimension_and_names(name, dim):
 
 
 def middle_s(name: str, column: str, shape) -> float:
-    """Where in time the frames, as extracted, see the middle of an event at 1.0 s."""
+    """The time of the middle of an event at 1.0 s, measured on the extracted rows."""
     extractor = create(name)
     times_s = np.arange(0.5, 1.5, 0.001)
     seen = extractor.extract(shape, times_s)[:, extractor.spec.columns.index(column)]

@@ -95,8 +95,8 @@ def test_shared_maps_equal_those_of_single_windows(net, starts):
     spectrum = torch.randn(max(starts) + 96 + MARGIN, 64) * 1.5 - 2
     with torch.inference_mode():
         shared = SharedFeatures(net)(spectrum, torch.tensor(starts))
-        alone = net.features(windows_of(spectrum, starts)).permute(0, 2, 3, 1).flatten(1)
-    torch.testing.assert_close(shared, alone, rtol=1e-4, atol=2e-4)
+        expected = net.features(windows_of(spectrum, starts)).permute(0, 2, 3, 1).flatten(1)
+    torch.testing.assert_close(shared, expected, rtol=1e-4, atol=2e-4)
 
 
 def test_rows_equal_those_of_single_patches(vggish):
@@ -106,8 +106,8 @@ def test_rows_equal_those_of_single_patches(vggish):
     inside = np.flatnonzero((starts >= 0) & (starts + 98 < 300))
     spectrum = torch.from_numpy(log_mel(samples))
     with torch.inference_mode():
-        alone = [vggish.net(windows_of(spectrum, [int(starts[i])]))[0].numpy() for i in inside[::7]]
-    np.testing.assert_allclose(rows[inside[::7]], np.stack(alone), rtol=1e-3, atol=1e-4)
+        expected = [vggish.net(windows_of(spectrum, [int(starts[i])]))[0].numpy() for i in inside[::7]]
+    np.testing.assert_allclose(rows[inside[::7]], np.stack(expected), rtol=1e-3, atol=1e-4)
 
 
 def test_rows_do_not_depend_on_blocks_and_batches(vggish, monkeypatch):
@@ -129,7 +129,7 @@ def test_distant_windows_use_the_plain_network(vggish, monkeypatch):
 def test_position_of_the_window(align, first_s):
     times_s = np.arange(500) / 29.97
     off_s = first_frames(times_s, align) / 100 - (times_s + first_s)
-    if align == "causal":  # nothing after the frame is heard
+    if align == "causal":  # no window ends after its frame
         assert -0.01 <= off_s.min() <= off_s.max() <= 1e-7
     else:
         assert np.abs(off_s).max() <= 0.005 + 1e-7
@@ -151,9 +151,9 @@ def test_start_gives_the_frames_of_the_competition_code():
 
 def test_a_short_recording_is_padded_not_missing(vggish):
     values, flags = rows_and_flags(vggish, sound(noise(0.3), start_s=0.2, total_s=1.0), np.arange(25) / 25)
-    heard = (flags != MISSING).nonzero()[0]
-    assert heard.tolist() == list(range(5, 13))
-    assert set(flags[heard].tolist()) == {PADDED}
+    present = (flags != MISSING).nonzero()[0]
+    assert present.tolist() == list(range(5, 13))
+    assert set(flags[present].tolist()) == {PADDED}
     np.testing.assert_array_equal(np.isnan(values).all(axis=1), flags == MISSING)
 
 

@@ -48,7 +48,7 @@ def build_vit(encoder: str, drop_path: float = 0.0, *, empty: bool = False) -> V
     }
     try:
         with torch.device("meta" if empty else "cpu"):
-            vit = timm.create_model(name, pretrained=False, drop_path_rate=drop_path, **options)
+            vit = timm.create_model(name, pretrained=False, **options)
     except (TypeError, RuntimeError, AssertionError):
         vit = None
     if not isinstance(vit, VisionTransformer) or vit.cls_token is None or vit.pos_embed is None:

@@ -75,7 +75,7 @@ def _exported(tensors: Mapping[str, Tensor]) -> onnx.ModelProto:
         torch.onnx.export(
             _FromCrops(face.eval().requires_grad_(False)),
             (crops,),
-            file,  # type: ignore[arg-type] # the annotation lacks files that are open
+            file,  # type: ignore[arg-type] # torch's annotation lacks file objects
             dynamo=False,
             opset_version=OPSET,
             input_names=["crops"],

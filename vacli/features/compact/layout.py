@@ -18,12 +18,12 @@ CROP_PX = 224
 INPUT_PX = 48
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 IDENTITY = "weights"  # key of the weights' hash in the metadata of the ONNX file
-GREY_FLOOR = 4.0  # grey levels beside the spread: an empty crop stays near zero
+GREY_FLOOR = 4.0  # grey levels, added to the standard deviation: a uniform crop stays near zero
 EMBEDDING = 118  # with 2 + 8 outputs in front, a row has 128 values
 DIM = 2 + len(EMOTIONS) + EMBEDDING
 BATCH = 32
 WIDTHS = (32, 64, 128, 256)
-DEPTHS = (0, 1, 1, 2)  # only the stem sees the full 48 x 48: work there costs most
+DEPTHS = (0, 1, 1, 2)  # only the stem has the full 48 x 48 pixels, which cost most
 
 
 def reduction(source_px: int = CROP_PX, target_px: int = INPUT_PX) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The bundled face network in torch, for training, export and GPUs.
 
-A crop is reduced to grey 48 x 48 with antialiasing before the network sees it, so that a sharp
+A crop is reduced to grey 48 x 48 with antialiasing before the network, so that a sharp
 224-pixel crop and an enlarged 48-pixel face look alike. The network reports a distribution over
 eight emotions; valence and arousal are its expectation over fixed points of the circumplex, which
 makes the soft targets of training (votes) and the output (VA) one quantity.

@@ -1,4 +1,4 @@
-"""Disturbances of face images for training on single frames; drawn from torch's own generator."""
+"""Augmentation of face images with torch's global generator."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ BLUR = (1.0, 4.0, 6.0, 4.0, 1.0)  # binomial, a Gaussian of one pixel
 
 @dataclass(frozen=True, kw_only=True)
 class ImageAugmentation:
-    """How far images are disturbed; the first four are those of LightMamba and BDCA.
+    """Settings of the augmentation; the first four are those of LightMamba and BDCA.
 
-    `scale` is the side of the random crop over the image's side; a value above 1 shows more than the image,
-    black around it. `blur`, `gamma`, `noise_levels` (grey levels of 255) and `erase` are
-    upper ends or chances; 0 leaves them out.
+    `scale` is the range of the side of the random crop, relative to the image; above 1 the image has a black
+    border. `blur`, `gamma` and `noise_levels` (grey levels of 255) are maxima, `erase` is a probability. With
+    0 the step is left out.
     """
 
     rotation_deg: float = 10.0
@@ -32,7 +32,7 @@ class ImageAugmentation:
 
 
 def augment_images(images: Tensor, augmentation: ImageAugmentation) -> Tensor:
-    """Every image by its own draw. images: (N, C, H, W) float in [0, 255]; same shape back."""
+    """Augment each image with its own random numbers. images: (N, C, H, W) float in [0, 255]; same shape."""
     images = F.grid_sample(
         images, _grid(images, augmentation), mode="bilinear", padding_mode="zeros", align_corners=False
     )
@@ -52,19 +52,19 @@ def _uniform(images: Tensor, low: float, high: float) -> Tensor:
 
 
 def _grid(images: Tensor, augmentation: ImageAugmentation) -> Tensor:
-    """Where each output pixel looks: a rotation, a mirror, a crop of random size and place."""
+    """Sampling grid of a rotation, a mirror, and a crop of random size and position."""
     draw = torch.rand(5, len(images), device=images.device) * 2 - 1
     angle = draw[0] * math.radians(augmentation.rotation_deg)
     low, high = augmentation.scale
     scale = low + (high - low) * (draw[1] + 1) / 2
-    room = (
+    max_shift = (
         augmentation.shift * (1 - scale).abs() * (1 - 1 / images.shape[-1])
     )  # no sample beyond the last pixel's centre
     mirror = torch.where(draw[4] < 0, -1.0, 1.0) if augmentation.flip else torch.ones_like(angle)
     cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
     rows = [
-        torch.stack([mirror * cos, -sin, room * draw[2]], -1),
-        torch.stack([mirror * sin, cos, room * draw[3]], -1),
+        torch.stack([mirror * cos, -sin, max_shift * draw[2]], -1),
+        torch.stack([mirror * sin, cos, max_shift * draw[3]], -1),
     ]
     return F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
 
@@ -78,12 +78,12 @@ def _blurred(images: Tensor) -> Tensor:
     return F.conv2d(wide, kernel.transpose(2, 3), groups=channels)
 
 
-def _erased(images: Tensor, chance: float) -> Tensor:
+def _erased(images: Tensor, p: float) -> Tensor:
     """A rectangle of up to a third of each side replaced by the image's mean (Zhong et al. 2020)."""
     side = images.shape[-1]
     place = torch.linspace(0, 1, side, device=images.device)
     centre, half = torch.rand(2, len(images), 2, 1, device=images.device)
     inside = (place - centre).abs() < half / 6
     box = inside[:, 0, :, None] & inside[:, 1, None, :]
-    hit = torch.rand(len(images), 1, 1, device=images.device) < chance
+    hit = torch.rand(len(images), 1, 1, device=images.device) < p
     return torch.where((box & hit)[:, None], images.mean(dim=(1, 2, 3), keepdim=True), images)

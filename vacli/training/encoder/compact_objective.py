@@ -13,7 +13,7 @@ from vacli.recipe import schema as recipe
 from vacli.training.encoder.augmentation import ImageAugmentation, augment_images
 from vacli.training.encoder.objective import Objective, single_frame_ccc
 
-CACHE_PX = 96  # twice the input: room to turn and zoom before the last reduction
+CACHE_PX = 96  # twice the input: the margin for rotation and scaling before the last reduction
 COMPACT_AUGMENTATION = ImageAugmentation(scale=(0.85, 1.1), blur=1.0, gamma=0.4, noise_levels=8.0, erase=0.3)
 
 

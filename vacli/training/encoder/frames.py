@@ -14,7 +14,7 @@ from vacli.progress import Progress
 from vacli.runtime.concurrency import parallel_map
 from vacli.store import VideoView
 
-AHEAD = 2  # batches decoded while one is trained on
+AHEAD = 2  # batches that are decoded in the background
 CACHE_BLOCK = 256
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -126,8 +126,7 @@ def create_vit_setup(request: EncoderRequest, progress: Progress) -> EncoderSetu
     """The requested objective on timm's vision transformer of that name."""
     reconstruct = request.objective == "reconstruct"
     drop_path = 0.0 if reconstruct else DROP_PATH
-    made = build_vit(request.encoder, drop_path, empty=not request.from_scratch)
-    vit = cast("VisionTransformer", made)
+    vit = build_vit(request.encoder, drop_path, empty=not request.from_scratch)
     frozen = _frozen_blocks(request, len(vit.blocks))
     _load(vit, request, progress)
     mean, std = NORMALISATIONS.get(request.normalise) or own_normalisation(request.encoder)

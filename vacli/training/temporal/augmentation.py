@@ -1,4 +1,4 @@
-"""Making training windows worse, so that a model learns to live with what a recording lacks."""
+"""Augmentation of training windows: missing streams, masked spans and noise."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor
 
 from vacli.recipe.schema import Augment
 
-LONGEST_SPAN = 0.5  # share of a window that a dropped span has at most
+MAX_MASK = 0.5  # longest masked span, as a fraction of a window
 
 
 def augment_windows(
     streams: Mapping[str, Tensor], augment: Augment, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Streams (B, T, D) of z-scores with rows dropped (NaN) and noise added, each window for itself.
+    """Streams (B, T, D) of z-scores with missing rows (NaN) and noise, drawn separately for each window.
 
-    `modality_dropout`: probability that a window loses one whole stream, never its only one. `time_mask`:
-    probability that a stream of a window loses a span of up to half the window. `noise`: standard
+    `modality_dropout`: probability that a window loses one of its streams; a single stream is kept.
+    `time_mask`: probability that a stream of a window loses a span of up to MAX_MASK. `noise`: standard
     deviation of Gaussian noise on every value. The generator is on the streams' device.
     """
     changed = dict(streams)
@@ -31,11 +31,9 @@ def augment_windows(
     return changed
 
 
-def _drop_modality(
-    streams: dict[str, Tensor], chance: float, generator: torch.Generator
-) -> dict[str, Tensor]:
+def _drop_modality(streams: dict[str, Tensor], p: float, generator: torch.Generator) -> dict[str, Tensor]:
     first = next(iter(streams.values()))
-    dropped = _uniform(len(first), first, generator) < chance
+    dropped = _uniform(len(first), first, generator) < p
     which = (_uniform(len(first), first, generator) * len(streams)).long()
     return {
         name: x.masked_fill((dropped & (which == number))[:, None, None], torch.nan)
@@ -43,10 +41,10 @@ def _drop_modality(
     }
 
 
-def _mask_time(x: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+def _mask_time(x: Tensor, p: float, generator: torch.Generator) -> Tensor:
     windows, frames = x.shape[:2]
-    dropped = _uniform(windows, x, generator) < chance
-    length = _uniform(windows, x, generator) * LONGEST_SPAN * frames
+    dropped = _uniform(windows, x, generator) < p
+    length = _uniform(windows, x, generator) * MAX_MASK * frames
     start = _uniform(windows, x, generator) * (frames - length)
     at = torch.arange(frames, device=x.device)
     inside = (at >= start[:, None]) & (at < (start + length)[:, None])

@@ -1,4 +1,4 @@
-"""Training windows in seeded order: read ahead, z-scored and augment_windowsed."""
+"""Batches of training windows in seeded order: read ahead, z-scored and augmented."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from vacli.sequences.dataset import Batch, Standardiser, WindowDataset
 from vacli.training.distributed import World
 from vacli.training.temporal.augmentation import augment_windows
 
-AHEAD = 2  # batches that are read while one is used
+AHEAD = 2  # batches that are read in the background
 
 
 class WindowBatches:
-    """Batches of a window dataset; what epoch k brings depends on the seed, k and the rank alone.
+    """Batches of a window dataset; those of epoch k depend on the seed, k and the rank only.
 
-    A batch of `training.batch_size` is shared out among the ranks, so that it holds the same
-    windows however many processes there are.
+    A batch of `training.batch_size` windows is divided among the ranks. Its windows do not depend on the
+    number of processes.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class WindowBatches:
         mine = chosen[self._world.rank :: self._world.size]
         if len(mine):
             batch = self._dataset.__getitems__(mine.tolist())
-        else:  # fewer windows than ranks: take part with one that does not count
+        else:  # fewer windows than ranks: take one without labels, because every rank must take part
             batch = self._dataset.__getitems__(chosen[:1].tolist())
             batch = replace(batch, label_mask=torch.zeros_like(batch.label_mask))
         return batch.pin_memory() if self._world.device.type == "cuda" else batch

@@ -1,4 +1,4 @@
-"""How the epochs of a sequence model are shown: a text line each, TensorBoard curves, a summary of folds."""
+"""Reports of the epochs of a sequence model: text lines, TensorBoard curves, a summary of folds."""
 
 from __future__ import annotations
 

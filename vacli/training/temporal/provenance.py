@@ -1,4 +1,4 @@
-"""How the inputs of a run were made, so that whoever uses it makes them the same way."""
+"""Settings of the feature extractors of a run, so that its users can extract the same features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Features = Mapping[str, Mapping[str, Any]]
 
 
 def describe_features(views: Sequence[VideoView], model: Model) -> dict[str, dict[str, Any]]:
-    """Feature -> its stored identity with fingerprint; StoreError where videos were not made alike."""
+    """Feature -> its stored settings and fingerprint; StoreError where they differ between videos."""
     names = [name for stream in model.streams for name in stream.features]
     return {name: _same(views, name) for name in names}
 
@@ -26,7 +26,7 @@ def _same(views: Sequence[VideoView], name: str) -> dict[str, Any]:
         other = _describe(view, name)
         if other["fingerprint"] != first["fingerprint"]:
             raise StoreError(
-                f"feature {name!r} of {view.path} was made in another way than that of {views[0].path.name} "
+                f"feature {name!r} of {view.path} has other settings than that of {views[0].path.name} "
                 f"({other['fingerprint']}, {first['fingerprint']})",
                 hint="extract it again with --force, with one set of options for all videos",
             )

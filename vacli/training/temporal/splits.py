@@ -10,7 +10,7 @@ from vacli.errors import UsageError
 from vacli.sequences.folds import Fold, official_fold, subject_folds
 
 DEFAULT_FOLDS = 5
-OFFICIAL = 0  # the number of the official split, as the papers count
+OFFICIAL = 0  # number of the official split in the papers
 
 
 class Entry(Protocol):
