@@ -205,3 +205,14 @@ def test_a_place_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "s.zarr" / ".work").write_text("in the way")
     with pytest.raises(StoreError, match="cannot be written"):
         Store.open_or_create(tmp_path / "s.zarr")
+
+
+def test_a_short_table_takes_no_more_disk_than_its_rows(tmp_path):
+    store = Store.open_or_create(tmp_path / "s.zarr")
+    store.add_video("a", np.arange(10.0), source={"name": "a"}, stream={})
+    with store.stage("a", "face", {}) as writer:
+        for _ in range(2):
+            writer.append("box", np.ones((5, 4), np.float32), dims=("xyxy",))
+    sizes = [path.stat().st_size for path in (store.path / "a" / "face" / "box").rglob("*") if path.is_file()]
+    assert sum(sizes) < 5000
+    np.testing.assert_array_equal(store.video("a").read("face/box"), np.ones((10, 4), np.float32))

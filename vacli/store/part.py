@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +17,17 @@ from vacli.store import schema
 
 @dataclass
 class _GrowingArray:
-    """An array that grows by whole chunks."""
+    """An array that grows by whole chunks of at most `rows_per_chunk` rows.
 
-    array: zarr.Array[Any]
+    It is created with its first chunk: if all rows fit into one, the chunk is no longer than they are,
+    because raw chunks take their whole length on disk. create: rows per chunk -> an empty array.
+    """
+
+    create: Callable[[int], zarr.Array[Any]]
     rows_per_chunk: int
     pending: list[np.ndarray] = field(default_factory=list)
     count: int = 0
+    array: zarr.Array[Any] | None = None
 
     def append(self, rows: np.ndarray) -> None:
         self.pending.append(rows)
@@ -30,9 +35,17 @@ class _GrowingArray:
         if self.count >= self.rows_per_chunk:
             self.flush(self.count - self.count % self.rows_per_chunk)
 
+    def close(self) -> None:
+        if self.array is None:
+            self.rows_per_chunk = min(self.rows_per_chunk, max(self.count, 1))
+            self.array = self.create(self.rows_per_chunk)
+        self.flush(self.count)
+
     def flush(self, count: int) -> None:
         if not count:
             return
+        if self.array is None:
+            self.array = self.create(self.rows_per_chunk)
         rows = np.concatenate(self.pending)
         start = self.array.shape[0]
         self.array.resize((start + count, *self.array.shape[1:]))
@@ -79,8 +92,8 @@ class PartWriter:
     def close(self) -> None:
         """Write the pending rows."""
         with report_write_errors(self._path, self._total):
-            for column in self._arrays.values():
-                column.flush(column.count)
+            for array in self._arrays.values():
+                array.close()
 
     def _counted(self, rows: np.ndarray) -> AbstractContextManager[None]:
         """Count bytes, so that the error of a full disk has the size of the part."""
@@ -94,8 +107,10 @@ class PartWriter:
             count = schema.chunk_rows(rows.shape[1:], rows.dtype, limit)
             count = min(count, 1 << 16) if len(dims) == 1 and dims[0] == "frame" else count
             attrs = {"units": units} if units else {}
-            array = _create(self._group, name, (0, *rows.shape[1:]), count, rows.dtype, dims, attrs)
-            self._arrays[name] = _GrowingArray(array, count)
+            shape, dtype = (0, *rows.shape[1:]), rows.dtype
+            self._arrays[name] = _GrowingArray(
+                lambda chunk: _create(self._group, name, shape, chunk, dtype, dims, attrs), count
+            )
         return self._arrays[name]
 
 
