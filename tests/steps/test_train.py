@@ -19,10 +19,12 @@ from synth import affwild2, recipes, stores
 from synth.ranks import run_ranks
 
 from vacli.errors import RunError, StoreError, UsageError
+from vacli.files import digests
 from vacli.inference.prediction import predict_sequence
-from vacli.inference.run import load_run
+from vacli.inference.run import load_run, read_recipe
 from vacli.metrics import ccc
 from vacli.progress import Quiet
+from vacli.recipe import io as recipe_io
 from vacli.sequences.stored import open_sequences
 from vacli.steps import train
 from vacli.steps.train import TrainSettings, resolve
@@ -155,6 +157,13 @@ def test_resume_refuses_another_recipe_and_other_data(store, whole, tmp_path):
     other = planted(tmp_path / "o.zarr", videos=4)
     with pytest.raises(RunError, match="other videos or features"):
         train.run(settings(other, whole, resume=True))
+
+
+def test_resume_ignores_the_description_of_the_recipe(store, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    recipe = replace(read_recipe(whole), summary="an earlier wording", source="")
+    digests.write(tmp_path / "run" / "recipe.json", recipe_io.to_json(recipe).encode("utf-8"))
+    assert train.run(settings(store, tmp_path / "run", resume=True)).folds[0].result.epochs == 3
 
 
 def test_a_run_is_not_overwritten(store, whole):

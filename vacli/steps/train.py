@@ -122,12 +122,17 @@ def _recipe(settings: TrainSettings) -> Recipe:
         return resolve(settings)
     stored = read_recipe(folder)
     named = (settings.preset, settings.recipe_file, settings.temporal, settings.fusion)
-    if (any(named) or settings.assignments) and resolve(settings) != stored:
+    if (any(named) or settings.assignments) and not _is_same(resolve(settings), stored):
         raise RunError(
             f"{folder / RECIPE_FILE} is another recipe than the one asked for",
             hint="resume without options of the model, or train afresh into another folder",
         )
     return stored
+
+
+def _is_same(recipe: Recipe, stored: Recipe) -> bool:
+    """Whether two recipes are equal except for their descriptions, which presets may reword."""
+    return replace(recipe, summary=stored.summary, source=stored.source) == stored
 
 
 def _jobs(settings: TrainSettings, recipe: Recipe) -> list[TrainingJob]:

@@ -76,7 +76,7 @@ def parallel(net: nn.Module, here: World) -> nn.Module:
 
 
 def all_reduce_sum(sums: Tensor) -> Tensor:
-    """The sum over all ranks, differentiable; the argument itself in a single process."""
+    """The sum over all ranks, differentiable; the unchanged argument in a single process."""
     return _AllReduceSum.apply(sums) if distributed.is_initialized() else sums
 
 

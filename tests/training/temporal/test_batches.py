@@ -19,7 +19,7 @@ FRAMES = 90
 
 
 def videos(count: int = 5) -> list[FeatureSequence]:
-    """Videos whose first column tells which frame of which video a row is."""
+    """Videos whose first column identifies the video and the frame of each row."""
     made = []
     for number in range(count):
         rows = np.arange(FRAMES, dtype=np.float32)[:, None] + 1000 * number
