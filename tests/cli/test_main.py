@@ -65,9 +65,9 @@ def test_completion_answers_from_the_command_tree():
             marks=pytest.mark.torch,
         ),
         pytest.param(
-            ["train", "x.zarr", "--preset", "bdca", "--set", "model.temporal.dept=3"],
+            ["train", "x.zarr", "--preset", "bdca", "--set", "model.temporal.d_mode=3"],
             2,
-            "did you mean 'depth'?",
+            "did you mean 'd_model'?",
             marks=pytest.mark.torch,
         ),
         (["predict", "absent.mp4"], 1, "absent.mp4"),

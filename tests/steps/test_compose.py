@@ -87,14 +87,14 @@ def test_those_who_are_held_back_are_in_no_group(settings, groups):
     made = settings(sequences=10, groups=groups)
     voice_of = {}
     for store, held in ((made.store, False), (made.store.with_name("held.zarr"), True)):
-        run(replace(made, store=store, held=held))
+        run(replace(made, store=store, holdout=held))
         views = Store.open(store).videos()
         voice_of[held] = {x for v in views for x in v.feature("egemaps")[0].ravel().tolist() if x == x}
         subjects = {v.part_attrs("label")["subject"] for v in views}
         assert ("held" in subjects) is held
     assert voice_of[True].isdisjoint(voice_of[False])
     with pytest.raises(StoreError, match="another subject"):
-        run(replace(made, held=True))
+        run(replace(made, holdout=True))
 
 
 def test_arousal_says_nothing_of_valence_though_it_does_in_the_corpus(settings):

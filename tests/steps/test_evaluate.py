@@ -181,7 +181,7 @@ def test_requests_that_make_no_sense(tmp_path, store, official, trials):
     file = csv_of(tmp_path, replace(trials[0], name="stranger"), np.zeros((3, 2)))
     with pytest.raises(UsageError, match="predictions without labels"):
         run(EvaluateSettings(inputs=(file,)))
-    with pytest.raises(LabelError, match="no labels for any"):
+    with pytest.raises(LabelError, match="none of its videos has labels"):
         run(EvaluateSettings(inputs=(file,), store=store.path))
 
 

@@ -109,7 +109,7 @@ def test_without_stills_an_animation_is_a_video_and_pictures_are_left_out(pictur
     assert left_out.endswith("3 files left out: a.png, b.mp4, d.png (a picture: add --images)")
     _, batch, _ = predicted(pictures / "b.mp4")
     assert batch.failed[0].reason.endswith(
-        "b.mp4 is a picture; add --images to take every picture for itself"
+        "b.mp4 is a picture; add --images to predict each picture separately"
     )
 
 

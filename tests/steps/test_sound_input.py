@@ -54,7 +54,7 @@ def test_sound_alone_in_a_video_container_is_a_sound(tmp_path, suffix):
     samples = SPEECH.repeat(3) if codec == "libopus" else SPEECH
     path = write_sound(tmp_path / f"voice.{suffix}", samples, **rate)
     table = predicted(path)
-    assert modalities(table) == {"a"}
+    assert modalities(table) == {"audio"}
     extracted(path, tmp_path / "s.zarr")
     view = Store.open(tmp_path / "s.zarr").video("voice")
     np.testing.assert_array_equal(view.times_s, table.columns["time_s"])
@@ -67,7 +67,7 @@ def test_faint_speech_is_speech_with_much_the_same_values(tmp_path, fainter_db):
     faint = write_sound(tmp_path / "faint.wav", SPEECH * 10 ** (-fainter_db / 20), codec="pcm_s24le")
     progress = Quiet()
     table = predicted(faint, progress)
-    assert modalities(table) == {"a"}
+    assert modalities(table) == {"audio"}
     for dimension in ("valence", "arousal"):
         assert np.abs(table.columns[dimension].mean() - usual.columns[dimension].mean()) < 0.2
     assert any("faint" in warning for warning in progress.warnings)
@@ -79,7 +79,7 @@ def test_faint_utterances_are_speech_with_much_the_same_values(tmp_path, data):
     for path in sorted((data / "emodb").iterdir())[::180]:
         usual, samples = predicted(path), read_sound(path).samples
         table = predicted(write_sound(tmp_path / "a.wav", samples * 10 ** (-50 / 20)))
-        assert modalities(table) == {"a"}
+        assert modalities(table) == {"audio"}
         moved = [abs(table.columns[d].mean() - usual.columns[d].mean()) for d in ("valence", "arousal")]
         assert moved[0] < 0.6
         assert moved[1] < 0.3
@@ -100,7 +100,7 @@ def test_digital_silence_is_no_basis(tmp_path):
     table = predicted(silent)
     middle = slice(110, 215)
     assert set(table.columns["modality"][middle].tolist()) == {"none"}
-    assert set(table.columns["modality"][:95].tolist()) == {"a"}
+    assert set(table.columns["modality"][:95].tolist()) == {"audio"}
     extracted(silent, tmp_path / "s.zarr")
     flags = Store.open(tmp_path / "s.zarr").video("a").feature("egemaps")[1]
     np.testing.assert_array_equal(flags == MISSING, ~table.columns["audio_present"])
@@ -115,7 +115,7 @@ def test_a_hole_of_hours_has_no_rows(tmp_path):
     assert len(times_s) < 400
     assert (np.diff(times_s) > 0).all()
     assert times_s[-1] == pytest.approx(36_008, abs=0.05)
-    assert modalities(table) == {"a", "none"}
+    assert modalities(table) == {"audio", "none"}
     assert any("missing for 36000 s" in warning for warning in progress.warnings)
     extracted(path, tmp_path / "s.zarr")
     np.testing.assert_array_equal(Store.open(tmp_path / "s.zarr").video("a").times_s, times_s)
@@ -123,7 +123,7 @@ def test_a_hole_of_hours_has_no_rows(tmp_path):
 
 def test_the_track_that_was_taken_is_said_and_kept(two_tracks, tmp_path):
     progress = Quiet()
-    assert modalities(predicted(two_tracks, progress)) == {"a"}
+    assert modalities(predicted(two_tracks, progress)) == {"audio"}
     assert any("audio track 2" in warning for warning in progress.warnings)
     store = tmp_path / "s.zarr"
     extracted(two_tracks, store)
@@ -161,4 +161,4 @@ def test_a_track_that_is_not_there_fails_that_input_alone(two_tracks, tmp_path):
 
 def test_a_video_without_sound_is_told_apart_from_one_with_silence(tmp_path):
     path = write_video(tmp_path / "a.mp4", [scene((110, 120))] * 10)
-    assert modalities(predicted(path)) == {"v"}
+    assert modalities(predicted(path)) == {"visual"}

@@ -71,7 +71,7 @@ def test_trials_that_are_not_there(tmp_path, store, trained):
     sample = listed(tmp_path, {"nobody_left": 3})
     with pytest.raises(StoreError, match=r"no features of 1 trials of the list \(nobody_left"):
         run(SubmitSettings(inputs=(trained,), store=store.path, frame_list=sample, out=tmp_path / "p.txt"))
-    with pytest.raises(UsageError, match="a submission from a run"):
+    with pytest.raises(UsageError, match="a run needs a store"):
         run(SubmitSettings(inputs=(trained,), frame_list=sample, out=tmp_path / "p.txt"))
     (tmp_path / "a.csv").write_text("time_s,valence,arousal\n0,0.5,0.25\n")
     with pytest.raises(LabelError, match="no prediction for 1 trials"):

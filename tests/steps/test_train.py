@@ -185,7 +185,7 @@ def test_folds_hold_every_video_out_once_and_vote(store, tmp_path):
     trajectory = predict_sequence(run, sequence, sequence.times_s)
     both = np.stack([member.predictor(sequence) for member in run.members])
     np.testing.assert_allclose(trajectory.values, both.mean(axis=0), atol=1e-7)
-    np.testing.assert_allclose(trajectory.sd, both.std(axis=0, ddof=1), atol=1e-7)
+    np.testing.assert_allclose(trajectory.uncertainty, both.std(axis=0, ddof=1), atol=1e-7)
 
 
 @pytest.mark.parametrize("lost", ["fold_1", "fold_2", "fold_1/weights.safetensors"])

@@ -47,9 +47,12 @@ def test_a_new_encoder_has_fixed_positions():
 
 
 @pytest.mark.parametrize("name", ["test_vit", "deit3_small_patch16_224", "vit_small_patch14_reg4_dinov2"])
-def test_tokens_are_those_of_timm(name):
+def test_tokens_equal_those_of_timm(name):
+    """Seen with timm 1.0, whose private method is the reference."""
     import timm
 
+    if not hasattr(timm.models.vision_transformer.VisionTransformer, "_pos_embed"):
+        pytest.skip(f"timm {timm.__version__} has no _pos_embed")
     vit = timm.create_model(name, num_classes=0).eval()
     if vit.cls_token is None or vit.pos_embed is None:
         pytest.skip(f"{name} has no class token or no positions")
