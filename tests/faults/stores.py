@@ -89,6 +89,9 @@ def _contents(values: Values) -> Iterator[str]:
 
 
 def _feature(name: str, array: np.ndarray, values: Values) -> Iterator[str]:
+    if array.ndim != 2:
+        yield f"{name} has {array.ndim} axes"
+        return
     flag = values.get(name.replace("feature/", "flag/"))
     if flag is None:
         yield f"{name} without flags"

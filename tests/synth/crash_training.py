@@ -15,8 +15,11 @@ from synth.sounds import voice
 from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import RunError
 from vacli.features.backbones.vit import build_vit
+from vacli.files import digests
+from vacli.files.run_directory import DATA_FILE, read_json
 from vacli.inference.run import BUNDLED_AUDIO
 from vacli.steps import bundle, corpus, finetune_mae, train
+from vacli.training.checkpoint import json_bytes
 
 TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_size=4")
 
@@ -75,6 +78,8 @@ def prepare_bundle(folder: Path) -> None:
     shutil.copytree(BUNDLED_AUDIO, folder / "run")
     for path in (folder / "run").glob("fold_[3-8]"):
         shutil.rmtree(path)
+    for path in (folder / "run").glob(f"fold_*/{DATA_FILE}"):
+        digests.write(path, json_bytes(read_json(path) | {"folds": 2}))
     shutil.copytree(folder / "run", folder / "out" / "compact-audio")
     shutil.rmtree(folder / "out" / "compact-audio" / "fold_2")
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 
 from vacli.faces.retinaface import full_session
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 MEAN_BGR = np.array([104, 117, 127], dtype=np.float32)  # subtracted in the network's training
 STRIDES_PX = (8, 16, 32)

@@ -10,11 +10,13 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-
-import onnxruntime
+from typing import TYPE_CHECKING
 
 from vacli.errors import WeightsError
 from vacli.runtime.onnx import create_session
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 

@@ -9,14 +9,17 @@ the resolution of the video. Box and landmarks are means over all anchors that a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 
 from vacli.faces.box_voting import BOX, POINTS, SCORE, box_voting
 from vacli.faces.detect import MEAN_BGR, Detection, anchor_table, iou
 from vacli.faces.resampling import Grid, resample
 from vacli.faces.retinaface import coarse_session
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 FACE_PX = 208  # longer side of the face's box in the detector's input
 INPUT_PX = 224

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import onnxruntime
+from typing import TYPE_CHECKING
 
 from vacli.errors import WeightsError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 
 def create_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     """A thread-safe session for an ONNX model, on `threads` threads of the CPU."""
+    import onnxruntime  # not before: it starts threads, which a later fork would lose
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

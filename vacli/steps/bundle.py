@@ -94,7 +94,7 @@ def _place_of(member: Path) -> Path:
     if any(stream.name == VISUAL for stream in streams):
         return BUNDLED
     if streams != COMPACT_AUDIO.model.streams:
-        raise RunError(f"{member}: it hears other features than compact", hint="train it with --preset voice")
+        raise RunError(f"{member}: it hears other features than compact", hint="train it with --preset compact-audio")
     return BUNDLED_AUDIO
 
 
