@@ -15,7 +15,7 @@ from vacli.pipeline.live import LoadedModel
 from vacli.progress import Quiet
 from vacli.recipe import presets
 from vacli.recipe.schema import Stream
-from vacli.steps import _predict_store, labels, train
+from vacli.steps import _predict_store, import_labels, train
 from vacli.steps._batch import Batch
 
 FRAMES = 30
@@ -104,8 +104,8 @@ def test_labels_go_on_with_the_others(store, tmp_path):
     for video in store.video_ids():
         rows = ["time_s,valence,arousal", *(f"{i / 25},0.5,0.25" for i in range(FRAMES))]
         (tmp_path / "va" / f"{video}.csv").write_text("\n".join(rows) + "\n")
-    result = labels.run(
-        labels.LabelsSettings(annotations=tmp_path / "va", store=store.path, force=True), Quiet()
+    result = import_labels.run(
+        import_labels.ImportLabelsSettings(annotations=tmp_path / "va", store=store.path, force=True), Quiet()
     )
     assert sorted(result.done) == ["a", "c"]
     for video in ("a", "c"):

@@ -18,7 +18,7 @@ from vacli.features.backbones.vit import build_vit
 from vacli.files import digests
 from vacli.files.run_directory import DATA_FILE, read_json
 from vacli.inference.run import BUNDLED_AUDIO
-from vacli.steps import bundle, corpus, finetune_mae, train
+from vacli.steps import export_model, finetune_mae, import_corpus, train
 from vacli.training.checkpoint import json_bytes
 
 TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_size=4")
@@ -86,7 +86,7 @@ def prepare_bundle(folder: Path) -> None:
 
 def bundle_run(folder: Path) -> None:
     """`va bundled-model export`."""
-    bundle.run(bundle.BundleSettings(folder / "run", folder / "out"))
+    export_model.run(export_model.ExportSettings(folder / "run", folder / "out"))
 
 
 def prepare_copies(folder: Path) -> None:
@@ -98,7 +98,7 @@ def prepare_copies(folder: Path) -> None:
 
 def copies(folder: Path) -> None:
     """`va bundled-model import --augment-copies`."""
-    settings = corpus.CorpusSettings(
+    settings = import_corpus.ImportCorpusSettings(
         "emodb", folder / "emodb", folder / "v.zarr", augment_copies=2, augmented_dir=folder / "sounds"
     )
-    corpus.run(settings)
+    import_corpus.run(settings)

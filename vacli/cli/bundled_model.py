@@ -52,10 +52,10 @@ def import_corpus(kind: str, path: Path, out: Path | None, **chosen: object) -> 
         --augment-copies 2 --augmented-dir augmented
       va bundled-model import background silence --augment-copies 150 -o voices.zarr
     """
-    from vacli.steps import corpus as step
+    from vacli.steps import import_corpus as step
 
     console = Console()
-    settings = step.CorpusSettings(kind=kind, path=path, store=options.store_for((), out), **chosen)
+    settings = step.ImportCorpusSettings(kind=kind, path=path, store=options.store_for((), out), **chosen)
     finish(step.run(settings, console), console)
 
 
@@ -89,17 +89,17 @@ def synthesize(
       va bundled-model synthesize faces.zarr voices.zarr --utterances -o said.zarr
       va bundled-model synthesize faces.zarr voices.zarr --holdout -o held.zarr
     """
-    from vacli.datasets.synthesis import UTTERANCES, Mixture
-    from vacli.steps import compose as step
+    from vacli.datasets.synthesis import UTTERANCES, SynthesisConfig
+    from vacli.steps import synthesize as step
 
     console = Console()
-    settings = step.ComposeSettings(
+    settings = step.SynthesizeSettings(
         faces=faces,
         voices=voices,
         store=options.store_for((), out),
         holdout=holdout,
         balanced=utterances and not holdout,
-        mixture=UTTERANCES if utterances else Mixture(),
+        mixture=UTTERANCES if utterances else SynthesisConfig(),
         **chosen,
     )
     finish(step.run(settings, console), console)
@@ -118,9 +118,9 @@ def export(run: Path, out: Path | None) -> None:
     Example:
       va bundled-model export runs/compact
     """
-    from vacli.steps import bundle as step
+    from vacli.steps import export_model as step
 
-    settings = step.BundleSettings(run, out) if out else step.BundleSettings(run)
+    settings = step.ExportSettings(run, out) if out else step.ExportSettings(run)
     put(f"{step.run(settings, Console())}\n")
 
 

@@ -38,11 +38,11 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, refine
     Example:
       va import-labels annotations/ s.zarr
     """
-    from vacli.steps import labels as step
+    from vacli.steps import import_labels as step
 
     console = Console()
     named = options.read_inputs([store]) if store else ()
-    settings = step.LabelsSettings(
+    settings = step.ImportLabelsSettings(
         annotations=annotations, store=options.store_for(named, out), refine=refine, force=force
     )
     finish(step.run(settings, console), console)

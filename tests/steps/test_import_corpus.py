@@ -6,7 +6,7 @@ from synth.sounds import voice
 
 from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import UsageError
-from vacli.steps.corpus import CorpusSettings, run
+from vacli.steps.import_corpus import ImportCorpusSettings, run
 from vacli.store import Store
 
 
@@ -20,7 +20,7 @@ def emodb(tmp_path):
 
 
 def test_disturbed_copies_keep_speaker_and_label(emodb, tmp_path):
-    settings = CorpusSettings(
+    settings = ImportCorpusSettings(
         "emodb", emodb, tmp_path / "v.zarr", augment_copies=2, augmented_dir=tmp_path / "worse"
     )
     assert len(run(settings).done) == 6
@@ -37,7 +37,7 @@ def test_the_same_seed_makes_the_same_copies(emodb, tmp_path):
     files = []
     for name in ("a", "b"):
         run(
-            CorpusSettings(
+            ImportCorpusSettings(
                 "emodb", emodb, tmp_path / f"{name}.zarr", augment_copies=1, augmented_dir=tmp_path / name
             )
         )
@@ -47,11 +47,11 @@ def test_the_same_seed_makes_the_same_copies(emodb, tmp_path):
 
 def test_copies_need_a_folder(emodb, tmp_path):
     with pytest.raises(UsageError, match="need a folder"):
-        run(CorpusSettings("emodb", emodb, tmp_path / "v.zarr", augment_copies=1))
+        run(ImportCorpusSettings("emodb", emodb, tmp_path / "v.zarr", augment_copies=1))
 
 
 def test_backgrounds_are_made_and_have_no_speaker(tmp_path):
-    batch = run(CorpusSettings("background", tmp_path / "quiet", tmp_path / "v.zarr", augment_copies=3))
+    batch = run(ImportCorpusSettings("background", tmp_path / "quiet", tmp_path / "v.zarr", augment_copies=3))
     assert len(batch.done) == 3
     view = Store.open(tmp_path / "v.zarr").videos()[0]
     about = view.part_attrs("label")

@@ -37,14 +37,14 @@ KEPT = (RECIPE_FILE, NORMALIZATION_FILE, FEATURES_FILE, DATA_FILE, CARD)
 
 
 @dataclass(frozen=True)
-class BundleSettings:
+class ExportSettings:
     """A run of `va train` or of `va finetune-mae --encoder compact`, and the folder to write into."""
 
     run: Path
     out: Path = PACKAGE
 
 
-def run(settings: BundleSettings, progress: Progress = Quiet()) -> Path:
+def run(settings: ExportSettings, progress: Progress = Quiet()) -> Path:
     """Write the run's weights as float16, the face network as ONNX; returns the path that was written.
 
     Raises RunError if the folder is not a run.
@@ -94,7 +94,9 @@ def _place_of(member: Path) -> Path:
     if any(stream.name == VISUAL for stream in streams):
         return BUNDLED
     if streams != COMPACT_AUDIO.model.streams:
-        raise RunError(f"{member}: it hears other features than compact", hint="train it with --preset compact-audio")
+        raise RunError(
+            f"{member} has other audio features than compact", hint="train it with --preset compact-audio"
+        )
     return BUNDLED_AUDIO
 
 

@@ -15,7 +15,7 @@ from vacli.files.run_directory import CALIBRATION_FILE, DATA_FILE, RECIPE_FILE
 from vacli.recipe import io as recipe_io
 from vacli.recipe import presets
 from vacli.recipe.io import to_json
-from vacli.steps.bundle import KEPT, BundleSettings, run
+from vacli.steps.export_model import KEPT, ExportSettings, run
 
 WEIGHTS_FILE = {"net": np.float32([1, 0.5]), "steps": np.int64([7])}
 
@@ -39,7 +39,7 @@ def trained(tmp_path):
 
 
 def test_folds_in_half_precision(tmp_path, trained):
-    made = run(BundleSettings(trained, tmp_path / "package"))
+    made = run(ExportSettings(trained, tmp_path / "package"))
     assert made == tmp_path / "package" / "compact"
     for member in ("fold_1", "fold_2"):
         files = {*KEPT, "files.json", "weights.safetensors"}
@@ -59,7 +59,7 @@ def test_a_run_that_lacks_a_fold_is_not_bundled(tmp_path, trained, folds):
     else:
         (trained / "fold_2" / DATA_FILE).write_text(json.dumps({"folds": folds}))
     with pytest.raises(RunError, match=f"lacks {lost}"):
-        run(BundleSettings(trained, tmp_path / "package"))
+        run(ExportSettings(trained, tmp_path / "package"))
     assert not (tmp_path / "package").exists()
 
 
@@ -74,7 +74,7 @@ def test_a_fine_tuned_face_network_becomes_onnx(tmp_path):
     folder.mkdir()
     EncoderRun(encoder="compact", objective="va").write(folder)
     save_tensors(CompactFace().state_dict(), folder / "weights.safetensors")
-    path = run(BundleSettings(folder, tmp_path))
+    path = run(ExportSettings(folder, tmp_path))
     assert path == tmp_path / "compact-face.onnx"
     crops = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
     np.testing.assert_allclose(Compact(path).extract(crops), Compact(folder).extract(crops), atol=0.01)
@@ -82,21 +82,21 @@ def test_a_fine_tuned_face_network_becomes_onnx(tmp_path):
 
 def test_a_run_is_never_replaced_by_its_own_bundle(trained):
     with pytest.raises(UsageError, match="the run itself"):
-        run(BundleSettings(trained, trained.parent))
+        run(ExportSettings(trained, trained.parent))
     assert (trained / "fold_2" / "last.safetensors").is_file()
 
 
 def test_a_run_that_is_not_whole_leaves_the_bundle_before_it(tmp_path, trained):
-    made = run(BundleSettings(trained, tmp_path / "package"))
+    made = run(ExportSettings(trained, tmp_path / "package"))
     (trained / "fold_2" / KEPT[-1]).unlink()
     with pytest.raises(RunError, match="has no"):
-        run(BundleSettings(trained, tmp_path / "package"))
+        run(ExportSettings(trained, tmp_path / "package"))
     assert (made / "fold_2" / KEPT[-1]).is_file()
 
 
 def test_the_calibration_goes_with_the_run(tmp_path, trained):
     (trained / CALIBRATION_FILE).write_text("{}")
-    assert (run(BundleSettings(trained, tmp_path / "package")) / CALIBRATION_FILE).is_file()
+    assert (run(ExportSettings(trained, tmp_path / "package")) / CALIBRATION_FILE).is_file()
 
 
 def test_a_model_of_other_sound_is_not_that_of_the_voice(tmp_path):
@@ -105,15 +105,15 @@ def test_a_model_of_other_sound_is_not_that_of_the_voice(tmp_path):
         presets.preset("compact-audio"), ["model.streams.audio.features=['vggish']"]
     )
     (other / "fold_1" / RECIPE_FILE).write_text(to_json(recipe))
-    with pytest.raises(RunError, match="other features than compact"):
-        run(BundleSettings(other, tmp_path / "package"))
+    with pytest.raises(RunError, match="other audio features than compact"):
+        run(ExportSettings(other, tmp_path / "package"))
 
 
 def test_a_model_of_the_voice_goes_beside_the_other(tmp_path, trained):
     package = tmp_path / "package"
     both = (
-        run(BundleSettings(trained, package)),
-        run(BundleSettings(trained_as("compact-audio", tmp_path / "runs" / "a"), package)),
+        run(ExportSettings(trained, package)),
+        run(ExportSettings(trained_as("compact-audio", tmp_path / "runs" / "a"), package)),
     )
     assert [made.name for made in both] == ["compact", "compact-audio"]
     assert all((made / "fold_2" / "weights.safetensors").is_file() for made in both)

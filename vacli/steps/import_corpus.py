@@ -33,7 +33,7 @@ BLOCK = 256  # pictures between two writes
 
 
 @dataclass(frozen=True)
-class CorpusSettings:
+class ImportCorpusSettings:
     """A corpus (one of KINDS), its path, and the store to write.
 
     augment_copies: the number of augmented copies of every utterance, written below `augmented_dir`. The
@@ -48,7 +48,7 @@ class CorpusSettings:
     seed: int = 42
 
 
-def run(settings: CorpusSettings, progress: Progress = Quiet()) -> Batch:
+def run(settings: ImportCorpusSettings, progress: Progress = Quiet()) -> Batch:
     """Import a corpus into a store with mapped labels; what the store has already is skipped."""
     if settings.kind not in KINDS:
         raise UsageError(f"no corpus is known as {settings.kind!r}", hint=nearest(settings.kind, KINDS))
@@ -118,7 +118,7 @@ def _write_labels(writer, labels: np.ndarray) -> None:
     writer.append("arousal", labels[:, 1])
 
 
-def _make_backgrounds(settings: CorpusSettings) -> None:
+def _make_backgrounds(settings: ImportCorpusSettings) -> None:
     settings.path.mkdir(parents=True, exist_ok=True)
     for number in range(settings.augment_copies):
         path = settings.path / f"background-{number:04d}.wav"
@@ -128,7 +128,7 @@ def _make_backgrounds(settings: CorpusSettings) -> None:
 
 
 def _disturbed(
-    utterances: list[emotion_corpora.Utterance], settings: CorpusSettings, progress: Progress
+    utterances: list[emotion_corpora.Utterance], settings: ImportCorpusSettings, progress: Progress
 ) -> list[emotion_corpora.Utterance]:
     """The utterances as WAV files under other conditions, `copies` of each; what is there already is kept."""
     if settings.augmented_dir is None:

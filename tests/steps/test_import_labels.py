@@ -10,8 +10,8 @@ from synth.stores import add_video, empty
 from vacli.datasets.annotations import ANNOTATED, INTERPOLATED, NOT_ANNOTATED
 from vacli.errors import LabelError, UsageError
 from vacli.progress import Quiet
-from vacli.steps import labels
-from vacli.steps.labels import LabelsSettings, run
+from vacli.steps import import_labels
+from vacli.steps.import_labels import ImportLabelsSettings, run
 
 WORLD = World(videos=8, frames=120)
 
@@ -42,7 +42,7 @@ def va_file(annotations, trial):
 
 
 def test_labels_are_those_of_the_files(store, annotations, trials):
-    result = run(LabelsSettings(annotations=annotations, store=store.path, refine="off"))
+    result = run(ImportLabelsSettings(annotations=annotations, store=store.path, refine="off"))
     assert result.done == sorted(t.name for t in trials)
     assert (result.failed, result.unmatched, result.unlabelled) == ([], [], [])
     assert result.hidden == 6
@@ -56,7 +56,7 @@ def test_labels_are_those_of_the_files(store, annotations, trials):
 
 
 def test_refinement_fills_training_only_and_counts(store, annotations, trials):
-    result = run(LabelsSettings(annotations=annotations, store=store.path))
+    result = run(ImportLabelsSettings(annotations=annotations, store=store.path))
     for trial in trials:
         source = store.video(trial.name).read("label/source")
         hole = np.isnan(trial.labels).any(axis=1)
@@ -69,13 +69,13 @@ def test_refinement_fills_training_only_and_counts(store, annotations, trials):
 
 
 def test_again_is_skipped_and_other_settings_need_force(store, annotations, trials):
-    settings = LabelsSettings(annotations=annotations, store=store.path)
+    settings = ImportLabelsSettings(annotations=annotations, store=store.path)
     run(settings)
     assert len(run(settings).skipped) == len(trials)
-    off = run(LabelsSettings(annotations=annotations, store=store.path, refine="off"))
+    off = run(ImportLabelsSettings(annotations=annotations, store=store.path, refine="off"))
     assert len(off.skipped) == sum(t.split == "validation" for t in trials)
     assert all("--force" in failure.reason for failure in off.failed)
-    forced = run(LabelsSettings(annotations=annotations, store=store.path, refine="off", force=True))
+    forced = run(ImportLabelsSettings(annotations=annotations, store=store.path, refine="off", force=True))
     assert not forced.failed
     assert len(forced.done) == sum(t.split == "train" for t in trials)
 
@@ -86,7 +86,7 @@ def test_what_does_not_match_is_told_with_its_reason(store, annotations, trials)
     first.rename(first.with_name("stranger.txt"))
     first.with_name("video59_left.txt").write_text(text)
     quiet = Quiet()
-    result = run(LabelsSettings(annotations=annotations, store=store.path), quiet)
+    result = run(ImportLabelsSettings(annotations=annotations, store=store.path), quiet)
     assert trials[0].name == "video59"
     reasons = {f.name: f.reason for f in result.unmatched}
     assert reasons["stranger"] == "no video of that name in the store"
@@ -102,7 +102,7 @@ def test_row_counts_that_differ(store, annotations, trials, rows, surplus):
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:rows] if rows < 0 else lines + ["0.5,0.5"] * rows) + "\n")
     quiet = Quiet()
-    result = run(LabelsSettings(annotations=annotations, store=store.path, refine="off"), quiet)
+    result = run(ImportLabelsSettings(annotations=annotations, store=store.path, refine="off"), quiet)
     assert result.surplus_rows == {trials[2].name: surplus}
     labels = stored(store, trials[2].name)
     assert len(labels) == len(trials[2].labels)
@@ -118,7 +118,7 @@ def test_a_bad_file_is_named_and_the_rest_is_done(store, annotations, trials):
     lines = path.read_text().splitlines()
     lines[41] = "0.1,zero"
     path.write_text("\n".join(lines))
-    result = run(LabelsSettings(annotations=annotations, store=store.path))
+    result = run(ImportLabelsSettings(annotations=annotations, store=store.path))
     assert [f.name for f in result.failed] == [trials[1].name]
     assert f"{trials[1].name}.txt:42: 'zero' is not a number" in result.failed[0].reason
     assert len(result.done) == len(trials) - 1
@@ -126,7 +126,7 @@ def test_a_bad_file_is_named_and_the_rest_is_done(store, annotations, trials):
 
 @pytest.mark.parametrize("place", ["affwild2.read", "on_frames"])
 def test_an_unforeseen_error_costs_its_trial_only(place, store, annotations, trials, monkeypatch):
-    module = labels.affwild2 if "." in place else labels
+    module = import_labels.affwild2 if "." in place else import_labels
     real = getattr(module, place.split(".")[-1])
 
     def fails(made, *more):
@@ -136,7 +136,7 @@ def test_an_unforeseen_error_costs_its_trial_only(place, store, annotations, tri
         return real(made, *more)
 
     monkeypatch.setattr(module, place.split(".")[-1], fails)
-    result = run(LabelsSettings(annotations=annotations, store=store.path))
+    result = run(ImportLabelsSettings(annotations=annotations, store=store.path))
     assert {f.name for f in result.failed} == {trials[1].name}
     assert result.failed[0].reason.startswith("unexpected ZeroDivisionError: x; run this input alone")
     assert len(result.done) == len(trials) - 1
@@ -146,7 +146,7 @@ def test_two_editions_at_once(store, annotations, trials):
     copy = annotations / "VA_Set" / "Train_Set" / f"{trials[0].name}.txt"
     copy.parent.mkdir(parents=True)
     copy.write_text(va_file(annotations, trials[0]).read_text())
-    result = run(LabelsSettings(annotations=annotations, store=store.path))
+    result = run(ImportLabelsSettings(annotations=annotations, store=store.path))
     assert "annotate the same trial" in result.failed[0].reason
 
 
@@ -156,14 +156,14 @@ def test_plain_tables_on_other_times(tmp_path):
     rows = [f"{t:.2f},{t / 2:.3f},-0.5" for t in np.arange(0, 2.01, 0.1)]
     table = tmp_path / "clip a.csv"  # the store's id of "clip a.mp4"
     table.write_text("\n".join(["time_s,valence,arousal", *rows]))
-    result = run(LabelsSettings(annotations=table, store=store.path))
+    result = run(ImportLabelsSettings(annotations=table, store=store.path))
     assert result.done == ["clip_a"]
     np.testing.assert_allclose(stored(store, "clip_a")[:, 0], np.arange(50) / 50, atol=1e-3)
 
 
 def test_unknown_mode_and_nothing_there(store, tmp_path):
     with pytest.raises(UsageError, match="--refine fil"):
-        run(LabelsSettings(annotations=tmp_path, store=store.path, refine="fil"))
+        run(ImportLabelsSettings(annotations=tmp_path, store=store.path, refine="fil"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(LabelError, match="no annotation files in"):
-        run(LabelsSettings(annotations=tmp_path / "empty", store=store.path))
+        run(ImportLabelsSettings(annotations=tmp_path / "empty", store=store.path))

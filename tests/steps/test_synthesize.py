@@ -11,7 +11,7 @@ import pytest
 from vacli.datasets.synthesis import UTTERANCES, SynthesisConfig
 from vacli.errors import StoreError
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
-from vacli.steps.compose import ComposeSettings, run
+from vacli.steps.synthesize import SynthesizeSettings, run
 from vacli.store import Store
 
 STILLS, FRAMES = 60, 30
@@ -41,11 +41,11 @@ def settings(tmp_path):
     put(stills, "stills", STILLS, (FACE,), split="train")
     put(stills, "others", STILLS + 1, (FACE,), split="validation")
 
-    def made(speakers: int = 6, **more: int) -> ComposeSettings:
+    def made(speakers: int = 6, **more: int) -> SynthesizeSettings:
         voices = Store.open_or_create(tmp_path / f"voices{speakers}.zarr")
         for number in range(speakers):
             put(voices, f"u{number}", FRAMES + number, VOICE, subject=f"speaker{number}")
-        return ComposeSettings(tmp_path / "faces.zarr", voices.path, tmp_path / "mix.zarr", **more)
+        return SynthesizeSettings(tmp_path / "faces.zarr", voices.path, tmp_path / "mix.zarr", **more)
 
     return made
 

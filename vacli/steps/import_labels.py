@@ -23,7 +23,7 @@ from vacli.store.schema import safe_id
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelsSettings:
+class ImportLabelsSettings:
     """annotations: a folder or one file. refine: what may be done to training labels (refine.MODES)."""
 
     annotations: Path
@@ -33,7 +33,7 @@ class LabelsSettings:
 
 
 @dataclass
-class LabelsResult(Batch):
+class ImportLabelsResult(Batch):
     """Beside what was done: annotations without a video and why, videos without an annotation.
 
     surplus_rows: trial -> rows minus frames where they differ. rows: source name -> rows in the store.
@@ -67,12 +67,12 @@ class _Trial:
         return _on_rows(self.discrete[EXPRESSION].values, len(self.labels.source))[:, 0]
 
 
-def run(settings: LabelsSettings, progress: Progress = Quiet()) -> LabelsResult:
+def run(settings: ImportLabelsSettings, progress: Progress = Quiet()) -> ImportLabelsResult:
     """Read annotations, match them to the store's videos by name, refine and store them."""
     if settings.refine not in label_refinement.MODES:
         raise UsageError(f"--refine {settings.refine}", hint=nearest(settings.refine, label_refinement.MODES))
     store = Store.open(settings.store)
-    result = LabelsResult(settings.store)
+    result = ImportLabelsResult(settings.store)
     annotations, discrete = _read_all(settings.annotations, result, progress)
     trials = _match(store, annotations, discrete, result, progress)
     statistics = label_refinement.fit(
@@ -92,7 +92,7 @@ def run(settings: LabelsSettings, progress: Progress = Quiet()) -> LabelsResult:
 
 
 def _read_all(
-    root: Path, result: LabelsResult, progress: Progress
+    root: Path, result: ImportLabelsResult, progress: Progress
 ) -> tuple[dict[str, Annotation], dict[tuple[str, str], DiscreteAnnotation]]:
     files, hidden = affwild2.find(root)
     result.hidden = len(hidden)
@@ -124,7 +124,7 @@ def _match(
     store: Store,
     annotations: Mapping[str, Annotation],
     discrete: Mapping[tuple[str, str], DiscreteAnnotation],
-    result: LabelsResult,
+    result: ImportLabelsResult,
     progress: Progress,
 ) -> list[_Trial]:
     trials = []
@@ -206,7 +206,7 @@ def _on_rows(values: np.ndarray, frames: int) -> np.ndarray:
     return rows
 
 
-def _tell(result: LabelsResult, progress: Progress) -> None:
+def _tell(result: ImportLabelsResult, progress: Progress) -> None:
     rows = ", ".join(f"{count} {name}" for name, count in result.rows.items() if count)
     matched = len(result.done) + len(result.skipped)
     progress.say(f"{matched} videos labelled ({len(result.skipped)} as before); rows: {rows or 'none'}")

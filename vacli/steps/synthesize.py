@@ -53,7 +53,7 @@ class Speaker:
 
 
 @dataclass(frozen=True)
-class ComposeSettings:
+class SynthesizeSettings:
     """Stores with stills and with utterances, the store to write, and how much of what.
 
     `groups` are disjoint in faces and speakers; they are the subjects that cross-validation keeps apart.
@@ -73,7 +73,7 @@ class ComposeSettings:
     mixture: SynthesisConfig = SynthesisConfig()
 
 
-def run(settings: ComposeSettings, progress: Progress = Quiet()) -> Batch:
+def run(settings: SynthesizeSettings, progress: Progress = Quiet()) -> Batch:
     """Write `sequences` composed videos with features and labels; the same seed gives the same store."""
     faces = _faces(Store.open(settings.faces), "validation" if settings.holdout else "train")
     speakers, backgrounds = _voices(settings, progress)
@@ -117,7 +117,7 @@ def _faces(store: Store, split: str) -> FaceExamples:
 
 
 def _voices(
-    settings: ComposeSettings, progress: Progress
+    settings: SynthesizeSettings, progress: Progress
 ) -> tuple[dict[str, Speaker], list[UtteranceFeatures]]:
     """Speakers by name, and sounds without speech."""
     found: dict[str, list[UtteranceFeatures]] = {}
@@ -152,7 +152,7 @@ def _group(faces: FaceExamples, group: int, groups: int) -> FaceExamples:
     return FaceExamples(faces.rows[mine], faces.labels[mine])
 
 
-def _groups_of(names: list[str], settings: ComposeSettings) -> list[list[str]]:
+def _groups_of(names: list[str], settings: SynthesizeSettings) -> list[list[str]]:
     """The speakers of every group, or, in one, those who are held back."""
     ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
     held = ordered[HELD_BACK - 1 :: HELD_BACK]
@@ -167,14 +167,14 @@ def _groups_of(names: list[str], settings: ComposeSettings) -> list[list[str]]:
     )
 
 
-def _specs(settings: ComposeSettings) -> dict[str, dict]:
+def _specs(settings: SynthesizeSettings) -> dict[str, dict]:
     """Specs of the features as they were extracted."""
     face = Store.open(settings.faces).videos()[0].part_attrs(f"feature/{FACE_FEATURE}")
     voice = Store.open(settings.voices).videos()[0]
     return {FACE_FEATURE: face} | {name: voice.part_attrs(f"feature/{name}") for name in VOICE_FEATURES}
 
 
-def _about(settings: ComposeSettings, group: int) -> dict[str, object]:
+def _about(settings: SynthesizeSettings, group: int) -> dict[str, object]:
     subject = "held" if settings.holdout else f"group-{group}"
     how = {"groups": settings.groups, "balanced": settings.balanced, **_stored(settings.mixture)}
     return {"split": "", "subject": subject, "category_mapped": True, "seed": settings.seed, **how}

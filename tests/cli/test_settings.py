@@ -1,0 +1,468 @@
+"""A full command line of each command gives the step exactly the expected settings."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import click
+import pytest
+
+from vacli.cli.main import va
+from vacli.datasets.synthesis import UTTERANCES, SynthesisConfig
+from vacli.features.registry import default_names
+from vacli.recipe import io, presets
+from vacli.spec import AUDIO
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command line, the step that it runs, and every field of the settings that the step gets."""
+
+    command: str
+    arguments: str
+    step: str
+    settings: Mapping[str, object]
+
+    @property
+    def words(self) -> list[str]:
+        """The arguments as a shell passes them."""
+        return self.arguments.split()
+
+    @property
+    def marks(self) -> list[pytest.MarkDecorator]:
+        """Steps whose modules import torch are skipped where it is not installed."""
+        return [pytest.mark.torch] if self.step in ("train", "ablate", "export_model") else []
+
+
+class Recorded(Exception):
+    """Ends a command when it has called its step."""
+
+    def __init__(self, settings: object) -> None:
+        super().__init__(settings)
+        self.settings = settings
+
+
+def record(settings: object, *others: object) -> None:
+    raise Recorded(settings)
+
+
+PATHS = (Path("a"), Path("b"))
+VISUAL_DEFAULTS: dict[str, object] = {
+    "inputs": PATHS,
+    "store": Path("feats.zarr"),
+    "feature": "compact",
+    "weights": None,
+    "normalise": None,
+    "frame_stride": 1,
+    "dtype": "auto",
+    "batch_size": None,
+    "device": "auto",
+    "force": False,
+}
+AUDIO_DEFAULTS: dict[str, object] = {
+    "inputs": PATHS,
+    "store": Path("feats.zarr"),
+    "features": default_names(AUDIO),
+    "align": "centre",
+    "weights": None,
+    "final_relu": False,
+    "pca": False,
+    "pca_weights": None,
+    "window_s": 1.0,
+    "device": "auto",
+    "dtype": "auto",
+    "audio_track": None,
+    "workers": None,
+    "force": False,
+}
+FINETUNE_DEFAULTS: dict[str, object] = {
+    "stores": PATHS,
+    "out": Path("r"),
+    "encoder": "mae-vit-l",
+    "objective": "va",
+    "weights": None,
+    "from_scratch": False,
+    "freeze_blocks": None,
+    "normalise": "paper",
+    "frame_stride": 1,
+    "max_frames_per_video": None,
+    "validation": (),
+    "validation_share": 0.1,
+    "epochs": None,
+    "batch_size": None,
+    "grad_accum": None,
+    "lr": None,
+    "weight_decay": None,
+    "layer_decay": None,
+    "warmup_epochs": None,
+    "patience_epochs": None,
+    "ema_decay": 0.0,
+    "amp": True,
+    "seed": 42,
+    "device": "auto",
+    "resume": False,
+    "force": False,
+}
+TRAIN_DEFAULTS: dict[str, object] = {
+    "store": Path("feats.zarr"),
+    "out": Path("runs/compact"),
+    "preset": None,
+    "recipe_file": None,
+    "assignments": (),
+    "temporal": None,
+    "fusion": None,
+    "folds": None,
+    "fold": None,
+    "resume": False,
+    "device": "auto",
+}
+EVALUATE_DEFAULTS: dict[str, object] = {
+    "inputs": PATHS,
+    "store": None,
+    "labels": None,
+    "split": "held-out",
+    "paper": None,
+    "format": "table",
+    "figures": None,
+    "device": "auto",
+}
+PREDICT_DEFAULTS: dict[str, object] = {
+    "inputs": PATHS,
+    "model": None,
+    "weights": None,
+    "face": "largest",
+    "images": False,
+    "backend": "auto",
+    "device": "auto",
+    "audio_track": None,
+    "live": False,
+}
+CORPUS_DEFAULTS: dict[str, object] = {
+    "kind": "ferplus",
+    "path": Path("a"),
+    "store": Path("feats.zarr"),
+    "augment_copies": 0,
+    "augmented_dir": None,
+    "seed": 42,
+}
+SYNTHESIZE_DEFAULTS: dict[str, object] = {
+    "faces": Path("a"),
+    "voices": Path("b"),
+    "store": Path("feats.zarr"),
+    "sequences": 600,
+    "groups": 5,
+    "seed": 42,
+    "holdout": False,
+    "balanced": False,
+    "mixture": SynthesisConfig(),
+}
+CASES = (
+    Case(
+        "align",
+        "a b",
+        "align",
+        {
+            "inputs": PATHS,
+            "store": Path("feats.zarr"),
+            "face": "largest",
+            "crops": True,
+            "backend": "auto",
+            "force": False,
+        },
+    ),
+    Case(
+        "align",
+        "a b --out s.zarr --face left --no-crops --backend pyav --force",
+        "align",
+        {
+            "inputs": PATHS,
+            "store": Path("s.zarr"),
+            "face": "left",
+            "crops": False,
+            "backend": "pyav",
+            "force": True,
+        },
+    ),
+    Case("extract-visual", "a b", "extract_visual", VISUAL_DEFAULTS),
+    Case(
+        "extract-visual",
+        "a b --out s.zarr --feature resnet50 --weights w --frame-stride 2 --normalise per-channel "
+        "--dtype bfloat16 --batch-size 8 --device cuda:1 --force",
+        "extract_visual",
+        {
+            "inputs": PATHS,
+            "store": Path("s.zarr"),
+            "feature": "resnet50",
+            "weights": Path("w"),
+            "normalise": "per-channel",
+            "frame_stride": 2,
+            "dtype": "bfloat16",
+            "batch_size": 8,
+            "device": "cuda:1",
+            "force": True,
+        },
+    ),
+    Case("extract-audio", "a b", "extract_audio", AUDIO_DEFAULTS),
+    Case(
+        "extract-audio",
+        "a b --out s.zarr --feature vggish --feature mfcc39 --align causal --weights w --final-relu --pca "
+        "--pca-weights p --window 2.5 --workers 3 --audio-track 2 --device cpu --force",
+        "extract_audio",
+        {
+            "inputs": PATHS,
+            "store": Path("s.zarr"),
+            "features": ("vggish", "mfcc39"),
+            "align": "causal",
+            "weights": Path("w"),
+            "final_relu": True,
+            "pca": True,
+            "pca_weights": Path("p"),
+            "window_s": 2.5,
+            "device": "cpu",
+            "dtype": "auto",
+            "audio_track": 2,
+            "workers": 3,
+            "force": True,
+        },
+    ),
+    Case(
+        "import-labels",
+        "a",
+        "import_labels",
+        {"annotations": Path("a"), "store": Path("feats.zarr"), "refine": "fill", "force": False},
+    ),
+    Case(
+        "import-labels",
+        "a b --out s.zarr --refine fill+repair --force",
+        "import_labels",
+        {"annotations": Path("a"), "store": Path("s.zarr"), "refine": "fill+repair", "force": True},
+    ),
+    Case("finetune-mae", "a b --out r", "finetune_mae", FINETUNE_DEFAULTS),
+    Case(
+        "finetune-mae",
+        "a b --out r --encoder compact --objective reconstruct --weights w --from-scratch --freeze-blocks 4 "
+        "--normalise model --frame-stride 3 --max-frames-per-video 9 --validation v* --validation w* "
+        "--epochs 2 --batch-size 8 --grad-accum 5 --lr 0.001 --weight-decay 0.05 --layer-decay 0.75 "
+        "--warmup-epochs 0.5 --patience-epochs 6 --ema-decay 0.998 --seed 7 --resume --device cpu --force",
+        "finetune_mae",
+        {
+            "stores": PATHS,
+            "out": Path("r"),
+            "encoder": "compact",
+            "objective": "reconstruct",
+            "weights": Path("w"),
+            "from_scratch": True,
+            "freeze_blocks": 4,
+            "normalise": "model",
+            "frame_stride": 3,
+            "max_frames_per_video": 9,
+            "validation": ("v*", "w*"),
+            "validation_share": 0.1,
+            "epochs": 2,
+            "batch_size": 8,
+            "grad_accum": 5,
+            "lr": 0.001,
+            "weight_decay": 0.05,
+            "layer_decay": 0.75,
+            "warmup_epochs": 0.5,
+            "patience_epochs": 6,
+            "ema_decay": 0.998,
+            "amp": True,
+            "seed": 7,
+            "device": "cpu",
+            "resume": True,
+            "force": True,
+        },
+    ),
+    Case("train", "", "train", TRAIN_DEFAULTS),
+    Case(
+        "train",
+        "s.zarr --out r --preset bdca --recipe t.toml --set training.epochs=3 --set seed=1 "
+        "--temporal mamba --fusion concat --folds 5 --fold 2 --resume --device cpu",
+        "train",
+        {
+            "store": Path("s.zarr"),
+            "out": Path("r"),
+            "preset": "bdca",
+            "recipe_file": Path("t.toml"),
+            "assignments": ("training.epochs=3", "seed=1"),
+            "temporal": "mamba",
+            "fusion": "concat",
+            "folds": 5,
+            "fold": 2,
+            "resume": True,
+            "device": "cpu",
+        },
+    ),
+    Case(
+        "calibrate",
+        "r a b",
+        "calibrate",
+        {"run": Path("r"), "stores": PATHS, "device": "auto", "speech_reference": None},
+    ),
+    Case(
+        "calibrate",
+        "r a b --speech-reference s.zarr",
+        "calibrate",
+        {"run": Path("r"), "stores": PATHS, "device": "auto", "speech_reference": Path("s.zarr")},
+    ),
+    Case("evaluate", "a b", "evaluate", EVALUATE_DEFAULTS),
+    Case(
+        "evaluate",
+        "a b --store s.zarr --labels l --split test --paper bdca --format latex --figures f --device cpu",
+        "evaluate",
+        {
+            "inputs": PATHS,
+            "store": Path("s.zarr"),
+            "labels": Path("l"),
+            "split": "test",
+            "paper": "bdca",
+            "format": "latex",
+            "figures": Path("f"),
+            "device": "cpu",
+        },
+    ),
+    Case("predict", "a b --csv", "predict", {**PREDICT_DEFAULTS, "live": True}),
+    Case("predict", "a b --json", "predict", {**PREDICT_DEFAULTS, "live": True}),
+    Case(
+        "predict",
+        "a b --out t.csv --summary --model r --weights w --images --face 1 --audio-track 2 "
+        "--backend decord --device cpu",
+        "predict",
+        {
+            "inputs": PATHS,
+            "model": Path("r"),
+            "weights": Path("w"),
+            "face": "1",
+            "images": True,
+            "backend": "decord",
+            "device": "cpu",
+            "audio_track": 2,
+            "live": False,
+        },
+    ),
+    Case(
+        "ablate",
+        "s.zarr --out r --row bdca --row concat --set a=1 --folds 5 --fold 2 --resume --format json "
+        "--device cpu",
+        "ablate",
+        {
+            "store": Path("s.zarr"),
+            "out": Path("r"),
+            "rows": ["concat", "bdca"],
+            "assignments": ("a=1",),
+            "folds": 5,
+            "fold": 2,
+            "resume": True,
+            "device": "cpu",
+            "format": "json",
+        },
+    ),
+    Case(
+        "submit",
+        "a b --frame-list l --out o --store s.zarr --device cpu",
+        "submit",
+        {
+            "inputs": PATHS,
+            "frame_list": Path("l"),
+            "out": Path("o"),
+            "store": Path("s.zarr"),
+            "device": "cpu",
+        },
+    ),
+    Case("demo", "", "demo", {"out": Path("va-demo")}),
+    Case("demo", "--out o", "demo", {"out": Path("o")}),
+    Case("bundled-model import", "ferplus a", "import_corpus", CORPUS_DEFAULTS),
+    Case(
+        "bundled-model import",
+        "background a --out s.zarr --augment-copies 2 --augmented-dir d --seed 7",
+        "import_corpus",
+        {
+            "kind": "background",
+            "path": Path("a"),
+            "store": Path("s.zarr"),
+            "augment_copies": 2,
+            "augmented_dir": Path("d"),
+            "seed": 7,
+        },
+    ),
+    Case("bundled-model synthesize", "a b", "synthesize", SYNTHESIZE_DEFAULTS),
+    Case(
+        "bundled-model synthesize",
+        "a b --utterances",
+        "synthesize",
+        {**SYNTHESIZE_DEFAULTS, "balanced": True, "mixture": UTTERANCES},
+    ),
+    Case(
+        "bundled-model synthesize",
+        "a b --out s.zarr --sequences 9 --groups 3 --seed 7 --holdout --utterances",
+        "synthesize",
+        {
+            "faces": Path("a"),
+            "voices": Path("b"),
+            "store": Path("s.zarr"),
+            "sequences": 9,
+            "groups": 3,
+            "seed": 7,
+            "holdout": True,
+            "balanced": False,
+            "mixture": UTTERANCES,
+        },
+    ),
+    Case("bundled-model export", "r --out o", "export_model", {"run": Path("r"), "out": Path("o")}),
+)
+PRESETS_ARGUMENTS = "bdca --set training.epochs=3"
+
+
+def commands(group: click.Group = va, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Each command that is not a group, with its path."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", command
+
+
+def call(command: str, arguments: str) -> object:
+    """The settings that a command line passes to the step, which is replaced by `record`."""
+    with pytest.raises(Recorded) as call:
+        va.main([*command.split(), *arguments.split()], "va", standalone_mode=False, obj={})
+    return call.value.settings
+
+
+def plain(value: object) -> object:
+    """Rows of an ablation as the names of their presets; other values as they are."""
+    if isinstance(value, tuple) and value and hasattr(value[0], "preset"):
+        return [row.preset for row in value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=c.marks, id=f"{c.command} {c.arguments}") for c in CASES]
+)
+def test_command_line_gives_exact_settings(case, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VA_STORE", raising=False)
+    monkeypatch.setattr(importlib.import_module(f"vacli.steps.{case.step}"), "run", record)
+    settings = call(case.command, case.arguments)
+    assert {f.name: plain(getattr(settings, f.name)) for f in fields(settings)} == case.settings
+
+
+def test_presets_prints_the_changed_recipe(monkeypatch):
+    monkeypatch.setattr(io, "to_json", record)
+    recipe = call("presets", PRESETS_ARGUMENTS)
+    assert recipe == io.set_values(presets.preset("bdca"), ["training.epochs=3"])
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), list(commands()), ids=lambda value: getattr(value, "name", value)
+)
+def test_every_option_has_a_case(name, command):
+    used = {word for case in CASES if case.command == name for word in case.words}
+    used |= set(PRESETS_ARGUMENTS.split()) if name == "presets" else set()
+    long = [text for option in command.params if isinstance(option, click.Option) for text in option.opts]
+    assert used
+    assert {text for text in long if text.startswith("--")} <= used
