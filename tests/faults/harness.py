@@ -23,12 +23,12 @@ AT_EXIT = re.compile(r"^(Thread did not finish cleanly|Exception in thread zarr_
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class CommandRequest:
     """A command, where it runs and when it is to be killed.
 
     entry: MODULE:FUNCTION that takes the arguments. kill_at_write: see `kill.kill_at_write`.
     kill_children: with the process that was started, those that it started. leave_children: processes that
-    outlive the command are not ended (`Outcome.end_children` does so).
+    outlive the command are not ended (`CommandOutcome.end_children` does so).
     """
 
     arguments: tuple[str, ...]
@@ -47,7 +47,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class CommandOutcome:
     """How a command ended. code: exit code, or minus the signal; limit: "time", "memory" or ""."""
 
     code: int
@@ -81,13 +81,13 @@ class Server:
         self._process: subprocess.Popen[str] | None = None
         self._number = 0
 
-    def run(self, arguments: Sequence[str | Path], folder: Path, **options: object) -> Outcome:
-        """Run `va` with arguments in a folder; `options` are fields of `Job`."""
+    def run(self, arguments: Sequence[str | Path], folder: Path, **options: object) -> CommandOutcome:
+        """Run `va` with arguments in a folder; `options` are fields of `CommandRequest`."""
         self._number += 1
         out, err, count = (str(self._scratch / f"{self._kind}-{name}") for name in ("out", "err", "count"))
         for name in (out, err, count):
             Path(name).unlink(missing_ok=True)
-        job = Job(
+        job = CommandRequest(
             arguments=tuple(map(os.fspath, arguments)),
             folder=str(folder),
             stdout=out,
@@ -97,7 +97,7 @@ class Server:
         answer = self._ask(json.dumps(asdict(job)))
         counted = Path(count).stat().st_size if Path(count).exists() else 0
         texts = {"stdout": _text(out), "stderr": AT_EXIT.split(_text(err))[0]}
-        return Outcome(**answer, **texts, changes=counted)
+        return CommandOutcome(**answer, **texts, changes=counted)
 
     def close(self) -> None:
         """End the process."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-from faults.harness import Outcome, Server
+from faults.harness import CommandOutcome, Server
 from faults.oracle import Made, Verdict
 
 NEED_TORCH = ("bundled-model", "calibrate", "evaluate", "finetune-mae", "submit", "train")
@@ -54,7 +54,7 @@ class Lab:
         self._whole: dict[object, Made] = {}
         self.once: Callable[[Callable[[Lab], object]], object] = cache(lambda make: make(self))
 
-    def run(self, arguments: Sequence[str | Path], folder: Path, **options: object) -> Outcome:
+    def run(self, arguments: Sequence[str | Path], folder: Path, **options: object) -> CommandOutcome:
         """Run `va` with arguments in a folder, in a fork of a process that has imported what it needs."""
         heavy = str(arguments[0]) in NEED_TORCH or any("vit" in str(a) for a in arguments)
         return (self.torch if heavy else self.light).run(arguments, folder, **options)

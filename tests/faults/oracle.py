@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
-from faults.harness import Outcome
+from faults.harness import CommandOutcome
 
 GOOD = ("same", "said", "refused", "undetectable")
 FLAGS = ("face_detected", "audio_present", "modality")
@@ -35,12 +35,12 @@ class Verdict:
 class Made:
     """A run's outcome and what it made of each input: payload to compare, and which rows are flagged."""
 
-    outcome: Outcome
+    outcome: CommandOutcome
     payload: Mapping[str, object]
     flags: Mapping[str, object]
 
 
-def judge(
+def verdict_on(
     whole: Made,
     got: Made,
     names: Sequence[str],
@@ -82,7 +82,7 @@ def judge(
     return Verdict("silent", "; ".join(found[:3])) if found else Verdict("undetectable")
 
 
-def _new_lines(whole: Outcome, got: Outcome) -> list[str]:
+def _new_lines(whole: CommandOutcome, got: CommandOutcome) -> list[str]:
     before = set(whole.stderr.splitlines())
     return [line for line in got.stderr.splitlines() if line not in before and not PROGRESS.search(line)]
 
@@ -91,7 +91,7 @@ def _tail(text: str) -> str:
     return " | ".join(text.strip().splitlines()[-2:])[-400:]
 
 
-def rows_of(outcome: Outcome) -> Made:
+def rows_of(outcome: CommandOutcome) -> Made:
     """What `va predict` wrote to standard output, by input."""
     payload: dict[str, object] = {}
     flags: dict[str, object] = {}
@@ -106,12 +106,12 @@ def rows_of(outcome: Outcome) -> Made:
     return Made(outcome, payload, flags)
 
 
-def text_of(outcome: Outcome) -> Made:
+def text_of(outcome: CommandOutcome) -> Made:
     """What a command wrote to standard output, as a whole."""
     return Made(outcome, {"stdout": outcome.stdout}, {})
 
 
-def entries_of(outcome: Outcome, store: Path, parts: tuple[str, ...] = ("",)) -> Made:
+def entries_of(outcome: CommandOutcome, store: Path, parts: tuple[str, ...] = ("",)) -> Made:
     """What a command put into a store, by entry: arrays whose names begin as `parts`, and their flags."""
     payload: dict[str, object] = {}
     flags: dict[str, object] = {}

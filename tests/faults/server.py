@@ -1,6 +1,6 @@
 """A warm process that has imported everything and forks once per case: a case costs only its own work.
 
-One JSON object a line comes in on standard input (`harness.Job`), one a line goes out on standard output.
+Standard input gives one JSON object a line (`harness.CommandRequest`), standard output gets one back.
 The forked child becomes `va ARGUMENTS` and ends as an ordinary process does: threads are joined, exit
 handlers run. Nothing but imports happens in the parent, so the child inherits no thread and no session.
 """
@@ -25,7 +25,7 @@ from faults.kill import kill_at_write
 import vacli
 
 POLL_S = 0.01
-ADDRESS_LIMIT_BYTES = 24 << 30  # a backstop; what is judged is the resident memory
+ADDRESS_LIMIT_BYTES = 24 << 30  # a backstop; the bound is on the resident memory
 # onnxruntime starts a thread when it is imported, which a fork does not survive: each child imports it.
 NOT_IMPORTED = {"LIGHT": ("onnxruntime", "torch"), "TORCH": ("onnxruntime",)}
 LIBRARIES = (

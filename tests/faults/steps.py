@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from faults import media, snapshot, stores
-from faults.harness import Outcome
+from faults.harness import CommandOutcome
 from faults.lab import Lab
 from faults.test_stores import copy
 from faults.world import FINETUNE, TRAIN, make_data, make_runs
@@ -182,7 +182,7 @@ def torn(step: Step, folder: Path) -> list[str]:
     return [*found, *snapshot.unreadable(folder)]
 
 
-def resume(run: Callable[[Sequence[str]], Outcome], step: Step) -> tuple[Outcome, list[str]]:
+def resume(run: Callable[[Sequence[str]], CommandOutcome], step: Step) -> tuple[CommandOutcome, list[str]]:
     """The same command again; where it asks for --resume or --force, with that, once each."""
     arguments, tried = list(step.arguments), [""]
     while True:

@@ -79,7 +79,7 @@ def test_damaged_media(case, lab, record, request):
 
     neighbour = NEIGHBOUR.get(whole.command, "good.mp4")
     neighbours = [neighbour if whole.command.startswith("predict") else "good"]
-    verdict = oracle.judge(expected, got, (name,), neighbours, complaints)
+    verdict = oracle.verdict_on(expected, got, (name,), neighbours, complaints)
     if not verdict.holds:
         lab.keep("media", case, path)
     record("media", f"{case} ({whole.command} {whole.path.name}, {how})", verdict)

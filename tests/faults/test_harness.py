@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from faults import kill, mutators, oracle, tables
-from faults.harness import Outcome
+from faults.harness import CommandOutcome
 
 pytestmark = pytest.mark.faults
 ENTRY = "faults.misbehave:main"
@@ -55,7 +55,9 @@ def test_damage_is_seeded(mutate):
 
 
 def _made(code: int = 0, stderr: str = "", rows: tuple[str, ...] = ("a",), flags: str = "1") -> oracle.Made:
-    ended = Outcome(code=code, limit="", pid=1, wall_s=0, cpu_s=0, peak_bytes=0, stdout="", stderr=stderr)
+    ended = CommandOutcome(
+        code=code, limit="", pid=1, wall_s=0, cpu_s=0, peak_bytes=0, stdout="", stderr=stderr
+    )
     return oracle.Made(ended, {"x.mp4": rows, "good.wav": ("g",)}, {"x.mp4": flags})
 
 
@@ -75,12 +77,12 @@ def _made(code: int = 0, stderr: str = "", rows: tuple[str, ...] = ("a",), flags
     ],
 )
 def test_verdicts(got, found, outcome):
-    assert oracle.judge(_made(), got, ("x.mp4",), ("good.wav",), lambda: found).outcome == outcome
+    assert oracle.verdict_on(_made(), got, ("x.mp4",), ("good.wav",), lambda: found).outcome == outcome
 
 
 def test_a_neighbour_that_is_not_as_before_is_lost():
     got = oracle.Made(_made(1, "x.mp4: cannot be read").outcome, {}, {})
-    assert oracle.judge(_made(), got, ("x.mp4",), ("good.wav",)).outcome == "lost"
+    assert oracle.verdict_on(_made(), got, ("x.mp4",), ("good.wav",)).outcome == "lost"
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_damaged_runs(case, lab, record):
     copy(folder / use.store, kept)
     got = made_by(use, lab, folder)
     names = (use.store, Path(use.store).name)
-    verdict = oracle.judge(whole, got, names, (), lambda: complaints(folder / use.store, where))
+    verdict = oracle.verdict_on(whole, got, names, (), lambda: complaints(folder / use.store, where))
     if not verdict.holds:
         lab.keep("runs", case, kept)
     record("runs", f"{case} ({use.name}, {where}: {how})", verdict)

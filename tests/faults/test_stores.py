@@ -118,7 +118,7 @@ def test_damaged_stores(case, lab, record):
     entry = where.partition("/")[0]
     names = (entry, use.store) if entry == where else (entry,)
     neighbours = [n for n in whole.payload if n != entry] if use.apart and entry != where else []
-    verdict = oracle.judge(whole, got, names, neighbours, lambda: found)
+    verdict = oracle.verdict_on(whole, got, names, neighbours, lambda: found)
     if not verdict.holds:
         lab.keep("stores", case, kept)
     record("stores", f"{case} ({use.name}, {where}: {how})", verdict)

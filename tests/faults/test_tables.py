@@ -111,7 +111,7 @@ def test_damaged_tables(case, lab, record):
     damaged = path.stem
     neighbours = [name for name in VIDEOS if name != damaged] if use.makes.endswith(".zarr") else []
     names = (path.name, damaged, *(VIDEOS if path.suffix == ".csv" and path.stem == "preds" else ()))
-    verdict = oracle.judge(whole, got, names, neighbours, lambda: tables.complaints(path, use.header))
+    verdict = oracle.verdict_on(whole, got, names, neighbours, lambda: tables.complaints(path, use.header))
     if not verdict.holds:
         lab.keep("tables", case, path)
     record("tables", f"{case} ({use.name}, {how})", verdict)

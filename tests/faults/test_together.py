@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from faults import snapshot
-from faults.harness import Outcome
+from faults.harness import CommandOutcome
 from faults.lab import Lab
 from faults.oracle import Verdict
 from faults.steps import make_sources
@@ -42,9 +42,9 @@ PAIRS = {  # name -> what is needed, what was there before, the two commands
 
 def both(
     lab: Lab, folder: Path, one: tuple[str, ...], other: tuple[str, ...], lead_s: float
-) -> list[Outcome]:
+) -> list[CommandOutcome]:
     """Two commands at once, the first `lead_s` ahead."""
-    made: dict[int, Outcome] = {}
+    made: dict[int, CommandOutcome] = {}
     first = threading.Thread(target=lambda: made.update({0: lab.run(one, folder)}))
     first.start()
     first.join(lead_s)
@@ -88,7 +88,7 @@ def test_two_writers(pair, number, lab, record):
     record("two writers", f"{pair} {number}", _verdict(outcomes, EXPECTED[pair], folder))
 
 
-def _verdict(outcomes: list[Outcome], expected: dict[str, object], folder: Path) -> Verdict:
+def _verdict(outcomes: list[CommandOutcome], expected: dict[str, object], folder: Path) -> Verdict:
     for outcome in outcomes:
         if outcome.breach or outcome.code:
             return Verdict(outcome.breach or "refused by the other", outcome.stderr.strip()[-300:])
