@@ -1,10 +1,9 @@
 """Categories of emotion as points of the valence-arousal plane (Russell 1980).
 
-The eight points of EMOTION_VA are a fixed convention, so a figure learned or measured through
-them is a mapped one. Calm and boredom are placed by Russell's circumplex: calm is pleasant and low,
-opposite distress; boredom is mildly unpleasant and the lowest of all. An utterance that a corpus
-marks as of normal (not strong) intensity is put at NORMAL_INTENSITY of its category's point, since
-actors read it as the weaker of two degrees and the points stand for the full expression.
+The eight points of EMOTION_VA are a fixed convention, so labels and scores that use them are mapped, not
+annotated. Calm and boredom follow Russell's circumplex: calm is pleasant with low arousal, opposite to
+distress; boredom is mildly unpleasant with the lowest arousal. The points represent strong expressions. An
+utterance of normal intensity is put at NORMAL_INTENSITY times its category's point.
 """
 
 from __future__ import annotations

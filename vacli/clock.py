@@ -1,4 +1,4 @@
-"""The one place where frames become seconds and seconds become rows."""
+"""Conversion between frames, seconds and rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-SOUND_CLOCK_HZ = 25  # rows a second where there is sound but no picture
+SOUND_CLOCK_HZ = 25  # rows a second for recordings without pictures
 
 
 def regular_times(count: int, rate_hz: Fraction | float, start_s: float = 0.0) -> np.ndarray:
@@ -61,7 +61,7 @@ def mix(left: np.ndarray, right: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def median_rate_hz(times_s: np.ndarray) -> float:
-    """Rows a second by the median step, which a few odd gaps do not move; NaN below two rows."""
+    """Rows a second from the median step, which is robust to gaps; NaN below two rows."""
     if len(times_s) < 2:
         return float("nan")
     step = float(np.median(np.diff(times_s)))

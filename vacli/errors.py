@@ -1,17 +1,17 @@
-"""Everything that `va` raises on purpose.
+"""The exceptions that `va` raises.
 
     VaError                 exit 1
-    |- InputError           a file or folder that cannot be read as what it should be
+    |- InputError           a file or folder that cannot be read in the expected format
     |- StoreError           a feature store that is missing, foreign, incomplete or of another version
     |- WeightsError         weights that are missing, corrupt or of another shape
     |- LabelError           an annotation that cannot be understood
     |- RunError             a run directory that cannot be used
-    |- OutputError          a result that cannot be written where it should go; ends a run over many inputs
-    |  `- ReaderGone        exit 0: the reader of the results has had enough
-    |- PackageMissing       an optional package that this step needs
-    `- UsageError           exit 2: a request that makes no sense, an unknown preset or key
+    |- OutputError          a result that cannot be written; ends a run over many inputs
+    |  `- ReaderGone        exit 0: the reader of the results has exited
+    |- PackageMissing       an optional package that is not installed
+    `- UsageError           exit 2: an invalid option, preset or key
 
-A message says what happened and where; `hint` says what to do next. Only `cli` prints them.
+A message names what happened and where; `hint` names what to do next. Only `cli` prints them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Iterable
 
 
 class VaError(Exception):
-    """Base of all errors that a user can do something about."""
+    """Base class of all errors that a user can resolve."""
 
     exit_code = 1
 
@@ -36,7 +36,7 @@ class VaError(Exception):
 
 
 class InputError(VaError):
-    """A file or folder that cannot be read as what it should be."""
+    """A file or folder that cannot be read in the expected format."""
 
 
 class StoreError(VaError):
@@ -56,11 +56,11 @@ class RunError(VaError):
 
 
 class OutputError(VaError):
-    """A result that cannot be written where it should go; it ends a run over many inputs."""
+    """A result that cannot be written; it ends a run over many inputs."""
 
 
 class ReaderGone(OutputError):
-    """The reader of the results, such as `head`, has had enough: no failure, but the end of the run."""
+    """The reader of the results, such as `head`, has exited, which ends the run without a failure."""
 
     exit_code = 0
 
@@ -74,13 +74,13 @@ class PackageMissing(VaError):
 
 
 class UsageError(VaError):
-    """A request that makes no sense as it was given."""
+    """An invalid option, argument, preset or key."""
 
     exit_code = 2
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The tail of a message about an unknown name: the nearest known one, or all of them."""
+    """The hint for an unknown name: the nearest known name, or all of them."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(known)

@@ -1,4 +1,4 @@
-"""Agreement of a predicted with an annotated signal; numpy only, float64 throughout.
+"""Agreement metrics of a predicted and an annotated signal, in float64.
 
 One definition of each metric for training, evaluation and tables. CCC is Lin's (1989) with 1/n in
 both the covariance and the variances, as the ABAW challenges and both papers use it (LightMamba
@@ -15,10 +15,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Moments:
-    """What one pass over pairs (x, y) must keep; two records add up to that of the joined data.
+    """Moments of pairs (x, y); the sum of two records is the record of the concatenated data.
 
-    `xx`, `yy` and `xy` are sums of products of deviations from the means, so that nothing cancels
-    however far the values lie from zero (Chan, Golub and LeVeque 1983).
+    `xx`, `yy` and `xy` are sums of products of deviations from the means, which avoids
+    cancellation for values far from zero (Chan, Golub and LeVeque 1983).
     """
 
     count: int = 0
@@ -34,7 +34,7 @@ class Moments:
     def of(cls, predicted: np.ndarray, annotated: np.ndarray) -> Moments:
         """Moments of two (N,) arrays over the frames whose annotation is not NaN.
 
-        A NaN in `predicted` at such a frame makes the metrics NaN: it is never left out in silence.
+        A NaN in `predicted` at such a frame makes the metrics NaN. Raises ValueError if the shapes differ.
         """
         if np.shape(predicted) != np.shape(annotated):
             raise ValueError(f"shapes differ: {np.shape(predicted)} and {np.shape(annotated)}")
@@ -75,7 +75,7 @@ class Moments:
 
     @property
     def ccc(self) -> float:
-        """Concordance correlation coefficient; 0 where either signal is constant, NaN without data."""
+        """Concordance correlation coefficient; 0 if either signal is constant, NaN without data."""
         if not self.count:
             return math.nan
         spread = (self.xx + self.yy) / self.count + (self.mean_x - self.mean_y) ** 2
@@ -83,7 +83,7 @@ class Moments:
 
     @property
     def pcc(self) -> float:
-        """Pearson's correlation; 0 where either signal is constant, NaN without data."""
+        """Pearson's correlation; 0 if either signal is constant, NaN without data."""
         if not self.count:
             return math.nan
         scale = math.sqrt(self.xx) * math.sqrt(self.yy)
@@ -96,13 +96,13 @@ class Moments:
 
     @property
     def sign_agreement(self) -> float:
-        """Share of frames whose signs agree (SAGR, Nicolaou et al. 2011); zero agrees with zero only."""
+        """Fraction of frames whose signs agree (SAGR, Nicolaou et al. 2011); zero agrees with zero only."""
         return self.same_sign / self.count if self.count else math.nan
 
 
 def _mean(values: np.ndarray) -> float:
-    # The mean of equal values can miss them by a rounding, which would leave a constant signal
-    # with a tiny variance and the CCC of two constants at 0/0-like noise instead of 0.
+    # The rounded mean of equal values can differ from them, which would give a constant signal
+    # a tiny variance and two constants a random CCC instead of 0.
     return float(values[0]) if np.all(values == values[0]) else float(np.mean(values))
 
 
@@ -122,5 +122,5 @@ def rmse(predicted: np.ndarray, annotated: np.ndarray) -> float:
 
 
 def sign_agreement(predicted: np.ndarray, annotated: np.ndarray) -> float:
-    """Share of annotated frames where both (N,) arrays have the same sign."""
+    """Fraction of annotated frames where both (N,) arrays have the same sign."""
     return Moments.of(predicted, annotated).sign_agreement

@@ -1,4 +1,4 @@
-"""Packages that not every installation has: which extra brings each, and how its absence is said."""
+"""Optional packages: the extra that installs each, and the error if it is missing."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ def installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def require(package: str, what: str, otherwise: str = "") -> None:
-    """Raise PackageMissing where an optional package is absent; `otherwise` is a way to do without it."""
+def require(package: str, user: str, otherwise: str = "") -> None:
+    """Raise PackageMissing if an optional package is not installed; `otherwise` names an alternative."""
     if not installed(package):
-        raise _absent(package, what, otherwise)
+        raise _absent(package, user, otherwise)
 
 
 @contextmanager
-def needed_by(what: str) -> Iterator[None]:
-    """Turn failed imports of optional packages into PackageMissing, which says what needs them."""
+def needed_by(user: str) -> Iterator[None]:
+    """Turn failed imports of optional packages into PackageMissing, which names `user`."""
     try:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise
-        raise _absent(package, what) from error
+        raise _absent(package, user) from error
 
 
-def _absent(package: str, what: str, otherwise: str = "") -> PackageMissing:
+def _absent(package: str, user: str, otherwise: str = "") -> PackageMissing:
     hint = f"pip install 'vacli[{EXTRAS[package]}]'"
     return PackageMissing(
-        f"{what} needs {package}, which is not installed",
+        f"{user} needs {package}, which is not installed",
         package=package,
         hint=f"{hint}, or {otherwise}" if otherwise else hint,
     )

@@ -1,4 +1,4 @@
-"""What a step tells while it works; `cli` draws it, tests and library users may ignore it."""
+"""Progress and messages of a step; `cli` displays them, tests and library users may ignore them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ Advance = Callable[[float], None]
 
 
 class Progress(Protocol):
-    """A listener for long work. Messages are single lines without markup."""
+    """Receives progress and messages. Messages are single lines without markup."""
 
     def task(self, title: str, total: float | None, unit: str) -> AbstractContextManager[Advance]:
         """Open a task of `total` units (None: unknown); call what it yields to advance."""
         ...
 
     def say(self, message: str) -> None:
-        """Tell something worth knowing."""
+        """Report information."""
         ...
 
     def warn(self, message: str) -> None:
-        """Tell something that the user should look at."""
+        """Report a problem that the user should check."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Small frozen records that cross from one stage to the next."""
+"""The specification of a feature, which its extractor, the store and a run share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RENAMED_VALUES = {("align", "past"): "causal"}  # setting and value of va 0.1 ->
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpec:
-    """Identity of a feature: whatever changes its numbers is in here, nothing else is.
+    """Identity of a feature: exactly the settings that change its values.
 
     `columns` names the `dim` values of a row where they have names; `units` is free text;
     `settings` holds JSON values (options, weights' sha256).
@@ -36,7 +36,7 @@ class FeatureSpec:
         return {**asdict(self), "columns": list(self.columns), "settings": dict(self.settings)}
 
     def fingerprint(self) -> str:
-        """A short hash that is equal where two extractions must give equal numbers."""
+        """A short hash; two extractions with equal hashes give equal values."""
         return fingerprint(
             {
                 "name": self.name,
@@ -48,7 +48,7 @@ class FeatureSpec:
 
 
 def present_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A feature's settings in the present names, whichever version wrote them."""
+    """A feature's settings in the present names, for settings of any version."""
     renamed = {RENAMED_SETTINGS.get(name, name): value for name, value in settings.items()}
     return {
         name: RENAMED_VALUES.get((name, value), value) if isinstance(value, str) else value

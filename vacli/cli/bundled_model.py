@@ -68,7 +68,7 @@ def import_corpus(kind: str, path: Path, out: Path | None, **chosen: object) -> 
     "--groups", type=click.IntRange(2), default=5, show_default=True, help="Disjoint groups of people."
 )
 @click.option("--seed", type=int, default=42, show_default=True)
-@click.option("--holdout", is_flag=True, help="Use the faces and speakers that are otherwise left out.")
+@click.option("--holdout", is_flag=True, help="Use only the held-out faces and speakers.")
 @click.option("--utterances", is_flag=True, help="Single utterances without faces, for an audio model.")
 def synthesize(
     faces: Path, voices: Path, out: Path | None, holdout: bool, utterances: bool, **chosen: object
@@ -112,7 +112,7 @@ def export(run: Path, out: Path | None) -> None:
     """Export a run of `va train` or `va finetune-mae --encoder compact` as the default of `va predict`.
 
     A run of the preset compact-audio is put beside the audiovisual model; any other replaces that one.
-    Weights are stored in half precision, without what only --resume needs.
+    Weights are stored in half precision, without the state for --resume.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""What a person sees: progress, messages and tables. The only importer of rich."""
+"""Progress, messages and tables for the user. The only module that imports rich."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from contextlib import contextmanager, suppress
 from vacli.cli.streams import printable, put
 from vacli.progress import Advance
 
-PLAIN_EVERY_S = 10.0  # how often a log file hears of progress
+PLAIN_EVERY_S = 10.0  # interval of progress lines in a log file
 
 
 class Console:
     """Progress and messages on stderr: a live bar on a terminal, plain lines elsewhere.
 
-    With `rows`, stdout gets rows meanwhile: on one and the same terminal they are progress enough. Messages
-    that are not `is_news` are left out. Nothing that is shown reaches the terminal as a control character.
+    rows: stdout gets rows at the same time, so that no bar is shown if both are a terminal. is_news: returns
+    False for messages that are left out. Control characters are escaped.
     """
 
     def __init__(self, rows: bool = False, is_news: Callable[[str], bool] = lambda message: True) -> None:
@@ -33,8 +33,8 @@ class Console:
             yield lambda amount: None
             return
         title = printable(title)
-        drawn = self._bar(title, total, unit) if self._live else self._lines(title, total, unit)
-        with drawn as advance:
+        bar = self._bar(title, total, unit) if self._live else self._lines(title, total, unit)
+        with bar as advance:
             yield advance
 
     def say(self, message: str) -> None:
@@ -49,11 +49,11 @@ class Console:
 
     def _print(self, message: str, style: str = "") -> None:
         message = printable(message)
-        with suppress(OSError):  # nobody reads it any more; the work goes on
+        with suppress(OSError):  # stderr is closed; the work continues
             if self._live:
                 self._stderr().print(message, style=style, markup=False, highlight=False, soft_wrap=True)
             else:
-                sys.stderr.write(f"{message}\n")  # at once: threads write, and may die in between
+                sys.stderr.write(f"{message}\n")  # one call, because threads write too
                 sys.stderr.flush()
 
     def _stderr(self):
@@ -85,15 +85,15 @@ class Console:
 
     @contextmanager
     def _lines(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
-        start = told = time.monotonic()
+        start = last_s = time.monotonic()
         count = 0.0
 
         def advance(amount: float) -> None:
-            nonlocal count, told
+            nonlocal count, last_s
             count += amount
             now = time.monotonic()
-            if now - told >= PLAIN_EVERY_S:
-                told = now
+            if now - last_s >= PLAIN_EVERY_S:
+                last_s = now
                 of = f" of {total:g}" if total else ""
                 self._print(f"{title}: {count:g}{of} {unit}, {count / (now - start):.3g} {unit}/s")
 
@@ -115,7 +115,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in header:
-        table.add_column(name, overflow="fold", no_wrap=not table.columns)  # a name stays in one piece
+        table.add_column(name, overflow="fold", no_wrap=not table.columns)  # names are not wrapped
     for row in rows:
         table.add_row(*map(printable, row))
     RichConsole().print(table, markup=False)

@@ -1,4 +1,4 @@
-"""What a working process tells its parent of the inputs, and what the parent makes of it."""
+"""Messages of a worker process about its inputs, and the state that its parent keeps of them."""
 
 from __future__ import annotations
 
@@ -14,46 +14,47 @@ if TYPE_CHECKING:
     from vacli.files.atomic import Draft
     from vacli.steps._batch import Outcome
 
-FAILED = "failed"  # as `steps.batch` has it, which the parent does not load
+FAILED = "failed"  # equals steps._batch.FAILED, which the parent does not import
 HINT = "it may be damaged, or too large for the memory; the rest goes on without it"
 
 
 @dataclass
 class Ledger:
-    """What is known of all inputs and of what was printed, over all children.
+    """State of all inputs and of the printed messages, over all child processes.
 
-    running: key -> name; outcomes: key -> kind and reason; table_bytes: the size of the table with what was
-    complete; code: the exit code, once a child has come to its end; stopped: the signal that ended it all.
+    running: key -> name. outcomes: key -> kind and reason. suspects: keys that ran when a child died.
+    printed: message -> count. table_bytes: size of the table with the complete inputs. code: the exit code,
+    once a child has finished. stopped: the signal that ended the command.
     """
 
     running: dict[str, str] = field(default_factory=dict)
     outcomes: dict[str, tuple[str, str]] = field(default_factory=dict)
     suspects: set[str] = field(default_factory=set)
-    said: Counter[str] = field(default_factory=Counter)
+    printed: Counter[str] = field(default_factory=Counter)
     has_header: bool = False
     table_bytes: int = 0
     code: int | None = None
     stopped: int | None = None
 
     def take(self, line: bytes) -> None:
-        """Note a message of a child; a line that was cut off by its death is left out."""
+        """Apply one message of a child; a line that its death cut off is ignored."""
         with suppress(ValueError):
-            what, *values = json.loads(line)
-            if what == "begin":
+            event, *values = json.loads(line)
+            if event == "begin":
                 self.running[values[0]] = values[1]
-            elif what == "end":
+            elif event == "end":
                 key, kind, reason, self.table_bytes = values
                 self.running.pop(key, None)
                 self.outcomes[key] = (kind, reason)
-            elif what == "said":
-                self.said[values[0]] += 1
-            elif what == "header":
+            elif event == "printed":
+                self.printed[values[0]] += 1
+            elif event == "header":
                 self.has_header = True
-            elif what == "code":
+            elif event == "code":
                 self.code = values[0]
 
     def blame(self, why: str) -> bool:
-        """Note that a child has died; False where no input can have been the cause."""
+        """Record the death of a child; returns False if no input was running."""
         if len(self.running) == 1:
             (key,) = self.running
             self.outcomes[key] = (FAILED, f"the process that read it died ({why}); {HINT}")
@@ -63,55 +64,55 @@ class Ledger:
 
 
 class Child:
-    """The working process: a journal (`steps.batch.Journal`) that tells the parent, if there is one."""
+    """The worker process: a journal (`steps._batch.Journal`) that reports to the parent, if there is one."""
 
     def __init__(self, ledger: Ledger, pipe: int | None = None, draft: Draft | None = None) -> None:
         self._ledger, self._pipe, self._draft = ledger, pipe, draft
-        self._said_before = Counter(ledger.said)
+        self._printed_before = Counter(ledger.printed)
         self._lock = threading.Lock()
 
     @property
     def has_header(self) -> bool:
-        """Whether the table that is written to has its header already."""
+        """Whether the output table already has its header."""
         return self._ledger.has_header
 
     def known(self, key: str) -> Outcome | None:
-        """What became of an input in a process that died later, or that it died of."""
+        """The outcome of an input in an earlier process; None if it was not finished there."""
         from vacli.steps._batch import Outcome
 
         outcome = self._ledger.outcomes.get(key)
         return None if outcome is None else Outcome(*outcome)
 
     def is_suspect(self, key: str) -> bool:
-        """Whether an input was being worked on when a process died, among others."""
+        """Whether an input was one of several that ran when a process died."""
         return key in self._ledger.suspects
 
     def begin(self, key: str, name: str) -> None:
-        """Work on an input begins."""
+        """Report that work on an input begins."""
         self._send("begin", key, name)
 
     def end(self, key: str, outcome: Outcome) -> None:
-        """Work on an input has ended."""
+        """Report that work on an input has ended."""
         size = os.fstat(self._draft.fd).st_size if self._draft else 0
         self._send("end", key, outcome.kind, outcome.reason, size)
 
     def is_news(self, message: str) -> bool:
-        """Whether a message was not printed by a process before."""
+        """Whether no earlier process printed this message."""
         with self._lock:
-            if self._said_before[message] > 0:
-                self._said_before[message] -= 1
+            if self._printed_before[message] > 0:
+                self._printed_before[message] -= 1
                 return False
-        self._send("said", message)
+        self._send("printed", message)
         return True
 
     def wrote(self) -> None:
-        """A table was written, with its header."""
+        """Report that rows were written, with the header before them."""
         if not self._ledger.has_header:
             self._ledger.has_header = True
             self._send("header")
 
     def leave(self, code: int) -> None:
-        """The command has come to its end."""
+        """Report the exit code of the command."""
         self._send("code", code)
 
     def _send(self, *values: str | int) -> None:

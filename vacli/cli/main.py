@@ -38,14 +38,14 @@ class PipelineGroup(click.Group):
         return list(self.commands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The subcommand of a name; UsageError for one that has another name now."""
+        """The subcommand of a name; UsageError with the present name if it was renamed."""
         command = super().get_command(ctx, cmd_name)
         if command is None and not ctx.resilient_parsing:
             renamed.check_command(cmd_name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a subcommand; PackageMissing if it needs a package that an extra brings."""
+        """Run a subcommand; PackageMissing if a package of an extra is not installed."""
         with packages.needed_by("this command"):
             return super().invoke(ctx)
 
@@ -56,7 +56,7 @@ class PipelineGroup(click.Group):
     no_args_is_help=True,
 )
 @click.version_option(__version__, prog_name="va")
-@click.option("--traceback", is_flag=True, help="Show where an error came from.")
+@click.option("--traceback", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def va(ctx: click.Context, traceback: bool) -> None:
     """Valence and arousal from video with sound, frame by frame.
@@ -71,11 +71,11 @@ def va(ctx: click.Context, traceback: bool) -> None:
     ctx.ensure_object(dict)
     if traceback:
         _show_tracebacks()
-    # NumPy's matrix products here are small, and BLAS threads would compete with those that decode.
+    # NumPy's matrix products here are small, and BLAS threads would compete with the decoding threads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     jit.load_blas = False
     sys.setswitchinterval(0.0005)  # s; openSMILE takes the GIL for every row
-    gc.set_threshold(50_000, 20, 20)  # imports make many objects and no garbage: saves a tenth of their time
+    gc.set_threshold(50_000, 20, 20)  # imports make many objects and no garbage: 10 % less import time
     if not traceback:
         warnings.simplefilter("ignore")  # of libraries; errors are not affected
 
@@ -90,7 +90,7 @@ for command in (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run `va` and leave with its exit code.
+    """Run `va` and exit with its exit code.
 
     0 done, 1 failed, 2 wrong usage, 130, 143 or 129 interrupted by SIGINT, SIGTERM or SIGHUP. Commands over
     many inputs work in a child process (`supervisor`).
@@ -106,7 +106,7 @@ def run(arguments: list[str] | None = None, supervised: bool = False) -> int:
     """Run `va` and return the exit code; errors become one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
     show = "--traceback" in arguments
-    # Wherever it is written, `va align x --traceback` included, it belongs to the whole command.
+    # --traceback is an option of `va`, but is accepted after the subcommand too.
     arguments = ["--traceback", *(a for a in arguments if a != "--traceback")] if show else arguments
     streams.set_encodings()
     try:
@@ -137,7 +137,7 @@ def _usage_line(error: click.ClickException) -> str:
 
 
 def _unforeseen_line(error: Exception) -> str:
-    """What the system refused, and for which file, as far as it says; else what to report."""
+    """The message of an error that no step expects: the file and the cause, or a request to report it."""
     name = getattr(error, "filename", None)
     where = f"{os.fsdecode(name)}: " if isinstance(name, str | bytes) else ""
     if is_disk_full(error):

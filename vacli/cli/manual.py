@@ -67,7 +67,7 @@ def _page(path: str, command: click.Command) -> str:
 
 
 def _options(command: click.Command, context: click.Context) -> str:
-    # Arguments are in the synopsis; some versions of click have a line without a text for them.
+    # Arguments are in the synopsis; some versions of click return a record without text for them.
     options = [p for p in command.get_params(context) if isinstance(p, click.Option)]
     records = [option.get_help_record(context) for option in options]
     rows = [f".TP\n\\fB{_escape(r[0])}\\fR\n{_escape(r[1])}" for r in records if r]
@@ -108,17 +108,17 @@ _EXIT = """.SH EXIT STATUS
 All done.
 .TP
 1
-Some inputs failed; each is named with its cause, the rest are done.
+Some inputs failed. Each is named with its cause; the others are done.
 .TP
 2
 Wrong usage.
 .TP
 130
-Interrupted; what was complete is kept. By SIGTERM 143, by SIGHUP 129.
+Interrupted by SIGINT (SIGTERM: 143, SIGHUP: 129). Complete results are kept.
 .SH ENVIRONMENT
 .TP
 .B VA_STORE
-The feature store that steps use when none is named."""
+The feature store that is used if none is named."""
 
 
 if __name__ == "__main__":

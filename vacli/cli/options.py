@@ -18,17 +18,17 @@ from vacli.files import store_folder
 
 DEFAULT_STORE = "feats.zarr"
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-LEFT_OUT = "vacli.left_out"  # key of click's notes of a command
+LEFT_OUT = "vacli.left_out"  # key in the meta data of click's context
 
 
 def complete_paths(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Let the shell complete files and folders; the arguments themselves are not checked."""
+    """Completion of files and folders; the arguments are not checked."""
     return [CompletionItem(incomplete, type="file")]
 
 
 inputs = click.argument("inputs", nargs=-1, required=True, shell_complete=complete_paths)
 store = click.argument("store", required=False, shell_complete=complete_paths)
-force = click.option("--force", is_flag=True, help="Redo what was made with other settings.")
+force = click.option("--force", is_flag=True, help="Redo results that were made with other settings.")
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 backend = click.option(
     "--backend",
@@ -55,12 +55,12 @@ store_out = click.option(
 def read_inputs(values: Sequence[str]) -> tuple[Path, ...]:
     """The paths named on the command line; `-` stands for the lines of stdin.
 
-    Lines may end as on Windows and be in UTF-16 with its mark; with null characters they end in these. URLs
-    are named and left out. Raises UsageError where there was no line, click's Exit where all were URLs.
+    Lines may end with CRLF or a null character, and may be UTF-16 with a byte order mark. URLs are left out
+    with a warning. Raises UsageError if stdin has no line, click's Exit if all inputs are URLs.
     """
     named = [text for value in values for text in (_lines_of_stdin() if value == "-" else [value])]
     if not named:
-        raise UsageError("no input: stdin had no line", hint="the step before may have failed")
+        raise UsageError("no input: stdin had no line", hint="check whether the previous step failed")
     urls = [text for text in named if URL.match(text) and not os.path.lexists(text)]
     for url in urls:
         Console().warn(f"{url} is a URL; download it first")
@@ -71,7 +71,7 @@ def read_inputs(values: Sequence[str]) -> tuple[Path, ...]:
 
 
 def left_out() -> int:
-    """How many of the inputs were no paths."""
+    """The number of inputs that were left out because they are URLs."""
     return click.get_current_context().meta.get(LEFT_OUT, 0)
 
 
@@ -90,7 +90,7 @@ def default_store() -> Path:
 
 
 def store_for(paths: Sequence[Path], out: Path | None) -> Path:
-    """Where a step writes: `--out`, else the store that it reads, else the default store."""
+    """The store that a step writes: `--out`, else the store that it reads, else the default store."""
     for path in paths:
         if path.suffix == store_folder.SUFFIX and not os.path.exists(path):
             raise StoreError(f"no store at {path}", hint="check its name; `va align` makes one with -o")

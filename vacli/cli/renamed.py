@@ -1,4 +1,4 @@
-"""Names of commands, options and option values of va 0.1, for the message that names their successors."""
+"""Names of commands, options and option values in va 0.1, for messages with the present names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VALUES = {
 
 
 def successor(error: click.ClickException) -> str | None:
-    """What an unknown option or value is called now, as a sentence; None if it never existed."""
+    """A sentence with the present name of an old option or value; None for any other error."""
     if isinstance(error, click.NoSuchOption):
         new = OPTIONS.get(error.option_name)
         return f"No such option: {error.option_name}. It is called {new} now." if new else None
@@ -44,6 +44,6 @@ def successor(error: click.ClickException) -> str | None:
 
 
 def check_command(name: str) -> None:
-    """Raise UsageError for the name of a command that has another one now."""
+    """Raise UsageError with the present name for a command that was renamed."""
     if name in COMMANDS:
         raise click.UsageError(f"No such command {name!r}. It is called `va {COMMANDS[name]}` now.")

@@ -1,4 +1,4 @@
-"""How the result of a step is told: what the next step needs on stdout, the rest on stderr."""
+"""The result of a step: the path for the next step on stdout, counts on stderr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def finish(batch: Batch, console: Console) -> None:
-    """Tell what was done; the store's path on stdout; exit code 1 where an input failed."""
+    """Print the counts and the store's path; exit code 1 if an input failed."""
     counts = [
         f"{len(batch.done)} done",
         f"{len(batch.skipped)} complete already" if batch.skipped else "",
@@ -27,6 +27,6 @@ def finish(batch: Batch, console: Console) -> None:
 
 
 def leave(failed: bool) -> None:
-    """End with exit code 1 where an input failed, here or when the inputs were read."""
+    """Exit with code 1 if an input failed, in the step or when the inputs were read."""
     if failed or options.left_out():
         raise click.exceptions.Exit(1)

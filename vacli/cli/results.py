@@ -107,8 +107,8 @@ def predict(
     from stdin. The README explains the columns. Every frame has a row; the column `modality` names what its
     prediction is based on.
 
-    On stdout the rows appear while a video is read, if exactly one face is visible in the first second, and
-    they are those of this face. In a file, `largest` is the face with the largest area over the whole video.
+    On stdout the rows appear while a video is read, if exactly one face is visible in the first second; they
+    belong to this face. In a file, `largest` is the face with the largest area over the whole video.
 
     \b
     Examples:
@@ -160,8 +160,8 @@ def demo(out: Path) -> None:
 
     result = step.run(step.DemoSettings(out=out), Console())
     print_table(result.head[0], result.head[1:])
-    for path, what in result.files:
-        put(f"{path}  {what}\n")
+    for path, description in result.files:
+        put(f"{path}  {description}\n")
 
 
 @click.command("submit", short_help="Write and check the challenge's submission file.")

@@ -7,12 +7,12 @@ import time
 from types import FrameType
 
 NUMBERS = tuple(getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n))
-REPEAT_S = 1.0  # a terminal tells all processes and the parent process tells its child once more
+REPEAT_S = 1.0  # a child gets a signal from the terminal and again from its parent
 _last_s = -REPEAT_S
 
 
 class Stopped(KeyboardInterrupt):
-    """Somebody ended the command; `code` is what a shell calls it: 130, 143 or 129."""
+    """A signal ended the command; `code` is the exit code of a shell: 130, 143 or 129."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -20,14 +20,14 @@ class Stopped(KeyboardInterrupt):
 
 
 def install() -> None:
-    """Raise Stopped in the main thread where a signal comes that is not ignored, as `nohup` does."""
+    """Raise Stopped in the main thread for each signal that is not ignored already, as under `nohup`."""
     for number in NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
 
 
 def ignore() -> None:
-    """Take no notice of them: the command is over."""
+    """Ignore the signals, because the command has ended."""
     for number in NUMBERS:
         signal.signal(number, signal.SIG_IGN)
 

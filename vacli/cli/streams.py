@@ -1,4 +1,4 @@
-"""Standard input, output and error: closed ones, other encodings, and names that a terminal would obey."""
+"""Standard input, output and error: closed streams, encodings, and control characters in names."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import sys
 from vacli.errors import OutputError, ReaderGone
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-NAMES = "va-names"  # how names that an encoding lacks are written to stdout
+NAMES = "va-names"  # error handler for names that the encoding of stdout lacks
 _closed: set[int] = set()
 
 
 def fill_closed() -> None:
-    """Open the null device where stdin, stdout or stderr is closed: no other file may take its number."""
+    """Open the null device for a closed stdin, stdout or stderr, so that no file gets its number."""
     _closed.update(n for n, s in enumerate((sys.stdin, sys.stdout, sys.stderr)) if s is None)
     if not _closed:
         return
@@ -34,10 +34,10 @@ def stdout_is_closed() -> bool:
 
 
 def set_encodings() -> None:
-    """Make stdout take every name.
+    """Set the encoding of stdout so that every file name can be written.
 
     UTF-8 in pipes and files, unless PYTHONIOENCODING says otherwise; a terminal keeps its own encoding. Bytes
-    of names that are not UTF-8 stay as they are; what the encoding lacks is written as \\uXXXX.
+    of names that are not UTF-8 are unchanged; characters that the encoding lacks are written as \\uXXXX.
     """
     codecs.register_error(NAMES, _keep_or_escape)
     if not isinstance(sys.stdout, io.TextIOWrapper):
@@ -49,19 +49,19 @@ def set_encodings() -> None:
 
 
 def give_up_stdout() -> None:
-    """Let what is still to be written to stdout go nowhere: its reader has gone."""
+    """Send the rest of stdout to the null device, because its reader has exited."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def printable(text: str) -> str:
-    """Text without anything that a terminal would obey: control characters are written as escapes."""
+    """Text with its control characters written as escapes, so that a terminal does not execute them."""
     return CONTROL.sub(_escaped, text)
 
 
 def put(text: str) -> None:
     """Write to stdout and flush; on a terminal as `printable`, line by line.
 
-    Raises OutputError, which is ReaderGone where it was a pipe.
+    Raises OutputError, and its subclass ReaderGone for a pipe whose reader has exited.
     """
     if sys.stdout.isatty():
         text = "\n".join(map(printable, text.split("\n")))

@@ -1,9 +1,9 @@
-"""A command over many inputs works in a child process, so that a crash costs one input and not the run.
+"""A command over many inputs runs in a child process, so that a crash fails one input and not the run.
 
-The parent loads nothing heavy. It learns through a pipe which inputs the child has begun and ended. If the
-child dies, the input that it worked on has failed and another child goes on with those that are left; where
-several were worked on, they come one at a time first, to find the one. Without fork (Windows) the command
-works in the process that it was started in.
+The parent imports no large library. The child reports through a pipe which inputs it begins and ends. If the
+child dies, the input that it was processing has failed, and a new child continues with the remaining inputs.
+If it was processing several, the new child takes these one at a time first, to find the cause. Without fork
+(Windows) the command runs in the process in which it was started.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from vacli.files.atomic import Draft
 
-GRACE_S = 10  # for a child that was asked to stop
+GRACE_S = 10  # until a child that was asked to stop is killed
 
 
 @dataclass(frozen=True)
 class _Forked:
-    """A child as its parent has it: its number, the pipe of its messages, the pipe that it watches."""
+    """The parent's handle of a child: process id, pipe of messages, pipe that the child watches."""
 
     pid: int
     messages: int
@@ -46,9 +46,9 @@ _this: Child | None = None
 
 
 def split(draft: Draft | None = None) -> Child:
-    """Go on in a child process. To be called before anything heavy is loaded; the parent never returns.
+    """Continue in a child process; the parent does not return. Call it before large libraries are imported.
 
-    draft: the table that is written to; after a death it is cut back to the inputs that were complete.
+    draft: the output table; after the death of a child it is truncated to the rows of complete inputs.
     """
     if not click.get_current_context().find_root().obj.get("supervised") or not hasattr(os, "fork"):
         return Child(Ledger())
@@ -77,14 +77,14 @@ def split(draft: Draft | None = None) -> Child:
 
 
 def leave(code: int) -> None:
-    """Tell the parent process, if this is a child, that the command has ended with `code`."""
+    """Report the exit code to the parent process, if this is a child."""
     if _this is not None:
         signals.ignore()
         _this.leave(code)
 
 
 def _begin(child: Child) -> None:
-    """Report all inputs to the parent, and its end noticed."""
+    """Use `child` as the journal of this process."""
     global _this
     from vacli.steps._batch import keep_journal
 
@@ -93,7 +93,7 @@ def _begin(child: Child) -> None:
 
 
 def _fork(ledger: Ledger, draft: Draft | None) -> Child | _Forked:
-    """Two processes: what the child has, and what the parent has, where signals wait until it is ready."""
+    """Fork; returns a Child in the child and a _Forked in the parent, where signals stay blocked."""
     messages, send = os.pipe()
     alive, held = os.pipe()
     sys.stdout.flush()
@@ -113,7 +113,7 @@ def _fork(ledger: Ledger, draft: Draft | None) -> Child | _Forked:
 
 
 def _watch(alive: int) -> None:
-    """Stop this process when its parent is gone and with it the other end of a pipe."""
+    """Stop this process when the other end of a pipe closes, because its parent has exited."""
     os.read(alive, 1)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_S)
@@ -121,8 +121,8 @@ def _watch(alive: int) -> None:
 
 
 def _follow(child: _Forked, ledger: Ledger) -> int:
-    """Note a child's messages until it is gone; its exit code, negative for a signal."""
-    with _handing_on(child.pid, ledger), os.fdopen(child.messages, "rb") as lines:
+    """Apply a child's messages until it exits; returns its exit code, negative for a signal."""
+    with _forwarded_signals(child.pid, ledger), os.fdopen(child.messages, "rb") as lines:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.NUMBERS)
         for line in lines:
             ledger.take(line)
@@ -132,12 +132,12 @@ def _follow(child: _Forked, ledger: Ledger) -> int:
 
 
 @contextmanager
-def _handing_on(pid: int, ledger: Ledger) -> Iterator[None]:
-    """Let a child have the signals that this process gets, and end it if it does not stop."""
+def _forwarded_signals(pid: int, ledger: Ledger) -> Iterator[None]:
+    """Forward signals to a child, and kill it if it does not stop within GRACE_S."""
 
-    def hand_on(number: int, frame: FrameType | None) -> None:
+    def forward(number: int, frame: FrameType | None) -> None:
         ledger.stopped = number
-        if number != signal.SIGINT:  # a person sees that nothing happens, a machine waits
+        if number != signal.SIGINT:  # after SIGINT the user can press the keys again
             signal.alarm(GRACE_S)
         with suppress(ProcessLookupError):
             os.kill(pid, number)
@@ -149,7 +149,7 @@ def _handing_on(pid: int, ledger: Ledger) -> Iterator[None]:
     before = {n: signal.getsignal(n) for n in (*signals.NUMBERS, signal.SIGALRM)}
     for number in signals.NUMBERS:
         if before[number] is not signal.SIG_IGN:
-            signal.signal(number, hand_on)
+            signal.signal(number, forward)
     signal.signal(signal.SIGALRM, end)
     try:
         yield
@@ -168,7 +168,7 @@ def _why(status: int) -> str:
 
 
 def _cut_back(draft: Draft | None, ledger: Ledger) -> None:
-    """Take out of a table what belongs to inputs that are not complete."""
+    """Truncate a table to the rows of complete inputs."""
     if draft is not None:
         os.ftruncate(draft.fd, ledger.table_bytes)
         os.lseek(draft.fd, ledger.table_bytes, os.SEEK_SET)

@@ -1,4 +1,4 @@
-"""Where `va predict` writes: standard output, a pipe or a device, or a file that appears when it is whole."""
+"""The output of `va predict`: stdout, a pipe or a device, or a file that appears when it is complete."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ STANDARD = {"stdout": 1, "stderr": 2}
 
 
 class TableTarget:
-    """`out` None or `-` is stdout. What the process holds open is written to, a pipe or a device is opened.
+    """An open output: stdout for `out` None or `-`, an open file descriptor, a pipe, a device or a file.
 
-    Any other `out` stays as it was until the table is whole (`draft`, see `atomic.Draft`). Raises OutputError
-    for a place that cannot be written.
+    A file keeps its old content until the table is complete (`draft`, see `atomic.Draft`). Raises OutputError
+    for a path that cannot be written.
     """
 
     def __init__(self, out: Path | None) -> None:
@@ -42,12 +42,12 @@ class TableTarget:
 
     @property
     def is_stdout(self) -> bool:
-        """Whether rows go where somebody, or the next program, may be waiting for them."""
+        """Whether rows go to stdout, where a user or the next program may wait for them."""
         return self._out is None
 
     @contextmanager
     def opened(self, console: Console) -> Iterator[Callable[[str], None]]:
-        """What writes text at once. At the end a file takes its name, after an error another one."""
+        """A function that writes text at once. After an error a file keeps a temporary name."""
         if self._out is None:
             yield streams.put
             return

@@ -24,7 +24,7 @@ REFINEMENTS = ("fill", "fill+repair", "off")
     type=click.Choice(REFINEMENTS),
     default="fill",
     show_default=True,
-    help="What is done to training labels; validation and test labels are never changed.",
+    help="Correction of training labels; validation and test labels are never changed.",
 )
 @options.force
 def import_labels(annotations: Path, store: str | None, out: Path | None, refine: str, force: bool) -> None:
@@ -150,7 +150,7 @@ def train(store: str | None, out: Path | None, preset: str | None, **chosen: obj
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--speech-reference", type=click.Path(path_type=Path), help="Store of speech, to detect other sound."
+    "--speech-reference", type=click.Path(path_type=Path), help="Store of speech, to detect non-speech."
 )
 def calibrate(run: Path, stores: tuple[Path, ...], speech_reference: Path | None) -> None:
     """Fit the error bars of a run on held-out videos.
@@ -161,9 +161,9 @@ def calibrate(run: Path, stores: tuple[Path, ...], speech_reference: Path | None
     recordings that never show a face (state audio_only) are also shifted and scaled to the calibration
     labels' mean and variance.
 
-    --speech-reference names a store of speech; the training store of RUN serves. A detector is fitted to it
-    and written to RUN/speech.safetensors. Where a recording without a face has other sound (noise, tones,
-    music), `va predict` then shrinks the values to 0 and sets the modality to none.
+    --speech-reference names a store of speech, such as the training store of RUN. A detector is fitted to it
+    and written to RUN/speech.safetensors. Where a recording without a face has non-speech (noise, tones,
+    music), `va predict` then moves the values towards 0 and sets the modality to none.
 
     \b
     Examples:

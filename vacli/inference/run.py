@@ -1,4 +1,4 @@
-"""A trained run: its models, how their inputs were made, and what is known of their errors."""
+"""A trained run: its models, the description of their features, and the error calibration."""
 
 from __future__ import annotations
 

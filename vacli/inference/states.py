@@ -1,4 +1,4 @@
-"""What a frame's prediction is based on."""
+"""The streams that a frame's prediction is based on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FrameState(StrEnum):
     NONE = "none"
 
 
-UNMEASURED = (FrameState.NONE, FrameState.NON_SPEECH)  # their labels say nothing about the prediction's error
+UNMEASURED = (FrameState.NONE, FrameState.NON_SPEECH)  # their labels do not measure the prediction's error
 _OF_STREAMS = {
     (): FrameState.NONE,
     (AUDIO,): FrameState.AUDIO,

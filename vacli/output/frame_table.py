@@ -9,7 +9,7 @@ import numpy as np
 
 COLUMNS = {
     "frame": "index of the frame in the file, from 0",
-    "time_s": "when the file shows it, seconds on the container's clock",
+    "time_s": "presentation time in the container, seconds",
     "valence": "unpleasant -1 to pleasant 1",
     "arousal": "calm -1 to excited 1",
     "face_detected": "1 if a face was detected",

@@ -1,4 +1,4 @@
-"""Figures as files: how labels are spread, trajectories over time, density in the VA plane."""
+"""Figures as files: label histograms, trajectories over time, density in the VA plane."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMES = ("Valence", "Arousal")
-COLOURS = ("#0072b2", "#d55e00")  # Okabe and Ito: told apart by colour-blind readers and in grey
+COLOURS = ("#0072b2", "#d55e00")  # Okabe and Ito: distinct for colour-blind readers and in grey
 LABEL_COLOUR = "#b4b4b4"
 TICKS = (-1, -0.5, 0, 0.5, 1)
 BINS = 40
-CELLS = (16, 50)  # a side of the plane, by how many frames there are
+CELLS = (16, 50)  # smallest and largest number of cells along an axis
 STYLE = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -57,7 +57,7 @@ def trajectory(path: Path, title: str, curves: Curves) -> None:
 
 
 def label_histogram(path: Path, labels: np.ndarray) -> None:
-    """How often each valence and arousal was annotated. labels: (N, 2), NaN where not annotated."""
+    """Histograms of annotated valence and arousal. labels: (N, 2), NaN where not annotated."""
     with _figure(path, (8.0, 3.2), columns=2, sharey=True) as (_, axes):
         for side, axis in enumerate(axes):
             values = labels[~np.isnan(labels[:, side]), side]
@@ -72,7 +72,7 @@ def label_histogram(path: Path, labels: np.ndarray) -> None:
 
 
 def plane(path: Path, labels: np.ndarray, predicted: np.ndarray) -> None:
-    """Where frames lie in the valence-arousal plane: annotated beside predicted, one colour scale."""
+    """Density of frames in the valence-arousal plane, annotated and predicted: (N, 2), NaN if missing."""
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import LogLocator
 
@@ -137,7 +137,7 @@ def _summary(values: np.ndarray) -> str:
 
 @contextmanager
 def _figure(path: Path, size_in: tuple[float, float], rows: int = 1, columns: int = 1, **shared) -> Iterator:
-    """A figure with its axes, written to `path` at the end; no display is needed or touched."""
+    """A figure with its axes, written to `path` at the end; no display is needed."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""What a table says: our scores, and the papers' numbers with ours beside them."""
+"""Score tables: our scores, and published scores with ours in further columns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def score_grids(results: Sequence[Result]) -> list[Grid]:
             )
             others.append((title, *_others(mean)))
     missing = sum(score.missing for _, score in rows)
-    notes = ("Intervals: 95 %, from drawing videos with replacement.",)
+    notes = ("Intervals: 95 %, bootstrap over videos.",)
     if missing:
         notes += (f"{missing} annotated frames have no prediction and are left out.",)
     heads = tuple(f"{DIMENSION_NAMES[s]}" for s in DIMENSIONS)
@@ -46,7 +46,7 @@ def score_grids(results: Sequence[Result]) -> list[Grid]:
 
 
 def published_grids(paper: str, tables: Sequence[PublishedTable], results: Sequence[Result]) -> list[Grid]:
-    """A paper's tables with our own figures beside them."""
+    """A paper's tables with our scores in further columns."""
     return [_published_grid(paper, table, results) for table in tables]
 
 
@@ -60,7 +60,7 @@ def _published_grid(paper: str, table: PublishedTable, results: Sequence[Result]
         )
     title = f"{paper}, table {table.number}: {table.title}"
     notes = (table.note,) if table.note else ()
-    return Grid(title, (*header, "what the number is"), rows, notes, frozenset({0, len(header)}))
+    return Grid(title, (*header, "protocol"), rows, notes, frozenset({0, len(header)}))
 
 
 def _published_row(row: PublishedRow, extra: tuple[str, ...], results: Sequence[Result]) -> tuple[str, ...]:
@@ -75,8 +75,10 @@ def _own_row(result: Result, extra: tuple[str, ...]) -> tuple[str, ...]:
     printed = [NOTHING] * (len(DIMENSIONS) + len(extra))
     ours = [number(result.ccc[side]) for side in DIMENSIONS]
     costs = _costs(result)
-    what = f"ours: mean of {result.folds.folds} folds" if result.folds else f"ours: {result.scores[0].name}"
-    return (result.name, *printed, *ours, *(costs.get(name, NOTHING) for name in extra), what)
+    protocol = (
+        f"ours: mean of {result.folds.folds} folds" if result.folds else f"ours: {result.scores[0].name}"
+    )
+    return (result.name, *printed, *ours, *(costs.get(name, NOTHING) for name in extra), protocol)
 
 
 def _ours(row: PublishedRow, results: Sequence[Result]) -> tuple[list[str], dict[str, str]]:
@@ -120,5 +122,5 @@ def _others(pooled: Mapping[str, float]) -> list[str]:
 
 
 def number(value: float | None) -> str:
-    """Three decimals, as the papers print; a dash where there is nothing."""
+    """Three decimals, as the papers print; a dash for a missing value."""
     return NOTHING if value is None or math.isnan(value) else f"{value:.3f}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of texts; the first column names the row, `left` are the columns of words."""
+    """A table of strings; the first column names the row, `left` are the left-aligned columns."""
 
     title: str
     header: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The faces of one recording until it is known whose are wanted: numbers in memory, crops on disk."""
+"""The faces of one recording until tracks are selected: numbers in memory, crops on disk."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BLOCK = 256  # crops in memory at once
 
 
 class Recording:
-    """Everybody's faces in one recording; a context manager."""
+    """The faces of all tracks of one recording; a context manager."""
 
     def __init__(self) -> None:
         self._open = ExitStack()
@@ -58,7 +58,7 @@ class Recording:
         self._open.close()
 
     def add(self, index: int, faces: Iterable[tuple[Face, bytes]]) -> None:
-        """Take the faces of frame `index`, each with its encoded crop (empty: none is kept)."""
+        """Add the faces of frame `index`, each with its encoded crop, empty for none."""
         for face, crop in faces:
             place = (*face.box.tolist(), *face.landmarks.ravel().tolist())
             row = PACK(index, *place, face.score, face.sharpness, face.size_px, self._end, len(crop))
@@ -67,11 +67,11 @@ class Recording:
             self._end += len(crop)
 
     def presences(self) -> list[TrackSummary]:
-        """How much of the recording each person fills."""
+        """The area and the position of each track."""
         return [_presence(track, self.rows(track)) for track in self._rows]
 
     def rows(self, track: int) -> np.ndarray:
-        """The faces of one person, ascending, as ROW records; none for somebody who was not seen."""
+        """The faces of one track as ROW records, ascending; empty for an unknown track."""
         return np.frombuffer(bytes(self._rows.get(track, b"")), ROW)
 
     def crops(self, rows: np.ndarray) -> Iterator[bytes]:
@@ -84,11 +84,11 @@ class Recording:
 def write_person(
     store: Store, video: str, recording: Recording, track: int, attributes: dict[str, object]
 ) -> None:
-    """Store one person's faces as the part "face": a row a frame, NaN and track -1 where not seen."""
+    """Store the faces of one track as the part "face": a row a frame, NaN and track -1 without a face."""
     rows = recording.rows(track)
     view = store.video(video)
     count = len(view.times_s)
-    with store.stage(video, "face", attributes, drop_features=_descriptions(view)) as writer:
+    with store.stage(video, "face", attributes, drop_features=_visual_features(view)) as writer:
         found = np.zeros(count, bool)
         found[rows["index"]] = True
         writer.append("detected", found)
@@ -102,16 +102,16 @@ def write_person(
                 writer.append_images("crop", images)
 
 
-def _descriptions(view: VideoView) -> list[str]:
-    """The visual features, which describe the faces that are there; a damaged one may be one of them."""
+def _visual_features(view: VideoView) -> list[str]:
+    """The visual features of the faces that are replaced; a damaged feature counts as visual."""
 
-    def is_one(name: str) -> bool:
+    def is_visual(name: str) -> bool:
         try:
             return view.part_attrs(f"feature/{name}").get("modality") == VISUAL
         except StoreError:
             return True
 
-    return [name for name in view.feature_names() if is_one(name)]
+    return [name for name in view.feature_names() if is_visual(name)]
 
 
 def _blocks(count: int, recording: Recording, rows: np.ndarray) -> Iterator[list[bytes | None]]:

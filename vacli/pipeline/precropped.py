@@ -1,4 +1,4 @@
-"""Folders of faces that were aligned elsewhere, as Aff-Wild2's `cropped_aligned`: taken as they are."""
+"""Folders of faces that are aligned already, such as Aff-Wild2's `cropped_aligned`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIDES = ("_left", "_right")  # endings of trials of two people in one video
 
 @dataclass(frozen=True, eq=False)
 class TimedCrops:
-    """A folder of crops and when each of its rows is shown, (N,) float64 seconds."""
+    """A folder of crops and the time of each of its rows, (N,) float64 seconds."""
 
     folder: CropFolder
     times_s: np.ndarray
@@ -40,8 +40,8 @@ def video_of(trial: str, videos: Mapping[str, Path]) -> Path | None:
 def open_crops(path: Path, video: Path | None) -> TimedCrops:
     """A trial's crops on its video's clock, or, without a video, at 25 rows a second.
 
-    Trials are known with one image more than the video has frames (facts of the published set); their last
-    rows go on at the video's own pace.
+    Some published trials have one image more than the video has frames; their last rows continue at the
+    video's median frame rate.
     """
     folder = CropFolder(path)
     if video is None:
@@ -56,7 +56,7 @@ def open_crops(path: Path, video: Path | None) -> TimedCrops:
 
 
 def faces(folder: CropFolder) -> Iterator[tuple[int, Face]]:
-    """Row and face of each crop that decodes; box and landmarks are not known and NaN."""
+    """Row and face of each crop that decodes; box and landmarks are NaN."""
     box, landmarks = np.full(4, np.nan, np.float32), np.full((5, 2), np.nan, np.float32)
     for row, picture in folder:
         crop = resize_crop(picture)

@@ -1,6 +1,6 @@
 """Recipes to and from JSON and TOML, and single values set by a dotted path.
 
-Every complaint names the path of the value at fault and, for an unknown key, the nearest one.
+Every error names the path of the invalid value and, for an unknown key, the nearest known key.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def from_json(values: Any) -> Recipe:
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any], path: str = "") -> T:
-    """Build a record from JSON values; raises UsageError with the path of what does not fit."""
+    """Build a record from JSON values; raises UsageError with the path of an invalid value."""
     if not isinstance(values, Mapping):
         raise UsageError(f"recipe: {path or 'the file'} should be a table of {kind.__name__}")
     hints = typing.get_type_hints(kind)
@@ -67,7 +67,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def overlay(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """Lay nested changes over a recipe; a changed `kind` starts from that kind's own defaults."""
+    """Apply nested changes to a recipe; a changed `kind` starts from the defaults of the new kind."""
     return from_dict(Recipe, _merge(to_dict(recipe), changes))
 
 

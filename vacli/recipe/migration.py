@@ -34,7 +34,7 @@ def new_name(path: str, key: str) -> str | None:
 def migrate(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a recipe.json of any version, in the present names and without the version number.
 
-    A version above VERSION is left in place, so that the reader names it as a key that it does not know.
+    A version above VERSION is left in place, so that the reader rejects it as an unknown key.
     """
     migrated = dict(values)
     version = migrated.get("version", 1)

@@ -1,4 +1,4 @@
-"""Named recipes, each with where its numbers come from.
+"""Named recipes, each with the source of its values.
 
 Sources: [L] "LightMamba: A Multimodal Audio-Visual Framework for Continuous Emotion Recognition";
 [B] the paper on bidirectional dynamic cross-modal attention (BDCA) by the same authors;
@@ -214,7 +214,7 @@ FUSION: dict[str, Fusion] = {"concat": Concat(), "bdca": Bdca()}
 
 
 def preset(name: str) -> Recipe:
-    """The recipe of a name; UsageError with the nearest one for an unknown name."""
+    """The recipe of a preset; raises UsageError with the nearest name for an unknown one."""
     if name not in PRESETS:
         renamed = RENAMED_PRESETS.get(name)
         hint = f"it is called {renamed!r} now" if renamed else nearest(name, PRESETS)
@@ -223,7 +223,7 @@ def preset(name: str) -> Recipe:
 
 
 def with_temporal(model: Model, kind: str) -> Model:
-    """The model with another temporal module, of the width and depth that the present one has."""
+    """The model with another temporal module of the same width and depth; UsageError if unknown."""
     if kind == model.temporal.kind:
         return model
     if kind not in TEMPORAL:
@@ -233,10 +233,10 @@ def with_temporal(model: Model, kind: str) -> Model:
 
 
 def with_fusion(model: Model, kind: str) -> Model:
-    """The model with another fusion; BDCA gets two streams of one width, by a TCN each where needed.
+    """The model with another fusion; BDCA gets streams of equal width, by one TCN a stream if needed.
 
-    Those are four blocks to 128, as [B] has it, with the kernel and dropout of the TCN that the model
-    had behind its fusion, and in place of it.
+    These TCNs have four blocks of width 128, as in [B], with the kernel and dropout of the TCN behind the
+    fusion, which they replace. Raises UsageError for an unknown fusion.
     """
     if kind == model.fusion.kind:
         return model

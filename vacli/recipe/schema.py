@@ -1,8 +1,8 @@
 """Typed, frozen configuration of a model and its training; no torch in here.
 
 A `Recipe` is a value: presets are recipes, a run directory holds one as recipe.json, and
-`--recipe file.toml` and `--set model.temporal.n_layers=6` lay changes over one. Alternatives are
-records told apart by their `kind`.
+`--recipe file.toml` and `--set model.temporal.n_layers=6` change values of one. Alternatives are
+records that differ in `kind`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Transformer:
 
 @dataclass(frozen=True, kw_only=True)
 class NoTemporal:
-    """Every frame for itself."""
+    """No temporal module: frames are independent."""
 
     kind: Literal["none"] = "none"
 
@@ -100,7 +100,7 @@ class Head:
     hidden: tuple[int, ...] = ()
     activation: Activation = "relu"
     batch_norm: bool = False
-    tanh_output: bool = False  # tanh at the end: never outside [-1, 1]
+    tanh_output: bool = False  # tanh at the end: output in [-1, 1]
     dropout: float = 0.0
 
 
@@ -117,10 +117,10 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """How long sequences are cut, in frames; the last window is right-aligned, never lost.
+    """Windows of a sequence, in frames; the last window is right-aligned.
 
-    `smooth_frames`: what is predicted of a frame becomes the mean over it and half so many frames, rounded
-    down, to each side, within its window; 0 leaves it as it is. The loss does not see it, validation does.
+    `smooth_frames`: predictions are a moving average over the frame and smooth_frames // 2 frames on each
+    side, within the window; 0 for no smoothing. It applies to validation and prediction, not to the loss.
     """
 
     length_frames: int = 300
@@ -180,14 +180,14 @@ class Augment:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The loop around the model."""
+    """Training loop and optimisation."""
 
     epochs: int = 50
     batch_size: int = 16
     patience_epochs: int | None = None  # None: no early stop
     amp: bool = False
     seed: int = 42
-    clip_z: float = 5.0  # z-scored features are cut to this; unvoiced frames have heavy tails
+    clip_z: float = 5.0  # z-scored features are clipped to this; unvoiced frames have heavy tails
     loss: Loss = Loss()
     optim: Optim = Optim()
     schedule: Schedule = Schedule()
@@ -196,7 +196,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that a run is made from."""
+    """The complete configuration of a run."""
 
     name: str
     summary: str = ""
