@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -37,7 +38,7 @@ def bundled_model() -> None:
     "--augmented-dir", type=click.Path(path_type=Path), help="Folder that augmented copies are written to."
 )
 @click.option("--seed", type=int, default=42, show_default=True, help="Seed of the augmentation.")
-def import_corpus(kind: str, path: Path, out: Path | None, **chosen: object) -> None:
+def import_corpus(kind: str, path: Path, out: Path | None, **chosen: Any) -> None:
     """Import a corpus of emotion categories, with valence and arousal mapped from the categories.
 
     FER+ faces are aligned like the pictures of `va predict --images`. RAVDESS is licensed
@@ -71,7 +72,7 @@ def import_corpus(kind: str, path: Path, out: Path | None, **chosen: object) -> 
 @click.option("--holdout", is_flag=True, help="Use only the held-out faces and speakers.")
 @click.option("--utterances", is_flag=True, help="Single utterances without faces, for an audio model.")
 def synthesize(
-    faces: Path, voices: Path, out: Path | None, holdout: bool, utterances: bool, **chosen: object
+    faces: Path, voices: Path, out: Path | None, holdout: bool, utterances: bool, **chosen: Any
 ) -> None:
     """Synthesize sequences of faces and voices with matching valence and arousal.
 

@@ -6,9 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from vacli.cli.streams import printable, put
 from vacli.progress import Advance
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
 
 PLAIN_EVERY_S = 10.0  # interval of progress lines in a log file
 
@@ -24,7 +28,7 @@ class Console:
         self._is_news = is_news
         self._live = sys.stderr.isatty()
         self._mute = rows and self._live and sys.stdout.isatty()
-        self._rich = None
+        self._rich: RichConsole | None = None
 
     @contextmanager
     def task(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
@@ -56,7 +60,7 @@ class Console:
                 sys.stderr.write(f"{message}\n")  # one call, because threads write too
                 sys.stderr.flush()
 
-    def _stderr(self):
+    def _stderr(self) -> RichConsole:
         if self._rich is None:
             from rich.console import Console as RichConsole
 

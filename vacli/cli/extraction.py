@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -88,7 +89,7 @@ def align(
 @click.option("--batch-size", type=click.IntRange(1), help="Faces in a batch. [default: auto]")
 @options.device
 @options.force
-def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: object) -> None:
+def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: Any) -> None:
     """Extract a network's features from every aligned face of a store.
 
     INPUTS are stores, or videos, which are aligned first. `-` reads paths from stdin. Frames without
@@ -149,7 +150,7 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: object) 
 @options.audio_track
 @options.device
 @options.force
-def extract_audio(inputs: tuple[str, ...], out: Path | None, **chosen: object) -> None:
+def extract_audio(inputs: tuple[str, ...], out: Path | None, **chosen: Any) -> None:
     """Extract audio features at the time of every frame.
 
     INPUTS are videos, sound files, folders of them, or a store, whose recordings are read again.

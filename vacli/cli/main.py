@@ -139,10 +139,11 @@ def _usage_line(error: click.ClickException) -> str:
 def _unforeseen_line(error: Exception) -> str:
     """The message of an error that no step expects: the file and the cause, or a request to report it."""
     name = getattr(error, "filename", None)
-    where = f"{os.fsdecode(name)}: " if isinstance(name, str | bytes) else ""
+    path = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else None
+    where = f"{path}: " if path else ""
     if is_disk_full(error):
-        if where:
-            return disk_full_error(Path(os.fsdecode(name)), error).one_line()
+        if path:
+            return disk_full_error(path, error).one_line()
         return "no space left on a disk that is written to; make room, or name another place"
     if not isinstance(error, OSError):
         return f"unexpected {type(error).__name__}: {error}; run it again with --traceback and report it"

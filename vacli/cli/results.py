@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "--figures", type=click.Path(path_type=Path), help="Folder for figures of trajectories and densities."
 )
 @options.device
-def evaluate(inputs: tuple[str, ...], **chosen: object) -> None:
+def evaluate(inputs: tuple[str, ...], **chosen: Any) -> None:
     """Score runs or prediction tables: CCC over all frames, per video and per fold, with intervals.
 
     INPUTS are runs of `va train`, or CSV files of `va predict`, whose labels come from --labels or --store.
@@ -65,7 +65,7 @@ def evaluate(inputs: tuple[str, ...], **chosen: object) -> None:
 @click.option("--resume", is_flag=True, help="Continue an interrupted ablation.")
 @click.option("--format", default="table", show_default=True, metavar="table|json|markdown|latex")
 @options.device
-def ablate(store: str | None, rows: tuple[str, ...], **chosen: object) -> None:
+def ablate(store: str | None, rows: tuple[str, ...], **chosen: Any) -> None:
     """Train the rows of LightMamba's Table III and BDCA's Table IV on one store and fill the tables.
 
     The tables show parameters, peak memory, time for an epoch and CCC of every row, and the published values.
@@ -98,9 +98,7 @@ def ablate(store: str | None, rows: tuple[str, ...], **chosen: object) -> None:
 @options.audio_track
 @options.backend
 @options.device
-def predict(
-    inputs: tuple[str, ...], as_json: bool, out: Path | None, summary: bool, **chosen: object
-) -> None:
+def predict(inputs: tuple[str, ...], as_json: bool, out: Path | None, summary: bool, **chosen: Any) -> None:
     """Predict valence and arousal of every frame, from face and voice together.
 
     INPUTS are videos, sound files, folders of either, folders of aligned faces, or stores. `-` reads paths
@@ -126,6 +124,7 @@ def predict(
     from vacli.steps import predict as step
 
     console, text = Console(rows=live, is_news=child.is_news), io.StringIO()
+    writer: JsonWriter | SummaryWriter | CsvWriter
     if as_json:
         writer = JsonWriter(text)
     else:
@@ -172,7 +171,7 @@ def demo(out: Path) -> None:
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="File to write.")
 @click.option("--store", type=click.Path(path_type=Path), help="Store with the features of a run.")
 @options.device
-def submit(inputs: tuple[str, ...], **chosen: object) -> None:
+def submit(inputs: tuple[str, ...], **chosen: Any) -> None:
     """Write valence and arousal for every frame of the challenge's list, and check the file.
 
     INPUTS are a run of `va train`, or CSV files of `va predict`.

@@ -26,9 +26,10 @@ class TableTarget:
     """
 
     def __init__(self, out: Path | None) -> None:
-        self._out, self._fd = (None if out == Path("-") else out), None
+        self._out = out = None if out == Path("-") else out
+        self._fd: int | None = None
         self.draft: Draft | None = None
-        if self._out is None:
+        if out is None:
             if streams.stdout_is_closed():
                 raise OutputError("standard output is closed", hint="name a file with -o")
         elif held := OPEN_ALREADY.fullmatch(str(out)):
@@ -66,6 +67,8 @@ class TableTarget:
 
     def _write(self, text: str) -> None:
         fd = self._fd if self.draft is None else self.draft.fd
+        assert fd is not None
+        assert self._out is not None
         rest = memoryview(text.encode("utf-8", "surrogateescape"))
         try:
             with report_write_errors(self._out):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,7 +28,7 @@ REFINEMENTS = ("fill", "fill+repair", "off")
     help="Correction of training labels; validation and test labels are never changed.",
 )
 @options.force
-def import_labels(annotations: Path, store: str | None, out: Path | None, refine: str, force: bool) -> None:
+def import_labels(annotations: Path, store: str | None, out: Path | None, refine: Any, force: bool) -> None:
     """Import annotations as labels of the frames of a store's videos.
 
     ANNOTATIONS is a folder of any edition of Aff-Wild2 (VA, EXPR and AU files), or of CSV files with
@@ -86,7 +87,7 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, refine
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @options.device
 @options.force
-def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: object) -> None:
+def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: Any) -> None:
     """Fine-tune the last blocks of a masked autoencoder for valence and arousal.
 
     This is the hierarchical fine-tuning of LightMamba III-B and BDCA III-B.
@@ -123,7 +124,7 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: object) -> None:
 @click.option("--fold", type=click.IntRange(0), help="Train only this fold; 0 is the official split.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @options.device
-def train(store: str | None, out: Path | None, preset: str | None, **chosen: object) -> None:
+def train(store: str | None, out: Path | None, preset: str | None, **chosen: Any) -> None:
     """Train a temporal model on the features and labels of STORE.
 
     STORE defaults to $VA_STORE, else ./feats.zarr; `-` reads its path from stdin. The command prints the

@@ -149,7 +149,9 @@ def read_normalisation(folder: Path) -> Normalisation:
 def _normalisation(folder: Path, model: Model) -> Normalisation:
     made = read_normalisation(folder)
     for stream in model.streams:
-        if any(np.shape(table.get(stream.name)) != (stream.dim,) for table in (made.mean, made.std)):
+        if any(
+            np.shape(table.get(stream.name, np.empty(()))) != (stream.dim,) for table in (made.mean, made.std)
+        ):
             raise RunError(
                 f"{folder / NORMALIZATION_FILE} does not fit {RECIPE_FILE}: stream {stream.name!r}",
                 hint=TRAIN_AGAIN,

@@ -94,8 +94,8 @@ class SpeechDetector:
         """The inverse of `arrays`, for D = `columns`; ValueError if the arrays do not fit."""
         named = {NAMES_OF_VERSION_1.get(name, name): x for name, x in arrays.items()}
         size = 2 * columns
-        shapes = {"min_movement": (columns,), "centre": (size,), "scale": (size,), "mean": (size,)}
-        shapes["whitening"] = (size, size)
+        shapes: dict[str, tuple[int, ...]] = {"min_movement": (columns,), "whitening": (size, size)}
+        shapes |= dict.fromkeys(("centre", "scale", "mean"), (size,))
         if {name: x.shape for name, x in named.items()} != shapes:
             raise ValueError(f"it is no speech detector for {columns} columns")
         return cls(**named)

@@ -24,6 +24,7 @@ class TorchPredictor(SlidingWindowPredictor):
     @property
     def net(self) -> nn.Module:
         """The torch network."""
+        assert isinstance(self.network, _OnDevice)
         return self.network.net
 
 

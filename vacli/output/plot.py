@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ LABEL_COLOUR = "#b4b4b4"
 TICKS = (-1, -0.5, 0, 0.5, 1)
 BINS = 40
 CELLS = (16, 50)  # smallest and largest number of cells along an axis
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -136,7 +136,9 @@ def _summary(values: np.ndarray) -> str:
 
 
 @contextmanager
-def _figure(path: Path, size_in: tuple[float, float], rows: int = 1, columns: int = 1, **shared) -> Iterator:
+def _figure(
+    path: Path, size_in: tuple[float, float], rows: int = 1, columns: int = 1, **shared: Any
+) -> Iterator[tuple[Figure, Any]]:
     """A figure with its axes, written to `path` at the end; no display is needed."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -30,7 +30,7 @@ def score_grids(results: Sequence[Result]) -> list[Grid]:
             )
             others.append((title, *_others(mean)))
     missing = sum(score.missing for _, score in rows)
-    notes = ("Intervals: 95 %, bootstrap over videos.",)
+    notes: tuple[str, ...] = ("Intervals: 95 %, bootstrap over videos.",)
     if missing:
         notes += (f"{missing} annotated frames have no prediction and are left out.",)
     heads = tuple(f"{DIMENSION_NAMES[s]}" for s in DIMENSIONS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
-from typing import TextIO
+from typing import Literal, TextIO
 
 from vacli.output.frame_table import COLUMNS, FrameTable
 
@@ -64,7 +64,7 @@ def _path_cell(name: str) -> str:
     return f"./{name}" if name.startswith(FORMULA) else name
 
 
-def _quoting(name: str) -> int:
+def _quoting(name: str) -> Literal[0, 1]:
     """A carriage return ends a line for many readers, and not every csv module quotes it."""
     return csv.QUOTE_ALL if "\r" in name else csv.QUOTE_MINIMAL
 

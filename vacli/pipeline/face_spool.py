@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -82,7 +82,7 @@ class Recording:
 
 
 def write_person(
-    store: Store, video: str, recording: Recording, track: int, attributes: dict[str, object]
+    store: Store, video: str, recording: Recording, track: int, attributes: dict[str, Any]
 ) -> None:
     """Store the faces of one track as the part "face": a row a frame, NaN and track -1 without a face."""
     rows = recording.rows(track)

@@ -109,7 +109,7 @@ def _merge_items(base: list[Any], changes: Mapping[str, Any]) -> list[Any]:
     merged = list(base)
     for key, value in changes.items():
         named = [i for i, item in enumerate(base) if isinstance(item, Mapping) and item.get("name") == key]
-        index = int(key) if key.isdigit() and int(key) < len(base) else (named or [None])[0]
+        index = int(key) if key.isdigit() and int(key) < len(base) else next(iter(named), None)
         if index is None:
             names = [str(item.get("name", i)) for i, item in enumerate(base) if isinstance(item, Mapping)]
             raise UsageError(f"recipe: no item {key!r}", hint=nearest(key, names))
@@ -145,7 +145,7 @@ def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
         return _convert(plain[0], value, path)
     if len(records) == 1:
         return _convert(records[0], value, path)
-    by_kind = {o.__dataclass_fields__["kind"].default: o for o in records}
+    by_kind: dict[str, Any] = {str(o.__dataclass_fields__["kind"].default): o for o in records}
     kind = value.get("kind") if isinstance(value, Mapping) else None
     if kind not in by_kind:
         raise UsageError(f"recipe: {path}.kind is {kind!r}", hint=nearest(str(kind), by_kind))
