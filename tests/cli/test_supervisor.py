@@ -40,7 +40,7 @@ def crunch(*arguments: str, cwd: Path) -> tuple[int, list[str], list[str]]:
         ("kill", "kill: the process that read it died (signal 9, killed, as the system does where memory"),
         ("exit", "exit: the process that read it died (it exited with code 3); it may be damaged"),
         ("value", "value: unexpected ValueError: x; run this input alone with --traceback and report it"),
-        ("memory", "memory: not enough memory (MemoryError); free some"),
+        ("memory", "memory: not enough memory (MemoryError); free memory"),
         ("deep", "deep: unexpected RecursionError: maximum recursion depth exceeded"),
         ("input", "input: no; do"),
     ],

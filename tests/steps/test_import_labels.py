@@ -89,7 +89,7 @@ def test_what_does_not_match_is_told_with_its_reason(store, annotations, trials)
     result = run(ImportLabelsSettings(annotations=annotations, store=store.path), quiet)
     assert trials[0].name == "video59"
     reasons = {f.name: f.reason for f in result.unmatched}
-    assert reasons["stranger"] == "no video of that name in the store"
+    assert reasons["stranger"] == "the store has no video of that name"
     assert "va align --face left" in reasons["video59_left"]
     assert result.unlabelled == ["video59"]
     assert any("stranger" in w for w in quiet.warnings)

@@ -17,7 +17,7 @@ from vacli.output.frame_table import FrameTable
 from vacli.progress import Quiet
 from vacli.steps import align, extract_audio
 from vacli.steps._batch import Batch
-from vacli.steps._inputs import MOST_NAMED, usable
+from vacli.steps._inputs import MAX_NAMED, usable
 from vacli.steps.predict import PredictSettings, run
 
 
@@ -39,7 +39,7 @@ def used(*paths: Path) -> tuple[list[MediaInput], Batch, Quiet]:
 
 
 def test_what_a_folder_holds_besides_is_said_in_one_line(tmp_path):
-    for number in range(MOST_NAMED + 2):
+    for number in range(MAX_NAMED + 2):
         (tmp_path / f"{number}.csv").write_text("a,b\n")
     (tmp_path / "a.mp4").touch()
     (tmp_path / "sub").mkdir()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vacli.files.atomic import Draft
-    from vacli.steps._batch import Outcome
+    from vacli.steps._batch import InputStatus
 
 FAILED = "failed"  # equals steps._batch.FAILED, which the parent does not import
 HINT = "it may be damaged, or too large for the memory; the rest goes on without it"
@@ -76,12 +76,12 @@ class Child:
         """Whether the output table already has its header."""
         return self._ledger.has_header
 
-    def known(self, key: str) -> Outcome | None:
+    def known(self, key: str) -> InputStatus | None:
         """The outcome of an input in an earlier process; None if it was not finished there."""
-        from vacli.steps._batch import Outcome
+        from vacli.steps._batch import InputStatus
 
         outcome = self._ledger.outcomes.get(key)
-        return None if outcome is None else Outcome(*outcome)
+        return None if outcome is None else InputStatus(*outcome)
 
     def is_suspect(self, key: str) -> bool:
         """Whether an input was one of several that ran when a process died."""
@@ -91,7 +91,7 @@ class Child:
         """Report that work on an input begins."""
         self._send("begin", key, name)
 
-    def end(self, key: str, outcome: Outcome) -> None:
+    def end(self, key: str, outcome: InputStatus) -> None:
         """Report that work on an input has ended."""
         size = os.fstat(self._draft.fd).st_size if self._draft else 0
         self._send("end", key, outcome.kind, outcome.reason, size)

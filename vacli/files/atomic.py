@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import TextIO
 
 from vacli.errors import OutputError
 from vacli.files.disk_space import report_write_errors
@@ -119,7 +119,7 @@ def staged_file(path: Path, need_bytes: int | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def staged_writer(path: Path) -> Iterator[IO[str]]:
+def staged_writer(path: Path) -> Iterator[TextIO]:
     """A text file object whose content, as UTF-8, replaces `path` at the end. Raises OutputError."""
     with staged_file(path) as part, open(part, "w", -1, "utf-8", "surrogateescape", "") as stream:
         yield stream

@@ -1,9 +1,11 @@
-"""Tables of texts for a terminal, Markdown and LaTeX."""
+"""Tables of strings for a terminal, Markdown and LaTeX."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from tabulate import LATEX_ESCAPE_RULES, tabulate
 
 
 @dataclass(frozen=True)
@@ -18,62 +20,28 @@ class Grid:
 
 
 def text(grid: Grid) -> str:
-    """Aligned columns."""
-    widths = [max(len(row[c]) for row in (grid.header, *grid.rows)) for c in range(len(grid.header))]
-    lines = [
-        "  ".join(
-            cell.ljust(w) if c in grid.left else cell.rjust(w)
-            for c, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (grid.header, *grid.rows)
-    ]
-    rule = "-" * max(map(len, lines))
-    return "\n".join([grid.title, lines[0], rule, *lines[1:], *grid.notes]) + "\n"
+    """Aligned columns, with the title above and the notes below."""
+    return "\n".join([grid.title, _table(grid, "simple"), *grid.notes]) + "\n"
 
 
 def markdown(grid: Grid) -> str:
-    """A pipe table."""
-    rule = [":--" if c in grid.left else "--:" for c in range(len(grid.header))]
-    rows = [
-        "| " + " | ".join(_escaped(cell, {"|": "\\|"}) for cell in row) + " |"
-        for row in (grid.header, rule, *grid.rows)
-    ]
-    return "\n".join([f"**{grid.title}**", "", *rows, *(f"\n{note}" for note in grid.notes)]) + "\n"
-
-
-LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$"} | {
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
+    """A pipe table, with the title above and the notes below."""
+    rows = tuple(tuple(cell.replace("|", "\\|") for cell in row) for row in grid.rows)
+    table = _table(replace(grid, rows=rows), "pipe")
+    return "\n".join([f"**{grid.title}**", "", table, *(f"\n{note}" for note in grid.notes)]) + "\n"
 
 
 def latex(grid: Grid) -> str:
-    """A table environment with booktabs rules."""
-    columns = "".join("l" if c in grid.left else "r" for c in range(len(grid.header)))
-    lines = [" & ".join(_escaped(c, LATEX) for c in row) + r" \\" for row in (grid.header, *grid.rows)]
+    """A table environment with booktabs rules; title and notes are the caption."""
     caption = ". ".join(part.rstrip(".") for part in (grid.title, *grid.notes))
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_escaped(caption, LATEX)}.}}",
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            lines[0],
-            r"\midrule",
-            *lines[1:],
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    escaped = "".join(LATEX_ESCAPE_RULES.get(letter, letter) for letter in caption)
+    head = "\\begin{table}\n\\centering\n" + rf"\caption{{{escaped}.}}"
+    return "\n".join([head, _table(grid, "latex_booktabs"), "\\end{table}\n"])
 
 
 FORMATS: Mapping[str, Callable[[Grid], str]] = {"table": text, "markdown": markdown, "latex": latex}
 
 
-def _escaped(cell: str, special: Mapping[str, str]) -> str:
-    return "".join(special.get(letter, letter) for letter in cell)
+def _table(grid: Grid, form: str) -> str:
+    align = ["left" if column in grid.left else "right" for column in range(len(grid.header))]
+    return tabulate(grid.rows, grid.header, tablefmt=form, colalign=align, disable_numparse=True)

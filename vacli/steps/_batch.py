@@ -1,7 +1,7 @@
-"""Many inputs, one after another or several at once: what was done, what was complete already, what failed.
+"""Run a step over many inputs, in sequence or in threads, and record which were done, skipped or failed.
 
-An input that fails is named with its reason and never ends the rest. A run ends where a result cannot be
-written (OutputError, a full disk, a closed pipe) or somebody interrupts it.
+A failed input is reported with its reason, and the others are processed. The run stops if a result cannot be
+written (OutputError, a full disk, a closed pipe) or if the user interrupts it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
-log = logging.getLogger("vacli")  # has the tracebacks of what failed, at level DEBUG
+log = logging.getLogger("vacli")  # receives the tracebacks of failed inputs at level DEBUG
 
 
 @dataclass(frozen=True)
@@ -36,37 +36,37 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of an input: DONE, SKIPPED, or FAILED with a reason in one line."""
+class InputStatus:
+    """The status of a processed input: DONE, SKIPPED, or FAILED with a reason in one line."""
 
     kind: str
     reason: str = ""
 
 
 class Journal(Protocol):
-    """Learns when work on an input begins and ends; it may know the outcome from a process that died."""
+    """Records when an input begins and ends; it may hold the status from an earlier process that died."""
 
-    def known(self, key: str) -> Outcome | None:
-        """What became of an input already."""
+    def known(self, key: str) -> InputStatus | None:
+        """The recorded status of an input, None if there is none."""
         ...
 
     def is_suspect(self, key: str) -> bool:
-        """Whether an input has to be worked on while no other is."""
+        """Whether an input must be processed while no other input is."""
         ...
 
     def begin(self, key: str, name: str) -> None:
-        """Work on an input begins."""
+        """Record that an input begins."""
         ...
 
-    def end(self, key: str, outcome: Outcome) -> None:
-        """Work on an input has ended."""
+    def end(self, key: str, status: InputStatus) -> None:
+        """Record that an input has ended."""
         ...
 
 
 class NoJournal:
-    """Knows nothing and keeps nothing."""
+    """A journal that records nothing."""
 
-    def known(self, key: str) -> Outcome | None:
+    def known(self, key: str) -> InputStatus | None:
         return None
 
     def is_suspect(self, key: str) -> bool:
@@ -75,7 +75,7 @@ class NoJournal:
     def begin(self, key: str, name: str) -> None:
         pass
 
-    def end(self, key: str, outcome: Outcome) -> None:
+    def end(self, key: str, status: InputStatus) -> None:
         pass
 
 
@@ -84,14 +84,14 @@ _rounds = itertools.count()
 
 
 def keep_journal(journal: Journal) -> None:
-    """Tell `journal` of all inputs from now on; for a process that works on one command only."""
+    """Use `journal` for all later inputs; only for a process that runs a single command."""
     global _journal
     _journal = journal
 
 
 @dataclass
 class Batch:
-    """Result of a step over many inputs; `out` is what the next step reads."""
+    """Result of a step over many inputs; `out` is the path that the next step reads."""
 
     out: Path
     done: list[str] = field(default_factory=list)
@@ -99,15 +99,15 @@ class Batch:
     failed: list[Failure] = field(default_factory=list)
 
     def fail(self, name: str, error: Exception, progress: Progress) -> None:
-        """Note a failure and tell it at once."""
-        self.note(name, Outcome(FAILED, reason_of(error)), progress)
+        """Record a failed input and show a warning."""
+        self.record(name, InputStatus(FAILED, reason_of(error)), progress)
 
-    def note(self, name: str, outcome: Outcome, progress: Progress) -> None:
-        """Note what became of an input; a failure is said at once."""
-        if outcome.kind != FAILED:
-            (self.done if outcome.kind == DONE else self.skipped).append(name)
+    def record(self, name: str, status: InputStatus, progress: Progress) -> None:
+        """Record the status of an input; a failure is also shown as a warning."""
+        if status.kind != FAILED:
+            (self.done if status.kind == DONE else self.skipped).append(name)
             return
-        reason = outcome.reason
+        reason = status.reason
         self.failed.append(Failure(name, reason))
         progress.warn(reason if reason.startswith(name) else f"{name}: {reason}")
 
@@ -122,90 +122,90 @@ def run_each(
 ) -> Batch:
     """Call `work`, which returns DONE or SKIPPED, on every item, `workers` of them at a time in threads.
 
-    An item whose work raises is noted as failed and the rest goes on. Outcomes are noted in the items' order.
-    Raises OutputError where results cannot be written.
+    If `work` raises for an item, the item is recorded as failed and the others are processed. Items are
+    recorded in their order. Raises OutputError if results cannot be written.
     """
     keyed = list(_keyed(items, name))
 
-    def attempt(entry: tuple[str, Item]) -> Outcome:
+    def attempt(entry: tuple[str, Item]) -> InputStatus:
         key, item = entry
         return _attempt(key, name(item), lambda: work(item), batch.out)
 
-    for (_, item), outcome in zip(keyed, _in_order(attempt, keyed, workers), strict=True):
-        batch.note(name(item), outcome, progress)
+    for (_, item), status in zip(keyed, _in_order(attempt, keyed, workers), strict=True):
+        batch.record(name(item), status, progress)
     return batch
 
 
 def find_each(
     paths: Iterable[Path], find: Callable[[Path], Sequence[Found]], batch: Batch, progress: Progress
 ) -> Iterator[Found]:
-    """What `find` makes of each path, one after another; a path for which it raises is noted as failed."""
+    """Yield the results of `find` for each path in order; a path is recorded as failed if `find` raises."""
     for key, path in _keyed(paths, str):
         found: list[Found] = []
 
-        def look(path: Path = path, found: list[Found] = found) -> str:
+        def collect(path: Path = path, found: list[Found] = found) -> str:
             found += find(path)
             return DONE
 
-        outcome = _attempt(key, str(path), look, batch.out, again=True)
-        if outcome.kind == FAILED:
-            batch.note(str(path), outcome, progress)
+        status = _attempt(key, str(path), collect, batch.out, again=True)
+        if status.kind == FAILED:
+            batch.record(str(path), status, progress)
         yield from found
 
 
 def reason_of(error: Exception) -> str:
-    """Why an input failed, in one line that says what to do."""
+    """The reason of a failure and what to do next, in one line."""
     if isinstance(error, VaError):
         return error.one_line()
     if isinstance(error, MemoryError):
-        what = f"MemoryError: {error}" if str(error) else "MemoryError"
-        text = f"not enough memory ({what}); free some, or cut it into shorter pieces"
+        detail = f"MemoryError: {error}" if str(error) else "MemoryError"
+        text = f"not enough memory ({detail}); free memory, or split the input into shorter parts"
     elif isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        text = f"{where}{error.strerror}; see that it is there and may be read"
+        prefix = f"{error.filename}: " if error.filename else ""
+        text = f"{prefix}{error.strerror}; check that the file exists and is readable"
     else:
         kind = f"unexpected {type(error).__name__}: {error}"
         text = f"{kind}; run this input alone with --traceback and report it"
     return " ".join(text.split())
 
 
-def _attempt(key: str, name: str, work: Callable[[], str], out: Path, again: bool = False) -> Outcome:
-    """Do the work and tell the journal; `again`: it is needed once more even where it was done before."""
+def _attempt(key: str, name: str, work: Callable[[], str], out: Path, again: bool = False) -> InputStatus:
+    """Do the work and record it; `again`: repeat work that an earlier process completed."""
     known = _journal.known(key)
     if known is not None and not (again and known.kind != FAILED):
         return known
     _journal.begin(key, name)
     try:
-        outcome = Outcome(work())
+        status = InputStatus(work())
     except OutputError:
         raise
     except Exception as error:
         log.debug("%s", name, exc_info=error)
         if disk_space.is_disk_full(error):
             raise _full(error, out) from error
-        outcome = Outcome(FAILED, reason_of(error))
-    _journal.end(key, outcome)
-    return outcome
+        status = InputStatus(FAILED, reason_of(error))
+    _journal.end(key, status)
+    return status
 
 
 def _in_order(
-    attempt: Callable[[tuple[str, Item]], Outcome], keyed: list[tuple[str, Item]], workers: int
-) -> Iterator[Outcome]:
+    attempt: Callable[[tuple[str, Item]], InputStatus], keyed: list[tuple[str, Item]], workers: int
+) -> Iterator[InputStatus]:
     if workers == 1:
         yield from map(attempt, keyed)
         return
-    alone = {key: attempt((key, item)) for key, item in keyed if _journal.is_suspect(key)}
+    serial = {key: attempt((key, item)) for key, item in keyed if _journal.is_suspect(key)}
     pool = ThreadPoolExecutor(workers)
     try:
-        running = {entry[0]: pool.submit(attempt, entry) for entry in keyed if entry[0] not in alone}
+        running = {entry[0]: pool.submit(attempt, entry) for entry in keyed if entry[0] not in serial}
         for key, _ in keyed:
-            yield alone[key] if key in alone else running[key].result()
+            yield serial[key] if key in serial else running[key].result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _keyed(items: Iterable[Item], name: Callable[[Item], str]) -> Iterator[tuple[str, Item]]:
-    """Every item with a key that is the same in another process that does the same."""
+    """Yield each item with a key that is the same in every process that runs the same command."""
     number, times = next(_rounds), Counter[str]()
     for item in items:
         times[name(item)] += 1
@@ -213,7 +213,7 @@ def _keyed(items: Iterable[Item], name: Callable[[Item], str]) -> Iterator[tuple
 
 
 def _full(error: Exception, out: Path) -> OutputError:
-    """A full disk where the error says, else the fuller one of those that are written to."""
+    """The error for a full disk: that of the named file, else the fuller of the output and temporary ones."""
     place = getattr(error, "filename", None)
     places = [Path(place)] if isinstance(place, str) else [out, Path(tempfile.gettempdir())]
     return disk_space.disk_full_error(min(places, key=lambda path: disk_space.free_bytes(path) or 0), error)

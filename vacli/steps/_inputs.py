@@ -1,4 +1,4 @@
-"""The inputs of a step: what the paths lead to that it can use, and word of what it leaves out."""
+"""Select the usable inputs of a step and report the files that are left out."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from vacli.media.kinds import MediaInput
 from vacli.progress import Progress
 from vacli.steps._batch import Batch, find_each
 
-MOST_NAMED = 5  # files of a folder that are left out for one reason
+MAX_NAMED = 5  # files that are listed for each reason
 
-# What a step makes of one input: the inputs to work on, or why it is left out.
+# Maps an input to the inputs to process, or to the reason for leaving it out.
 Use = Callable[[MediaInput], "list[MediaInput] | str"]
 
 
 def usable(
-    paths: Iterable[Path], use: Use, nothing: Callable[[Path], VaError], batch: Batch, progress: Progress
+    paths: Iterable[Path],
+    use: Use,
+    no_input_error: Callable[[Path], VaError],
+    batch: Batch,
+    progress: Progress,
 ) -> list[MediaInput]:
-    """What there is to work on, each once, in the order of the paths.
+    """The inputs to process, without duplicates, in the order of the paths.
 
-    A path that holds nothing usable fails with the error that `nothing` makes of it, and so does what cannot
-    be looked at; one line names the other files of a folder.
+    A path without usable inputs is recorded as failed with the error of `no_input_error`. Paths that
+    cannot be read are recorded as failed too. One message lists the other files of a folder.
     """
 
     def find(path: Path) -> list[MediaInput]:
@@ -35,9 +39,9 @@ def usable(
         left_out = found.skipped | {path: used for path, used in uses.items() if isinstance(used, str)}
         chosen = [one for used in uses.values() if not isinstance(used, str) for one in used]
         if not chosen and not found.failed:
-            raise nothing(path)
+            raise no_input_error(path)
         if chosen and left_out:
-            progress.say(_told(path, left_out))
+            progress.say(_left_out_message(path, left_out))
         return chosen
 
     usable: dict[str, MediaInput] = {}
@@ -46,13 +50,13 @@ def usable(
     return list(usable.values())
 
 
-def _told(folder: Path, left_out: Mapping[Path, str]) -> str:
-    """One line that names the other files of a folder."""
+def _left_out_message(folder: Path, left_out: Mapping[Path, str]) -> str:
+    """One line that lists the files left out of a folder and the reasons."""
     reasons = dict.fromkeys(left_out.values())
     parts = []
     for reason in reasons:
         names = sorted(str(path.relative_to(folder)) for path, why in left_out.items() if why == reason)
-        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        parts.append(f"{', '.join(names[:MOST_NAMED])}{more} ({reason})")
+        more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+        parts.append(f"{', '.join(names[:MAX_NAMED])}{more} ({reason})")
     files = "1 file" if len(left_out) == 1 else f"{len(left_out)} files"
     return f"{folder}: {files} left out: {'; '.join(parts)}"

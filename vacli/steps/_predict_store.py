@@ -1,6 +1,6 @@
-"""`va predict` from stores, whose features were extracted before.
+"""`va predict` from stores with extracted features.
 
-A module of its own, because the prediction of recordings does not import Zarr.
+This is a separate module, because the prediction of recordings does not import Zarr.
 """
 
 from __future__ import annotations

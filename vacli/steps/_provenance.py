@@ -1,4 +1,4 @@
-"""What a store keeps of a recording: the file behind it and what its container said."""
+"""Provenance of stored recordings: the source file and the streams of its container."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vacli.store import VideoView
 
 
 def source_of(path: Path) -> dict[str, Any]:
-    """The identity of a file: name, absolute path, size and SHA-256; InputError where it cannot be read."""
+    """The identity of a file: name, absolute path, size and SHA-256; InputError if it cannot be read."""
     try:
         size_bytes, sha256 = path.stat().st_size, file_sha256(path)
     except OSError as error:
@@ -23,28 +23,28 @@ def source_of(path: Path) -> dict[str, Any]:
 
 
 def stream_of(info: MediaInfo) -> dict[str, Any]:
-    """The facts of a file's streams in JSON form."""
+    """The properties of a file's streams as JSON values."""
     facts: dict[str, Any] = {"container": info.container}
     if info.video is not None:
         names = ("codec", "width_px", "height_px", "rotation_deg", "pixel_format", "start_s", "nominal_hz")
         facts["video"] = {name: getattr(info.video, name) for name in names}
     if info.audio is not None:
-        names = ("codec", "rate_hz", "channels", "start_s")
-        facts["audio"] = {name: getattr(info.audio, name) for name in names}
+        audio_names = ("codec", "rate_hz", "channels", "start_s")
+        facts["audio"] = {name: getattr(info.audio, name) for name in audio_names}
     return facts
 
 
-def tell_copy(view: VideoView, path: Path, progress: Progress) -> None:
-    """Say so where a video was made from another file of the same content."""
+def report_copy(view: VideoView, path: Path, progress: Progress) -> None:
+    """Show a message if a video was made from another file with the same content."""
     stored = str(view.source.get("path", ""))
     if stored not in ("", str(path.resolve())):
-        progress.say(f"{path}: the same recording as {stored}, which is {view.id} in the store")
+        progress.say(f"{path} has the same content as {stored}, which is stored as {view.id}")
 
 
 def has_feature(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
-    """Whether a video's feature is there as `spec` says.
+    """Whether a video has the feature with the version, size and settings of `spec`.
 
-    Raises StoreError where it was made with other settings and is not to be redone by `force`.
+    Raises StoreError if the feature was made with other settings and `force` is not given.
     """
     part = f"feature/{spec.name}"
     if force or not view.has(part):
@@ -52,13 +52,13 @@ def has_feature(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
     stored, wanted = view.part_attrs(part), spec.attributes()
     if any(stored.get(key) != wanted[key] for key in ("version", "dim", "settings")):
         raise StoreError(
-            f"{view.path} has {spec.name} made with other settings", hint="give --force to redo it"
+            f"{view.path} has {spec.name} made with other settings", hint="use --force to replace it"
         )
     return True
 
 
 def is_audio_only(view: VideoView) -> bool:
-    """Whether an entry was made from something without a picture, and nobody was put to it."""
+    """Whether a video was made from a recording without a picture and has no stored faces."""
     stream = view.attrs.get("stream", {})
     if view.has("face"):
         return False

@@ -1,4 +1,4 @@
-"""`va ablate`: train the rows of LightMamba's Table III and BDCA's Table IV and fill the tables."""
+"""`va ablate`: train the models of LightMamba's Table III and BDCA's Table IV and fill in the tables."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ def run(settings: AblateSettings, progress: Progress | None = None) -> AblateRes
     Writes ablation.md and ablation.json. Raises UsageError for an unknown format.
     """
     if settings.format not in ("json", *FORMATS):
-        raise UsageError(f"--format {settings.format}", hint=nearest(settings.format, ("json", *FORMATS)))
+        raise UsageError(
+            f"--format {settings.format} is unknown", hint=nearest(settings.format, ("json", *FORMATS))
+        )
     progress = progress or Quiet()
     results: list[Result] = []
 
@@ -150,7 +152,7 @@ def _applies(assignment: str, streams: set[str]) -> bool:
 def _grids(rows: Sequence[Ablation], results: Sequence[Result]) -> list[Grid]:
     by_preset = {result.preset: result for result in results}
     lines = tuple(_line(row, by_preset.get(row.preset)) for row in rows)
-    note = "Peak memory: CUDA's allocator on a GPU, else the whole process, data included."
+    note = "Peak memory is that of the CUDA allocator on a GPU, else that of the process with its data."
     grids = [Grid("Ablations", HEADER, lines, (note,), frozenset({0, 1}))]
     for paper, wanted in TABLES:
         grids += published_grids(paper, [t for t in PAPERS[paper] if t.number == wanted], results)
@@ -183,7 +185,7 @@ def _json_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
             "parameters": result.parameters,
             "peak_bytes": result.peak_bytes,
             "epoch_s": result.epoch_s,
-            **{f"ccc_{side}": value for side, value in result.ccc.items()},
+            **{f"ccc_{name}": value for name, value in result.ccc.items()},
         }
         for result in results
     ]

@@ -1,4 +1,4 @@
-"""`va calibrate`: fit the error bars of a run on held-out videos."""
+"""`va calibrate`: fit the uncertainty of a run on held-out videos."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from vacli.errors import LabelError, RunError, StoreError
 from vacli.files import digests
 from vacli.files.run_directory import CALIBRATION_FILE, SPEECH_FILE
 from vacli.inference.calibration import MIN_FRAMES, Calibration
-from vacli.inference.postprocessing import EnsembleOutput, PostProcessor, concatenate, shrink_to_zero
+from vacli.inference.postprocessing import (
+    EnsembleOutput,
+    Postprocessed,
+    PostProcessor,
+    concatenate,
+    shrink_to_zero,
+)
 from vacli.inference.prediction import ensemble_output, image_output, model_outputs, rows_of
 from vacli.inference.run import Run, load_run
 from vacli.inference.speech_detection import SpeechDetector, speech_context_frames
@@ -30,7 +36,7 @@ from vacli.training.checkpoint import arrays_bytes, json_bytes
 class CalibrateSettings:
     """A run, and stores of labelled videos or images that none of its models was trained on.
 
-    speech_reference: a store that is mostly speech, to fit the speech detector on; the training store serves.
+    speech_reference: a store of mostly speech, such as the training store, to fit the speech detector on.
     """
 
     run: Path
@@ -55,7 +61,7 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
     """Write the run's calibration.json and, with `speech_reference`, its speech.safetensors.
 
     Videos of a training or test split are left out. Raises LabelError for too few labels, StoreError if the
-    store of speech has no audio features, RunError if the run has no audio stream.
+    speech reference has no audio features, RunError if the run has no audio stream.
     """
     replaced = (CALIBRATION_FILE, SPEECH_FILE) if settings.speech_reference else (CALIBRATION_FILE,)
     model = load_run(settings.run, device_name(settings.device), progress, without=replaced)
@@ -69,12 +75,12 @@ def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[State
             advance(1)
     output, labels = concatenate(outputs), np.concatenate([view.labels() for view in views])
     _, states = shrink_to_zero(output)
-    calibration = Calibration.fit(output.values, labels, output.ensemble_std, states)
-    _check_measured(calibration, settings)
+    calibration = Calibration.fit(output.values, labels, _ensemble_std(output), states)
+    _check_states(calibration, settings)
     digests.write(settings.run / CALIBRATION_FILE, json_bytes(calibration.to_dict()))
-    if settings.speech_reference:
+    if settings.speech_reference and detector is not None:
         digests.write(settings.run / SPEECH_FILE, arrays_bytes(detector.arrays()))
-    return _scores(PostProcessor(calibration, detector), output, labels)
+    return _scores(calibration, PostProcessor(calibration, detector)(output), labels)
 
 
 def _labelled(stores: tuple[Path, ...]) -> list[VideoView]:
@@ -82,13 +88,15 @@ def _labelled(stores: tuple[Path, ...]) -> list[VideoView]:
     views = [v for v in views if v.part_attrs("label").get("split") in ("", "validation")]
     if not views:
         names = ", ".join(map(str, stores))
-        raise LabelError(f"{names}: no labelled videos to measure on", hint="run `va import-labels` first")
+        raise LabelError(f"{names}: no labelled videos to calibrate on", hint="run `va import-labels` first")
     return views
 
 
-def _check_measured(calibration: Calibration, settings: CalibrateSettings) -> None:
+def _check_states(calibration: Calibration, settings: CalibrateSettings) -> None:
     if not calibration.states:
-        raise LabelError(f"every state has fewer than {MIN_FRAMES} labelled frames", hint="give more videos")
+        raise LabelError(
+            f"every state has fewer than {MIN_FRAMES} labelled frames", hint="add labelled videos"
+        )
     if settings.speech_reference and FrameState.AUDIO_ONLY not in calibration.states:
         raise LabelError(
             f"fewer than {MIN_FRAMES} labelled frames are speech in a recording without a face",
@@ -100,15 +108,15 @@ def _fit_detector(model: Run, path: Path, progress: Progress) -> SpeechDetector:
     audio = tuple(stream for stream in model.recipe.model.streams if stream.name == AUDIO)
     if not audio:
         raise RunError(f"{model.path} has no audio stream", hint="leave out --speech-reference")
-    views, sounds = Store.open(path).videos(), []
+    views, features = Store.open(path).videos(), []
     with progress.task("speech", len(views), "videos") as advance:
         for rows in open_sequences(views, replace(model.recipe.model, streams=audio)):
-            sounds.append(_audio(rows))
+            features.append(_audio(rows))
             advance(1)
     frames = [speech_context_frames(view.times_s) for view in views]
-    if not any(count and np.isfinite(x).all(1).any() for x, count in zip(sounds, frames, strict=True)):
+    if not any(count and np.isfinite(x).all(1).any() for x, count in zip(features, frames, strict=True)):
         raise StoreError(f"store {path} has no audio features", hint="run `va extract-audio` first")
-    return SpeechDetector.fit(sounds, frames)
+    return SpeechDetector.fit(features, frames)
 
 
 def _output(model: Run, detector: SpeechDetector | None, view: VideoView) -> EnsembleOutput:
@@ -125,21 +133,36 @@ def _audio(rows: FeatureRows) -> np.ndarray:
     return rows_of(rows, AUDIO, slice(0, len(rows)))
 
 
-def _scores(postprocess: PostProcessor, output: EnsembleOutput, labels: np.ndarray) -> list[StateScore]:
-    done = postprocess(output)
+def _ensemble_std(output: EnsembleOutput) -> np.ndarray:
+    """(T, 2) standard deviation over the models; zero for a single model."""
+    return np.zeros_like(output.values) if output.ensemble_std is None else output.ensemble_std
+
+
+def _scores(calibration: Calibration, predicted: Postprocessed, labels: np.ndarray) -> list[StateScore]:
+    uncertainty = predicted.uncertainty
+    assert uncertainty is not None  # a calibrated run has it
     labelled = np.isfinite(labels).all(axis=1)
     scores = []
-    for name in sorted(postprocess.calibration.states):
-        here = labelled & (done.states == name)
-        values, truth, std = done.values[here], labels[here], done.uncertainty[here]
-        error = np.abs(values - truth)
+    for name in sorted(calibration.states):
+        rows = labelled & (predicted.states == name)
+        values, target, std = predicted.values[rows], labels[rows], uncertainty[rows]
+        error = np.abs(values - target)
         scores.append(
             StateScore(
                 name=name,
-                frames=int(here.sum()),
-                ccc=tuple(Moments.of(values[:, d], truth[:, d]).ccc for d in (0, 1)),
+                frames=int(rows.sum()),
+                ccc=(_ccc(values, target, 0), _ccc(values, target, 1)),
                 rmse=tuple(np.sqrt(np.square(error).mean(axis=0)).tolist()),
-                coverage=tuple(float((error <= k * std).mean()) for k in (1, 2)),
+                coverage=(_coverage(error, std), _coverage(error, 2 * std)),
             )
         )
     return scores
+
+
+def _ccc(predicted: np.ndarray, target: np.ndarray, dimension: int) -> float:
+    return Moments.of(predicted[:, dimension], target[:, dimension]).ccc
+
+
+def _coverage(error: np.ndarray, bound: np.ndarray) -> float:
+    """The fraction of errors within the bound."""
+    return float((error <= bound).mean())

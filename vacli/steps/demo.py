@@ -1,4 +1,4 @@
-"""`va demo`: a clip made on the spot, through the whole line."""
+"""`va demo`: create a clip and run all steps on it."""
 
 from __future__ import annotations
 
@@ -23,68 +23,68 @@ ROWS = 8
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """The folder that everything goes into."""
+    """The folder for all files of the demo."""
 
     out: Path
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """head: a header and some rows as text. files: what was written and what it is."""
+    """head: a header and some rows as text. files: the written paths and their descriptions."""
 
     head: list[list[str]]
     files: list[tuple[Path, str]]
 
 
 def run(settings: DemoSettings, progress: Progress = Quiet()) -> DemoResult:
-    """Make a clip, put it through the steps into a store, predict, draw. Runs again from the clip on."""
+    """Create a clip, align it, extract features, predict and plot; existing results are replaced."""
     out = settings.out
     out.mkdir(parents=True, exist_ok=True)
     clip, store = out / "demo.mp4", out / "demo.zarr"
     write_demo_clip(clip)
-    progress.say(f"{clip}: a clip of a photographed face and a synthetic voice")
-    _all_done(align.run(align.AlignSettings(inputs=(clip,), store=store, force=True), progress))
+    progress.say(f"{clip}: created from a photographed face and a synthetic voice")
+    _check_done(align.run(align.AlignSettings(inputs=(clip,), store=store, force=True), progress))
     faces = extract_visual.ExtractVisualSettings(inputs=(store,), store=store, feature="compact", force=True)
-    _all_done(extract_visual.run(faces, progress))
+    _check_done(extract_visual.run(faces, progress))
     sound = extract_audio.ExtractAudioSettings(inputs=(store,), store=store, force=True)
-    _all_done(extract_audio.run(sound, progress))
+    _check_done(extract_audio.run(sound, progress))
     table = _predict(clip, out / "demo.csv", progress)
     plot.trajectory(out / "demo.png", "demo.mp4", _curves(table))
     files = [
         (clip, "the clip"),
-        (store, "its faces and features, a store for the other commands"),
-        (out / "demo.csv", f"{len(table)} rows, one a frame"),
-        (out / "demo.png", "the same as a figure"),
+        (store, "a store with its faces and features"),
+        (out / "demo.csv", f"{len(table)} rows, one for each frame"),
+        (out / "demo.png", "a figure of these rows"),
     ]
     return DemoResult(head=_head(table), files=files)
 
 
 def _predict(clip: Path, path: Path, progress: Progress) -> FrameTable:
     tables: list[FrameTable] = []
-    _all_done(predict.run(predict.PredictSettings(inputs=(clip,)), tables.append, progress))
+    _check_done(predict.run(predict.PredictSettings(inputs=(clip,)), tables.append, progress))
     with staged_writer(path) as stream:
         CsvWriter(stream).write(tables[0])
     return tables[0]
 
 
-def _all_done(batch: Batch) -> None:
-    """Raises InputError where a step of the line failed."""
+def _check_done(batch: Batch) -> None:
+    """Raise InputError if a step failed."""
     for failure in batch.failed:
         raise InputError(failure.reason)
 
 
 def _curves(table: FrameTable) -> plot.Curves:
     c = table.columns
-    spread = np.stack([c["valence_uncertainty"], c["arousal_uncertainty"]], axis=1)
+    uncertainty = np.stack([c["valence_uncertainty"], c["arousal_uncertainty"]], axis=1)
     return plot.Curves(
         times_s=c["time_s"],
         predicted=np.stack([c["valence"], c["arousal"]], axis=1),
-        sd=None if np.isnan(spread).all() else spread,
+        sd=None if np.isnan(uncertainty).all() else uncertainty,
     )
 
 
 def _head(table: FrameTable) -> list[list[str]]:
-    """Rows spread over the clip, so that all that happens in it is seen."""
-    places = np.linspace(0, len(table) - 1, ROWS).astype(int)
+    """Rows at equal distances over the whole clip."""
+    indices = np.linspace(0, len(table) - 1, ROWS).astype(int)
     rows = [dict(zip(COLUMNS, cells, strict=True)) for cells in table.rows()]
-    return [list(SHOWN), *([rows[place][name] for name in SHOWN] for place in places)]
+    return [list(SHOWN), *([rows[index][name] for name in SHOWN] for index in indices)]

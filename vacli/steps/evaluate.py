@@ -1,4 +1,4 @@
-"""`va evaluate`: scores of runs and predictions as tables, beside the papers' if wanted."""
+"""`va evaluate`: score runs and predictions, and compare them with published tables."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ FORMATS = ("json", *text_tables.FORMATS)
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
-    """What to score, against which labels, and how to print it.
+    """The runs or predictions to score, the labels and the format.
 
     inputs: run directories, prediction CSVs or folders of them. store: features and labels (for a run:
     None is the store that it was trained on). labels: annotation files instead of the store's labels, for
-    predictions only. on: each model's validation videos, or a split of the store (evaluator.SPLITS).
-    paper: a key of PAPERS. figures: a folder for trajectories, label histogram and density.
+    predictions only. split: each model's validation videos, or a split of the store (evaluator.SPLITS).
+    paper: a key of PAPERS. figures: a folder for plots.
     """
 
     inputs: tuple[Path, ...]
@@ -48,7 +48,7 @@ class EvaluateSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateResult:
-    """All scores, what could not be scored and why, and the scores' text in the format that was asked for."""
+    """All scores, the inputs that failed with their reasons, and the scores as text in the chosen format."""
 
     results: tuple[Result, ...]
     failed: tuple[Failure, ...]
@@ -56,9 +56,9 @@ class EvaluateResult:
 
 
 def run(settings: EvaluateSettings, progress: Progress = Quiet()) -> EvaluateResult:
-    """Score everything; what cannot be scored is named and the rest goes on.
+    """Score all inputs; failed inputs are reported and the others are scored.
 
-    Raises UsageError, and the error of the only one (RunError, StoreError, LabelError or InputError).
+    Raises UsageError, and for a single input its error (RunError, StoreError, LabelError or InputError).
     """
     _check(settings)
     evaluated: list[evaluator.Evaluation] = []
@@ -89,12 +89,12 @@ def _check(settings: EvaluateSettings) -> None:
         (settings.paper, PAPERS, "--paper"),
     ):
         if value is not None and value not in known:
-            raise UsageError(f"{name} {value}", hint=nearest(value, known))
+            raise UsageError(f"{name} {value} is unknown", hint=nearest(value, known))
 
 
 def _evaluate(path: Path, settings: EvaluateSettings, progress: Progress) -> evaluator.Evaluation:
     if not path.exists():
-        raise InputError(f"no such run or file: {path}")
+        raise InputError(f"no such run or file: {path}", hint="check the path")
     if (path / RECIPE_FILE).is_file() or any(path.glob(f"{FOLD_PREFIX}*")):
         run = load_run(path, device_name(settings.device), progress)
         store = Store.open(settings.store or evaluator.training_store(run))
@@ -112,7 +112,9 @@ def _label_source(settings: EvaluateSettings) -> evaluator.LabelSource:
         return evaluator.annotation_labels(settings.labels)
     if settings.store is not None:
         return evaluator.store_labels(Store.open(settings.store))
-    raise UsageError("predictions without labels", hint="give --store with labels, or --labels with files")
+    raise UsageError(
+        "predictions cannot be scored without labels", hint="give --store with labels, or --labels with files"
+    )
 
 
 def _warn(score: Score, progress: Progress) -> None:
@@ -132,7 +134,7 @@ def _text(settings: EvaluateSettings, results: tuple[Result, ...]) -> str:
 
 
 def _plain(results: tuple[Result, ...]) -> list[dict[str, Any]]:
-    """Every figure by name, videos included; what is not known is null."""
+    """All scores by name, with those of each video; unknown values are null."""
     return [
         {
             "name": result.name,
@@ -157,13 +159,13 @@ def _plain_score(score: Score) -> dict[str, Any]:
         }
         for video in score.videos
     ]
-    figures = {key: value if value == value else None for key, value in score.pooled.items()}
+    pooled = {key: value if value == value else None for key, value in score.pooled.items()}
     return {
         "name": score.name,
         "fold": score.fold,
         "frames": score.frames,
         "missing": score.missing,
-        **figures,
+        **pooled,
         "intervals": score.intervals,
         "videos": videos,
     }
@@ -173,11 +175,11 @@ def _draw(evaluated: list[evaluator.Evaluation], folder: Path, progress: Progres
     from vacli.output import plot
 
     for result, trajectories in evaluated:
-        here = folder / result.name if len(evaluated) > 1 else folder
-        here.mkdir(parents=True, exist_ok=True)
+        target = folder / result.name if len(evaluated) > 1 else folder
+        target.mkdir(parents=True, exist_ok=True)
         for t in trajectories:
-            plot.trajectory(here / f"{t.video}.png", t.video, plot.Curves(t.times_s, t.predicted, t.labels))
+            plot.trajectory(target / f"{t.video}.png", t.video, plot.Curves(t.times_s, t.predicted, t.labels))
         labels = np.concatenate([t.labels for t in trajectories])
-        plot.label_histogram(here / "labels.png", labels)
-        plot.plane(here / "plane.png", labels, np.concatenate([t.predicted for t in trajectories]))
-        progress.say(f"{len(trajectories) + 2} figures in {here}")
+        plot.label_histogram(target / "labels.png", labels)
+        plot.plane(target / "plane.png", labels, np.concatenate([t.predicted for t in trajectories]))
+        progress.say(f"{len(trajectories) + 2} figures written into {target}")

@@ -1,4 +1,4 @@
-"""`va bundled-model export`: a run with weights in half precision, without what only --resume needs."""
+"""`va bundled-model export`: copy a run with float16 weights and without the files that --resume needs."""
 
 from __future__ import annotations
 
@@ -56,24 +56,29 @@ def run(settings: ExportSettings, progress: Progress = Quiet()) -> Path:
     members = [settings.run] if single else sorted(settings.run.glob(f"{FOLD_PREFIX}*"))
     if not members:
         raise RunError(
-            f"{settings.run}: no trained run in there", hint="name the folder that `va train` wrote"
+            f"{settings.run} contains no trained run", hint="give the folder that `va train` wrote"
         )
     if not single and (missing := missing_folds(settings.run, members)):
         raise RunError(f"{settings.run} lacks {', '.join(missing)}", hint="train these folds first")
-    target = settings.out / _place_of(members[0]).name
+    target = settings.out / _bundled_folder(members[0]).name
     if target.resolve() == settings.run.resolve():
-        raise UsageError(f"{target} is the run itself, which must stay", hint="name another folder with -o")
+        raise UsageError(f"{target} is the run to export", hint="choose another folder with -o")
     settings.out.mkdir(parents=True, exist_ok=True)
     work = WorkFolder.inside(settings.out)
-    for place in work.stale():  # of a bundle that was interrupted
+    for place in work.stale():  # of an interrupted export
         commit.replay_changes(settings.out, place)
     with work.place() as place, report_write_errors(target):
-        made = place / target.name
+        exported = place / target.name
         for member in members:
-            _bundle(member, made if single else made / member.name, 0 if single else len(members), progress)
+            _export_member(
+                member,
+                exported if single else exported / member.name,
+                0 if single else len(members),
+                progress,
+            )
         for name in (CALIBRATION_FILE, SPEECH_FILE):
             if (settings.run / name).is_file():
-                _copy(settings.run / name, made / name)
+                _copy(settings.run / name, exported / name)
         commit.apply_changes(settings.out, place, [(target.name, target.name)])
     return target
 
@@ -88,46 +93,47 @@ def _export_face(source: Path, target: Path, progress: Progress) -> Path:
     return target
 
 
-def _place_of(member: Path) -> Path:
-    """Which of the bundled runs one is; raises RunError where it cannot stand beside the other."""
+def _bundled_folder(member: Path) -> Path:
+    """The bundled run that `member` replaces; RunError if an audio run has other features than that one."""
     streams = read_recipe(member).model.streams
     if any(stream.name == VISUAL for stream in streams):
         return BUNDLED
     if streams != COMPACT_AUDIO.model.streams:
         raise RunError(
-            f"{member} has other audio features than compact", hint="train it with --preset compact-audio"
+            f"{member} uses other audio features than the bundled audio model",
+            hint="train it with --preset compact-audio",
         )
     return BUNDLED_AUDIO
 
 
-def _bundle(member: Path, place: Path, folds: int, progress: Progress) -> None:
+def _export_member(member: Path, place: Path, folds: int, progress: Progress) -> None:
     place.mkdir(parents=True)
     for name in KEPT:
         if not (member / name).is_file():
-            raise RunError(f"{member} has no {name}", hint="let `va train` finish it, with --resume")
-    shutil.copyfile(member / CARD, place / CARD)  # people may add to it
+            raise RunError(f"{member} has no {name}", hint="complete the run with `va train --resume`")
+    shutil.copyfile(member / CARD, place / CARD)  # users may edit the card, so it has no digest
     for name in (RECIPE_FILE, NORMALIZATION_FILE, FEATURES_FILE):
         _copy(member / name, place / name)
     _write_data(member / DATA_FILE, place / DATA_FILE, folds)
-    _shrink(member / WEIGHTS_FILE, place / WEIGHTS_FILE, progress)
+    _write_half_precision(member / WEIGHTS_FILE, place / WEIGHTS_FILE, progress)
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file of a run, if it is whole, and note its digest where it goes."""
+    """Copy a file of a run, check its digest and write the digest of the copy."""
     data = source.read_bytes()
     digests.check_bytes(source, data)
     digests.write(target, data)
 
 
 def _write_data(source: Path, target: Path, folds: int) -> None:
-    """Leave out the list of training videos, which is long and not read again; note the number of folds."""
+    """Copy the data record without the long list of training videos; add the number of folds."""
     about = {name: value for name, value in read_json(source).items() if name != "train"}
-    if folds and not about.get("folds"):  # runs of earlier versions do not note it
+    if folds and not about.get("folds"):  # runs of earlier versions lack it
         about["folds"] = folds
     digests.write(target, json_bytes(about))
 
 
-def _shrink(source: Path, target: Path, progress: Progress) -> None:
+def _write_half_precision(source: Path, target: Path, progress: Progress) -> None:
     digests.check_file(source)
     halved = {k: t.half() if t.is_floating_point() else t for k, t in load_tensors(source).items()}
     write_weights(target, halved)

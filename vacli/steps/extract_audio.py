@@ -1,4 +1,4 @@
-"""`va extract-audio`: describe the sound of recordings on the frames of their pictures."""
+"""`va extract-audio`: extract audio features of recordings, one row for each video frame."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from vacli.steps._inputs import usable
 from vacli.steps._provenance import has_feature, source_of, stream_of
 from vacli.store import Store, VideoView
 
-WITH_SOUND = ("video", "sound")  # kinds of input that can hold any
+AUDIO_KINDS = ("video", "sound")  # kinds of input that can have audio
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractAudioSettings:
-    """Which recordings, which audio features of `features.registry`, and how.
+    """The recordings, the audio features of `features.registry` and their options.
 
-    `inputs` are clips, sound files, folders of them, or one store, whose videos are then read again.
+    `inputs` are videos, audio files, folders of them, or one store, whose recordings are read again.
     `weights`, `align`, `final_relu` and `pca` are for vggish, `window_s` for the functionals. `audio_track`:
-    the number of the audio stream, from 1; None for the one that `media.audio_tracks` chooses. Several
-    recordings are worked on at once, `workers` of them (None: as many as there are cores).
+    the number of the audio stream, from 1; None for the one that `media.audio_tracks` selects. `workers`
+    recordings are processed in parallel (None: one for each core).
     """
 
     inputs: tuple[Path, ...]
@@ -60,43 +60,43 @@ class ExtractAudioSettings:
 
 @dataclass(frozen=True)
 class _Recording:
-    """A file to listen to, and the videos of the store that were made from it, as far as is known."""
+    """A file to read, and the known videos of the store that were made from it."""
 
     path: Path
     videos: tuple[str, ...] = ()
 
 
 def run(settings: ExtractAudioSettings, progress: Progress = Quiet()) -> Batch:
-    """Add audio features to a store; frames without sound get NaN and a flag."""
+    """Add audio features to a store; frames without audio are NaN and have a flag."""
     extractors = [_extractor(name, settings, progress) for name in dict.fromkeys(settings.features)]
     stores = [path for path in settings.inputs if is_store(path)]
     store = _target(settings, stores)
     batch = Batch(store.path)
-    recordings = _behind(store, batch, progress) if stores else []
+    recordings = _stored_recordings(store, batch, progress) if stores else []
     named = [path for path in settings.inputs if path not in stores]
-    recordings += [_Recording(m.path) for m in usable(named, _use, _nothing, batch, progress)]
-    listening = _Listening(store, extractors, settings, progress)
-    return _all_at_once(listening, recordings, settings.workers or os.cpu_count() or 1, batch)
+    recordings += [_Recording(m.path) for m in usable(named, _use, _no_audio_error, batch, progress)]
+    extractor = _RecordingExtractor(store, extractors, settings, progress)
+    return _extract_all(extractor, recordings, settings.workers or os.cpu_count() or 1, batch)
 
 
-def _all_at_once(
-    listening: _Listening, recordings: Sequence[_Recording], workers: int, batch: Batch
+def _extract_all(
+    extractor: _RecordingExtractor, recordings: Sequence[_Recording], workers: int, batch: Batch
 ) -> Batch:
-    """Work on several recordings at a time; results are told in the order of the inputs."""
-    progress = listening.progress
+    """Process several recordings in parallel; results are recorded in the order of the inputs."""
+    progress = extractor.progress
     with progress.task("sound", len(recordings), "files") as advance:
 
         def work(recording: _Recording) -> str:
             try:
-                return listening.work(recording)
+                return extractor.work(recording)
             finally:
                 advance(1)
 
         return run_each(batch, recordings, lambda r: r.path.name, work, progress, workers)
 
 
-class _Listening:
-    """From one recording to its rows in the store; called from several threads."""
+class _RecordingExtractor:
+    """Extracts and stores the features of one recording; called from several threads."""
 
     def __init__(
         self,
@@ -109,27 +109,27 @@ class _Listening:
         self.force, self.track = settings.force, settings.audio_track
 
     def work(self, recording: _Recording) -> str:
-        """DONE, or SKIPPED where all was there."""
+        """Return DONE, or SKIPPED if all features are stored already."""
         path, videos = recording.path, recording.videos
-        source = None if videos else source_of(path)
-        if source is not None:  # named by the user: the store knows a recording by its content
+        source = {} if videos else source_of(path)
+        if source:  # given by the user: recordings are matched by content
             videos = tuple(self.store.find_by_sha256(source["sha256"]))
-        pending = {video: self._pending(video) for video in videos}
+        pending: dict[str, Sequence[AudioExtractor]] = {video: self._pending(video) for video in videos}
         if pending and not any(pending.values()):
             return SKIPPED
         if not path.is_file():
             raise InputError(
-                f"{path}: the recording behind {', '.join(videos)} is not there",
-                hint="name the recordings themselves, with the store as -o; they are known by their content",
+                f"{path}: the recording of {', '.join(videos)} does not exist",
+                hint="give the recordings as inputs and the store with -o; they are matched by content",
             )
         sound = self._sound(path)
         if not pending:
             pending = {self._add(path, source, sound): self.extractors}
         for video, extractors in pending.items():
-            self._describe(self.store.video(video), extractors, sound)
+            self._extract(self.store.video(video), extractors, sound)
         return DONE
 
-    def _describe(self, view: VideoView, extractors: Sequence[AudioExtractor], sound: Sound | None) -> None:
+    def _extract(self, view: VideoView, extractors: Sequence[AudioExtractor], sound: Sound | None) -> None:
         for extractor in extractors:
             values, flags = rows_and_flags(extractor, sound, view.times_s)
             attributes = extractor.spec.attributes() | (
@@ -139,23 +139,23 @@ class _Listening:
 
     def _pending(self, video: str) -> list[AudioExtractor]:
         view = self.store.video(video)
-        there = [e for e in self.extractors if has_feature(view, e.spec, self.force)]
-        for extractor in there:
+        complete = [e for e in self.extractors if has_feature(view, e.spec, self.force)]
+        for extractor in complete:
             self._check_track(view, extractor.spec.name)
-        return [e for e in self.extractors if e not in there]
+        return [e for e in self.extractors if e not in complete]
 
     def _check_track(self, view: VideoView, feature: str) -> None:
-        """Raises StoreError where a feature is there that was made from another audio track."""
-        made = view.part_attrs(f"feature/{feature}").get("sound", {}).get("track", self.track)
-        if self.track is not None and made != self.track:
+        """Raise StoreError if a stored feature was made from another audio track."""
+        track = view.part_attrs(f"feature/{feature}").get("sound", {}).get("track", self.track)
+        if self.track is not None and track != self.track:
             raise StoreError(
-                f"{view.path} has {feature} made from audio track {made}", hint="give --force to redo it"
+                f"{view.path} has {feature} made from audio track {track}", hint="use --force to replace it"
             )
 
     def _sound(self, path: Path) -> Sound | None:
         sound = read_sound(path, self.track)
         if sound is None:
-            self.progress.warn(f"{path}: has no sound; its rows are flagged as missing")
+            self.progress.warn(f"{path} has no audio; its rows are flagged as missing")
         warn_of_sound(path, sound, self.progress)
         return sound
 
@@ -176,25 +176,25 @@ class _Listening:
 
 
 def _provenance(sound: Sound) -> dict[str, Any]:
-    """What a store keeps of how a sound was read."""
+    """The track and the gain of a sound, as stored with its features."""
     return {"track": sound.track, "gain_db": round(sound.gain_db, 3)}
 
 
 def _target(settings: ExtractAudioSettings, stores: Sequence[Path]) -> Store:
     path = settings.store or (stores[0] if stores else None)
     if path is None:
-        raise UsageError("no store to write to", hint="name one with -o")
+        raise UsageError("no store is given to write to", hint="give one with -o")
     if any(other.resolve() != path.resolve() for other in stores):
         raise UsageError(
-            f"{stores[0]}: features are stored with their video", hint="leave out -o, or give one store"
+            f"{stores[0]}: features are stored with their video", hint="omit -o, or give one store"
         )
     return Store.open(path) if stores else Store.open_or_create(path)
 
 
-def _behind(store: Store, batch: Batch, progress: Progress) -> list[_Recording]:
-    """The recordings that a store was made from; several people of one recording share it.
+def _stored_recordings(store: Store, batch: Batch, progress: Progress) -> list[_Recording]:
+    """The recordings that a store was made from; several people may share one recording.
 
-    A video that does not tell its recording any more is noted as failed.
+    A video with damaged source attributes is recorded as failed.
     """
     videos: dict[str, list[str]] = defaultdict(list)
     for view in store.videos():
@@ -206,11 +206,11 @@ def _behind(store: Store, batch: Batch, progress: Progress) -> list[_Recording]:
 
 
 def _use(media: MediaInput) -> list[MediaInput] | str:
-    return [media] if media.kind in WITH_SOUND and not media.animated else "no recording with sound"
+    return [media] if media.kind in AUDIO_KINDS and not media.animated else "no recording with audio"
 
 
-def _nothing(path: Path) -> InputError:
-    return InputError(f"{path}: holds no recording with sound")
+def _no_audio_error(path: Path) -> InputError:
+    return InputError(f"{path} has no recording with audio", hint="give video or audio files")
 
 
 def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) -> AudioExtractor:

@@ -1,7 +1,8 @@
-"""`va extract-visual`: a network's features of every aligned face of a store."""
+"""`va extract-visual`: extract the features of every aligned face of a store with a network."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps._provenance import has_feature, is_audio_only
 from vacli.store import Store, VideoView
 
-BLOCK_BATCHES = 4  # batches that are decoded together, while the block before is computed
+BLOCK_BATCHES = 4  # batches that are decoded together while the previous block is computed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,8 @@ class ExtractVisualSettings:
     """The faces, the network and its settings.
 
     inputs: stores, or videos, which are aligned into `store` first. feature: a visual extractor or any timm
-    model. weights: a checkpoint, or the folder of a fine-tuned run. frame_stride: every which frame is
-    embedded; those between are interpolated and flagged. normalise: "model", "paper" or "per-channel".
+    model. weights: a checkpoint, or the folder of a fine-tuned run. frame_stride: one of every so many
+    frames is embedded; the others are interpolated and flagged. normalise: "model", "paper" or "per-channel".
     """
 
     inputs: tuple[Path, ...]
@@ -47,9 +48,9 @@ class ExtractVisualSettings:
 
 
 def run(settings: ExtractVisualSettings, progress: Progress = Quiet()) -> Batch:
-    """Add a visual feature to every video of a store; frames without a face get NaN and a flag."""
+    """Add a visual feature to every video of a store; frames without a face are NaN and have a flag."""
     if settings.frame_stride < 1:
-        raise UsageError(f"--frame-stride {settings.frame_stride}: must be 1 or more")
+        raise UsageError(f"--frame-stride {settings.frame_stride}: the stride must be 1 or more")
     batch = _aligned(settings, progress)
     store = Store.open(batch.out)
     extractor = _extractor(settings, progress)
@@ -59,10 +60,10 @@ def run(settings: ExtractVisualSettings, progress: Progress = Quiet()) -> Batch:
 
     def work(view: VideoView) -> str:
         if is_audio_only(view):
-            nothing = np.full((len(view.times_s), spec.dim), np.nan, np.float32)
-            store.put_feature(view.id, spec.attributes(), nothing, np.full(len(nothing), MISSING, np.uint8))
+            missing = np.full((len(view.times_s), spec.dim), np.nan, np.float32)
+            store.put_feature(view.id, spec.attributes(), missing, np.full(len(missing), MISSING, np.uint8))
             return DONE
-        if _complete(view, spec, settings.force):
+        if _is_complete(view, spec, settings.force):
             return SKIPPED
         values, flags = _features(view, extractor, settings.frame_stride, progress)
         store.put_feature(view.id, spec.attributes(), values, flags, made_from=view)
@@ -72,10 +73,10 @@ def run(settings: ExtractVisualSettings, progress: Progress = Quiet()) -> Batch:
 
 
 def plan_rows(usable: np.ndarray, track: np.ndarray, stride: int) -> np.ndarray:
-    """Rows to compute so that every usable row lies between two computed ones of the same face.
+    """The rows to compute, so that every usable row is between two computed rows of the same face.
 
-    usable: (N,) bool, there is a face. track: (N,) int, whose it is. Returns ascending rows: in each
-    unbroken run of one face the first, every `every`th after it, and the last.
+    usable: (N,) bool, True if the row has a face. track: (N,) int track of the face. Returns ascending rows:
+    of each contiguous run of one face the first, every `stride`-th after it, and the last.
     """
     rows = np.flatnonzero(usable)
     if stride == 1 or not len(rows):
@@ -98,7 +99,7 @@ def fill_skipped(
 
 
 def _run_starts(rows: np.ndarray, track: np.ndarray) -> np.ndarray:
-    """Where in `rows` a new run begins: a gap between frames, or another face."""
+    """The positions in `rows` at which a new run begins: after a gap, or at another face."""
     return np.flatnonzero((np.diff(rows) != 1) | (np.diff(track[rows]) != 0)) + 1
 
 
@@ -117,21 +118,21 @@ def _features(
 
 
 def _crop_blocks(view: VideoView, rows: np.ndarray, block: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Blocks of rows with their crops; the next block is decoded while one is computed."""
+    """Yield blocks of rows with their crops; the next block is decoded while the current one is computed."""
     parts = [rows[start : start + block] for start in range(0, len(rows), block)]
 
     def read(part: np.ndarray) -> np.ndarray:
         return np.stack([crop for crop in view.crops(part.tolist()) if crop is not None])
 
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(read, parts[0]) if parts else None
+        pending = deque(pool.submit(read, part) for part in parts[:1])
         for number, part in enumerate(parts, 1):
-            crops = following.result()
-            following = pool.submit(read, parts[number]) if number < len(parts) else None
+            crops = pending.popleft().result()
+            pending.extend(pool.submit(read, following) for following in parts[number : number + 1])
             yield part, crops
 
 
-def _complete(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
+def _is_complete(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
     if not view.has_crops():
         raise StoreError(f"{view.path} has no face crops", hint="run `va align` on its video first")
     return has_feature(view, spec, force)
@@ -146,16 +147,16 @@ def _extractor(settings: ExtractVisualSettings, progress: Progress) -> VisualExt
 
 
 def _aligned(settings: ExtractVisualSettings, progress: Progress) -> Batch:
-    """The store to work in; clips are aligned into it first, and those that fail are noted."""
+    """The batch of the store to write to; videos are aligned into it first, and failed ones are recorded."""
     stores = [path for path in settings.inputs if is_store(path)]
     clips = tuple(path for path in settings.inputs if path not in stores)
     target = settings.store or (stores[0] if stores else None)
     if target is None:
-        raise UsageError("no store to write to", hint="name one with -o")
+        raise UsageError("no store is given to write to", hint="give one with -o")
     if any(path.resolve() != target.resolve() for path in stores):
         raise UsageError(
-            f"{stores[0]}: visual features are stored beside their faces",
-            hint="leave out -o, or give one store",
+            f"{stores[0]}: visual features are stored with their faces",
+            hint="omit -o, or give one store",
         )
     batch = Batch(target)
     if clips:

@@ -1,4 +1,4 @@
-"""`va finetune-mae`: train a face encoder on single labelled frames, or pre-train one without labels."""
+"""`va finetune-mae`: train a face encoder on labelled frames, or pre-train one without labels."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ NOT_COMPARED = ("out", "device", "resume", "force")  # settings that may change 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneMaeSettings:
-    """The encoder, the frames of stores that it is trained on, and the training; None: the encoder's default.
+    """The encoder, the stores with its training frames, and the training; None: the encoder's default.
 
     `encoder` is `mae-vit-l`, `compact` or any timm vision transformer. `weights` is a checkpoint to start
-    from. `freeze_blocks` counts blocks from the image on. `validation` are patterns of video ids.
+    from. `freeze_blocks` counts blocks from the input. `validation` are patterns of video ids.
     """
 
     stores: tuple[Path, ...]
@@ -87,7 +87,10 @@ class FinetuneMaeResult:
 
 
 def run(settings: FinetuneMaeSettings, progress: Progress = Quiet()) -> FinetuneMaeResult:
-    """Train an encoder into the directory `out`; UsageError, StoreError, WeightsError or RunError."""
+    """Train an encoder into the directory `out`.
+
+    Raises UsageError, StoreError, WeightsError or RunError.
+    """
     import torch
 
     from vacli.runtime.devices import pick_device
@@ -95,7 +98,7 @@ def run(settings: FinetuneMaeSettings, progress: Progress = Quiet()) -> Finetune
 
     device = pick_device(settings.device)
     _check_claim(settings)
-    torch.manual_seed(settings.seed)  # of parameters that are not loaded
+    torch.manual_seed(settings.seed)  # for parameters that are not loaded
     setup = encoder_factory(_encoder_request(settings), progress)
     setup.objective.to(device)
     data = _frame_data(settings, setup.objective, progress)
@@ -251,7 +254,7 @@ def _check_same(path: Path, current: dict[str, Any]) -> None:
     try:
         before = _present_names(json.loads(path.read_text()))
     except (OSError, ValueError, AttributeError):
-        raise RunError(f"{path.parent} holds no run to resume", hint="leave out --resume") from None
+        raise RunError(f"{path.parent} holds no run to resume", hint="omit --resume") from None
     defaults = {field.name: field.default for field in fields(FinetuneMaeSettings)}
     for key, value in current.items():
         initial = before.get(key, defaults[key])  # earlier versions lack some settings

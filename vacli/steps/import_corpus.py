@@ -1,7 +1,8 @@
-"""Corpora of categories into a store: what the bundled default model is trained on.
+"""`va bundled-model import`: import emotion corpora with category labels, to train the bundled model.
 
-A picture corpus becomes one entry a split whose frames are stills, aligned as `va predict --images`
-aligns them; a speech corpus one entry an utterance on the sound clock, ready for `va extract-audio`.
+An image corpus becomes one entry for each split. Its frames are single images, aligned as in
+`va predict --images`. A speech corpus becomes one entry for each utterance, with 25 rows per second, as input
+of `va extract-audio`.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from vacli.media.audio import read_sound
 from vacli.progress import Progress, Quiet
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps._provenance import source_of
-from vacli.store import Store
+from vacli.store import PartWriter, Store
 
 SPEECH = {"ravdess": emotion_corpora.read_ravdess, "emodb": emotion_corpora.read_emodb}
 BACKGROUND = "background"
 KINDS = ("ferplus", *SPEECH, BACKGROUND)
 BACKGROUND_S = 5.0
-BLOCK = 256  # pictures between two writes
+BLOCK = 256  # images in one write
 
 
 @dataclass(frozen=True)
 class ImportCorpusSettings:
     """A corpus (one of KINDS), its path, and the store to write.
 
-    augment_copies: the number of augmented copies of every utterance, written below `augmented_dir`. The
-    kind `background` is a folder of sounds without speech; `augment_copies` of them are made there first.
+    augment_copies: the number of augmented copies of every utterance, written into `augmented_dir`. The
+    kind `background` is a folder of sounds without speech; `augment_copies` of them are created there first.
     """
 
     kind: str
@@ -49,26 +50,26 @@ class ImportCorpusSettings:
 
 
 def run(settings: ImportCorpusSettings, progress: Progress = Quiet()) -> Batch:
-    """Import a corpus into a store with mapped labels; what the store has already is skipped."""
+    """Import a corpus into a store with mapped labels; stored entries are skipped."""
     if settings.kind not in KINDS:
-        raise UsageError(f"no corpus is known as {settings.kind!r}", hint=nearest(settings.kind, KINDS))
+        raise UsageError(f"the corpus {settings.kind!r} is unknown", hint=nearest(settings.kind, KINDS))
     if settings.kind == BACKGROUND and settings.augment_copies:
-        _make_backgrounds(settings)
+        _write_backgrounds(settings)
     if not settings.path.exists():
         raise InputError(f"no such file or folder: {settings.path}")
     store = Store.open_or_create(settings.store)
     batch = Batch(settings.store)
     if settings.kind == "ferplus":
-        return _pictures(store, settings.path, batch, progress)
+        return _import_images(store, settings.path, batch, progress)
     if settings.kind == BACKGROUND:
-        return _speech(store, emotion_corpora.read_background(settings.path), batch, progress)
+        return _import_sounds(store, emotion_corpora.read_background(settings.path), batch, progress)
     utterances = SPEECH[settings.kind](settings.path)
     if settings.augment_copies:
-        utterances += _disturbed(utterances, settings, progress)
-    return _speech(store, utterances, batch, progress)
+        utterances += _augmented(utterances, settings, progress)
+    return _import_sounds(store, utterances, batch, progress)
 
 
-def _pictures(store: Store, path: Path, batch: Batch, progress: Progress) -> Batch:
+def _import_images(store: Store, path: Path, batch: Batch, progress: Progress) -> Batch:
     parts = list(emotion_corpora.read_ferplus(path))
     with progress.task("FER+", sum(len(p.images) for p in parts), "faces") as advance:
 
@@ -78,14 +79,14 @@ def _pictures(store: Store, path: Path, batch: Batch, progress: Progress) -> Bat
             if video in store and store.video(video).has("label"):
                 advance(len(part.images))
                 return SKIPPED
-            times = regular_times(len(part.images), 1)  # stills: a row a second, no motion between them
+            times = regular_times(len(part.images), 1)  # one row per second: the images are independent
             store.add_video(video, times, source=source, stream={"kind": "images"})
             with store.stage(video, "face", {"made_by": "va bundled-model import", "images": True}) as writer:
                 aligner = ImageAligner()
                 for start in range(0, len(part.images), BLOCK):
-                    pictures = part.images[start : start + BLOCK]
-                    _write_stills(writer, [aligner.align(as_shown(p)) for p in pictures])
-                    advance(len(pictures))
+                    images = part.images[start : start + BLOCK]
+                    _write_images(writer, [aligner.align(as_rgb(image)) for image in images])
+                    advance(len(images))
             with store.stage(video, "label", {"split": part.split, "category_mapped": True}) as writer:
                 _write_labels(writer, part.labels)
                 writer.append("votes", part.votes, dims=("emotion",))
@@ -94,31 +95,30 @@ def _pictures(store: Store, path: Path, batch: Batch, progress: Progress) -> Bat
         return run_each(batch, parts, lambda p: f"ferplus-{p.split}", work, progress)
 
 
-def as_shown(grey: np.ndarray) -> np.ndarray:
-    """A small grey face (48, 48) as a picture (224, 224, 3) uint8, as a user would show it."""
+def as_rgb(grey: np.ndarray) -> np.ndarray:
+    """Convert a grey face (48, 48) uint8 to RGB and enlarge it to (224, 224, 3) uint8."""
     from PIL import Image
 
-    picture = Image.fromarray(grey).convert("RGB")
-    return np.asarray(picture.resize((CROP_PX, CROP_PX), Image.Resampling.BICUBIC))
+    image = Image.fromarray(grey).convert("RGB")
+    return np.asarray(image.resize((CROP_PX, CROP_PX), Image.Resampling.BICUBIC))
 
 
-def _write_stills(writer, stills: list[AlignedImage]) -> None:
-    found = [s.face is not None for s in stills]
-    nobody = np.full((5, 2), np.nan, np.float32)
-    writer.append("detected", np.array(found))
-    writer.append("score", np.array([s.face.score if s.face else np.nan for s in stills], np.float32))
-    landmarks = np.stack([s.face.landmarks if s.face else nobody for s in stills])
+def _write_images(writer: PartWriter, images: list[AlignedImage]) -> None:
+    missing = np.full((5, 2), np.nan, np.float32)
+    writer.append("detected", np.array([image.face is not None for image in images]))
+    writer.append("score", np.array([i.face.score if i.face else np.nan for i in images], np.float32))
+    landmarks = np.stack([image.face.landmarks if image.face else missing for image in images])
     writer.append("landmarks", landmarks, dims=("point", "xy"), units="px")
-    writer.append("sharpness", np.array([sharpness(s.crop) for s in stills], np.float32))
-    writer.append_images("crop", [encode_jpeg(s.crop) for s in stills])
+    writer.append("sharpness", np.array([sharpness(image.crop) for image in images], np.float32))
+    writer.append_images("crop", [encode_jpeg(image.crop) for image in images])
 
 
-def _write_labels(writer, labels: np.ndarray) -> None:
+def _write_labels(writer: PartWriter, labels: np.ndarray) -> None:
     writer.append("valence", labels[:, 0])
     writer.append("arousal", labels[:, 1])
 
 
-def _make_backgrounds(settings: ImportCorpusSettings) -> None:
+def _write_backgrounds(settings: ImportCorpusSettings) -> None:
     settings.path.mkdir(parents=True, exist_ok=True)
     for number in range(settings.augment_copies):
         path = settings.path / f"background-{number:04d}.wav"
@@ -127,31 +127,31 @@ def _make_backgrounds(settings: ImportCorpusSettings) -> None:
             _write_wav(path, audio_augmentation.background(BACKGROUND_S, rng))
 
 
-def _disturbed(
+def _augmented(
     utterances: list[emotion_corpora.Utterance], settings: ImportCorpusSettings, progress: Progress
 ) -> list[emotion_corpora.Utterance]:
-    """The utterances as WAV files under other conditions, `copies` of each; what is there already is kept."""
+    """Write `augment_copies` augmented copies of each utterance as WAV files; existing files are kept."""
     if settings.augmented_dir is None:
-        raise UsageError("disturbed copies need a folder", hint="name one with --augmented-dir")
+        raise UsageError("augmented copies need a folder", hint="give one with --augmented-dir")
     settings.augmented_dir.mkdir(parents=True, exist_ok=True)
-    made = []
-    with progress.task("disturb", len(utterances), "files") as advance:
+    copies = []
+    with progress.task("augment", len(utterances), "files") as advance:
         for utterance in utterances:
             paths = [
                 settings.augmented_dir / f"{utterance.path.stem}_{copy + 1}.wav"
                 for copy in range(settings.augment_copies)
             ]
             if not all(path.exists() for path in paths):
-                _write_disturbed(utterance.path, paths, settings.seed)
-            made += [replace(utterance, path=path) for path in paths]
+                _write_augmented(utterance.path, paths, settings.seed)
+            copies += [replace(utterance, path=path) for path in paths]
             advance(1)
-    return made
+    return copies
 
 
-def _write_disturbed(original: Path, paths: list[Path], seed: int) -> None:
+def _write_augmented(original: Path, paths: list[Path], seed: int) -> None:
     sound = read_sound(original)
     if sound is None:
-        raise InputError(f"{original} has no sound")
+        raise InputError(f"{original} has no audio", hint="remove it from the corpus folder")
     for copy, path in enumerate(paths):
         rng = np.random.default_rng([seed, copy, zlib.crc32(original.stem.encode())])
         _write_wav(path, audio_augmentation.augment(sound.samples, rng))
@@ -162,7 +162,7 @@ def _write_wav(path: Path, samples: np.ndarray) -> None:
         audio_augmentation.write_wav(part, samples)
 
 
-def _speech(
+def _import_sounds(
     store: Store, utterances: list[emotion_corpora.Utterance], batch: Batch, progress: Progress
 ) -> Batch:
     with progress.task("speech", len(utterances), "files") as advance:
@@ -177,12 +177,12 @@ def _speech(
 def _add_utterance(store: Store, utterance: emotion_corpora.Utterance) -> str:
     source = source_of(utterance.path)
     name = f"{utterance.speaker or BACKGROUND}-{utterance.path.stem}"
-    video = store.id_for(name, source["sha256"], reuse=False)  # two may sound the same, such as silence
+    video = store.id_for(name, source["sha256"], reuse=False)  # two files may be identical, such as silence
     if video in store and store.video(video).has("label"):
         return SKIPPED
     sound = read_sound(utterance.path)
     if sound is None:
-        raise InputError(f"{utterance.path} has no sound")
+        raise InputError(f"{utterance.path} has no audio", hint="remove it from the corpus folder")
     times = regular_times(max(1, int(sound.duration_s * SOUND_CLOCK_HZ)), SOUND_CLOCK_HZ)
     stream = {"kind": "sound"}
     video = store.add_recording(name, times, source=source, stream=stream, reuse=False).id
@@ -193,5 +193,7 @@ def _add_utterance(store: Store, utterance: emotion_corpora.Utterance) -> str:
         "speech": bool(utterance.speaker),
     }
     with store.stage(video, "label", attributes) as writer:
-        _write_labels(writer, np.tile(np.float32([utterance.valence, utterance.arousal]), (len(times), 1)))
+        _write_labels(
+            writer, np.tile(np.array([utterance.valence, utterance.arousal], np.float32), (len(times), 1))
+        )
     return DONE

@@ -1,4 +1,4 @@
-"""`va import-labels`: annotations into the store, on the frames of its videos."""
+"""`va import-labels`: import annotations into a store, one label for each frame of its videos."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,10 +22,14 @@ from vacli.steps._batch import DONE, SKIPPED, Batch, Failure, run_each
 from vacli.store import Store, VideoView
 from vacli.store.schema import safe_id
 
+Key = TypeVar("Key", str, tuple[str, str])
+AnyAnnotation = TypeVar("AnyAnnotation", Annotation, DiscreteAnnotation)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImportLabelsSettings:
-    """annotations: a folder or one file. refine: what may be done to training labels (refine.MODES)."""
+    """annotations: a folder or one file. refine: the refinement of training labels
+    (`label_refinement.MODES`)."""
 
     annotations: Path
     store: Path
@@ -34,10 +39,10 @@ class ImportLabelsSettings:
 
 @dataclass
 class ImportLabelsResult(Batch):
-    """Beside what was done: annotations without a video and why, videos without an annotation.
+    """The batch, annotations without a video (with the reason) and videos without an annotation.
 
-    surplus_rows: trial -> rows minus frames where they differ. rows: source name -> rows in the store.
-    hidden: files that were left out because their names are hidden.
+    surplus_rows: trial -> rows minus frames if they differ. rows: source name -> number of rows in the store.
+    hidden: number of hidden files, which are left out.
     """
 
     unmatched: list[Failure] = field(default_factory=list)
@@ -49,7 +54,7 @@ class ImportLabelsResult(Batch):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Trial:
-    """A video with its annotation and, where there are any, its discrete labels by kind."""
+    """A video with its annotation and its discrete labels by kind."""
 
     view: VideoView
     annotation: Annotation
@@ -57,7 +62,7 @@ class _Trial:
     discrete: Mapping[str, DiscreteAnnotation]
 
     @property
-    def trains(self) -> bool:
+    def is_training(self) -> bool:
         return self.annotation.split not in ("validation", "test")
 
     def expression(self) -> np.ndarray | None:
@@ -70,24 +75,27 @@ class _Trial:
 def run(settings: ImportLabelsSettings, progress: Progress = Quiet()) -> ImportLabelsResult:
     """Read annotations, match them to the store's videos by name, refine and store them."""
     if settings.refine not in label_refinement.MODES:
-        raise UsageError(f"--refine {settings.refine}", hint=nearest(settings.refine, label_refinement.MODES))
+        raise UsageError(
+            f"--refine {settings.refine} is unknown", hint=nearest(settings.refine, label_refinement.MODES)
+        )
     store = Store.open(settings.store)
     result = ImportLabelsResult(settings.store)
     annotations, discrete = _read_all(settings.annotations, result, progress)
     trials = _match(store, annotations, discrete, result, progress)
     statistics = label_refinement.fit(
-        ((t.labels.values, e) for t in trials if t.trains and (e := t.expression()) is not None), EXPRESSIONS
+        ((t.labels.values, e) for t in trials if t.is_training and (e := t.expression()) is not None),
+        EXPRESSIONS,
     )
 
     def work(trial: _Trial) -> str:
-        mode = settings.refine if trial.trains else "off"
+        mode = settings.refine if trial.is_training else "off"
         labels = label_refinement.refine(trial.labels, trial.expression(), statistics, mode)
         for name, code in SOURCES.items():
             result.rows[name] += int((labels.source == code).sum())
         return _write(store, trial, labels, mode, settings.force)
 
     run_each(result, trials, lambda t: t.view.id, work, progress)
-    _tell(result, progress)
+    _report(result, progress)
     return result
 
 
@@ -102,22 +110,23 @@ def _read_all(
         for file in files:
             advance(1)
             try:
-                made = affwild2.read(file)
-                if isinstance(made, Annotation):
-                    _add(annotations, made.trial, made)
+                annotation = affwild2.read(file)
+                if isinstance(annotation, Annotation):
+                    _add(annotations, annotation.trial, annotation)
                 else:
-                    _add(discrete, (made.trial, made.kind), made)
+                    _add(discrete, (annotation.trial, annotation.kind), annotation)
             except Exception as error:
                 result.fail(file.path.stem, error, progress)
     return annotations, discrete
 
 
-def _add(found: dict, key: object, made: Annotation | DiscreteAnnotation) -> None:
-    if key in found:
+def _add(annotations: dict[Key, AnyAnnotation], key: Key, annotation: AnyAnnotation) -> None:
+    if key in annotations:
         raise LabelError(
-            f"{made.path} and {found[key].path} annotate the same trial", hint="give one edition at a time"
+            f"{annotation.path} and {annotations[key].path} annotate the same trial",
+            hint="give one edition at a time",
         )
-    found[key] = made
+    annotations[key] = annotation
 
 
 def _match(
@@ -131,16 +140,16 @@ def _match(
     for trial, annotation in sorted(annotations.items()):
         video = store.find_by_name(trial)
         if video not in store:
-            result.unmatched.append(Failure(trial, _why_unmatched(store, trial)))
+            result.unmatched.append(Failure(trial, _unmatched_reason(store, trial)))
             continue
-        beside = {k: discrete[trial, k] for k in (EXPRESSION, ACTION_UNITS) if (trial, k) in discrete}
+        labels_by_kind = {k: discrete[trial, k] for k in (EXPRESSION, ACTION_UNITS) if (trial, k) in discrete}
         try:
             view = store.video(video)
             labels = on_frames(annotation, view.times_s)
         except Exception as error:
             result.fail(trial, error, progress)
             continue
-        trials.append(_Trial(view=view, annotation=annotation, labels=labels, discrete=beside))
+        trials.append(_Trial(view=view, annotation=annotation, labels=labels, discrete=labels_by_kind))
         surplus = len(annotation.values) - len(labels.source)
         if annotation.times_s is None and surplus:
             result.surplus_rows[trial] = surplus
@@ -148,20 +157,20 @@ def _match(
     return trials
 
 
-def _why_unmatched(store: Store, trial: str) -> str:
+def _unmatched_reason(store: Store, trial: str) -> str:
     base, side = subject(trial), trial[len(subject(trial)) :]
     if side and safe_id(base) in store:
-        return f"the store has {base} only; `va align --face {side[1:]}` adds that person"
-    return "no video of that name in the store"
+        return f"the store has only {base}; run `va align --face {side[1:]}` to add that person"
+    return "the store has no video of that name"
 
 
 def _write(store: Store, trial: _Trial, labels: FrameLabels, mode: str, force: bool) -> str:
     identity = _identity(trial, labels)
-    if _is_whole(trial.view, force):
+    if _is_complete(trial.view, force):
         if trial.view.part_attrs("label").get("fingerprint") == identity:
             return SKIPPED
         if not force:
-            raise LabelError(f"{trial.view.path} has other labels", hint="--force replaces them")
+            raise LabelError(f"{trial.view.path} has other labels", hint="use --force to replace them")
     attributes = {
         "split": trial.annotation.split,
         "annotation": trial.annotation.path.name,
@@ -180,8 +189,8 @@ def _write(store: Store, trial: _Trial, labels: FrameLabels, mode: str, force: b
     return DONE
 
 
-def _is_whole(view: VideoView, force: bool) -> bool:
-    """Whether a video has labels; StoreError where they are damaged and not to be replaced by `force`."""
+def _is_complete(view: VideoView, force: bool) -> bool:
+    """Whether a video has labels; StoreError if they are damaged and `force` is not given."""
     try:
         for array in ("valence", "arousal", "source"):
             if view.has(f"label/{array}"):
@@ -194,33 +203,36 @@ def _is_whole(view: VideoView, force: bool) -> bool:
 
 
 def _identity(trial: _Trial, labels: FrameLabels) -> str:
-    """Equal where the same labels would be written."""
+    """A hash of the labels to write, which is equal for equal labels."""
     arrays = [labels.values, labels.source, *(d.values for d in trial.discrete.values())]
     return fingerprint([trial.annotation.split, *(sha256(x.tobytes()).hexdigest() for x in arrays)])
 
 
 def _on_rows(values: np.ndarray, frames: int) -> np.ndarray:
-    """(R, C) discrete labels on (frames, C) rows: surplus dropped, the rest not annotated."""
+    """Resize (R, C) discrete labels to (frames, C): surplus rows are dropped, missing ones not annotated."""
     rows = np.full((frames, values.shape[1]), affwild2.IGNORE, np.int8)
     rows[: len(values)] = values[:frames]
     return rows
 
 
-def _tell(result: ImportLabelsResult, progress: Progress) -> None:
+def _report(result: ImportLabelsResult, progress: Progress) -> None:
     rows = ", ".join(f"{count} {name}" for name, count in result.rows.items() if count)
     matched = len(result.done) + len(result.skipped)
-    progress.say(f"{matched} videos labelled ({len(result.skipped)} as before); rows: {rows or 'none'}")
+    progress.say(f"{matched} videos labelled ({len(result.skipped)} unchanged); rows: {rows or 'none'}")
     if result.hidden:
-        progress.say(f"{result.hidden} hidden files left out")
+        progress.say(f"{result.hidden} hidden files are left out")
     off_by_one = [t for t, n in result.surplus_rows.items() if abs(n) == 1]
     if off_by_one:
         progress.say(f"{len(off_by_one)} annotations differ by one row from their videos' frames")
     for trial, surplus in sorted(result.surplus_rows.items()):
         if abs(surplus) > 1:
-            more = "more rows than" if surplus > 0 else "rows fewer than"
-            progress.warn(f"{trial}: {abs(surplus)} {more} the video has frames; matched from the first on")
+            difference = "more" if surplus > 0 else "fewer"
+            progress.warn(
+                f"{trial}: the annotation has {abs(surplus)} {difference} rows than the video has frames; "
+                "they are matched from the first row"
+            )
     for failure in result.unmatched:
         progress.warn(f"{failure.name}: {failure.reason}")
     if result.unlabelled:
         first = ", ".join(result.unlabelled[:3])
-        progress.warn(f"{len(result.unlabelled)} videos without an annotation ({first} ...)")
+        progress.warn(f"{len(result.unlabelled)} videos have no annotation ({first} ...)")

@@ -1,4 +1,4 @@
-"""`va predict`: from recordings, or stores, to tables of valence and arousal."""
+"""`va predict`: predict tables of valence and arousal from recordings or stores."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from vacli.runtime.options import device_name
 from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._inputs import usable
 
-IMAGE_FEATURE = "compact"  # the bundled model predicts single pictures with its face network
-EMBEDDING_RATES_HZ = {"compact": 15.0}  # faces change more slowly than frames: the others are interpolated
+IMAGE_FEATURE = "compact"  # the bundled model predicts single images with its face network
+EMBEDDING_RATES_HZ = {"compact": 15.0}  # expressions change slowly: the frames between are interpolated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class PredictSettings:
 
     weights: those of the run's visual feature. live: rows are written while a video is read, if exactly one
     face is visible in the first second with a face (`live.LivePredictor`). audio_track: the number of the
-    audio stream, from 1; None for the one that `media.audio_tracks` chooses.
+    audio stream, from 1; None for the one that `media.audio_tracks` selects.
     """
 
     inputs: tuple[Path, ...]
@@ -70,7 +70,7 @@ class PredictSettings:
 def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -> Batch:
     """Call `write` with the tables of each selected face of each input, in order.
 
-    A face has one table, or with `live` several that follow each other. An input that fails is named in the
+    A face has one table, or with `live` several that follow each other. A failed input is recorded in the
     result, and the others are predicted.
     """
     check_face_choice(settings.face)
@@ -83,12 +83,12 @@ def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -
 
         predict_stores(stores, loaded, write, batch, progress)
     media = _media(settings, stores, batch, progress)
-    work = _Work(settings, loaded, write, progress)
+    work = _InputPredictor(settings, loaded, write, progress)
     return run_each(batch, media, lambda item: str(item.path), work.predict, progress)
 
 
 def _load(settings: PredictSettings, progress: Progress) -> LoadedModel:
-    """The run on its device; the bundled one needs no GPU, so that torch is not imported to look for one."""
+    """Load the run on its device; the bundled run uses the CPU by default, so that torch is not imported."""
     on_cpu = settings.is_bundled and settings.device == "auto"
     device = "cpu" if on_cpu else device_name(settings.device)
     model = load_run(settings.run, device, progress)
@@ -102,8 +102,8 @@ def _load(settings: PredictSettings, progress: Progress) -> LoadedModel:
 
 
 @dataclass(frozen=True)
-class _Work:
-    """From one input to its tables."""
+class _InputPredictor:
+    """Predicts the tables of one input."""
 
     settings: PredictSettings
     loaded: LoadedModel
@@ -113,7 +113,7 @@ class _Work:
     def predict(self, named: MediaInput) -> str:
         item = resolve_kind(named)
         if item.kind == "image" and not self.settings.images:
-            raise _wrong_kind(item.path, images=False)
+            raise _wrong_kind_error(item.path, images=False)
         for table in self._tables(item, str(named.path)):
             emit_table(table, self.write, self.progress)
         return DONE
@@ -121,21 +121,24 @@ class _Work:
     def _tables(self, item: MediaInput, name: str) -> Iterator[FrameTable]:
         extractors, progress = self.loaded.extractors, self.progress
         if item.kind == "video":
-            yield from self._of_video(item.path)
+            yield from self._video_tables(item.path)
         elif item.kind == "image":
-            yield self._of_image(item.path, name)
+            yield self._image_table(item.path, name)
         elif item.kind == "crops":
             yield self._table(name, observation.observe_crops(item.path, extractors, progress))
         else:
-            yield self._table(name, observation.observe_sound(item.path, self._observed_as(), progress))
+            yield self._table(
+                name, observation.observe_sound(item.path, self._observation_settings(), progress)
+            )
 
-    def _observed_as(self) -> observation.ObservationSettings:
+    def _observation_settings(self) -> observation.ObservationSettings:
         rates_hz = [EMBEDDING_RATES_HZ.get(name) for name in self.loaded.extractors.visual]
+        known_hz = [rate_hz for rate_hz in rates_hz if rate_hz is not None]
         return observation.ObservationSettings(
             self.loaded.extractors,
             self.settings.face,
             self.settings.backend,
-            embedding_rate_hz=None if None in rates_hz else max(rates_hz, default=None),
+            embedding_rate_hz=None if len(known_hz) < len(rates_hz) else max(known_hz, default=None),
             audio_track=self.settings.audio_track,
         )
 
@@ -143,33 +146,33 @@ class _Work:
         selected = self.loaded.select_model(observed.faces.detected)
         return FrameTableStream(name, selected, observed.times_s).finish(observed)
 
-    def _of_video(self, path: Path) -> Iterator[FrameTable]:
-        live, settings = None, self._observed_as()
+    def _video_tables(self, path: Path) -> Iterator[FrameTable]:
+        live, settings = None, self._observation_settings()
         if self.settings.live and self.settings.face == "largest":
             live = LivePredictor(str(path), self.loaded, self.write)
         for observed in observation.observe_video(path, settings, self.progress, live):
             if live and live.stream:
                 yield live.stream.finish(observed)
             elif self._is_audio_only(observed):
-                yield self._of_its_sound(path, observed, settings)
+                yield self._audio_only_table(path, observed, settings)
             else:
                 yield self._table(str(path), observed)
 
     def _is_audio_only(self, observed: observation.Observation) -> bool:
-        """Whether a video shows no face and there is an audio model for its sound."""
+        """Whether a video shows no face and an audio model can predict from its audio."""
         has_model = self.loaded.audio_model is not None and bool(self.loaded.extractors.audio)
         return has_model and bool(observed.audio_present.any()) and not observed.faces.detected.any()
 
-    def _of_its_sound(
+    def _audio_only_table(
         self, path: Path, observed: observation.Observation, settings: observation.ObservationSettings
     ) -> FrameTable:
-        """The prediction for the sound on its own clock, so that it does not depend on the frame rate."""
+        """Predict at the row rate of audio, so that the result does not depend on the frame rate."""
         selected = self.loaded.select_model(observed.faces.detected)
-        sound = observation.observe_sound(path, settings, Quiet())  # its warnings were shown before
+        sound = observation.observe_sound(path, settings, Quiet())  # its warnings have been shown
         predicted = resample_trajectory(predict_audio_only(str(path), selected, sound), observed.times_s)
         return frame_table(str(path), observed, predicted, selected.used)
 
-    def _of_image(self, path: Path, name: str) -> FrameTable:
+    def _image_table(self, path: Path, name: str) -> FrameTable:
         extractors, bundled = self.loaded.extractors, self.settings.is_bundled
         observed = observation.observe_image(path, extractors, self.progress, augment=bundled)
         if not bundled:
@@ -182,20 +185,20 @@ class _Work:
 def _media(
     settings: PredictSettings, stores: list[Path], batch: Batch, progress: Progress
 ) -> list[MediaInput]:
-    """The inputs that are no stores; with `images` only pictures, else everything but pictures."""
+    """The inputs that are not stores; with `images` only images, else everything else."""
 
     def use(media: MediaInput) -> list[MediaInput] | str:
         if not settings.images:
-            return "a picture: add --images" if media.kind == "image" else [media]
-        pictures = [one for one in images_of(media) if one.kind == "image"]
-        return pictures or "no picture: leave out --images"
+            return "an image: add --images" if media.kind == "image" else [media]
+        images = [image for image in images_of(media) if image.kind == "image"]
+        return images or "not an image: omit --images"
 
     paths = [path for path in settings.inputs if path not in stores]
-    return usable(paths, use, partial(_wrong_kind, images=settings.images), batch, progress)
+    return usable(paths, use, partial(_wrong_kind_error, images=settings.images), batch, progress)
 
 
-def _wrong_kind(path: Path, images: bool) -> InputError:
+def _wrong_kind_error(path: Path, images: bool) -> InputError:
     if images:
-        return InputError(f"{path} holds no pictures", hint="leave out --images for videos and sound")
-    what = "holds only pictures" if path.is_dir() else "is a picture"
-    return InputError(f"{path} {what}", hint="add --images to predict each picture separately")
+        return InputError(f"{path} contains no images", hint="omit --images for videos and audio")
+    problem = "contains only images" if path.is_dir() else "is an image"
+    return InputError(f"{path} {problem}", hint="add --images to predict each image separately")

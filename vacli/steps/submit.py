@@ -1,4 +1,4 @@
-"""The challenge's submission file from a run or from predictions, checked against the official list."""
+"""`va submit`: write the challenge's submission file from a run or predictions and check it."""
 
 from __future__ import annotations
 
@@ -33,18 +33,21 @@ class SubmitSettings:
 
 
 def run(settings: SubmitSettings, progress: Progress = Quiet()) -> submission.SubmissionSummary:
-    """Write the file for the frames of the list and check it."""
+    """Write the submission file for the frames of the list and check it.
+
+    Raises UsageError, StoreError, LabelError or RunError.
+    """
     trials = list(dict.fromkeys(trial for _, trial, _ in submission.locations(settings.frame_list)))
     if settings.inputs[0].is_dir():
         trajectories = _predict(settings, trials, progress)
     else:
-        found = [predicted for path in settings.inputs for predicted in read_predictions(path)]
-        trajectories = {predicted.video: predicted.values for predicted in found}
+        predictions = [predicted for path in settings.inputs for predicted in read_predictions(path)]
+        trajectories = {predicted.video: predicted.values for predicted in predictions}
     written = submission.write(settings.out, trajectories, settings.frame_list)
     submission.check(settings.out, settings.frame_list)
     for trial, count in written.repeated.items():
         progress.warn(
-            f"{trial}: the list has {count} frames more than the prediction; its last value is repeated"
+            f"{trial}: the list has {count} more frames than the prediction; its last value is repeated"
         )
     progress.say(f"{settings.out}: {written.lines} frames of {len(trials)} trials from {settings.frame_list}")
     return written
@@ -53,8 +56,8 @@ def run(settings: SubmitSettings, progress: Progress = Quiet()) -> submission.Su
 def _predict(settings: SubmitSettings, trials: Iterable[str], progress: Progress) -> Mapping[str, np.ndarray]:
     if settings.store is None or len(settings.inputs) > 1:
         raise UsageError(
-            "a run needs a store with its features, and only one run can be submitted",
-            hint="give one run, and its features with --store",
+            "`va submit` needs one run and a store with its features",
+            hint="give one run as input, and the store with --store",
         )
     trained = load_run(settings.inputs[0], device_name(settings.device), progress)
     store = Store.open(settings.store)
@@ -65,9 +68,9 @@ def _predict(settings: SubmitSettings, trials: Iterable[str], progress: Progress
             hint="extract them first; two-person trials need `va align --face left` and `--face right`",
         )
     rows = open_sequences([store.video(safe_id(trial)) for trial in trials], trained.recipe.model)
-    made = {}
+    values = {}
     with progress.task("predict", sum(map(len, rows)), "frames") as advance:
         for trial, sequence in zip(trials, rows, strict=True):
-            made[trial] = predict_sequence(trained, sequence, sequence.times_s).values
+            values[trial] = predict_sequence(trained, sequence, sequence.times_s).values
             advance(len(sequence))
-    return made
+    return values

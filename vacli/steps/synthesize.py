@@ -1,4 +1,4 @@
-"""Labelled stills and utterances into a store of sequences, in groups that share nobody."""
+"""`va bundled-model synthesize`: combine labelled images and utterances into sequences of disjoint groups."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from vacli.features.flags import MISSING
 from vacli.progress import Progress, Quiet
 from vacli.steps._batch import Batch
 from vacli.store import Store, VideoView
+from vacli.store.writer import JsonDict
 
 FACE_FEATURE = "compact"
 VOICE_FEATURES = ("egemaps", "mfcc39")
-HELD_BACK = 6  # every sixth speaker
-LOUDNESS = ("egemaps", 0)  # feature and column that tell silence from speech
-SPEECH_ABOVE = 0.15  # of the way from the quietest frame to the loud ones
+HOLDOUT_STRIDE = 6  # every sixth speaker is held out
+LOUDNESS = ("egemaps", 0)  # feature and column that separate speech from silence
+SPEECH_THRESHOLD = 0.15  # fraction of the range from the minimum to the 95th percentile of loudness
 
-STORED_NAMES = {  # of a store's attributes, where they differ from the fields of `SynthesisConfig`
+STORED_NAMES = {  # field of `SynthesisConfig` -> attribute of a store, if the two differ
     "p_single_utterance": "solo",
     "p_non_speech": "speechless",
     "trim_silence": "cut",
@@ -46,20 +47,20 @@ STORED_NAMES = {  # of a store's attributes, where they differ from the fields o
 
 @dataclass(frozen=True, eq=False)
 class Speaker:
-    """Somebody's utterances, and the probability of each; None: all equal."""
+    """The utterances of one speaker and the probability of each; None: all are equal."""
 
-    voices: list[UtteranceFeatures]
+    utterances: list[UtteranceFeatures]
     sampling_weights: np.ndarray | None
 
 
 @dataclass(frozen=True)
 class SynthesizeSettings:
-    """Stores with stills and with utterances, the store to write, and how much of what.
+    """Stores with images and with utterances, the store to write, and the synthesis.
 
-    `groups` are disjoint in faces and speakers; they are the subjects that cross-validation keeps apart.
-    A sixth of the speakers, and the faces of the validation split, are left for `held`, so that a run can be
-    measured on people whom none of its models has seen. `balanced`: each speaker's utterances are drawn by
-    `balanced_weights`, not evenly.
+    `groups` are disjoint in faces and speakers; cross-validation uses them as subjects. A sixth of the
+    speakers and the faces of the validation split are reserved for `holdout`, so that a run can be evaluated
+    on people that none of its models was trained on. `balanced`: each speaker's utterances are sampled with
+    `balanced_weights`, not uniformly.
     """
 
     faces: Path
@@ -74,40 +75,39 @@ class SynthesizeSettings:
 
 
 def run(settings: SynthesizeSettings, progress: Progress = Quiet()) -> Batch:
-    """Write `sequences` composed videos with features and labels; the same seed gives the same store."""
+    """Write `sequences` synthetic videos with features and labels; the same seed gives the same store."""
     faces = _faces(Store.open(settings.faces), "validation" if settings.holdout else "train")
-    speakers, backgrounds = _voices(settings, progress)
+    speakers, backgrounds = _utterances(settings, progress)
     groups = _groups_of(sorted(speakers), settings)
     specs = _specs(settings)
     store = Store.open_or_create(settings.store)
     batch = Batch(settings.store)
-    with progress.task("compose", settings.sequences, "sequences") as advance:
+    with progress.task("synthesize", settings.sequences, "sequences") as advance:
         for number in range(settings.sequences):
             group = number % settings.groups
             video = f"mix-{number:05d}"
             if video in store and store.video(video).has("label"):
-                _check_same(store.video(video), _about(settings, group))
+                _check_same(store.video(video), _attributes(settings, group))
                 batch.skipped.append(video)
             else:
                 rng = np.random.default_rng([settings.seed, number])
                 own = faces if settings.holdout else _group(faces, group, settings.groups)
                 names = groups[0 if settings.holdout else group]
-                who = speakers[names[int(rng.integers(len(names)))]]
-                material = SourceMaterial(own, who.voices, backgrounds, who.sampling_weights)
-                made = synthesize(material, settings.mixture, rng)
-                attributes = _about(settings, group)
-                _write(store, video, made, specs, attributes)
+                speaker = speakers[names[int(rng.integers(len(names)))]]
+                material = SourceMaterial(own, speaker.utterances, backgrounds, speaker.sampling_weights)
+                sequence = synthesize(material, settings.mixture, rng)
+                _write(store, video, sequence, specs, _attributes(settings, group))
                 batch.done.append(video)
             advance(1)
     return batch
 
 
 def _faces(store: Store, split: str) -> FaceExamples:
-    """All labelled stills of one of a store's splits."""
+    """All labelled images of one split of a store."""
     views = [v for v in store.videos() if v.has("label") and v.part_attrs("label").get("split") == split]
     if not views:
         raise StoreError(
-            f"store {store.path} has no labelled stills in its {split} split",
+            f"store {store.path} has no labelled images in its {split} split",
             hint="run `va bundled-model import` first",
         )
     rows = np.concatenate([v.feature(FACE_FEATURE)[0] for v in views]).astype(np.float32)
@@ -116,92 +116,99 @@ def _faces(store: Store, split: str) -> FaceExamples:
     return FaceExamples(rows[usable], labels[usable])
 
 
-def _voices(
+def _utterances(
     settings: SynthesizeSettings, progress: Progress
 ) -> tuple[dict[str, Speaker], list[UtteranceFeatures]]:
-    """Speakers by name, and sounds without speech."""
+    """The speakers by name, and the sounds without speech."""
     found: dict[str, list[UtteranceFeatures]] = {}
     views = [v for v in Store.open(settings.voices).videos() if v.has("label")]
-    with progress.task("read voices", len(views), "files") as advance:
+    with progress.task("read utterances", len(views), "files") as advance:
         for view in views:
             features = {name: view.feature(name)[0].astype(np.float32) for name in VOICE_FEATURES}
             speaker = str(view.part_attrs("label").get("subject", ""))
-            voice = UtteranceFeatures(features, view.labels()[0])
+            utterance = UtteranceFeatures(features, view.labels()[0])
             if speaker and settings.mixture.trim_silence:
-                voice = replace(voice, silence_frames=_quiet(features[LOUDNESS[0]][:, LOUDNESS[1]]))
-            found.setdefault(speaker, []).append(voice)
+                utterance = replace(
+                    utterance, silence_frames=_edge_silence(features[LOUDNESS[0]][:, LOUDNESS[1]])
+                )
+            found.setdefault(speaker, []).append(utterance)
             advance(1)
     backgrounds = found.pop("", [])
-    return {name: _speaker(voices, settings.balanced) for name, voices in found.items()}, backgrounds
+    return {name: _speaker(utterances, settings.balanced) for name, utterances in found.items()}, backgrounds
 
 
-def _quiet(loudness: np.ndarray) -> tuple[int, int]:
-    """How many frames of silence an utterance begins and ends with; loudness (T,), any unit."""
+def _edge_silence(loudness: np.ndarray) -> tuple[int, int]:
+    """The numbers of silent frames at the start and the end of an utterance; loudness (T,), any unit."""
     quietest, loud = np.nanmin(loudness), np.nanpercentile(loudness, 95)
-    speech = np.flatnonzero(loudness > quietest + SPEECH_ABOVE * (loud - quietest))
+    speech = np.flatnonzero(loudness > quietest + SPEECH_THRESHOLD * (loud - quietest))
     return (int(speech[0]), len(loudness) - 1 - int(speech[-1])) if speech.size else (0, 0)
 
 
-def _speaker(voices: list[UtteranceFeatures], balanced: bool) -> Speaker:
-    weights = balanced_weights(np.stack([voice.label for voice in voices])) if balanced else None
-    return Speaker(voices, weights)
+def _speaker(utterances: list[UtteranceFeatures], balanced: bool) -> Speaker:
+    weights = balanced_weights(np.stack([u.label for u in utterances])) if balanced else None
+    return Speaker(utterances, weights)
 
 
 def _group(faces: FaceExamples, group: int, groups: int) -> FaceExamples:
-    mine = np.arange(len(faces.labels)) % groups == group
-    return FaceExamples(faces.rows[mine], faces.labels[mine])
+    members = np.arange(len(faces.labels)) % groups == group
+    return FaceExamples(faces.rows[members], faces.labels[members])
 
 
 def _groups_of(names: list[str], settings: SynthesizeSettings) -> list[list[str]]:
-    """The speakers of every group, or, in one, those who are held back."""
+    """The speakers of each group; with `holdout` one group with the held-out speakers."""
     ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
-    held = ordered[HELD_BACK - 1 :: HELD_BACK]
-    rest = [name for name in ordered if name not in held]
-    if not held or len(rest) < settings.groups:
+    holdout = ordered[HOLDOUT_STRIDE - 1 :: HOLDOUT_STRIDE]
+    rest = [name for name in ordered if name not in holdout]
+    if not holdout or len(rest) < settings.groups:
         raise StoreError(
-            f"store {settings.voices}: {len(names)} speakers for {settings.groups} groups and some held",
+            f"store {settings.voices}: {len(names)} speakers are too few for {settings.groups} groups "
+            "and a holdout",
             hint="give fewer --groups, or add speakers with `va bundled-model import`",
         )
-    return (
-        [held] if settings.holdout else [rest[group :: settings.groups] for group in range(settings.groups)]
-    )
+    if settings.holdout:
+        return [holdout]
+    return [rest[group :: settings.groups] for group in range(settings.groups)]
 
 
-def _specs(settings: SynthesizeSettings) -> dict[str, dict]:
-    """Specs of the features as they were extracted."""
+def _specs(settings: SynthesizeSettings) -> dict[str, JsonDict]:
+    """The stored specs of the features."""
     face = Store.open(settings.faces).videos()[0].part_attrs(f"feature/{FACE_FEATURE}")
     voice = Store.open(settings.voices).videos()[0]
     return {FACE_FEATURE: face} | {name: voice.part_attrs(f"feature/{name}") for name in VOICE_FEATURES}
 
 
-def _about(settings: SynthesizeSettings, group: int) -> dict[str, object]:
+def _attributes(settings: SynthesizeSettings, group: int) -> dict[str, object]:
     subject = "held" if settings.holdout else f"group-{group}"
-    how = {"groups": settings.groups, "balanced": settings.balanced, **_stored(settings.mixture)}
-    return {"split": "", "subject": subject, "category_mapped": True, "seed": settings.seed, **how}
+    config = {"groups": settings.groups, "balanced": settings.balanced, **_stored(settings.mixture)}
+    return {"split": "", "subject": subject, "category_mapped": True, "seed": settings.seed, **config}
 
 
 def _stored(config: SynthesisConfig) -> dict[str, object]:
     return {STORED_NAMES.get(name, name): value for name, value in asdict(config).items()}
 
 
-def _check_same(view: VideoView, about: dict[str, object]) -> None:
+def _check_same(view: VideoView, attributes: dict[str, object]) -> None:
     stored = view.part_attrs("label")
-    other = [key for key, value in about.items() if stored.get(key) != value]
+    other = [key for key, value in attributes.items() if stored.get(key) != value]
     if other:
         raise StoreError(
-            f"{view.path} was composed with another {', another '.join(other)}",
-            hint="name a new store with -o",
+            f"{view.path} was synthesized with another {', another '.join(other)}",
+            hint="choose a new store with -o",
         )
 
 
 def _write(
-    store: Store, video: str, made: SyntheticSequence, specs: dict[str, dict], attributes: dict[str, object]
+    store: Store,
+    video: str,
+    sequence: SyntheticSequence,
+    specs: dict[str, JsonDict],
+    attributes: dict[str, object],
 ) -> None:
-    times = regular_times(len(made.labels), SOUND_CLOCK_HZ)
+    times = regular_times(len(sequence.labels), SOUND_CLOCK_HZ)
     store.add_video(video, times, source={"name": video}, stream={"kind": "synthetic"})
-    for name, values in {FACE_FEATURE: made.face, **made.voice}.items():
+    for name, values in {FACE_FEATURE: sequence.face, **sequence.voice}.items():
         missing = np.isnan(values).any(axis=1)
         store.put_feature(video, specs[name], values, (missing * MISSING).astype(np.uint8))
     with store.stage(video, "label", attributes) as writer:
-        writer.append("valence", made.labels[:, 0])
-        writer.append("arousal", made.labels[:, 1])
+        writer.append("valence", sequence.labels[:, 0])
+        writer.append("arousal", sequence.labels[:, 1])

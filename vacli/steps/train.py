@@ -1,4 +1,4 @@
-"""`va train`: from the features and labels of a store to a run directory."""
+"""`va train`: train models on the features and labels of a store and write a run directory."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ DEFAULT_PRESET = "compact"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """What to train, on what, into which directory.
+    """The recipe, the store with the training data, and the run directory.
 
-    The recipe is `preset`, then `recipe_file`, then `temporal` and `fusion` (kinds), then the
-    `assignments` (`path=value`). `folds` trains one model a fold, `fold` only that one of them (0 is the
-    official split). Without either: the official split where the labels name one, else a hold-out.
+    The recipe is `preset`, changed by `recipe_file`, then by `temporal` and `fusion` (kinds), then by the
+    `assignments` (`path=value`). `folds` trains one model for each fold, `fold` only one of them (0 is the
+    official split). Without both, the official split of the labels is used, or a holdout if they have none.
     """
 
     store: Path
@@ -54,7 +54,7 @@ class TrainSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class FoldResult:
-    """One trained model: its directory, its best validation CCC and what training cost."""
+    """One trained model: its directory, its split, and the scores and costs of its training."""
 
     path: Path
     split: DataSplit
@@ -63,7 +63,7 @@ class FoldResult:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """Where the run is and what each of its models reached."""
+    """The run directory and the result of each of its models."""
 
     out: Path
     folds: tuple[FoldResult, ...]
@@ -85,25 +85,25 @@ class TrainResult:
 
 
 def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResult:
-    """Train what `settings` ask for.
+    """Train the models of a recipe.
 
-    Under torchrun every process calls this; the first one writes and talks.
+    Under torchrun every process calls this; only the main process writes files and messages.
     Raises: UsageError, StoreError, RunError.
     """
-    with world(pick_device(settings.device)) as here:
-        listener = (progress or Quiet()) if here.is_main else Quiet()
+    with world(pick_device(settings.device)) as processes:
+        listener = (progress or Quiet()) if processes.is_main else Quiet()
         jobs = _jobs(settings, _recipe(settings))
-        if here.is_main and not settings.resume:
+        if processes.is_main and not settings.resume:
             _check_free(jobs)
-        here.wait()
-        results = tuple(_train(job, here, listener) for job in jobs)
-        if here.is_main and jobs[0].folder != settings.out:
-            _tell_summary(settings.out, listener)
+        processes.wait()
+        results = tuple(_train(job, processes, listener) for job in jobs)
+        if processes.is_main and jobs[0].folder != settings.out:
+            _report_summary(settings.out, listener)
     return TrainResult(out=settings.out, folds=results)
 
 
 def resolve(settings: TrainSettings) -> Recipe:
-    """The recipe that the settings name; raises UsageError with the path of what does not fit."""
+    """The recipe of the settings; UsageError with the path of an invalid value."""
     recipe = preset(settings.preset or DEFAULT_PRESET)
     if settings.recipe_file is not None:
         recipe = recipe_io.overlay(recipe, recipe_io.read_toml(settings.recipe_file))
@@ -115,17 +115,17 @@ def resolve(settings: TrainSettings) -> Recipe:
 
 
 def _recipe(settings: TrainSettings) -> Recipe:
-    """The recipe to train: that of the run to resume where there is one."""
-    made = next(iter(sorted(settings.out.glob(f"{FOLD_PREFIX}*/{RECIPE_FILE}"))), None)
-    folder = made.parent if made else settings.out
+    """The recipe to train; if a run is resumed, its stored recipe."""
+    first_fold = next(iter(sorted(settings.out.glob(f"{FOLD_PREFIX}*/{RECIPE_FILE}"))), None)
+    folder = first_fold.parent if first_fold else settings.out
     if not settings.resume or not (folder / RECIPE_FILE).is_file():
         return resolve(settings)
     stored = read_recipe(folder)
-    named = (settings.preset, settings.recipe_file, settings.temporal, settings.fusion)
-    if (any(named) or settings.assignments) and not _is_same(resolve(settings), stored):
+    given = (settings.preset, settings.recipe_file, settings.temporal, settings.fusion)
+    if (any(given) or settings.assignments) and not _is_same(resolve(settings), stored):
         raise RunError(
-            f"{folder / RECIPE_FILE} is another recipe than the one asked for",
-            hint="resume without options of the model, or train afresh into another folder",
+            f"{folder / RECIPE_FILE} is another recipe than the requested one",
+            hint="resume without model options, or train a new run into another folder",
         )
     return stored
 
@@ -137,8 +137,8 @@ def _is_same(recipe: Recipe, stored: Recipe) -> bool:
 
 def _jobs(settings: TrainSettings, recipe: Recipe) -> list[TrainingJob]:
     views = _labelled(settings.store)
-    videos = _whole(open_sequences(views, recipe.model))
-    videos = [s for s in videos if np.isfinite(s.labels).all(axis=1).any()]
+    videos = _undamaged(open_sequences(views, recipe.model))
+    videos = [s for s in videos if s.labels is not None and np.isfinite(s.labels).all(axis=1).any()]
     if not videos:
         raise StoreError(
             f"{settings.store}: no video has labels to train on", hint="add them with `va import-labels`"
@@ -161,8 +161,8 @@ def _jobs(settings: TrainSettings, recipe: Recipe) -> list[TrainingJob]:
     ]
 
 
-def _whole(videos: list[StoredSequence]) -> list[StoredSequence]:
-    """The videos themselves; StoreError where some are damaged: a run on fewer would be another run."""
+def _undamaged(videos: list[StoredSequence]) -> list[StoredSequence]:
+    """The same videos; StoreError if some are damaged, because fewer videos would give another run."""
     damaged = []
     for video in videos:
         try:
@@ -178,7 +178,7 @@ def _whole(videos: list[StoredSequence]) -> list[StoredSequence]:
 
 
 def _labelled(store: Path) -> list[VideoView]:
-    """The videos with labels; a test set's, should it have any, are for nobody to learn from."""
+    """The labelled videos that are not in the test split."""
     views = [view for view in Store.open(store).videos() if view.has("label")]
     return [view for view in views if view.part_attrs("label").get("split") != "test"]
 
@@ -187,20 +187,21 @@ def _check_free(jobs: Sequence[TrainingJob]) -> None:
     for job in jobs:
         if (job.folder / RECIPE_FILE).exists():
             raise RunError(
-                f"{job.folder} holds a run", hint="go on with --resume, or name another folder with --out"
+                f"{job.folder} already contains a run",
+                hint="continue it with --resume, or choose another folder with --out",
             )
 
 
-def _train(job: TrainingJob, here: World, progress: Progress) -> FoldResult:
-    counts = f"{len(job.train)} videos to learn from, {len(job.validation)} held out"
+def _train(job: TrainingJob, processes: World, progress: Progress) -> FoldResult:
+    counts = f"{len(job.train)} training videos, {len(job.validation)} validation videos"
     progress.say(f"{job.recipe.name}, {job.split.description}: {counts}")
-    result = train(job, here, progress)
-    if here.is_main:
+    result = train(job, processes, progress)
+    if processes.is_main:
         checkpoint.write_text(job.folder / CARD, card(job, result))
     return FoldResult(path=job.folder, split=job.split, result=result)
 
 
-def _tell_summary(out: Path, progress: Progress) -> None:
+def _report_summary(out: Path, progress: Progress) -> None:
     summary = summarise(out)
     scores = ", ".join(f"{name} {value:.3f}" for name, value in summary["mean"].items())
     progress.say(f"mean of {len(summary['folds'])} folds: {scores}")
