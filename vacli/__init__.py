@@ -1,17 +1,25 @@
 """va: continuous valence-arousal recognition from video with sound.
 
-The package reads downwards, and imports only ever point down:
+A module imports only from rooms below its own in this list, top to bottom:
 
-    cli          thin click shells, the only place that knows click and rich
-    steps        one function a command; this is the Python API too
-    output       csv, json, figures        evaluation   scores and tables
-    training     losses, schedule, loop    inference    windows -> trajectory
-    models       (B, T, D) -> (B, T, 2)    sequences    labels, windows, folds
+    cli          thin click shells, the only importer of click and rich
+    steps        one function for each command; this is the Python API too
+    pipeline     one recording in memory, without a store
+    output       tables, CSV, JSON, figures
+    evaluation   scores of runs and predictions
+    training     losses, schedules, checkpoints, trainers
+    inference    a run -> a trajectory
+    models       (B, T, D) -> (B, T, 2)
+    sequences    rows of a store, windows, folds, normalization
+    datasets     annotations, corpora, synthesis, augmentation
     store        the only room that knows Zarr
-    features     crops or sound -> numbers faces        detect, track, align
-    media        what a container says; frames and sound with true times
-    recipe presets metrics                 typed configuration; CCC once
-    errors clock spec progress threads     foundations
+    features     crops or sound -> features
+    faces        detection, tracking, alignment
+    media        containers; frames and sound with true times
+    recipe       typed configuration, presets
+    runtime      threads, compiled loops, devices, ONNX
+    files        files written whole, digests, run directories
+    errors, clock, spec, progress, metrics, circumplex, packages: foundations
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Every row of the papers' ablations trains on the look-alike, and what was planted is what comes out."""
+"""Every row of the papers' ablations trains on the synthetic dataset and recovers the planted signal."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def test_audiovisual_models_learn_the_planted_signal(ablation: AblateResult, nam
 def test_audiovisual_models_beat_unimodal_ones(ablation: AblateResult) -> None:
     ccc = means(ablation)
     assert ccc["bdca"] > max(ccc["audio-only"], ccc["visual-only"]) + 0.15
-    sides = {result.preset: result.ccc for result in ablation.results}
-    assert sides["visual-only"]["valence"] > sides["audio-only"]["valence"]  # as it was planted
-    assert sides["visual-only"]["arousal"] < sides["audio-only"]["arousal"]
+    scores = {result.preset: result.ccc for result in ablation.results}
+    assert scores["visual-only"]["valence"] > scores["audio-only"]["valence"]  # as it was planted
+    assert scores["visual-only"]["arousal"] < scores["audio-only"]["arousal"]
 
 
 def test_baseline_is_worse(ablation: AblateResult) -> None:
@@ -84,7 +84,7 @@ def test_baseline_is_worse(ablation: AblateResult) -> None:
     assert ccc["baseline"] < min(value for name, value in ccc.items() if name != "baseline") - 0.2
 
 
-def test_scores_are_those_of_evaluate(ablation: AblateResult, settings: AblateSettings) -> None:
+def test_scores_equal_those_of_evaluate(ablation: AblateResult, settings: AblateSettings) -> None:
     again = evaluate(EvaluateSettings(inputs=(settings.out / "bdca",))).results[0]
     assert again.ccc == pytest.approx(next(r for r in ablation.results if r.preset == "bdca").ccc)
 
@@ -100,7 +100,7 @@ def test_tables_are_filled_and_written(ablation: AblateResult, settings: AblateS
     assert f"{means(ablation)['bdca']:.3f}" in bdca
 
 
-def test_failed_row_is_named_and_the_others_are_trained(store: Path, tmp_path: Path) -> None:
+def test_failed_row_is_reported_and_the_others_are_trained(store: Path, tmp_path: Path) -> None:
     listener = Quiet()
     face = (f"model.streams.visual.features=['{affwild2.VISUAL}']", "model.streams.visual.dim=6")
     rows = (ROWS[0], Ablation(label="Baseline", preset="baseline", assignments=face))
@@ -116,18 +116,18 @@ def test_failed_row_is_named_and_the_others_are_trained(store: Path, tmp_path: P
     assert json.loads(result.text) == json.loads((tmp_path / ablate.JSON).read_text())
 
 
-def test_assignments_of_a_stream_apply_to_rows_with_it() -> None:
+def test_stream_assignments_apply_only_to_rows_with_the_stream() -> None:
     audio = "model.streams.audio.dim=4"
     assert ablate._applies(audio, {"audio", "visual"})
     assert not ablate._applies(audio, {"visual"})
     assert ablate._applies("training.epochs=3", {"visual"})
 
 
-def test_unknown_format_is_refused_before_training(store: Path, tmp_path: Path) -> None:
+def test_unknown_format_raises_before_training(store: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--format wurd"):
         ablate.run(AblateSettings(store=store, out=tmp_path, format="wurd"))
 
 
-def test_parameter_counts_are_those_of_the_presets() -> None:
+def test_presets_have_the_published_parameter_counts() -> None:
     assert count_parameters(preset("lightmamba").model) == 116_534_785
     assert count_parameters(preset("lightmamba-transformer").model) == 85_710_590

@@ -33,17 +33,17 @@ def pair(tmp_path: Path) -> Path:
     return write_video(tmp_path / "pair.mp4", [both] * 3)
 
 
-def test_every_frame_has_a_row_face_or_not(tmp_path, video):
+def test_every_frame_has_a_row_with_or_without_a_face(tmp_path, video):
     batch, store, _ = align(tmp_path, video)
     assert (batch.done, batch.failed, batch.out) == ([str(video)], [], tmp_path / "s.zarr")
     view = store.video("anna")
-    found = np.array([True] * 5 + [False] * 2 + [True])
-    assert np.array_equal(view.read("face/detected"), found)
-    assert np.array_equal(view.read("face/track"), np.where(found, 0, -1))
+    detected = np.array([True] * 5 + [False] * 2 + [True])
+    assert np.array_equal(view.read("face/detected"), detected)
+    assert np.array_equal(view.read("face/track"), np.where(detected, 0, -1))
     for name, shape in {"box": (4,), "landmarks": (5, 2), "score": (), "sharpness": (), "size": ()}.items():
         values = view.read(f"face/{name}")
         assert values.shape == (8, *shape)
-        assert np.array_equal(np.isfinite(values.reshape(8, -1)).all(1), found)
+        assert np.array_equal(np.isfinite(values.reshape(8, -1)).all(1), detected)
     np.testing.assert_allclose(view.times_s, np.arange(8) / 25, atol=1e-6)
 
 
@@ -62,7 +62,7 @@ def test_crops_are_close_to_the_aligned_faces_and_small(tmp_path, video):
     assert view.read("face/crop_size")[view.read("face/detected")].mean() < 20_000
 
 
-def test_what_is_complete_is_skipped_and_other_settings_need_force(tmp_path, video):
+def test_complete_entries_are_skipped_and_other_settings_need_force(tmp_path, video):
     align(tmp_path, video)
     batch, _, progress = align(tmp_path, video)
     assert batch.skipped == [str(video)]
@@ -75,17 +75,17 @@ def test_what_is_complete_is_skipped_and_other_settings_need_force(tmp_path, vid
     assert not store.video("anna").has_crops()
 
 
-def test_new_faces_make_descriptions_of_the_old_ones_go(tmp_path, video):
+def test_new_faces_remove_visual_features_of_the_old_ones(tmp_path, video):
     _, store, _ = align(tmp_path, video)
     flags = np.zeros(8, np.uint8)
-    for name, modality in (("seen", VISUAL), ("heard", AUDIO)):
+    for name, modality in (("face", VISUAL), ("sound", AUDIO)):
         spec = FeatureSpec(name=name, version="1", modality=modality, dim=2).attributes()
         store.put_feature("anna", spec, np.zeros((8, 2), np.float32), flags)
     align(tmp_path, video, force=True)
-    assert store.video("anna").feature_names() == ["heard"]
+    assert store.video("anna").feature_names() == ["sound"]
 
 
-def test_people_who_are_gone_leave_no_entry(tmp_path):
+def test_surplus_people_are_removed(tmp_path):
     video = pair(tmp_path)
     _, store, _ = align(tmp_path, video, face="all")
     first = store.video("pair")
@@ -94,7 +94,7 @@ def test_people_who_are_gone_leave_no_entry(tmp_path):
     assert store.video_ids() == ["pair", "pair_face2"]
 
 
-def test_all_makes_an_entry_a_person_and_sides_are_named(tmp_path):
+def test_all_stores_one_entry_per_person_and_sides_have_suffixes(tmp_path):
     video = pair(tmp_path)
     align(tmp_path, video, face="all")
     align(tmp_path, video, face="left")
@@ -107,7 +107,7 @@ def test_all_makes_an_entry_a_person_and_sides_are_named(tmp_path):
     assert batch.skipped == [str(video)]
 
 
-def test_a_bad_file_is_named_and_the_rest_is_done(tmp_path, video):
+def test_a_bad_file_is_reported_and_the_others_are_aligned(tmp_path, video):
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"not a video at all")
     batch, _, progress = align(tmp_path, bad, video, tmp_path / "absent.mp4")
@@ -116,7 +116,7 @@ def test_a_bad_file_is_named_and_the_rest_is_done(tmp_path, video):
     assert len(progress.warnings) == 2
 
 
-def test_a_broken_stream_keeps_what_was_before_the_break(tmp_path):
+def test_a_damaged_stream_keeps_the_readable_frames(tmp_path):
     whole = write_video(tmp_path / "whole.avi", [scene((150 + i, 120)) for i in range(12)])
     data = bytearray(whole.read_bytes())
     start, end = len(data) // 2, len(data) * 9 // 10
@@ -125,18 +125,18 @@ def test_a_broken_stream_keeps_what_was_before_the_break(tmp_path):
     broken.write_bytes(data)
     batch, store, progress = align(tmp_path, broken)
     assert batch.done == [str(broken)]
-    found = store.video("broken").read("face/detected")
-    assert 3 <= found.sum() < 12
-    assert found[:3].all()
+    detected = store.video("broken").read("face/detected")
+    assert 3 <= detected.sum() < 12
+    assert detected[:3].all()
     assert store.video("broken").part_attrs("face")["broken"]
-    assert "is kept" in progress.warnings[0]
+    assert "are kept" in progress.warnings[0]
 
 
-def test_a_video_without_faces_has_its_rows_and_a_warning(tmp_path):
+def test_a_video_without_faces_has_all_rows_and_a_warning(tmp_path):
     batch, store, progress = align(tmp_path, write_video(tmp_path / "wall.mp4", [scene(None)] * 4))
     assert len(batch.done) == 1
     assert store.video("wall").read("face/detected").tolist() == [False] * 4
-    assert "no face in any frame" in progress.warnings[0]
+    assert "no frame shows a face" in progress.warnings[0]
 
 
 def crop_folder(path: Path, numbers: list[int]) -> Path:
@@ -146,7 +146,7 @@ def crop_folder(path: Path, numbers: list[int]) -> Path:
     return path
 
 
-def test_folders_of_aligned_faces_are_taken_as_they_are(tmp_path):
+def test_folders_of_aligned_faces_are_stored_without_detection(tmp_path):
     folder = crop_folder(tmp_path / "cropped_aligned" / "10-60-1280x720.v2", [1, 2, 5])
     batch, store, _ = align(tmp_path, tmp_path / "cropped_aligned")
     assert batch.done == [str(folder)]
@@ -159,7 +159,7 @@ def test_folders_of_aligned_faces_are_taken_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize("trial", ["anna", "anna_left"])
-def test_aligned_faces_beside_their_video_use_its_clock(tmp_path, video, trial):
+def test_aligned_faces_use_the_frame_times_of_their_video(tmp_path, video, trial):
     folder = crop_folder(tmp_path / "cropped_aligned" / trial, [1, 4])
     batch, store, progress = align(tmp_path, folder.parent, video)
     assert (batch.done, batch.skipped) == ([str(folder)], [str(video)])
@@ -170,7 +170,7 @@ def test_aligned_faces_beside_their_video_use_its_clock(tmp_path, video, trial):
 
 
 @pytest.mark.parametrize("wrong", [{"face": "biggest"}, {"backend": "vlc"}])
-def test_a_wrong_request_is_told_before_anything_is_done(tmp_path, video, wrong):
+def test_an_invalid_setting_raises_before_any_work(tmp_path, video, wrong):
     with pytest.raises(UsageError):
         align(tmp_path, video, **wrong)
     assert not (tmp_path / "s.zarr").exists()

@@ -1,4 +1,4 @@
-"""Many inputs: what one raises is its own failure; a place that cannot be written ends the run."""
+"""Batches of inputs: an error fails only its input; an output that cannot be written stops the run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(work, items="abc", **options) -> tuple[Batch, Quiet]:
     ("error", "reason"),
     [
         (InputError("no", hint="do"), "no; do"),
-        (PermissionError(errno.EACCES, "Permission denied", "b.mp4"), "b.mp4: Permission denied; see that"),
+        (PermissionError(errno.EACCES, "Permission denied", "b.mp4"), "b.mp4: Permission denied; check that"),
         (
             MemoryError("Unable to allocate 9 GiB"),
             "not enough memory (MemoryError: Unable to allocate 9 GiB)",
@@ -35,7 +35,7 @@ def run(work, items="abc", **options) -> tuple[Batch, Quiet]:
     ],
 )
 @pytest.mark.parametrize("workers", [1, 2])
-def test_whatever_an_input_raises_is_its_own_failure(error, reason, workers):
+def test_any_error_fails_only_its_input(error, reason, workers):
     def work(item: str) -> str:
         if item == "b":
             raise error
@@ -50,7 +50,7 @@ def test_whatever_an_input_raises_is_its_own_failure(error, reason, workers):
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("error", [OutputError("no room"), ReaderGone("gone"), KeyboardInterrupt()])
-def test_what_is_no_fault_of_an_input_ends_the_run(error, workers):
+def test_errors_of_the_output_or_the_user_stop_the_run(error, workers):
     def work(item: str) -> str:
         if item == "b":
             raise error
@@ -61,7 +61,7 @@ def test_what_is_no_fault_of_an_input_ends_the_run(error, workers):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_ends_the_run_with_its_place(number, tmp_path, monkeypatch):
+def test_a_full_disk_stops_the_run_and_names_the_path(number, tmp_path, monkeypatch):
     monkeypatch.setattr(disk_space, "free_bytes", lambda path: 5_000_000 if path == OUT else 10**9)
 
     def work(item: str) -> str:
@@ -71,7 +71,7 @@ def test_a_full_disk_ends_the_run_with_its_place(number, tmp_path, monkeypatch):
         run(work)
 
 
-def test_outcomes_are_in_the_order_of_inputs_however_long_each_takes():
+def test_inputs_are_recorded_in_order_whatever_their_duration():
     last = threading.Event()
 
     def work(item: str) -> str:
@@ -85,7 +85,7 @@ def test_outcomes_are_in_the_order_of_inputs_however_long_each_takes():
     assert batch.done == ["a", "b", "c"]
 
 
-def test_a_path_that_cannot_be_listed_is_noted_and_the_others_are_found():
+def test_an_unlistable_path_fails_and_the_others_are_found():
     batch, progress = Batch(OUT), Quiet()
 
     def find(path: Path) -> list[str]:

@@ -46,8 +46,8 @@ def model(store, tmp_path_factory):
     return out
 
 
-def stills(path, split: str = "validation") -> Store:
-    """400 faces whose stated emotions are right on average."""
+def image_store(path, split: str = "validation") -> Store:
+    """400 faces whose predicted emotions are unbiased."""
     store, rng = Store.open_or_create(path), np.random.default_rng(0)
     shares = rng.dirichlet(np.full(8, 0.4), 400).astype(np.float32)
     points = shares @ np.array(EMOTION_VA, np.float32)
@@ -69,17 +69,17 @@ def rescaling_of(model: Run) -> MomentMatching:
     return model.postprocess.calibration.states[FrameState.AUDIO_ONLY].rescaling
 
 
-def forget(model: Path) -> None:
-    """Make it a run that was never calibrated."""
+def remove_calibration(model: Path) -> None:
+    """Remove the calibration of a run."""
     for name in (CALIBRATION_FILE, SPEECH_FILE, DIGESTS_FILE):
         (model / name).unlink(missing_ok=True)
 
 
-def test_calibration_makes_the_uncertainty_that_of_the_errors(model, store, tmp_path):
+def test_calibrated_uncertainty_matches_the_errors(model, store, tmp_path):
     rows = open_sequences(store.videos(), load_run(model).recipe.model)[0]
     before = predict_sequence(load_run(model), rows, rows.times_s)
     np.testing.assert_array_equal(before.uncertainty, before.ensemble_std)
-    faces = stills(tmp_path / "faces.zarr")
+    faces = image_store(tmp_path / "faces.zarr")
     measured = {s.name: s for s in run(CalibrateSettings(model, (store.path, faces.path), "cpu"))}
     assert {"audiovisual", "image"} <= set(measured)
     assert measured["image"].rmse == pytest.approx((0.1, 0.1), abs=0.01)
@@ -92,51 +92,53 @@ def test_calibration_makes_the_uncertainty_that_of_the_errors(model, store, tmp_
     assert not np.array_equal(after.uncertainty, before.uncertainty)
     read = predict_images(load_run(model), faces.video("faces").feature("compact")[0], "f", np.arange(400.0))
     assert read.uncertainty.mean() == pytest.approx(0.1, abs=0.02)
-    forget(model)
+    remove_calibration(model)
 
 
 def without_faces(store: Store, path, features: tuple[str, ...]) -> Store:
-    """The same videos in which nobody is ever seen."""
+    """The same videos without visual features."""
     shutil.copytree(store.path, path)
-    blind = Store.open(path)
-    for view in blind.videos():
+    no_faces = Store.open(path)
+    for view in no_faces.videos():
         for name in features:
             rows = np.full_like(view.feature(name)[0], np.nan)
-            blind.put_feature(view.id, view.part_attrs(f"feature/{name}"), rows, np.ones(len(rows), np.uint8))
-    return blind
+            no_faces.put_feature(
+                view.id, view.part_attrs(f"feature/{name}"), rows, np.ones(len(rows), np.uint8)
+            )
+    return no_faces
 
 
-def test_recordings_without_a_face_have_a_state_of_their_own(model, store, tmp_path):
+def test_recordings_without_a_face_are_calibrated_as_audio_only(model, store, tmp_path):
     visual = next(s for s in load_run(model).recipe.model.streams if s.name == VISUAL)
-    blind = without_faces(store, tmp_path / "blind.zarr", visual.features)
-    (alone,) = run(CalibrateSettings(model, (blind.path,), "cpu"))
-    assert alone.name == FrameState.AUDIO_ONLY
+    no_faces = without_faces(store, tmp_path / "no_faces.zarr", visual.features)
+    (measured,) = run(CalibrateSettings(model, (no_faces.path,), "cpu"))
+    assert measured.name == FrameState.AUDIO_ONLY
     calibrated = load_run(model)
-    views = [v for v in blind.videos() if v.part_attrs("label")["split"] == "validation"]
+    views = [v for v in no_faces.videos() if v.part_attrs("label")["split"] == "validation"]
     rows = open_sequences(views, calibrated.recipe.model)
 
     def predicted(audio_only: bool) -> tuple[np.ndarray, np.ndarray]:
-        asked = with_audio_only(calibrated, audio_only)
-        made = [predict_sequence(asked, r, v.times_s) for r, v in zip(rows, views, strict=True)]
-        heard = np.concatenate([m.states for m in made]) != FrameState.NONE
-        return np.concatenate([m.values for m in made])[heard], heard
+        variant = with_audio_only(calibrated, audio_only)
+        predictions = [predict_sequence(variant, r, v.times_s) for r, v in zip(rows, views, strict=True)]
+        present = np.concatenate([m.states for m in predictions]) != FrameState.NONE
+        return np.concatenate([m.values for m in predictions])[present], present
 
-    truth = np.concatenate([v.labels() for v in views])
-    (before, _), (after, heard) = predicted(False), predicted(True)
+    target = np.concatenate([v.labels() for v in views])
+    (before, _), (after, present) = predicted(False), predicted(True)
     assert (after.std(axis=0) >= before.std(axis=0)).all()
-    known = np.isfinite(truth[heard]).all(axis=1)
-    error = (after - truth[heard])[known]
-    assert alone.frames == len(error)
-    assert alone.rmse == pytest.approx(np.sqrt(np.square(error).mean(axis=0)), abs=1e-5)
+    known = np.isfinite(target[present]).all(axis=1)
+    error = (after - target[present])[known]
+    assert measured.frames == len(error)
+    assert measured.rmse == pytest.approx(np.sqrt(np.square(error).mean(axis=0)), abs=1e-5)
     factor = rescaling_of(calibrated).factor
-    run(CalibrateSettings(model, (blind.path,), "cpu"))
+    run(CalibrateSettings(model, (no_faces.path,), "cpu"))
     assert rescaling_of(load_run(model)).factor == factor  # not rescaled twice
-    forget(model)
+    remove_calibration(model)
 
 
 def test_a_model_without_a_visual_stream_is_audio_only(store, tmp_path):
     tiny = tuple(assignment for assignment in TINY if "visual" not in assignment)
-    asked = train.TrainSettings(
+    trained = train.TrainSettings(
         store=store.path,
         out=tmp_path / "run",
         preset="compact-audio",
@@ -144,48 +146,50 @@ def test_a_model_without_a_visual_stream_is_audio_only(store, tmp_path):
         device="cpu",
         folds=2,
     )
-    train.run(asked)
-    measured = run(CalibrateSettings(asked.out, (store.path,), "cpu"))
+    train.run(trained)
+    measured = run(CalibrateSettings(trained.out, (store.path,), "cpu"))
     assert [state.name for state in measured] == [FrameState.AUDIO_ONLY]
 
 
 def test_a_speech_reference_makes_non_speech_zero(store, model, tmp_path):
     visual = next(s for s in load_run(model).recipe.model.streams if s.name == VISUAL)
-    blind = without_faces(store, tmp_path / "blind.zarr", visual.features)
-    (measured,) = run(CalibrateSettings(model, (blind.path,), "cpu", speech_reference=store.path))
+    no_faces = without_faces(store, tmp_path / "no_faces.zarr", visual.features)
+    (measured,) = run(CalibrateSettings(model, (no_faces.path,), "cpu", speech_reference=store.path))
     assert (measured.name, measured.frames > 200) == (FrameState.AUDIO_ONLY, True)
     run_ = with_audio_only(load_run(model), True)
-    (rows, *_), (view, *_) = open_sequences(blind.videos(), run_.recipe.model), blind.videos()
+    (rows, *_), (view, *_) = open_sequences(no_faces.videos(), run_.recipe.model), no_faces.videos()
     assert set(predict_sequence(run_, rows, view.times_s).states.tolist()) <= {
         FrameState.AUDIO_ONLY,
         FrameState.NONE,
     }
-    still = {name: np.full((90, dim), np.nan if name == VISUAL else 0.1) for name, dim in rows.dims.items()}
-    note = FeatureSequence(video="held note", times_s=np.arange(90) / 25, streams=still)
-    of_it = predict_sequence(run_, note, note.times_s)
-    assert set(of_it.states.tolist()) == {FrameState.NON_SPEECH}
-    assert not of_it.values.any()
+    constant = {
+        name: np.full((90, dim), np.nan if name == VISUAL else 0.1) for name, dim in rows.dims.items()
+    }
+    note = FeatureSequence(video="held note", times_s=np.arange(90) / 25, streams=constant)
+    predicted = predict_sequence(run_, note, note.times_s)
+    assert set(predicted.states.tolist()) == {FrameState.NON_SPEECH}
+    assert not predicted.values.any()
     assert (
-        of_it.uncertainty
+        predicted.uncertainty
         >= 0.999 * np.array(run_.postprocess.calibration.states[FrameState.AUDIO_ONLY].floor)
     ).all()
-    assert run(CalibrateSettings(model, (blind.path,), "cpu")) == [measured]  # it is still known
-    forget(model)
+    assert run(CalibrateSettings(model, (no_faces.path,), "cpu")) == [measured]  # the detector is kept
+    remove_calibration(model)
 
 
-def test_a_speech_reference_without_sound_is_refused(model, store, tmp_path):
+def test_a_speech_reference_without_audio_raises(model, store, tmp_path):
     faces = Store.open_or_create(tmp_path / "silent.zarr")
     with pytest.raises(StoreError, match="has no audio features"):
         run(CalibrateSettings(model, (store.path,), "cpu", speech_reference=faces.path))
 
 
-def test_a_speech_reference_is_refused_if_all_videos_show_a_face(model, store):
+def test_a_speech_reference_raises_if_all_videos_show_a_face(model, store):
     with pytest.raises(LabelError, match="200 labelled frames are speech in a recording without a face"):
         run(CalibrateSettings(model, (store.path,), "cpu", speech_reference=store.path))
     assert not (model / SPEECH_FILE).exists()
 
 
-def test_a_file_that_is_no_speech_detector_is_named(model, tmp_path):
+def test_an_invalid_speech_detector_file_raises(model, tmp_path):
     shutil.copytree(model, tmp_path / "run")
     save_file({"centre": np.zeros(2)}, tmp_path / "run" / SPEECH_FILE)
     with pytest.raises(RunError, match="no speech detector"):
@@ -193,19 +197,19 @@ def test_a_file_that_is_no_speech_detector_is_named(model, tmp_path):
 
 
 def test_training_videos_are_left_out(model, tmp_path):
-    with pytest.raises(LabelError, match="no labelled videos to measure on"):
-        run(CalibrateSettings(model, (stills(tmp_path / "faces.zarr", "train").path,), "cpu"))
+    with pytest.raises(LabelError, match="no labelled videos to calibrate on"):
+        run(CalibrateSettings(model, (image_store(tmp_path / "faces.zarr", "train").path,), "cpu"))
 
 
-def test_too_few_frames_are_refused(model, tmp_path, monkeypatch):
+def test_too_few_labelled_frames_raise(model, tmp_path, monkeypatch):
     monkeypatch.setattr("vacli.inference.calibration.MIN_FRAMES", 401)
     with pytest.raises(LabelError, match="every state has fewer than"):
-        run(CalibrateSettings(model, (stills(tmp_path / "faces.zarr").path,), "cpu"))
+        run(CalibrateSettings(model, (image_store(tmp_path / "faces.zarr").path,), "cpu"))
     assert not (model / CALIBRATION_FILE).exists()
 
 
 @pytest.mark.parametrize("harm", [b"{}", b"", None])
-def test_a_changed_or_lost_calibration_is_refused_until_it_is_made_again(model, store, harm):
+def test_a_changed_or_missing_calibration_raises_until_it_is_fitted_again(model, store, harm):
     first = run(CalibrateSettings(model, (store.path,), "cpu"))
     if harm is None:
         (model / CALIBRATION_FILE).unlink()
@@ -216,11 +220,11 @@ def test_a_changed_or_lost_calibration_is_refused_until_it_is_made_again(model, 
     assert "va calibrate" in caught.value.hint
     assert run(CalibrateSettings(model, (store.path,), "cpu")) == first
     assert load_run(model).postprocess.calibration is not None
-    forget(model)
+    remove_calibration(model)
 
 
-def test_a_damaged_calibration_is_named(model):
+def test_a_damaged_calibration_raises(model):
     (model / CALIBRATION_FILE).write_text(json.dumps({"audio": {"floor": 1}}))
     with pytest.raises(RunError, match=r"calibration\.json is not a calibration"):
         load_run(model)
-    forget(model)
+    remove_calibration(model)

@@ -1,4 +1,4 @@
-"""Steps that write folders and files, and die: what they leave is whole, and the next time ends them."""
+"""Steps killed while writing leave complete files, and the next run finishes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEVER = 1 << 30
 
 
 def dead(tmp_path: Path, prepare: str, job: str) -> tuple[Path, list[Path]]:
-    """The folder in which `job` came to its end, and those in which it died."""
+    """The folder in which `job` completed, and those in which it was killed."""
     template = tmp_path / "template"
     template.mkdir()
     getattr(crash_training, prepare)(template)
@@ -43,7 +43,7 @@ def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def test_a_bundle_is_the_old_or_the_new(tmp_path):
+def test_an_export_is_the_old_one_or_the_new_one(tmp_path):
     whole, folders = dead(tmp_path, "prepare_bundle", "bundle_run")
     assert [len(load_run(f / "out" / "compact-audio").members) for f in (whole, folders[0])] in (
         [2, 1],
@@ -52,14 +52,14 @@ def test_a_bundle_is_the_old_or_the_new(tmp_path):
     for folder in folders:
         if (folder / "out" / "compact-audio").exists():
             assert len(load_run(folder / "out" / "compact-audio").members) in (1, 2)
-        else:  # between the two: the next bundle ends it
+        else:  # between the two: the next export finishes it
             assert list((folder / "out" / ".work").iterdir())
         crash_training.bundle_run(folder)
         assert names(folder / "out" / "compact-audio") == names(whole / "out" / "compact-audio")
         assert len(load_run(folder / "out" / "compact-audio").members) == 2
 
 
-def test_disturbed_copies_are_whole(tmp_path):
+def test_augmented_copies_are_complete(tmp_path):
     whole, folders = dead(tmp_path, "prepare_copies", "copies")
     for folder in folders:
         for path in (folder / "sounds").glob("*.wav") if (folder / "sounds").exists() else ():

@@ -1,4 +1,4 @@
-"""A damaged video costs itself where others can go on, and is named where they cannot."""
+"""A damaged video is reported; the others are processed if the step does not need all videos."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def store(tmp_path):
     return made
 
 
-def harm_of(path: Path, name: str) -> None:
+def damage(path: Path, name: str) -> None:
     if name.endswith("/"):
         (path / name.rstrip("/")).rename(path / ".gone")
     else:
@@ -50,8 +50,8 @@ HARMS = [
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_prediction_goes_on_with_the_others(store, harm):
-    harm_of(store.path / "b", harm)
+def test_prediction_continues_with_the_other_videos(store, harm):
+    damage(store.path / "b", harm)
     recipe = replace(presets.preset("compact"), model=MODEL)
     member = EnsembleMember(path=Path("run"), predictor=lambda rows: _first_column(rows), validation=())
     loaded = LoadedModel(
@@ -83,9 +83,9 @@ def test_a_store_without_the_feature_is_one_failure(store):
     assert "in 3 of 3 videos" in failure.reason
 
 
-def test_training_refuses_by_name(store, tmp_path):
-    harm_of(store.path / "b", "feature/xv/c/0/0")
-    harm_of(store.path / "c", "flag/xv/zarr.json")
+def test_training_raises_and_names_damaged_videos(store, tmp_path):
+    damage(store.path / "b", "feature/xv/c/0/0")
+    damage(store.path / "c", "flag/xv/zarr.json")
     recipe = ("model.streams=[{name='visual', features=['xv'], dim=3}]",)
     settings = train.TrainSettings(store=store.path, out=tmp_path / "run", assignments=recipe, device="cpu")
     with pytest.raises(StoreError, match="2 of 3 videos are damaged") as caught:
@@ -96,10 +96,10 @@ def test_training_refuses_by_name(store, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_labels_go_on_with_the_others(store, tmp_path):
-    harm_of(store.path / "b", "time/c/0")
-    harm_of(store.path / "a", "label/zarr.json")
-    harm_of(store.path / "c", "label/valence/c/0")
+def test_labels_are_imported_for_the_other_videos(store, tmp_path):
+    damage(store.path / "b", "time/c/0")
+    damage(store.path / "a", "label/zarr.json")
+    damage(store.path / "c", "label/valence/c/0")
     (tmp_path / "va").mkdir()
     for video in store.video_ids():
         rows = ["time_s,valence,arousal", *(f"{i / 25},0.5,0.25" for i in range(FRAMES))]

@@ -1,4 +1,4 @@
-"""`va evaluate` on runs and prediction files of the look-alike, against formulas written out here."""
+"""`va evaluate` on runs and predictions of the synthetic dataset, compared with direct formulas."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def csv_of(path, trial, values, times_s=None, rate_hz=affwild2.RATE_HZ):
     return file
 
 
-def test_run_is_judged_on_what_it_was_held_back_from(store, official, trials):
+def test_run_is_scored_on_its_validation_videos(store, official, trials):
     result = run(EvaluateSettings(inputs=(official,)))
     (score,) = result.results[0].scores
     held = [t for t in trials if t.split == "validation"]
@@ -69,20 +69,20 @@ def test_run_is_judged_on_what_it_was_held_back_from(store, official, trials):
     rows = open_sequences([store.video(t.name) for t in held], load_run(official).recipe.model)
     predicted = np.concatenate([member.predictor(r) for r in rows])
     labels = np.concatenate([t.labels for t in held])
-    for side, name in enumerate(("valence", "arousal")):
+    for dimension, name in enumerate(("valence", "arousal")):
         assert score.pooled[f"ccc_{name}"] == pytest.approx(
-            ccc(predicted[:, side], labels[:, side]), abs=1e-6
+            ccc(predicted[:, dimension], labels[:, dimension]), abs=1e-6
         )
 
 
-def test_score_is_the_one_that_training_printed(official):
+def test_score_equals_the_one_of_training(official):
     score = run(EvaluateSettings(inputs=(official,))).results[0].scores[0]
     rows = [json.loads(line) for line in (official / "metrics.jsonl").read_text().splitlines()]
     best = max(rows, key=lambda row: row["mean"])
     assert score.pooled["ccc_mean"] == pytest.approx(best["mean"], abs=1e-5)
 
 
-def test_folds_are_judged_each_on_its_own_and_then_together(folds):
+def test_folds_are_scored_separately_and_averaged(folds):
     (result,) = run(EvaluateSettings(inputs=(folds,))).results
     assert [s.fold for s in result.scores] == [1, 2]
     videos = [{v.video for v in s.videos} for s in result.scores]
@@ -93,14 +93,14 @@ def test_folds_are_judged_each_on_its_own_and_then_together(folds):
     assert result.epoch_s > 0
 
 
-def test_models_of_all_folds_together_on_a_split(store, folds, trials):
+def test_a_split_is_scored_with_the_ensemble_of_all_folds(store, folds, trials):
     (result,) = run(EvaluateSettings(inputs=(folds,), split="validation")).results
     (score,) = result.scores
     assert {v.video for v in score.videos} == {t.name for t in trials if t.split == "validation"}
     assert score.fold is None
 
 
-def test_json_has_every_figure_and_only_json(folds):
+def test_json_output_has_all_scores(folds):
     made = json.loads(run(EvaluateSettings(inputs=(folds,), format="json")).text)
     assert made[0]["name"] == "crossed"
     assert made[0]["scores"][0]["fold"] == 1
@@ -108,15 +108,17 @@ def test_json_has_every_figure_and_only_json(folds):
     assert set(made[0]["scores"][0]["intervals"]) == {"ccc_valence", "ccc_arousal", "ccc_mean"}
 
 
-@pytest.mark.parametrize(("form", "wanted"), [("table", "---"), ("markdown", "--:|"), ("latex", r"\toprule")])
-def test_paper_tables_stand_beside_the_run(folds, form, wanted):
+@pytest.mark.parametrize(
+    ("form", "wanted"), [("table", "---"), ("markdown", "--:|"), ("latex", r"\toprule")]
+)
+def test_paper_tables_are_printed_with_the_run(folds, form, wanted):
     text = run(EvaluateSettings(inputs=(folds,), paper="lightmamba", format=form)).text
     assert wanted in text
     assert "best of five folds, not a test score" in text
     assert "table III" in text
 
 
-def test_predictions_against_the_store(tmp_path, store, trials):
+def test_predictions_are_scored_against_the_store(tmp_path, store, trials):
     trial = trials[0]
     predicted = np.nan_to_num(0.5 * trial.labels)
     csv_of(tmp_path, trial, predicted)
@@ -124,7 +126,7 @@ def test_predictions_against_the_store(tmp_path, store, trials):
     assert result.ccc["valence"] == pytest.approx(ccc(predicted[:, 0], trial.labels[:, 0]), abs=1e-5)
 
 
-def test_predictions_against_annotation_files(tmp_path, trials):
+def test_predictions_are_scored_against_annotation_files(tmp_path, trials):
     affwild2.write_annotations(tmp_path / "a", trials)
     (tmp_path / "p").mkdir()
     for trial in trials:
@@ -135,7 +137,7 @@ def test_predictions_against_annotation_files(tmp_path, trials):
     assert result.ccc["arousal"] == pytest.approx(ccc(0.5 * labels[:, 1], labels[:, 1]), abs=1e-3)
 
 
-def test_missing_rows_are_warned_of(tmp_path, store, trials):
+def test_missing_rows_give_a_warning(tmp_path, store, trials):
     trial = trials[0]
     kept = np.arange(40, len(trial.labels))
     csv_of(tmp_path, trial, np.nan_to_num(trial.labels)[kept], kept / affwild2.RATE_HZ)
@@ -148,7 +150,7 @@ def test_missing_rows_are_warned_of(tmp_path, store, trials):
     assert any(f"{wanted} annotated frames have no prediction" in w for w in quiet.warnings)
 
 
-def test_what_cannot_be_judged_is_named_and_the_rest_is_judged(tmp_path, store, trials):
+def test_failed_inputs_are_reported_and_the_others_are_scored(tmp_path, store, trials):
     good = csv_of(tmp_path, trials[0], np.nan_to_num(trials[0].labels))
     torn = tmp_path / "torn.csv"
     torn.write_text("time_s,valence\n")
@@ -161,13 +163,13 @@ def test_what_cannot_be_judged_is_named_and_the_rest_is_judged(tmp_path, store, 
     assert (nothing.results, nothing.text, len(nothing.failed)) == ((), "", 2)
 
 
-def test_figures(tmp_path, official, trials):
+def test_figures_are_written(tmp_path, official, trials):
     run(EvaluateSettings(inputs=(official,), figures=tmp_path / "f"))
     held = {f"{t.name}.png" for t in trials if t.split == "validation"}
     assert {p.name for p in (tmp_path / "f").iterdir()} == {*held, "labels.png", "plane.png"}
 
 
-def test_requests_that_make_no_sense(tmp_path, store, official, trials):
+def test_invalid_settings_raise(tmp_path, store, official, trials):
     with pytest.raises(UsageError, match="--paper lightmanba"):
         run(EvaluateSettings(inputs=(official,), paper="lightmanba"))
     with pytest.raises(UsageError, match="--format xml"):
@@ -177,13 +179,13 @@ def test_requests_that_make_no_sense(tmp_path, store, official, trials):
     with pytest.raises(InputError, match="neither a run nor"):
         run(EvaluateSettings(inputs=(tmp_path,), store=store.path))
     file = csv_of(tmp_path, replace(trials[0], name="stranger"), np.zeros((3, 2)))
-    with pytest.raises(UsageError, match="predictions without labels"):
+    with pytest.raises(UsageError, match="predictions cannot be scored without labels"):
         run(EvaluateSettings(inputs=(file,)))
     with pytest.raises(LabelError, match="none of its videos has labels"):
         run(EvaluateSettings(inputs=(file,), store=store.path))
 
 
-def test_another_store_is_noticed(tmp_path, official, trials):
+def test_another_store_raises(tmp_path, official, trials):
     other = affwild2.write_store(tmp_path / "o.zarr", trials[:2])
     with pytest.raises(RunError, match=r"not in .*o\.zarr"):
         run(EvaluateSettings(inputs=(official,), store=other.path))

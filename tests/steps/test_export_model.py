@@ -1,4 +1,4 @@
-"""A bundle is a smaller copy: the run that it is made from stays, whatever happens."""
+"""An exported model is a smaller copy of a run; the run is not changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vacli.recipe import presets
 from vacli.recipe.io import to_json
 from vacli.steps.export_model import KEPT, ExportSettings, run
 
-WEIGHTS_FILE = {"net": np.float32([1, 0.5]), "steps": np.int64([7])}
+TENSORS = {"net": np.float32([1, 0.5]), "steps": np.int64([7])}
 
 
 def trained_as(preset, folder):
@@ -28,7 +28,7 @@ def trained_as(preset, folder):
         (folder / member / RECIPE_FILE).write_text(to_json(presets.preset(preset)))
         videos = {"train": {"a": 9, "b": 9}, "validation": {"c": 7}}
         (folder / member / DATA_FILE).write_text(json.dumps({"store": "s.zarr", **videos}))
-        save_file(WEIGHTS_FILE, folder / member / "weights.safetensors")
+        save_file(TENSORS, folder / member / "weights.safetensors")
         (folder / member / "last.safetensors").write_text("to resume from")
     return folder
 
@@ -38,7 +38,7 @@ def trained(tmp_path):
     return trained_as("compact", tmp_path / "runs" / "compact")
 
 
-def test_folds_in_half_precision(tmp_path, trained):
+def test_folds_are_exported_in_half_precision(tmp_path, trained):
     made = run(ExportSettings(trained, tmp_path / "package"))
     assert made == tmp_path / "package" / "compact"
     for member in ("fold_1", "fold_2"):
@@ -52,7 +52,7 @@ def test_folds_in_half_precision(tmp_path, trained):
 
 
 @pytest.mark.parametrize("folds", [None, 3])
-def test_a_run_that_lacks_a_fold_is_not_bundled(tmp_path, trained, folds):
+def test_a_run_without_a_fold_raises(tmp_path, trained, folds):
     lost = "fold_1" if folds is None else "fold_3"
     if folds is None:
         shutil.rmtree(trained / lost)
@@ -80,13 +80,13 @@ def test_a_fine_tuned_face_network_becomes_onnx(tmp_path):
     np.testing.assert_allclose(Compact(path).extract(crops), Compact(folder).extract(crops), atol=0.01)
 
 
-def test_a_run_is_never_replaced_by_its_own_bundle(trained):
-    with pytest.raises(UsageError, match="is the run to export"):
+def test_a_run_is_not_replaced_by_its_export(trained):
+    with pytest.raises(UsageError, match="the run to export"):
         run(ExportSettings(trained, trained.parent))
     assert (trained / "fold_2" / "last.safetensors").is_file()
 
 
-def test_a_run_that_is_not_whole_leaves_the_bundle_before_it(tmp_path, trained):
+def test_an_incomplete_run_keeps_the_previous_export(tmp_path, trained):
     made = run(ExportSettings(trained, tmp_path / "package"))
     (trained / "fold_2" / KEPT[-1]).unlink()
     with pytest.raises(RunError, match="has no"):
@@ -94,22 +94,22 @@ def test_a_run_that_is_not_whole_leaves_the_bundle_before_it(tmp_path, trained):
     assert (made / "fold_2" / KEPT[-1]).is_file()
 
 
-def test_the_calibration_goes_with_the_run(tmp_path, trained):
+def test_the_calibration_is_exported(tmp_path, trained):
     (trained / CALIBRATION_FILE).write_text("{}")
     assert (run(ExportSettings(trained, tmp_path / "package")) / CALIBRATION_FILE).is_file()
 
 
-def test_a_model_of_other_sound_is_not_that_of_the_voice(tmp_path):
+def test_a_run_with_other_audio_features_raises(tmp_path):
     other = trained_as("compact-audio", tmp_path / "runs" / "a")
     recipe = recipe_io.set_values(
         presets.preset("compact-audio"), ["model.streams.audio.features=['vggish']"]
     )
     (other / "fold_1" / RECIPE_FILE).write_text(to_json(recipe))
-    with pytest.raises(RunError, match="other audio features than the bundled"):
+    with pytest.raises(RunError, match="other audio features"):
         run(ExportSettings(other, tmp_path / "package"))
 
 
-def test_a_model_of_the_voice_goes_beside_the_other(tmp_path, trained):
+def test_an_audio_run_is_exported_beside_the_audiovisual_one(tmp_path, trained):
     package = tmp_path / "package"
     both = (
         run(ExportSettings(trained, package)),

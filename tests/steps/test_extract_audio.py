@@ -40,7 +40,7 @@ def out(tmp_path):
     return tmp_path / "s.zarr"
 
 
-def test_a_clip_goes_on_its_own_frame_times(tmp_path, out):
+def test_a_video_has_rows_at_its_frame_times(tmp_path, out):
     times_s = uneven(2.0)
     batch = extract(clip(tmp_path / "a.mkv", times_s=times_s, events=(10, 30)), store=out)
     view = Store.open(out).video("a")
@@ -55,13 +55,13 @@ def test_a_clip_goes_on_its_own_frame_times(tmp_path, out):
     assert view.attrs["stream"]["audio"]["codec"] == "aac"
 
 
-def test_the_click_is_in_the_row_of_its_flash(tmp_path, out):
+def test_a_click_is_in_the_row_of_its_flash(tmp_path, out):
     extract(clip(tmp_path / "a.mkv", events=(25,)), store=out, features=("egemaps",))
     values, _ = Store.open(out).video("a").feature("egemaps")
     assert values[:, 0].argmax() == 25
 
 
-def test_sound_alone_goes_on_a_clock_of_25_rows_a_second(tmp_path, out):
+def test_an_audio_file_has_25_rows_per_second(tmp_path, out):
     extract(write_wav(tmp_path / "a.wav", voice(1.5)), store=out, features=("mfcc39",))
     view = Store.open(out).video("a")
     np.testing.assert_allclose(view.times_s, np.arange(38) / 25)
@@ -72,7 +72,7 @@ def test_sound_alone_goes_on_a_clock_of_25_rows_a_second(tmp_path, out):
 
 
 @pytest.mark.parametrize(("rate_hz", "channels"), [(8000, 1), (44_100, 2), (96_000, 6)])
-def test_any_rate_and_number_of_channels(tmp_path, out, rate_hz, channels):
+def test_any_sample_rate_and_channel_count_is_read(tmp_path, out, rate_hz, channels):
     tone = 0.2 * np.sin(2 * np.pi * 220 * np.arange(rate_hz) / rate_hz)
     batch = extract(write_wav(tmp_path / "a.wav", tone, rate_hz, channels), store=out, features=("egemaps",))
     values, _ = Store.open(out).video("a").feature("egemaps")
@@ -82,28 +82,28 @@ def test_any_rate_and_number_of_channels(tmp_path, out, rate_hz, channels):
     assert np.median(semitones) == pytest.approx(36.0, abs=0.3)  # three octaves over 27.5 Hz
 
 
-def test_a_clip_without_sound_is_flagged_and_a_file_without_any_fails(tmp_path, out):
+def test_a_video_without_audio_is_flagged_and_an_invalid_file_fails(tmp_path, out):
     silent = clip(tmp_path / "mute.mkv", sound_spans=())
     (tmp_path / "junk.wav").write_bytes(b"no sound in here")
     progress = Quiet()
     batch = run(ExtractAudioSettings(inputs=(tmp_path,), store=out), progress)
     assert batch.done == [silent.name]
     assert [failure.name for failure in batch.failed] == ["junk.wav"]
-    assert any("has no sound" in warning for warning in progress.warnings)
+    assert any("has no audio" in warning for warning in progress.warnings)
     values, flags = Store.open(out).video("mute").feature("egemaps")
     assert np.isnan(values).all()
     assert set(flags.tolist()) == {MISSING}
     assert Store.open(out).video_ids() == ["mute"]
 
 
-def test_sound_shorter_than_the_picture(tmp_path, out):
+def test_rows_after_the_end_of_the_audio_are_missing(tmp_path, out):
     extract(clip(tmp_path / "a.mkv", sound_spans=((0.0, 1.0),), events=(3,)), store=out)
     values, flags = Store.open(out).video("a").feature("mfcc39")
     np.testing.assert_array_equal(np.isnan(values).all(axis=1), flags == MISSING)
     assert 22 <= (flags != MISSING).sum() <= 28
 
 
-def test_again_skips_other_settings_refuse_and_force_redoes(tmp_path, out):
+def test_complete_features_are_skipped_and_other_settings_need_force(tmp_path, out):
     source = write_wav(tmp_path / "a.wav", noise(0.5))
     wanted = {"store": out, "features": ("gemaps-functionals", "mfcc39")}
     assert extract(source, **wanted).done == ["a.wav"]
@@ -119,12 +119,12 @@ def test_again_skips_other_settings_refuse_and_force_redoes(tmp_path, out):
 
 
 @pytest.mark.torch
-def test_vggish_is_given_its_settings(tmp_path, out, monkeypatch):
+def test_vggish_receives_its_settings(tmp_path, out, monkeypatch):
     given = {}
 
     def refuse(**settings):
         given.update(settings)
-        raise WeightsError("none here")
+        raise WeightsError("no weights")
 
     monkeypatch.setattr("vacli.features.vggish.extractor.Vggish", refuse)
     weights = tmp_path / "v.pth"
@@ -138,20 +138,20 @@ def test_vggish_is_given_its_settings(tmp_path, out, monkeypatch):
     assert given["execution"].device == "cpu"
 
 
-def test_a_store_s_own_recordings_are_found_again(tmp_path, out):
+def test_the_recordings_of_a_store_are_read_again(tmp_path, out):
     path = clip(tmp_path / "a.mkv", times_s=steady(10, 2.0), events=())
     extract(path, store=out, features=("mfcc39",))
     assert extract(out, features=("egemaps",)).done == ["a.mkv"]
     assert len(Store.open(out).video("a").feature("egemaps")[0]) == 20
     path.rename(tmp_path / "b.mkv")
     gone = extract(out, features=("egemaps-v02",))
-    assert "is not there" in gone.failed[0].reason
+    assert "does not exist" in gone.failed[0].reason
     moved = extract(tmp_path / "b.mkv", store=out, features=("egemaps-v02",))
     assert moved.done == ["b.mkv"]
     assert Store.open(out).video_ids() == ["a"]
 
 
-def test_several_people_of_one_recording_share_its_sound(tmp_path, out):
+def test_several_people_of_one_recording_share_its_features(tmp_path, out):
     path = clip(tmp_path / "a.mkv", events=())
     extract(path, store=out, features=("mfcc39",))
     store = Store.open(out)
@@ -161,7 +161,7 @@ def test_several_people_of_one_recording_share_its_sound(tmp_path, out):
     np.testing.assert_array_equal(store.video("a_left").feature("mfcc39")[0], one.feature("mfcc39")[0])
 
 
-def test_files_of_one_name_stay_apart(tmp_path, out):
+def test_files_of_the_same_name_have_separate_entries(tmp_path, out):
     for place in ("x", "y"):
         (tmp_path / place).mkdir()
         write_wav(tmp_path / place / "a.wav", noise(0.3, seed=ord(place)))
@@ -169,11 +169,11 @@ def test_files_of_one_name_stay_apart(tmp_path, out):
     assert Store.open(out).video_ids() == ["a", "a-2"]
 
 
-def test_requests_that_make_no_sense(tmp_path, out):
+def test_invalid_settings_raise(tmp_path, out):
     path = write_wav(tmp_path / "a.wav", noise(0.3))
     with pytest.raises(UsageError, match="no audio feature called 'egemap'"):
         extract(path, store=out, features=("egemap",))
-    with pytest.raises(UsageError, match="no store to write to"):
+    with pytest.raises(UsageError, match="no store is given"):
         extract(path)
     Store.open_or_create(tmp_path / "other.zarr")
     with pytest.raises(UsageError, match="stored with their video"):
@@ -184,14 +184,14 @@ def test_requests_that_make_no_sense(tmp_path, out):
         extract(tmp_path / "broken.zarr")
 
 
-def test_a_path_that_is_not_there_does_not_stop_the_others(tmp_path, out):
+def test_a_missing_path_does_not_stop_the_others(tmp_path, out):
     path = write_wav(tmp_path / "a.wav", noise(0.3))
     batch = run(ExtractAudioSettings(inputs=(tmp_path / "none.wav", path), store=out, features=("mfcc39",)))
     assert [failure.name for failure in batch.failed] == [str(tmp_path / "none.wav")]
     assert batch.done == ["a.wav"]
 
 
-def test_real_clips(clips, out):
+def test_real_clips_are_extracted(clips, out):
     names = (
         "08_face_noface_hevc_vfr.mov",
         "22_derived_no_audio_track.mp4",
@@ -201,9 +201,9 @@ def test_real_clips(clips, out):
     assert batch.done == list(names)
     store = Store.open(out)
     assert set(store.video("22_derived_no_audio_track").feature("mfcc39")[1].tolist()) == {MISSING}
-    late = store.video("08_face_noface_hevc_vfr")  # its sound begins after 2.43 s
-    heard = late.feature("egemaps")[1] != MISSING
-    assert late.times_s[heard][0] == pytest.approx(2.43, abs=0.05)
+    late = store.video("08_face_noface_hevc_vfr")  # its audio begins after 2.43 s
+    present = late.feature("egemaps")[1] != MISSING
+    assert late.times_s[present][0] == pytest.approx(2.43, abs=0.05)
     for view in store.videos():
         values, flags = view.feature("egemaps")
         assert len(values) == len(view.times_s)

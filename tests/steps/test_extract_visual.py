@@ -39,7 +39,7 @@ def test_rows_without_a_face_are_nan_and_flagged(store, settings):
     assert (flags[3:5] == MISSING).all()
 
 
-def test_every_third_is_computed_and_the_rest_lies_on_lines(store, settings):
+def test_frames_between_strides_are_interpolated(store, settings):
     run(settings())
     whole, _ = Store.open(store).video("clip0").feature("compact")
     run(settings(frame_stride=3, force=True))
@@ -52,7 +52,7 @@ def test_every_third_is_computed_and_the_rest_lies_on_lines(store, settings):
     assert view.part_attrs("feature/compact")["settings"]["frame_stride"] == 3
 
 
-def test_complete_ones_are_skipped_and_other_settings_need_force(settings):
+def test_complete_features_are_skipped_and_other_settings_need_force(settings):
     run(settings())
     assert run(settings()).skipped == ["clip0", "clip1"]
     failed = run(settings(frame_stride=2)).failed
@@ -61,14 +61,14 @@ def test_complete_ones_are_skipped_and_other_settings_need_force(settings):
     assert run(settings(frame_stride=2, force=True)).done == ["clip0", "clip1"]
 
 
-def test_a_store_without_crops_says_which_command_makes_them(tmp_path, settings):
+def test_a_store_without_crops_names_the_align_command(tmp_path, settings):
     bare = Store.open_or_create(tmp_path / "bare.zarr")
     bare.add_video("clip", np.arange(3.0), source={}, stream={})
     asked = ExtractVisualSettings(inputs=(bare.path,), feature="compact", weights=settings().weights)
     assert "va align" in run(asked).failed[0].reason
 
 
-def test_sound_alone_gets_flagged_rows(store, settings):
+def test_audio_only_entries_have_flagged_rows(store, settings):
     made = Store.open(store)
     times = np.arange(5) / 25
     made.add_video("voice", times, source={"sha256": "v"}, stream={"container": "wav", "audio": {}})
@@ -78,14 +78,14 @@ def test_sound_alone_gets_flagged_rows(store, settings):
     assert (flags == MISSING).all()
 
 
-def test_sound_features_and_bad_steps_are_usage_errors(store):
+def test_audio_features_and_invalid_strides_raise(store):
     with pytest.raises(UsageError, match="is an audio feature"):
         run(ExtractVisualSettings(inputs=(store,), feature="mfcc39"))
     with pytest.raises(UsageError, match="frame-stride"):
         run(ExtractVisualSettings(inputs=(store,), frame_stride=0))
 
 
-def test_runs_end_where_the_face_changes():
+def test_no_row_is_interpolated_across_a_face_change():
     usable, track = np.ones(8, bool), np.array([0, 0, 0, 0, 1, 1, 1, 1])
     rows = plan_rows(usable, track, 10)
     assert rows.tolist() == [0, 3, 4, 7]
@@ -95,7 +95,7 @@ def test_runs_end_where_the_face_changes():
     assert values[:, 0].tolist() == [0, 1, 2, 3, 100, 101, 102, 103]
 
 
-def test_a_clip_that_is_not_there_is_a_failure(tmp_path, store, settings):
+def test_a_missing_video_is_a_failure(tmp_path, store, settings):
     result = run(replace(settings(), inputs=(store, tmp_path / "none.mp4")))
     assert [failure.name for failure in result.failed] == [str(tmp_path / "none.mp4")]
     assert result.done == ["clip0", "clip1"]

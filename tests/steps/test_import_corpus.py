@@ -19,9 +19,9 @@ def emodb(tmp_path):
     return folder
 
 
-def test_disturbed_copies_keep_speaker_and_label(emodb, tmp_path):
+def test_augmented_copies_keep_speaker_and_label(emodb, tmp_path):
     settings = ImportCorpusSettings(
-        "emodb", emodb, tmp_path / "v.zarr", augment_copies=2, augmented_dir=tmp_path / "worse"
+        "emodb", emodb, tmp_path / "v.zarr", augment_copies=2, augmented_dir=tmp_path / "augmented"
     )
     assert len(run(settings).done) == 6
     views = {view.id: view for view in Store.open(tmp_path / "v.zarr").videos()}
@@ -29,11 +29,11 @@ def test_disturbed_copies_keep_speaker_and_label(emodb, tmp_path):
     for view in (original, copy):
         assert view.part_attrs("label")["subject"] == "emodb-03"
         assert view.read("label/arousal")[0] == np.float32(0.70)
-    assert (tmp_path / "worse" / "03a01Wa_2.wav").is_file()
+    assert (tmp_path / "augmented" / "03a01Wa_2.wav").is_file()
     assert len(run(settings).skipped) == 6
 
 
-def test_the_same_seed_makes_the_same_copies(emodb, tmp_path):
+def test_the_same_seed_gives_the_same_copies(emodb, tmp_path):
     files = []
     for name in ("a", "b"):
         run(
@@ -45,15 +45,15 @@ def test_the_same_seed_makes_the_same_copies(emodb, tmp_path):
     assert files[0] == files[1]
 
 
-def test_copies_need_a_folder(emodb, tmp_path):
+def test_augmented_copies_need_a_folder(emodb, tmp_path):
     with pytest.raises(UsageError, match="need a folder"):
         run(ImportCorpusSettings("emodb", emodb, tmp_path / "v.zarr", augment_copies=1))
 
 
-def test_backgrounds_are_made_and_have_no_speaker(tmp_path):
+def test_backgrounds_are_created_without_a_speaker(tmp_path):
     batch = run(ImportCorpusSettings("background", tmp_path / "quiet", tmp_path / "v.zarr", augment_copies=3))
     assert len(batch.done) == 3
     view = Store.open(tmp_path / "v.zarr").videos()[0]
-    about = view.part_attrs("label")
-    assert (about["subject"], about["speech"]) == ("", False)
+    attributes = view.part_attrs("label")
+    assert (attributes["subject"], attributes["speech"]) == ("", False)
     assert not view.read("label/valence").any()

@@ -1,4 +1,4 @@
-"""`va import-labels` on a look-alike of Aff-Wild2 and on plain tables."""
+"""`va import-labels` on a synthetic Aff-Wild2 and on plain tables."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def va_file(annotations, trial):
     return annotations / "VA_Estimation_Challenge" / split / f"{trial.name}.txt"
 
 
-def test_labels_are_those_of_the_files(store, annotations, trials):
+def test_labels_equal_those_of_the_files(store, annotations, trials):
     result = run(ImportLabelsSettings(annotations=annotations, store=store.path, refine="off"))
     assert result.done == sorted(t.name for t in trials)
     assert (result.failed, result.unmatched, result.unlabelled) == ([], [], [])
@@ -68,7 +68,7 @@ def test_refinement_fills_training_only_and_counts(store, annotations, trials):
     assert result.rows["not annotated"] == 6 * sum(t.split == "validation" for t in trials)
 
 
-def test_again_is_skipped_and_other_settings_need_force(store, annotations, trials):
+def test_equal_labels_are_skipped_and_other_settings_need_force(store, annotations, trials):
     settings = ImportLabelsSettings(annotations=annotations, store=store.path)
     run(settings)
     assert len(run(settings).skipped) == len(trials)
@@ -80,7 +80,7 @@ def test_again_is_skipped_and_other_settings_need_force(store, annotations, tria
     assert len(forced.done) == sum(t.split == "train" for t in trials)
 
 
-def test_what_does_not_match_is_told_with_its_reason(store, annotations, trials):
+def test_unmatched_annotations_are_reported_with_the_reason(store, annotations, trials):
     first = va_file(annotations, trials[0])
     text = first.read_text()
     first.rename(first.with_name("stranger.txt"))
@@ -93,11 +93,11 @@ def test_what_does_not_match_is_told_with_its_reason(store, annotations, trials)
     assert "va align --face left" in reasons["video59_left"]
     assert result.unlabelled == ["video59"]
     assert any("stranger" in w for w in quiet.warnings)
-    assert any("1 videos without an annotation" in w for w in quiet.warnings)
+    assert any("1 videos have no annotation" in w for w in quiet.warnings)
 
 
 @pytest.mark.parametrize(("rows", "surplus"), [(-1, -1), (1, 1), (-30, -30), (200, 200)])
-def test_row_counts_that_differ(store, annotations, trials, rows, surplus):
+def test_different_row_counts_are_reported(store, annotations, trials, rows, surplus):
     path = va_file(annotations, trials[2])
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:rows] if rows < 0 else lines + ["0.5,0.5"] * rows) + "\n")
@@ -113,7 +113,7 @@ def test_row_counts_that_differ(store, annotations, trials, rows, surplus):
     assert bool(warned) == (abs(rows) > 1)
 
 
-def test_a_bad_file_is_named_and_the_rest_is_done(store, annotations, trials):
+def test_a_bad_file_is_reported_and_the_others_are_imported(store, annotations, trials):
     path = va_file(annotations, trials[1])
     lines = path.read_text().splitlines()
     lines[41] = "0.1,zero"
@@ -125,15 +125,15 @@ def test_a_bad_file_is_named_and_the_rest_is_done(store, annotations, trials):
 
 
 @pytest.mark.parametrize("place", ["affwild2.read", "on_frames"])
-def test_an_unforeseen_error_costs_its_trial_only(place, store, annotations, trials, monkeypatch):
+def test_an_unexpected_error_fails_only_its_trial(place, store, annotations, trials, monkeypatch):
     module = import_labels.affwild2 if "." in place else import_labels
     real = getattr(module, place.split(".")[-1])
 
-    def fails(made, *more):
-        named = made.path.stem if place == "affwild2.read" else made.trial
-        if named == trials[1].name:
+    def fails(item, *more):
+        trial = item.path.stem if place == "affwild2.read" else item.trial
+        if trial == trials[1].name:
             raise ZeroDivisionError("x")
-        return real(made, *more)
+        return real(item, *more)
 
     monkeypatch.setattr(module, place.split(".")[-1], fails)
     result = run(ImportLabelsSettings(annotations=annotations, store=store.path))
@@ -142,7 +142,7 @@ def test_an_unforeseen_error_costs_its_trial_only(place, store, annotations, tri
     assert len(result.done) == len(trials) - 1
 
 
-def test_two_editions_at_once(store, annotations, trials):
+def test_two_editions_of_one_trial_raise(store, annotations, trials):
     copy = annotations / "VA_Set" / "Train_Set" / f"{trials[0].name}.txt"
     copy.parent.mkdir(parents=True)
     copy.write_text(va_file(annotations, trials[0]).read_text())
@@ -150,7 +150,7 @@ def test_two_editions_at_once(store, annotations, trials):
     assert "annotate the same trial" in result.failed[0].reason
 
 
-def test_plain_tables_on_other_times(tmp_path):
+def test_plain_tables_are_interpolated_to_frame_times(tmp_path):
     store = empty(tmp_path / "s.zarr")
     add_video(store, "clip_a", 50)
     rows = [f"{t:.2f},{t / 2:.3f},-0.5" for t in np.arange(0, 2.01, 0.1)]
@@ -161,7 +161,7 @@ def test_plain_tables_on_other_times(tmp_path):
     np.testing.assert_allclose(stored(store, "clip_a")[:, 0], np.arange(50) / 50, atol=1e-3)
 
 
-def test_unknown_mode_and_nothing_there(store, tmp_path):
+def test_unknown_mode_and_empty_folder_raise(store, tmp_path):
     with pytest.raises(UsageError, match="--refine fil"):
         run(ImportLabelsSettings(annotations=tmp_path, store=store.path, refine="fil"))
     (tmp_path / "empty").mkdir()

@@ -1,4 +1,4 @@
-"""What a step takes of the paths it is given, and what it says of the rest."""
+"""The inputs that a step uses, and its report of the files left out."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from vacli.steps.predict import PredictSettings, run
 
 def predicted(*inputs: Path, images: bool = False) -> tuple[dict[str, FrameTable], Batch, Quiet]:
     tables: list[FrameTable] = []
-    heard = Quiet()
-    batch = run(PredictSettings(inputs=inputs, images=images, device="cpu"), tables.append, heard)
-    return {Path(table.name).name: table for table in tables}, batch, heard
+    progress = Quiet()
+    batch = run(PredictSettings(inputs=inputs, images=images, device="cpu"), tables.append, progress)
+    return {Path(table.name).name: table for table in tables}, batch, progress
 
 
 def videos(media: MediaInput) -> list[MediaInput] | str:
@@ -33,27 +33,27 @@ def videos(media: MediaInput) -> list[MediaInput] | str:
 
 
 def used(*paths: Path) -> tuple[list[MediaInput], Batch, Quiet]:
-    batch, heard = Batch(Path("out")), Quiet()
-    found = usable(paths, videos, lambda path: InputError(f"{path}: no videos"), batch, heard)
-    return found, batch, heard
+    batch, progress = Batch(Path("out")), Quiet()
+    found = usable(paths, videos, lambda path: InputError(f"{path}: no videos"), batch, progress)
+    return found, batch, progress
 
 
-def test_what_a_folder_holds_besides_is_said_in_one_line(tmp_path):
+def test_other_files_of_a_folder_are_listed_in_one_line(tmp_path):
     for number in range(MAX_NAMED + 2):
         (tmp_path / f"{number}.csv").write_text("a,b\n")
     (tmp_path / "a.mp4").touch()
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "v.wav").touch()
-    found, batch, heard = used(tmp_path)
+    found, batch, progress = used(tmp_path)
     assert [media.path.name for media in found] == ["a.mp4"]
     assert batch.failed == []
-    assert heard.messages == [
+    assert progress.messages == [
         f"{tmp_path}: 8 files left out: 0.csv, 1.csv, 2.csv, 3.csv, 4.csv and 2 more (not media); "
         "sub/v.wav (sound is not wanted)"
     ]
 
 
-def test_each_input_counts_once_and_in_the_order_of_the_paths(tmp_path):
+def test_inputs_are_unique_and_in_the_order_of_the_paths(tmp_path):
     for name in ("a.mp4", "b.mp4"):
         (tmp_path / name).touch()
     (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
@@ -61,7 +61,7 @@ def test_each_input_counts_once_and_in_the_order_of_the_paths(tmp_path):
     assert [media.path.name for media in found] == ["b.mp4", "a.mp4"]
 
 
-def test_each_path_that_cannot_be_used_fails_by_name_and_the_rest_goes_on(tmp_path):
+def test_unusable_paths_fail_and_the_others_are_used(tmp_path):
     (tmp_path / "good.mp4").touch()
     (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere")
     (tmp_path / "v.wav").touch()
@@ -74,9 +74,9 @@ def test_each_path_that_cannot_be_used_fails_by_name_and_the_rest_goes_on(tmp_pa
 
 
 @pytest.fixture
-def pictures(tmp_path) -> Path:
-    """One portrait in several files: as a picture, a picture by the name of a video, an animation."""
-    folder = tmp_path / "pictures"
+def images_folder(tmp_path) -> Path:
+    """One portrait as an image, an image named like a video, an animation and a 16-bit grey image."""
+    folder = tmp_path / "images_folder"
     folder.mkdir()
     portrait_picture = Image.fromarray(portrait())
     portrait_picture.save(folder / "a.png")
@@ -88,12 +88,12 @@ def pictures(tmp_path) -> Path:
     return folder
 
 
-def test_a_picture_is_a_picture_in_a_folder_and_named(pictures):
-    in_folder, batch, heard = predicted(pictures, images=True)
-    named, _, _ = predicted(*sorted(pictures.iterdir()), images=True)
+def test_images_are_predicted_in_a_folder_and_by_name(images_folder):
+    in_folder, batch, progress = predicted(images_folder, images=True)
+    named, _, _ = predicted(*sorted(images_folder.iterdir()), images=True)
     assert not batch.failed
     assert set(in_folder) == set(named) == {"a.png", "b.mp4", "c.png", "d.png"}
-    assert heard.warnings == [f"{pictures / 'c.png'}: has 3 images, of which the first is used"]
+    assert progress.warnings == [f"{images_folder / 'c.png'}: has 3 images, of which the first is used"]
     for name, table in in_folder.items():
         np.testing.assert_array_equal(table.columns["valence"], named[name].columns["valence"])
     first = [float(table.columns["valence"][0]) for table in in_folder.values()]
@@ -101,19 +101,17 @@ def test_a_picture_is_a_picture_in_a_folder_and_named(pictures):
     assert abs(first[3] - first[0]) < 0.3  # the same in grey
 
 
-def test_without_stills_an_animation_is_a_video_and_pictures_are_left_out(pictures):
-    tables, batch, heard = predicted(pictures)
+def test_without_images_an_animation_is_a_video_and_images_are_left_out(images_folder):
+    tables, batch, progress = predicted(images_folder)
     assert {name: len(table.columns["frame"]) for name, table in tables.items()} == {"c.png": 3}
     assert not batch.failed
-    (left_out,) = [line for line in heard.messages if "left out" in line]
-    assert left_out.endswith("3 files left out: a.png, b.mp4, d.png (a picture: add --images)")
-    _, batch, _ = predicted(pictures / "b.mp4")
-    assert batch.failed[0].reason.endswith(
-        "b.mp4 is a picture; add --images to predict each picture separately"
-    )
+    (left_out,) = [line for line in progress.messages if "left out" in line]
+    assert left_out.endswith("3 files left out: a.png, b.mp4, d.png (an image: add --images)")
+    _, batch, _ = predicted(images_folder / "b.mp4")
+    assert batch.failed[0].reason.endswith("b.mp4 is an image; add --images to predict each image separately")
 
 
-def test_the_face_of_a_picture_that_was_reduced_is_where_the_picture_shows_it(tmp_path, monkeypatch):
+def test_the_face_box_of_a_downscaled_image_is_in_pixels_of_the_original(tmp_path, monkeypatch):
     Image.fromarray(portrait()).save(tmp_path / "a.png")
     whole, _, _ = predicted(tmp_path / "a.png", images=True)
     monkeypatch.setattr("vacli.media.pixels.MAX_IMAGE_PX", 512 * 512 // 3)
@@ -122,7 +120,7 @@ def test_the_face_of_a_picture_that_was_reduced_is_where_the_picture_shows_it(tm
         assert whole["a.png"].columns[column] == pytest.approx(reduced["a.png"].columns[column], abs=8)
 
 
-def test_sound_alone_in_a_video_container_is_a_sound_file(tmp_path):
+def test_audio_in_a_video_container_is_an_audio_file(tmp_path):
     write_wav(tmp_path / "v.wav", voice(2.0))
     (tmp_path / "v.wav").rename(tmp_path / "v.mp4")
     tables, batch, _ = predicted(tmp_path / "v.mp4")
@@ -130,20 +128,20 @@ def test_sound_alone_in_a_video_container_is_a_sound_file(tmp_path):
     assert len(tables["v.mp4"].columns["frame"]) == 50
 
 
-def test_align_and_extract_audio_say_what_they_leave_out(tmp_path):
+def test_align_and_extract_audio_report_the_files_left_out(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     write_video(folder / "a.mp4", [portrait()[:256, :256]] * 3)
     write_wav(folder / "v.wav", voice(1.0))
     Image.fromarray(portrait()).save(folder / "p.png")
-    heard = Quiet()
-    align.run(align.AlignSettings(inputs=(folder,), store=tmp_path / "s.zarr"), heard)
+    progress = Quiet()
+    align.run(align.AlignSettings(inputs=(folder,), store=tmp_path / "s.zarr"), progress)
     why = "neither a video nor a folder of aligned faces"
-    assert f"{folder}: 2 files left out: p.png, v.wav ({why})" in heard.messages
-    heard = Quiet()
+    assert f"{folder}: 2 files left out: p.png, v.wav ({why})" in progress.messages
+    progress = Quiet()
     settings = extract_audio.ExtractAudioSettings(
         inputs=(folder,), store=tmp_path / "t.zarr", features=("mfcc39",)
     )
-    batch = extract_audio.run(settings, heard)
+    batch = extract_audio.run(settings, progress)
     assert not batch.failed
-    assert f"{folder}: 1 file left out: p.png (no recording with sound)" in heard.messages
+    assert f"{folder}: 1 file left out: p.png (no recording with audio)" in progress.messages

@@ -1,4 +1,4 @@
-"""Predictions of files and stores, whole and live, with the model that fits the input."""
+"""Predictions of files and stores, complete and live, with the model for the input."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ def test_modality_leaves_out_streams_that_the_model_does_not_use(used, modality)
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory) -> Path:
-    """Sixteen seconds of one face that moves a little and is missing for a while."""
+def one_face(tmp_path_factory) -> Path:
+    """Sixteen seconds of one face that moves slightly and is absent for 15 frames."""
     there = [scene((110 + i // 8, 120)) for i in range(400)]
     there[200:215] = [scene(None)] * 15
-    return write_video(tmp_path_factory.mktemp("video") / "alone.mp4", there)
+    return write_video(tmp_path_factory.mktemp("video") / "one_face.mp4", there)
 
 
 def tables(path: Path, progress: Quiet | None = None, **more: object) -> list[FrameTable]:
@@ -102,7 +102,7 @@ def tables(path: Path, progress: Quiet | None = None, **more: object) -> list[Fr
 
 
 class Immediate(Executor):
-    """Runs each call at once, so that features are known as early as possible."""
+    """Runs each call at once, so that features are available as early as possible."""
 
     def __init__(self, workers: int) -> None:
         pass
@@ -113,10 +113,10 @@ class Immediate(Executor):
         return done
 
 
-def test_live_rows_equal_those_of_the_whole_video(alone, monkeypatch):
+def test_live_rows_equal_those_of_the_complete_video(one_face, monkeypatch):
     for module in (observation, face_embedding):
         monkeypatch.setattr(module, "ThreadPoolExecutor", Immediate)
-    parts, (whole,) = tables(alone, live=True), tables(alone)
+    parts, (whole,) = tables(one_face, live=True), tables(one_face)
     assert len(parts[0]) < 60  # of the first second
     assert len(parts) > 2
     for name, column in whole.columns.items():
@@ -129,19 +129,19 @@ def test_live_rows_equal_those_of_the_whole_video(alone, monkeypatch):
 
 class Warnings(Quiet):
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def warn(self, message: str) -> None:
-        self.said.append(message)
+        self.messages.append(message)
 
 
 def test_a_warning_names_a_face_that_becomes_larger_later(tmp_path):
     small, large = scene((80, 120), zoom=0.6), scene((200, 120), somebody_else(), zoom=1.3)
     path = write_video(tmp_path / "two.mp4", [small] * 40 + [large] * 60)
-    heard = Warnings()
-    parts = tables(path, heard, live=True)
+    warnings = Warnings()
+    parts = tables(path, warnings, live=True)
     assert {face_id for part in parts for face_id in part.columns["face_id"].tolist()} == {0}
-    assert any("--face 1" in message for message in heard.said)
+    assert any("--face 1" in message for message in warnings.messages)
     (whole,) = tables(path)
     assert set(whole.columns["face_id"].tolist()) == {1}
 
@@ -198,16 +198,16 @@ def fused_model(tmp_path) -> Path:
     return Path(shutil.copytree(BUNDLED, tmp_path / "fused"))
 
 
-def test_the_bundled_model_gives_the_same_named_or_not(spoken, alone):
-    for path in (spoken, alone):
+def test_the_bundled_model_gives_the_same_named_or_not(spoken, one_face):
+    for path in (spoken, one_face):
         (made,), (named,) = tables(path), tables(path, model=BUNDLED)
         np.testing.assert_array_equal(values(made), values(named))
 
 
 def test_a_sound_file_uses_the_audio_model(spoken, fused_model):
     (made,), (fused,) = tables(spoken), tables(spoken, model=fused_model)
-    (alone,) = tables(spoken, model=BUNDLED_AUDIO)
-    np.testing.assert_array_equal(values(made), values(alone))
+    (audio,) = tables(spoken, model=BUNDLED_AUDIO)
+    np.testing.assert_array_equal(values(made), values(audio))
     assert np.abs(values(made) - values(fused)).max() > 1e-3
 
 
@@ -220,16 +220,16 @@ def test_a_store_of_sound_uses_the_audio_model(spoken, tmp_path):
 
 
 def grey(path: Path, samples: np.ndarray, rate_hz: int) -> Path:
-    """A grey picture that is `samples` to hear."""
+    """A grey video with the audio `samples`."""
     with av.open(str(path), "w") as container:
         picture = container.add_stream("libx264", rate=rate_hz)
         picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
         sound = container.add_stream("pcm_s16le", rate=RATE_HZ, layout="mono")
         for _ in range(round(len(samples) / RATE_HZ * rate_hz)):
             container.mux(picture.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8))))
-        heard = av.AudioFrame.from_ndarray((samples[np.newaxis] * 32767).astype(np.int16), "s16", "mono")
-        heard.sample_rate = RATE_HZ
-        container.mux(sound.encode(heard))
+        frame = av.AudioFrame.from_ndarray((samples[np.newaxis] * 32767).astype(np.int16), "s16", "mono")
+        frame.sample_rate = RATE_HZ
+        container.mux(sound.encode(frame))
         for stream in (picture, sound):
             container.mux(stream.encode(None))
     return path
@@ -240,13 +240,13 @@ def test_a_video_without_a_face_equals_its_sound_at_every_frame_rate(tmp_path, r
     pytest.importorskip("opensmile")
     samples, path = voice(4.0), tmp_path / "spoken.wav"
     write_wav(path, samples)
-    (heard,) = tables(path)
-    (seen,) = tables(grey(tmp_path / "grey.mkv", samples, rate_hz))
-    assert len(seen) == 4 * rate_hz
-    assert set(seen.columns["modality"].tolist()) == {"audio"}
+    (audio,) = tables(path)
+    (video,) = tables(grey(tmp_path / "grey.mkv", samples, rate_hz))
+    assert len(video) == 4 * rate_hz
+    assert set(video.columns["modality"].tolist()) == {"audio"}
     for name in ("valence", "arousal", "valence_uncertainty"):
-        told = np.interp(seen.columns["time_s"], heard.columns["time_s"], heard.columns[name])
-        np.testing.assert_allclose(seen.columns[name], told, atol=2e-3)
+        expected = np.interp(video.columns["time_s"], audio.columns["time_s"], audio.columns[name])
+        np.testing.assert_allclose(video.columns[name], expected, atol=2e-3)
     (tone,) = tables(grey(tmp_path / "tone.mkv", np.sin(np.arange(64_000) / 5) * 0.3, rate_hz))
     assert set(tone.columns["modality"].tolist()) == {"none"}
 
@@ -255,7 +255,7 @@ def test_a_video_without_a_face_equals_its_sound_at_every_frame_rate(tmp_path, r
 def test_resampling_interpolates_and_extends_the_ends(rows):
     values = np.array([[0.0, 0.5], [1.0, 0.5], [0.0, -0.5]], np.float32)[:rows]
     states = np.array(["a", "b", "c"])[:rows]
-    told = Trajectory(
+    trajectory = Trajectory(
         video="a",
         times_s=np.arange(rows) / 10,
         values=values,
@@ -263,7 +263,7 @@ def test_resampling_interpolates_and_extends_the_ends(rows):
         ensemble_std=None,
         states=states,
     )
-    made = resample_trajectory(told, np.array([-1, 0.02, 0.08, 0.15, 9]))
+    made = resample_trajectory(trajectory, np.array([-1, 0.02, 0.08, 0.15, 9]))
     between = [[0, 0.5], [0.2, 0.5], [0.8, 0.5], [0.5, 0], [0, -0.5]] if rows == 3 else [[0, 0.5]] * 5
     np.testing.assert_allclose(made.values, between, atol=1e-6)
     np.testing.assert_array_equal(made.uncertainty, made.values)
@@ -277,9 +277,9 @@ def test_non_speech_predicts_the_prior_and_is_flagged(hum, tmp_path, stored):
     if stored:
         settings = extract_audio.ExtractAudioSettings(inputs=(hum,), store=tmp_path / "feats.zarr")
         asked = extract_audio.run(settings).out
-    said = Warnings()
-    (made,) = tables(asked, said)
-    assert "no usable face and no speech" in said.said[-1]
+    warnings = Warnings()
+    (made,) = tables(asked, warnings)
+    assert "no usable face and no speech" in warnings.messages[-1]
     assert np.abs(values(made)).max() < 1e-6
     assert set(made.columns["modality"].tolist()) == {"none"}
     assert made.columns["audio_present"].all()

@@ -1,4 +1,4 @@
-"""What `predict` and `extract-audio` make of sound that is faint, short, silent, or one track of several."""
+"""`predict` and `extract-audio` on faint, short or silent audio and on one of several tracks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def two_tracks(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "mov", "webm"])
-def test_sound_alone_in_a_video_container_is_a_sound(tmp_path, suffix):
+def test_audio_in_a_video_container_is_an_audio_file(tmp_path, suffix):
     codec = {"webm": "libopus", "mp4": "aac"}.get(suffix, "pcm_s16le")
     rate = {"rate_hz": 48_000, "codec": codec} if codec == "libopus" else {"codec": codec}
     samples = SPEECH.repeat(3) if codec == "libopus" else SPEECH
@@ -62,7 +62,7 @@ def test_sound_alone_in_a_video_container_is_a_sound(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("fainter_db", [45, 60])
-def test_faint_speech_is_speech_with_much_the_same_values(tmp_path, fainter_db):
+def test_faint_speech_has_similar_predictions(tmp_path, fainter_db):
     usual = predicted(write_sound(tmp_path / "usual.wav", SPEECH))
     faint = write_sound(tmp_path / "faint.wav", SPEECH * 10 ** (-fainter_db / 20), codec="pcm_s24le")
     progress = Quiet()
@@ -73,7 +73,7 @@ def test_faint_speech_is_speech_with_much_the_same_values(tmp_path, fainter_db):
     assert any("faint" in warning for warning in progress.warnings)
 
 
-def test_faint_utterances_are_speech_with_much_the_same_values(tmp_path, data):
+def test_faint_utterances_have_similar_predictions(tmp_path, data):
     from vacli.media.audio import read_sound
 
     for path in sorted((data / "emodb").iterdir())[::180]:
@@ -121,7 +121,7 @@ def test_a_hole_of_hours_has_no_rows(tmp_path):
     np.testing.assert_array_equal(Store.open(tmp_path / "s.zarr").video("a").times_s, times_s)
 
 
-def test_the_track_that_was_taken_is_said_and_kept(two_tracks, tmp_path):
+def test_the_selected_track_is_reported_and_stored(two_tracks, tmp_path):
     progress = Quiet()
     assert modalities(predicted(two_tracks, progress)) == {"audio"}
     assert any("audio track 2" in warning for warning in progress.warnings)
@@ -130,7 +130,7 @@ def test_the_track_that_was_taken_is_said_and_kept(two_tracks, tmp_path):
     assert Store.open(store).video("two").part_attrs("feature/egemaps")["sound"]["track"] == 2
 
 
-def test_another_track_is_another_sound(two_tracks, tmp_path):
+def test_another_track_gives_another_prediction(two_tracks, tmp_path):
     chosen = predicted(two_tracks)
     first = predicted(two_tracks, audio_track=1)
     assert np.abs(first.columns["arousal"] - chosen.columns["arousal"]).max() > 0.05
@@ -138,7 +138,7 @@ def test_another_track_is_another_sound(two_tracks, tmp_path):
     np.testing.assert_array_equal(second.columns["arousal"], chosen.columns["arousal"])
 
 
-def test_a_feature_of_another_track_is_redone_by_force_alone(two_tracks, tmp_path):
+def test_a_feature_of_another_track_needs_force(two_tracks, tmp_path):
     store = tmp_path / "s.zarr"
     extracted(two_tracks, store)
     assert extracted(two_tracks, store).skipped == ["two.mkv"]
@@ -149,7 +149,7 @@ def test_a_feature_of_another_track_is_redone_by_force_alone(two_tracks, tmp_pat
     assert Store.open(store).video("two").part_attrs("feature/egemaps")["sound"]["track"] == 1
 
 
-def test_a_track_that_is_not_there_fails_that_input_alone(two_tracks, tmp_path):
+def test_a_missing_track_fails_only_its_input(two_tracks, tmp_path):
     other = write_sound(tmp_path / "one.wav", noise(1.0))
     made: list[FrameTable] = []
     settings = PredictSettings(inputs=(other, two_tracks), device="cpu", audio_track=2)
@@ -159,6 +159,6 @@ def test_a_track_that_is_not_there_fails_that_input_alone(two_tracks, tmp_path):
     assert [Path(table.name) for table in made] == [two_tracks]
 
 
-def test_a_video_without_sound_is_told_apart_from_one_with_silence(tmp_path):
+def test_a_video_without_audio_is_visual(tmp_path):
     path = write_video(tmp_path / "a.mp4", [scene((110, 120))] * 10)
     assert modalities(predicted(path)) == {"visual"}

@@ -1,4 +1,4 @@
-"""A submission from a run and from tables, for the frames of an official list."""
+"""Submission files from a run and from tables, for the frames of an official list."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def listed(tmp_path, frames: dict[str, int]):
     return sample
 
 
-def test_from_a_run_with_one_frame_more_than_the_video(tmp_path, store, trained):
+def test_the_last_value_is_repeated_for_surplus_frames(tmp_path, store, trained):
     name = "duo_left"
     count = len(store.video(name).times_s)
     sample, out = listed(tmp_path, {name: count + 1}), tmp_path / "p.txt"
@@ -57,7 +57,7 @@ def test_from_a_run_with_one_frame_more_than_the_video(tmp_path, store, trained)
     np.testing.assert_array_equal(table[-1], table[-2])
 
 
-def test_from_tables(tmp_path):
+def test_tables_are_submitted(tmp_path):
     (tmp_path / "a.csv").write_text("time_s,valence,arousal\n0,0.5,0.25\n0.04,-0.5,1\n")
     out = tmp_path / "p.txt"
     run(SubmitSettings(inputs=(tmp_path / "a.csv",), frame_list=listed(tmp_path, {"a": 2}), out=out))
@@ -67,11 +67,11 @@ def test_from_tables(tmp_path):
     ]
 
 
-def test_trials_that_are_not_there(tmp_path, store, trained):
+def test_missing_trials_raise(tmp_path, store, trained):
     sample = listed(tmp_path, {"nobody_left": 3})
     with pytest.raises(StoreError, match=r"no features of 1 trials of the list \(nobody_left"):
         run(SubmitSettings(inputs=(trained,), store=store.path, frame_list=sample, out=tmp_path / "p.txt"))
-    with pytest.raises(UsageError, match="a run needs a store"):
+    with pytest.raises(UsageError, match="needs one run and a store"):
         run(SubmitSettings(inputs=(trained,), frame_list=sample, out=tmp_path / "p.txt"))
     (tmp_path / "a.csv").write_text("time_s,valence,arousal\n0,0.5,0.25\n")
     with pytest.raises(LabelError, match="no prediction for 1 trials"):

@@ -1,4 +1,4 @@
-"""Stills and utterances become sequences; the same seed gives the same ones, another is not mixed in."""
+"""Images and utterances are combined into sequences; equal seeds give equal ones, seeds are not mixed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps.synthesize import SynthesizeSettings, run
 from vacli.store import Store
 
-STILLS, FRAMES = 60, 30
+IMAGES, FRAMES = 60, 30
 
 
 def put(
@@ -27,8 +27,8 @@ def put(
         store.put_feature(video, spec.attributes(), values, np.zeros(count, np.uint8))
     with store.stage(video, "label", about) as writer:
         for column, name in enumerate(("valence", "arousal")):
-            drawn = rng.uniform(-1, 1, count) if point is None else np.full(count, point[column])
-            writer.append(name, drawn.astype(np.float32))
+            values = rng.uniform(-1, 1, count) if point is None else np.full(count, point[column])
+            writer.append(name, values.astype(np.float32))
 
 
 FACE = FeatureSpec(name="compact", version="1", modality=VISUAL, dim=4)
@@ -37,9 +37,9 @@ VOICE = tuple(FeatureSpec(name=n, version="1", modality=AUDIO, dim=3) for n in (
 
 @pytest.fixture
 def settings(tmp_path):
-    stills = Store.open_or_create(tmp_path / "faces.zarr")
-    put(stills, "stills", STILLS, (FACE,), split="train")
-    put(stills, "others", STILLS + 1, (FACE,), split="validation")
+    images = Store.open_or_create(tmp_path / "faces.zarr")
+    put(images, "images", IMAGES, (FACE,), split="train")
+    put(images, "others", IMAGES + 1, (FACE,), split="validation")
 
     def made(speakers: int = 6, **more: int) -> SynthesizeSettings:
         voices = Store.open_or_create(tmp_path / f"voices{speakers}.zarr")
@@ -54,7 +54,7 @@ def labels(path: Path) -> list[np.ndarray]:
     return [view.read("label/valence") for view in Store.open(path).videos()]
 
 
-def test_what_is_there_stays_and_the_rest_is_added(settings):
+def test_stored_sequences_are_kept_and_missing_ones_are_added(settings):
     first = run(settings(sequences=2))
     before = labels(first.out)
     again = run(settings(sequences=3))
@@ -65,7 +65,7 @@ def test_what_is_there_stays_and_the_rest_is_added(settings):
     assert groups == ["group-0", "group-1", "group-2"]
 
 
-def test_another_seed_is_not_mixed_in(settings):
+def test_another_seed_or_mixture_raises(settings):
     run(settings(sequences=1))
     with pytest.raises(StoreError, match="another seed"):
         run(settings(sequences=2, seed=3))
@@ -75,30 +75,30 @@ def test_another_seed_is_not_mixed_in(settings):
         run(settings(sequences=2, mixture=SynthesisConfig(p_pause=0.1)))
 
 
-def test_too_few_speakers_for_the_groups(settings):
-    with pytest.raises(StoreError, match="5 speakers for 4 groups and some held"):
+def test_too_few_speakers_for_the_groups_raise(settings):
+    with pytest.raises(StoreError, match="5 speakers are too few for 4 groups and a holdout"):
         run(settings(speakers=5, groups=4))
-    with pytest.raises(StoreError, match="speakers for 6 groups"):
+    with pytest.raises(StoreError, match="speakers are too few for 6 groups"):
         run(settings(groups=6))
 
 
 @pytest.mark.parametrize("groups", [1, 3, 5])
-def test_those_who_are_held_back_are_in_no_group(settings, groups):
+def test_held_out_speakers_are_in_no_group(settings, groups):
     made = settings(sequences=10, groups=groups)
     voice_of = {}
-    for store, held in ((made.store, False), (made.store.with_name("held.zarr"), True)):
-        run(replace(made, store=store, holdout=held))
+    for store, holdout in ((made.store, False), (made.store.with_name("held.zarr"), True)):
+        run(replace(made, store=store, holdout=holdout))
         views = Store.open(store).videos()
-        voice_of[held] = {x for v in views for x in v.feature("egemaps")[0].ravel().tolist() if x == x}
+        voice_of[holdout] = {x for v in views for x in v.feature("egemaps")[0].ravel().tolist() if x == x}
         subjects = {v.part_attrs("label")["subject"] for v in views}
-        assert ("held" in subjects) is held
+        assert ("held" in subjects) is holdout
     assert voice_of[True].isdisjoint(voice_of[False])
     with pytest.raises(StoreError, match="another subject"):
         run(replace(made, holdout=True))
 
 
-def test_arousal_says_nothing_of_valence_though_it_does_in_the_corpus(settings):
-    """Nine of ten utterances are loud and unpleasant or calm and pleasant: drawn evenly all the same."""
+def test_balanced_sampling_removes_the_correlation_of_valence_and_arousal(settings):
+    """Nine of ten utterances are loud and unpleasant or calm and pleasant; all are sampled evenly."""
     made = settings(
         sequences=24,
         groups=1,
@@ -116,10 +116,10 @@ def test_arousal_says_nothing_of_valence_though_it_does_in_the_corpus(settings):
         [[v.read(f"label/{d}")[0] for d in ("valence", "arousal")] for v in Store.open(made.store).videos()]
     ).T
     rare = (valence > 0) == (arousal > 0.5)
-    assert 7 <= rare.sum() <= 17  # of 24; as often as in the corpus it would be 2
+    assert 7 <= rare.sum() <= 17  # of 24; with the frequency of the corpus 2
 
 
-def test_speech_is_told_from_the_silence_around_it_by_its_loudness(settings):
+def test_silence_at_the_edges_is_trimmed_by_loudness(settings):
     made = settings(
         sequences=20, groups=1, mixture=SynthesisConfig(p_single_utterance=1, p_pause=0, trim_silence=True)
     )
@@ -130,7 +130,7 @@ def test_speech_is_told_from_the_silence_around_it_by_its_loudness(settings):
         flags = np.zeros(len(loudness), np.uint8)
         voices.put_feature(view.id, VOICE[0].attributes(), loudness, flags)
     run(made)
-    composed = [view.feature("egemaps")[0][:, 0] for view in Store.open(made.store).videos()]
-    assert all((loudness > 0.5).sum() == 12 for loudness in composed)
-    assert len({int(np.argmax(loudness > 0.5)) for loudness in composed}) > 3
-    assert len({int(np.argmax(loudness[::-1] > 0.5)) for loudness in composed}) > 3
+    synthetic = [view.feature("egemaps")[0][:, 0] for view in Store.open(made.store).videos()]
+    assert all((loudness > 0.5).sum() == 12 for loudness in synthetic)
+    assert len({int(np.argmax(loudness > 0.5)) for loudness in synthetic}) > 3
+    assert len({int(np.argmax(loudness[::-1] > 0.5)) for loudness in synthetic}) > 3

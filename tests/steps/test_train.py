@@ -34,13 +34,13 @@ TINY = (*recipes.COMPACT, "training.epochs=3", "training.batch_size=4")
 
 
 def planted(path: Path, *, videos: int = 5, frames: int = 150, splits: bool = False) -> Store:
-    """The look-alike in a store; without `splits` its labels name none."""
+    """The synthetic dataset in a store; without `splits` its labels have no split."""
     trials = affwild2.make(affwild2.World(videos=videos, frames=frames))
     return affwild2.write_store(path, trials if splits else [replace(t, split="") for t in trials])
 
 
-class Cut(Quiet):
-    """A listener that loses patience after so many batches of so many epochs."""
+class Interrupt(Quiet):
+    """Progress that interrupts training after a number of batches in an epoch."""
 
     def __init__(self, epoch: int, batches: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ def store(tmp_path_factory) -> Store:
 
 @pytest.fixture(scope="module")
 def whole(store, tmp_path_factory) -> Path:
-    """A run that nothing interrupted."""
+    """A run without an interruption."""
     out = tmp_path_factory.mktemp("whole") / "run"
     train.run(settings(store, out))
     return out
@@ -84,11 +84,11 @@ def metrics(run: Path) -> list[dict]:
 
 
 def scores(row: dict) -> dict[str, float]:
-    """What an epoch reached, without what it cost."""
+    """The results of an epoch without its times."""
     return {name: row[name] for name in ("epoch", "step", "loss", "grad_norm", "lr", "valence", "arousal")}
 
 
-def test_the_run_directory_holds_what_was_promised(whole):
+def test_the_run_directory_has_all_files(whole):
     assert sorted(os.listdir(whole)) == [
         "card.md",
         "data.json",
@@ -108,18 +108,18 @@ def test_the_run_directory_holds_what_was_promised(whole):
     assert list((whole / "tensorboard").glob("events.out.tfevents.*"))
 
 
-def test_every_fold_starts_from_weights_of_its_own(store, tmp_path):
-    still = ("training.optim.lr=0", "training.epochs=1")
-    train.run(settings(store, tmp_path / "all", *still, folds=2))
-    train.run(settings(store, tmp_path / "second", *still, folds=2, fold=2))
+def test_every_fold_has_its_own_initial_weights(store, tmp_path):
+    frozen = ("training.optim.lr=0", "training.epochs=1")
+    train.run(settings(store, tmp_path / "all", *frozen, folds=2))
+    train.run(settings(store, tmp_path / "second", *frozen, folds=2, fold=2))
     first, second = (load_file(tmp_path / "all" / f"fold_{k}" / "weights.safetensors") for k in (1, 2))
-    alone = load_file(tmp_path / "second" / "fold_2" / "weights.safetensors")
+    single = load_file(tmp_path / "second" / "fold_2" / "weights.safetensors")
     matrix = "temporal.project.weight"
     assert not torch.equal(first[matrix], second[matrix])
-    assert all(torch.equal(alone[name], tensor) for name, tensor in second.items())
+    assert all(torch.equal(single[name], tensor) for name, tensor in second.items())
 
 
-def test_the_score_told_is_that_of_whole_videos_through_predict(store, whole):
+def test_the_reported_score_equals_that_of_predicted_videos(store, whole):
     best = max(metrics(whole), key=lambda row: row["mean"])
     run = load_run(whole)
     held_out = [store.video(name) for name in run.members[0].validation]
@@ -133,9 +133,9 @@ def test_the_score_told_is_that_of_whole_videos_through_predict(store, whole):
 
 
 @pytest.mark.parametrize(("epoch", "batches"), [(1, 1), (2, 1), (3, 2)])
-def test_a_resumed_run_ends_with_the_same_bits(store, whole, tmp_path, epoch, batches):
+def test_a_resumed_run_gives_identical_weights(store, whole, tmp_path, epoch, batches):
     with pytest.raises(KeyboardInterrupt):
-        train.run(settings(store, tmp_path), Cut(epoch, batches))
+        train.run(settings(store, tmp_path), Interrupt(epoch, batches))
     train.run(settings(store, tmp_path, resume=True))
     for name in ("weights.safetensors", "last.safetensors"):
         expected, got = load_file(whole / name), load_file(tmp_path / name)
@@ -144,14 +144,14 @@ def test_a_resumed_run_ends_with_the_same_bits(store, whole, tmp_path, epoch, ba
     assert [scores(row) for row in metrics(tmp_path)] == [scores(row) for row in metrics(whole)]
 
 
-def test_a_finished_run_is_left_as_it_is(whole, store):
+def test_a_finished_run_is_not_changed(whole, store):
     before = (whole / "last.safetensors").read_bytes()
     result = train.run(TrainSettings(store=store.path, out=whole, resume=True, device="cpu"))
     assert (whole / "last.safetensors").read_bytes() == before
     assert result.folds[0].result.epochs == 3
 
 
-def test_resume_refuses_another_recipe_and_other_data(store, whole, tmp_path):
+def test_resume_with_another_recipe_or_other_data_raises(store, whole, tmp_path):
     with pytest.raises(RunError, match="another recipe"):
         train.run(settings(store, whole, "training.optim.lr=1e-5", resume=True))
     other = planted(tmp_path / "o.zarr", videos=4)
@@ -167,16 +167,16 @@ def test_resume_ignores_the_description_of_the_recipe(store, whole, tmp_path):
 
 
 def test_a_run_is_not_overwritten(store, whole):
-    with pytest.raises(RunError, match="holds a run"):
+    with pytest.raises(RunError, match="already contains a run"):
         train.run(settings(store, whole))
 
 
-def test_folds_hold_every_video_out_once_and_vote(store, tmp_path):
+def test_every_video_is_held_out_once_and_folds_are_averaged(store, tmp_path):
     listener = Quiet()
     result = train.run(settings(store, tmp_path, "training.epochs=1", folds=2), listener)
     assert [fold.path.name for fold in result.folds] == ["fold_1", "fold_2"]
-    held = [name for fold in result.folds for name in fold.split.fold.validation]
-    assert sorted(held) == store.video_ids()
+    validation = [name for fold in result.folds for name in fold.split.fold.validation]
+    assert sorted(validation) == store.video_ids()
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["mean"]["mean"] == pytest.approx(result.mean)
     assert any("mean of 2 folds" in message for message in listener.messages)
@@ -185,7 +185,7 @@ def test_folds_hold_every_video_out_once_and_vote(store, tmp_path):
     trajectory = predict_sequence(run, sequence, sequence.times_s)
     both = np.stack([member.predictor(sequence) for member in run.members])
     np.testing.assert_allclose(trajectory.values, both.mean(axis=0), atol=1e-7)
-    np.testing.assert_allclose(trajectory.uncertainty, both.std(axis=0, ddof=1), atol=1e-7)
+    np.testing.assert_allclose(trajectory.ensemble_std, both.std(axis=0, ddof=1), atol=1e-7)
 
 
 @pytest.mark.parametrize("lost", ["fold_1", "fold_2", "fold_1/weights.safetensors"])
@@ -206,7 +206,7 @@ def test_a_run_with_a_missing_fold_is_used_with_a_warning(store, tmp_path, lost)
     assert f"lacks {lost[:6]} of 2 folds" in warning
 
 
-def test_one_fold_is_the_same_alone(store, tmp_path):
+def test_one_fold_equals_that_of_all_folds(store, tmp_path):
     train.run(settings(store, tmp_path / "all", "training.epochs=1", folds=2))
     train.run(settings(store, tmp_path / "one", "training.epochs=1", folds=2, fold=2))
     assert os.listdir(tmp_path / "one" / "fold_2")
@@ -214,7 +214,7 @@ def test_one_fold_is_the_same_alone(store, tmp_path):
     assert all(torch.equal(expected[key], got[key]) for key in expected)
 
 
-def test_the_official_split_is_kept_and_a_missing_one_said_aloud(store, tmp_path):
+def test_the_official_split_is_used_and_a_missing_one_is_reported(store, tmp_path):
     split = planted(tmp_path / "s.zarr", splits=True)
     result = train.run(settings(split, tmp_path / "a", "training.epochs=1"))
     assert result.folds[0].split.fold.validation == ("0-30-1280x720",)
@@ -226,7 +226,7 @@ def test_the_official_split_is_kept_and_a_missing_one_said_aloud(store, tmp_path
         train.run(settings(store, tmp_path / "c", fold=0))
 
 
-def test_curves_can_be_read_by_tensorboard(whole):
+def test_tensorboard_reads_the_curves(whole):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TensorBoard's own
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -238,7 +238,7 @@ def test_curves_can_be_read_by_tensorboard(whole):
     assert [point.value for point in points] == pytest.approx([row["mean"] for row in metrics(whole)])
 
 
-def test_half_precision_trains_nearly_the_same(store, whole, tmp_path):
+def test_half_precision_gives_similar_losses(store, whole, tmp_path):
     train.run(settings(store, tmp_path, "training.amp=true"))
     assert {x.dtype for x in load_file(tmp_path / "weights.safetensors").values()} == {torch.float32}
     for half, full in zip(metrics(tmp_path), metrics(whole), strict=True):
@@ -246,7 +246,7 @@ def test_half_precision_trains_nearly_the_same(store, whole, tmp_path):
         assert half["loss"] == pytest.approx(full["loss"], abs=0.05)
 
 
-def test_training_stops_when_nothing_gets_better(store, tmp_path):
+def test_training_stops_without_improvement(store, tmp_path):
     more = ("training.epochs=9", "training.patience_epochs=2", "training.optim.lr=0.0")
     listener = Quiet()
     result = train.run(settings(store, tmp_path, *more), listener)
@@ -254,7 +254,7 @@ def test_training_stops_when_nothing_gets_better(store, tmp_path):
     assert any("stopped early" in message for message in listener.messages)
 
 
-def test_divergence_is_named_and_leaves_the_last_good_epoch(store, tmp_path):
+def test_divergence_raises(store, tmp_path):
     with pytest.raises(RunError, match="diverged"):
         train.run(settings(store, tmp_path, "training.optim.lr=1e30", "training.schedule.warmup_epochs=0"))
 
@@ -267,14 +267,14 @@ def test_every_video_must_have_the_features(tmp_path):
         train.run(settings(store, tmp_path / "run"))
 
 
-def test_a_store_without_labels_is_refused(tmp_path):
+def test_a_store_without_labels_raises(tmp_path):
     store = stores.empty(tmp_path / "s.zarr")
     stores.add_video(store, "a", 10)
     with pytest.raises(StoreError, match="no video has labels"):
         train.run(settings(store, tmp_path / "run"))
 
 
-def test_mixed_features_are_refused(store, tmp_path):
+def test_mixed_features_raise(store, tmp_path):
     store = planted(tmp_path / "s.zarr", videos=4)
     spec = replace(stores.spec("face", affwild2.VISUAL_DIM), version="2").attributes()
     values, flags = store.video("video59").feature("face")
@@ -283,7 +283,7 @@ def test_mixed_features_are_refused(store, tmp_path):
         train.run(settings(store, tmp_path / "run"))
 
 
-def test_shorthands_keep_what_fits_and_change_what_does_not(store, tmp_path):
+def test_module_options_change_only_other_kinds(store, tmp_path):
     base = TrainSettings(store=store.path, out=tmp_path, preset="compact")
     assert resolve(replace(base, temporal="mamba")) == resolve(base)
     assert resolve(replace(base, temporal="transformer")).model.temporal.kind == "transformer"

@@ -1,8 +1,8 @@
-"""A small look-alike of Aff-Wild2: its folders and quirks, and features that carry a planted signal.
+"""A small synthetic Aff-Wild2: its folders and irregularities, and features with a planted signal.
 
-Nothing in here comes from the real data. Each video has two smooth hidden signals, one that the visual
+No real data are used. Each video has two smooth hidden signals, one that the visual
 feature shows and one that the audio feature shows. Valence and arousal follow both, `lag_frames` later,
-as annotators do: so a model needs time, and both streams beat either one.
+as with annotators, so a model needs temporal context, and both streams are better than one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class World:
     """noise: of each feature column, the planted signal having variance 1.
 
     mood: share of a signal's variance that lasts for the whole video. redundant: both streams show both
-    signals, so that either will do.
+    signals, so that one stream is enough.
     """
 
     videos: int = 12
@@ -63,7 +63,7 @@ class Trial:
     expression: np.ndarray
 
     def sequence(self) -> FeatureSequence:
-        """As a model sees it."""
+        """The trial as a sequence of features."""
         return FeatureSequence(
             video=self.name,
             times_s=np.arange(len(self.labels)) / RATE_HZ,
@@ -85,7 +85,7 @@ def make(world: World = World()) -> list[Trial]:
 
 
 def _smooth(count: int, memory: int, rng: np.random.Generator) -> np.ndarray:
-    """A signal of variance 1 that forgets itself over about `memory` frames."""
+    """A signal of variance 1 with a correlation length of about `memory` frames."""
     noise = rng.normal(size=count + 4 * memory)
     window = np.hanning(2 * memory + 1)
     whole = np.convolve(noise, window / np.sqrt((window**2).sum()), mode="same")
@@ -93,7 +93,7 @@ def _smooth(count: int, memory: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _signal(count: int, mood: float, rng: np.random.Generator) -> np.ndarray:
-    """A signal of variance 1, part of it soon forgotten and part of it not."""
+    """A signal of variance 1 with a short and a long correlation length."""
     quick = _smooth(count, 15, rng)
     return np.sqrt(1 - mood) * quick + np.sqrt(mood) * _smooth(count, 450, rng) if mood else quick
 
@@ -119,7 +119,7 @@ def _trial(name: str, split: str, world: World, mixing: np.ndarray, rng: np.rand
 
 
 def write_store(path: Path, trials: list[Trial], *, labels: bool = True) -> Store:
-    """A store with both features and, unless `va import-labels` is to bring them, the labels."""
+    """A store with both features and, if `labels`, the labels."""
     store = Store.open_or_create(path)
     for trial in trials:
         add_video(store, trial.name, len(trial.labels), RATE_HZ)
@@ -150,7 +150,7 @@ EDITIONS = (
 
 
 def write_annotations(root: Path, trials: list[Trial], edition: Edition = Edition()) -> None:
-    """Annotation files as the organisers hand them out: -5 and -1, a hidden file in every folder."""
+    """Annotation files as the organisers publish them: -5 and -1, a hidden file in every folder."""
     for trial in trials:
         split = edition.train if trial.split == "train" else edition.validation
         va = [",".join("-5" if np.isnan(v) else f"{v:.3f}" for v in row) for row in trial.labels]
@@ -167,5 +167,5 @@ def write_annotations(root: Path, trials: list[Trial], edition: Edition = Editio
 
 
 def model() -> Model:
-    """A recipe.Model with these streams and nothing behind them."""
+    """A recipe.Model with these streams and no other modules."""
     return Model(streams=model_streams())

@@ -1,4 +1,4 @@
-"""Jobs for `crashes`: each takes a folder of its own and changes what is in it."""
+"""Jobs for `crashes`: each changes the content of a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VISUAL, AUDIO = "xv", "xa"  # names of features; `synth.stores.spec` knows the s
 
 
 def write_faces(store: Store, value: int, drop_features: tuple[str, ...] = ()) -> None:
-    """Faces whose every number is `value`."""
+    """Faces with the constant `value`."""
     with store.stage("clip", "face", {"settings": value}, drop_features=drop_features) as part:
         part.append("detected", np.ones(FRAMES, bool))
         part.append("box", np.full((FRAMES, 4), value, np.float32), dims=("xyxy",))
@@ -22,13 +22,13 @@ def write_faces(store: Store, value: int, drop_features: tuple[str, ...] = ()) -
 
 
 def write_feature(store: Store, name: str, value: int) -> None:
-    """A feature whose every number, and flag, is `value`."""
+    """A feature with the constant `value`, also in its flags."""
     values, flags = np.full((FRAMES, 3), value, np.float32), np.full(FRAMES, 2 * value, np.uint8)
     store.put_feature("clip", spec(name, 3).attributes(), values, flags)
 
 
 def empty_store(folder: Path) -> None:
-    """A new store below a folder that need not exist."""
+    """A new store below a folder that may not exist."""
     Store.open_or_create(folder / "s.zarr")
 
 
@@ -42,7 +42,7 @@ def first_edition(folder: Path) -> None:
 
 
 def new_faces(folder: Path) -> None:
-    """Replace the faces, and forget what described those before."""
+    """Replace the faces and drop the features of the previous ones."""
     write_faces(Store.open(folder / "s.zarr"), 2, (VISUAL,))
 
 

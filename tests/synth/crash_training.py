@@ -1,4 +1,4 @@
-"""Trainings for `crashes`: each takes a folder with its data and begins, or goes on with, `run` in it."""
+"""Training jobs for `crashes`: each starts or resumes `run` in a folder with its data."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ TINY = (*recipes.COMPACT, "training.epochs=2", "training.batch_size=4")
 
 
 def prepare_frames(folder: Path) -> None:
-    """Faces, and a small vision transformer to begin with."""
+    """Faces, and a small initial vision transformer."""
     face_store(folder / "s.zarr", videos=3, frames=5)
     torch.manual_seed(0)
     save_file(build_vit("test_vit").state_dict(), folder / "model.safetensors")
 
 
 def frames(folder: Path) -> None:
-    """`va finetune-mae`, with --resume where it says so."""
+    """`va finetune-mae`, with --resume if a run exists."""
     settings = finetune_mae.FinetuneMaeSettings(
         stores=(folder / "s.zarr",),
         out=folder / "run",
@@ -61,7 +61,7 @@ def prepare_sequences(folder: Path) -> None:
 
 
 def sequences(folder: Path) -> None:
-    """`va train`, with --resume where it says so."""
+    """`va train`, with --resume if a run exists."""
     settings = train.TrainSettings(
         store=folder / "s.zarr", out=folder / "run", assignments=TINY, device="cpu"
     )
@@ -74,7 +74,7 @@ def sequences(folder: Path) -> None:
 
 
 def prepare_bundle(folder: Path) -> None:
-    """A run, and a bundle of another one where its own will be."""
+    """A run, and an earlier export in its target folder."""
     shutil.copytree(BUNDLED_AUDIO, folder / "run")
     for path in (folder / "run").glob("fold_[3-8]"):
         shutil.rmtree(path)

@@ -1,8 +1,8 @@
-"""Processes that die by SIGKILL at a chosen change of the disk; what they leave is for a test to look at.
+"""Processes that are killed by SIGKILL at a chosen change of the disk; tests inspect the files they leave.
 
 Every change that Python makes (a file opened for writing, a rename, a folder made or removed) is a point at
-which a process can be made to die, just before it. A function is run in a fork of a fresh interpreter, so
-that no thread of the test's own process is in the way and its imports are paid for once.
+which a process can be killed, just before it. A function is run in a fork of a new interpreter, so
+that no thread of the test process interferes and the imports are done once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TIMEOUT_S = 300
 def crash(function: str, folders: Sequence[Path], points: Sequence[int]) -> list[int | None]:
     """Run "module:function" on each folder, dying at the change of that number.
 
-    Returns for each the number of changes it made, None where it died before its end.
+    Returns for each the number of its changes, None if it was killed.
     """
     asked = {"function": function, "folders": [str(f) for f in folders], "points": list(points)}
     paths = os.pathsep.join(filter(None, [*sys.path]))

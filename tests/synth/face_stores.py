@@ -33,7 +33,7 @@ def jpeg(image: np.ndarray) -> bytes:
 def face_store(
     path: Path, videos: int = 3, frames: int = 24, *, labels: bool = True, missing: tuple[int, ...] = (3,)
 ) -> Store:
-    """A store of drawn faces with their labels; the frames `missing` have no face."""
+    """A store of synthetic faces with their labels; the frames `missing` have no face."""
     rng = np.random.default_rng(0)
     store = Store.open_or_create(path)
     for number in range(videos):

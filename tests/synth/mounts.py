@@ -1,4 +1,4 @@
-"""File systems of a test's own, where this system lets it have some."""
+"""File systems mounted for a test, if the system allows it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @contextmanager
 def mounted(kind: str, folder: Path, options: str) -> Iterator[Path]:
-    """A file system of that kind on an empty folder; skips the test where it may not be mounted."""
+    """A file system of that kind on an empty folder; the test is skipped if it cannot be mounted."""
     folder.mkdir()
     command = ["mount", "-t", kind, "-o", options, kind, str(folder)]
     try:

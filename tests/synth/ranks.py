@@ -14,7 +14,7 @@ LIMIT_S = 900  # a busy machine takes minutes to import torch twice
 
 
 def run_ranks(size: int, code: str, *arguments: str | Path) -> None:
-    """Run Python code in `size` processes; each must end well."""
+    """Run Python code in `size` processes; each must exit with code 0."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Inputs for the selective scan, and how far two results are apart."""
+"""Inputs for the selective scan, and the difference of two results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shells at a terminal: somebody types a line, presses Tab and then Return."""
+"""Interactive shells: a test types a line, presses Tab and then Return."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Shell:
         return self._calls()[-1]
 
     def close(self) -> None:
-        """Leave the shell."""
+        """Exit the shell."""
         os.close(self._terminal)
         self._process.terminate()
         try:
@@ -93,7 +93,7 @@ class Shell:
 
 
 def prepare(kind: str, folder: Path, noted: Path) -> dict[str, str]:
-    """Put `va` where a shell in `folder` finds it; the environment for the shell."""
+    """Install `va` for a shell in `folder`; returns the environment of the shell."""
     noted.write_text("")
     programs = folder / ".bin"
     programs.mkdir(exist_ok=True)
@@ -112,7 +112,7 @@ def prepare(kind: str, folder: Path, noted: Path) -> dict[str, str]:
 
 
 def offered_by_fish(line: str, folder: Path) -> list[str]:
-    """What fish offers at the end of a line."""
+    """The completions of fish at the end of a line."""
     environment = prepare("fish", folder, folder / ".noted")
     script = f"source {TOP / 'completions' / SCRIPTS['fish']}; complete -C '{line}'"
     run = subprocess.run(

@@ -1,4 +1,4 @@
-"""Writing into a store from a process of its own: importable there, as a test module is not."""
+"""Write into a store from another process, which cannot import a test module."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_one_video(path: str, name: str) -> None:
 
 
 def add_same_name(path: str, sha256: str) -> None:
-    """Add a recording called clip.mp4, with a feature that tells which one it is."""
+    """Add a recording called clip.mp4, with a feature that identifies it."""
     store = Store.open_or_create(path)
     source = {"name": "clip.mp4", "sha256": sha256}
     view = store.add_recording("clip.mp4", np.arange(4) / 25, source=source, stream={})
@@ -37,7 +37,7 @@ def replace_often(folder: str, value: int) -> None:
 
 
 def wait_in_stage(path: str, started: Event) -> None:
-    """Begin a part, say so, and never end it."""
+    """Begin a part, set `started`, and do not end it."""
     with Store.open(path).stage("clip", "label", {}) as part:
         part.append("valence", np.zeros(crash_jobs.FRAMES, np.float32))
         started.set()

@@ -1,4 +1,4 @@
-"""Small feature stores with numbers that tell their place."""
+"""Small feature stores whose values encode their position."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def spec(name: str, dim: int) -> FeatureSpec:
 
 
 def add_video(store: Store, video: str, frames: int, rate_hz: float = 25.0) -> None:
-    """A video without a recording behind it."""
+    """A video without a source recording."""
     source = {"name": f"{video}.mp4", "path": f"{video}.mp4", "size_bytes": 0, "sha256": video}
     store.add_video(video, np.arange(frames) / rate_hz, source=source, stream={})
 

@@ -1,6 +1,6 @@
-"""`va crunch`: a command that does to each input what its name says, and otherwise as `va predict` does.
+"""`va crunch`: a command that acts on each input according to its name, with the rest as in `va predict`.
 
-Run as a script it is `va` with that command. Nothing heavy is loaded.
+Run as a script it is `va` with that command. No large package is loaded.
 """
 
 from __future__ import annotations

@@ -25,13 +25,13 @@ def random_net(seed: int = 0) -> VggishNet:
 
 
 def write_checkpoint(path: Path, net: nn.Module) -> Path:
-    """As torchvggish publishes it: a plain state dict."""
+    """Write a plain state dict, as torchvggish publishes it."""
     torch.save(net.state_dict(), path)
     return path
 
 
 def write_pca(path: Path, seed: int = 0) -> Path:
-    """As torchvggish publishes it: eigenvectors and means."""
+    """Write eigenvectors and means, as torchvggish publishes them."""
     generator = torch.Generator().manual_seed(seed)
     vectors = torch.linalg.qr(torch.randn(128, 128, generator=generator))[0]
     torch.save(

@@ -1,4 +1,4 @@
-"""`va` in a process for which some packages are not installed."""
+"""`va` in a process in which some packages cannot be imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-# What `pip install .` does not bring and tests may have.
+# Optional packages, which `pip install .` does not install.
 OPTIONAL = (
     "torch",
     "torchvision",
@@ -46,7 +46,7 @@ print(json.dumps(results))
 
 
 class Answer(NamedTuple):
-    """What a command did."""
+    """The result of a command."""
 
     code: int
     out: str

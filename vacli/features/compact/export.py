@@ -71,7 +71,7 @@ def _exported(tensors: Mapping[str, Tensor]) -> onnx.ModelProto:
     with warnings.catch_warnings():
         # The exporter that needs no further package is deprecated; the sizes that it traces are constants.
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             _FromCrops(face.eval().requires_grad_(False)),
             (crops,),
