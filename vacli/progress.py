@@ -16,7 +16,7 @@ class Progress(Protocol):
         """Open a task of `total` units (None: unknown); call what it yields to advance."""
         ...
 
-    def say(self, message: str) -> None:
+    def info(self, message: str) -> None:
         """Report information."""
         ...
 
@@ -25,8 +25,8 @@ class Progress(Protocol):
         ...
 
 
-class Quiet:
-    """A listener that keeps what it is warned of and shows nothing."""
+class RecordingProgress:
+    """Keeps messages and warnings and shows nothing."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
@@ -36,7 +36,7 @@ class Quiet:
     def task(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
         yield lambda amount: None
 
-    def say(self, message: str) -> None:
+    def info(self, message: str) -> None:
         self.messages.append(message)
 
     def warn(self, message: str) -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from vacli.errors import UsageError, WeightsError
 from vacli.features import weights
 from vacli.features.weights import WEIGHTS, Weights, load_tensors, locate, locate_record
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -52,30 +52,30 @@ def record(folder: Path, address: str, sha256: str | None = None) -> Weights:
 
 
 def test_a_download_is_verified_and_kept(served, cache):
-    first = locate_record("net", record(*served), None, Quiet())
+    first = locate_record("net", record(*served), None, RecordingProgress())
     assert first == cache / "net.pth"
     (served[0] / "net.pth").unlink()
-    assert locate_record("net", record(*served), None, Quiet()) == first
+    assert locate_record("net", record(*served), None, RecordingProgress()) == first
 
 
 def test_a_corrupt_download_is_deleted_and_named(served, cache):
     with pytest.raises(WeightsError, match=r"net\.pth: corrupt.*deleted"):
-        locate_record("net", record(*served, sha256="0" * 12), None, Quiet())
+        locate_record("net", record(*served, sha256="0" * 12), None, RecordingProgress())
     assert list(cache.iterdir()) == []
 
 
 def test_a_damaged_cached_file_is_deleted_and_named(served, cache):
-    path = locate_record("net", record(*served), None, Quiet())
+    path = locate_record("net", record(*served), None, RecordingProgress())
     path.write_bytes(b"rotten")
     with pytest.raises(WeightsError, match="corrupt"):
-        locate_record("net", record(*served), None, Quiet())
+        locate_record("net", record(*served), None, RecordingProgress())
     assert not path.exists()
 
 
 def test_without_a_connection_the_error_has_a_remedy(cache):
     gone = Weights(file="net.pth", source="http://127.0.0.1:9/net.pth", sha256="00")
     with pytest.raises(WeightsError, match=r"127\.0\.0\.1:9") as caught:
-        locate_record("net", gone, None, Quiet())
+        locate_record("net", gone, None, RecordingProgress())
     assert "--weights FILE" in caught.value.hint
     assert "\n" not in caught.value.one_line()
     assert list(cache.iterdir()) == []
@@ -98,10 +98,10 @@ def test_a_hub_file_is_checked_against_its_blob_name(tmp_path, monkeypatch):
     content = b"tensor bytes"
     hub = Weights(file="model.safetensors", source="hub:owner/net")
     link = hub_cache(tmp_path, monkeypatch, hashlib.sha256(content).hexdigest(), content)
-    assert locate_record("net", hub, None, Quiet()) == link
+    assert locate_record("net", hub, None, RecordingProgress()) == link
     link.resolve().write_bytes(b"cut o")
     with pytest.raises(WeightsError, match="corrupt"):
-        locate_record("net", hub, None, Quiet())
+        locate_record("net", hub, None, RecordingProgress())
     assert not link.is_symlink()
 
 

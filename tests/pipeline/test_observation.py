@@ -17,7 +17,7 @@ from vacli.pipeline.audio_features import AudioFeatures
 from vacli.pipeline.face_embedding import FaceEmbedder, FaceTrackFeatures
 from vacli.pipeline.face_tracks import FaceTracks
 from vacli.pipeline.observation import Extractors, ObservationSettings
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 
 
 class Mean:
@@ -158,5 +158,5 @@ def test_a_failure_of_the_audio_thread_is_raised_at_once(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mp4", [np.zeros((64, 64, 3), np.uint8)] * 100)
     settings = ObservationSettings(Extractors({}, {}), "largest", "auto")
     with pytest.raises(InputError, match="no sound to be had"):
-        observation.observe_video(path, settings, Quiet(), callback := Count())
+        observation.observe_video(path, settings, RecordingProgress(), callback := Count())
     assert callback.frames < 50

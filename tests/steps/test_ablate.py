@@ -11,7 +11,7 @@ from synth import affwild2, recipes
 
 from vacli.errors import UsageError
 from vacli.models.size import count_parameters
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.recipe.presets import preset
 from vacli.steps import ablate
 from vacli.steps.ablate import ROWS, AblateResult, AblateSettings, Ablation
@@ -101,7 +101,7 @@ def test_tables_are_filled_and_written(ablation: AblateResult, settings: AblateS
 
 
 def test_failed_row_is_reported_and_the_others_are_trained(store: Path, tmp_path: Path) -> None:
-    listener = Quiet()
+    listener = RecordingProgress()
     face = (f"model.streams.visual.features=['{affwild2.VISUAL}']", "model.streams.visual.dim=6")
     rows = (ROWS[0], Ablation(label="Baseline", preset="baseline", assignments=face))
     common = (*recipes.TRAINING, "training.epochs=1")

@@ -8,14 +8,14 @@ from PIL import Image
 from synth.faces import portrait, scene, somebody_else, write_video
 
 from vacli.errors import UsageError
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps.align import AlignSettings, run
 from vacli.store import Store
 
 
 def align(tmp_path: Path, *inputs: Path, **more) -> tuple:
-    progress = Quiet()
+    progress = RecordingProgress()
     batch = run(AlignSettings(tuple(inputs), tmp_path / "s.zarr", **more), progress)
     return batch, Store.open(tmp_path / "s.zarr"), progress
 

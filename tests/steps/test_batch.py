@@ -10,14 +10,14 @@ import pytest
 
 from vacli.errors import InputError, OutputError, ReaderGone
 from vacli.files import disk_space
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.steps._batch import DONE, SKIPPED, Batch, Failure, find_each, run_each
 
 OUT = Path("out")
 
 
-def run(work, items="abc", **options) -> tuple[Batch, Quiet]:
-    progress = Quiet()
+def run(work, items="abc", **options) -> tuple[Batch, RecordingProgress]:
+    progress = RecordingProgress()
     return run_each(Batch(OUT), items, str, work, progress, **options), progress
 
 
@@ -86,7 +86,7 @@ def test_inputs_are_recorded_in_order_whatever_their_duration():
 
 
 def test_an_unlistable_path_fails_and_the_others_are_found():
-    batch, progress = Batch(OUT), Quiet()
+    batch, progress = Batch(OUT), RecordingProgress()
 
     def find(path: Path) -> list[str]:
         if path.name == "loop":

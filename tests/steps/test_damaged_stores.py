@@ -12,7 +12,7 @@ from synth.stores import add_video, empty, put_feature, put_labels
 from vacli.errors import StoreError
 from vacli.inference.run import EnsembleMember, Run
 from vacli.pipeline.live import LoadedModel
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.recipe import presets
 from vacli.recipe.schema import Stream
 from vacli.steps import _predict_store, import_labels, train
@@ -57,7 +57,7 @@ def test_prediction_continues_with_the_other_videos(store, harm):
     loaded = LoadedModel(
         Run(path=Path("run"), recipe=recipe, members=(member,), features={}), extractors=None
     )
-    tables, batch, progress = [], Batch(store.path), Quiet()
+    tables, batch, progress = [], Batch(store.path), RecordingProgress()
     _predict_store.predict_stores([store.path], loaded, tables.append, batch, progress)
     assert batch.done == ["a", "c"]
     (failure,) = batch.failed
@@ -78,7 +78,7 @@ def test_a_store_without_the_feature_is_one_failure(store):
     recipe = replace(presets.preset("compact"), model=MODEL)
     loaded = LoadedModel(Run(path=Path("run"), recipe=recipe, members=(), features={}), extractors=None)
     batch = Batch(store.path)
-    _predict_store.predict_stores([store.path], loaded, [].append, batch, Quiet())
+    _predict_store.predict_stores([store.path], loaded, [].append, batch, RecordingProgress())
     (failure,) = batch.failed
     assert "in 3 of 3 videos" in failure.reason
 
@@ -105,7 +105,8 @@ def test_labels_are_imported_for_the_other_videos(store, tmp_path):
         rows = ["time_s,valence,arousal", *(f"{i / 25},0.5,0.25" for i in range(FRAMES))]
         (tmp_path / "va" / f"{video}.csv").write_text("\n".join(rows) + "\n")
     result = import_labels.run(
-        import_labels.ImportLabelsSettings(annotations=tmp_path / "va", store=store.path, force=True), Quiet()
+        import_labels.ImportLabelsSettings(annotations=tmp_path / "va", store=store.path, force=True),
+        RecordingProgress(),
     )
     assert sorted(result.done) == ["a", "c"]
     for video in ("a", "c"):

@@ -13,7 +13,7 @@ from synth import affwild2, recipes
 from vacli.errors import InputError, LabelError, RunError, UsageError
 from vacli.inference.run import load_run
 from vacli.metrics import ccc
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.sequences.stored import open_sequences
 from vacli.steps import train
 from vacli.steps.evaluate import EvaluateSettings, run
@@ -108,9 +108,7 @@ def test_json_output_has_all_scores(folds):
     assert set(made[0]["scores"][0]["intervals"]) == {"ccc_valence", "ccc_arousal", "ccc_mean"}
 
 
-@pytest.mark.parametrize(
-    ("form", "wanted"), [("table", "---"), ("markdown", "--:|"), ("latex", r"\toprule")]
-)
+@pytest.mark.parametrize(("form", "wanted"), [("table", "---"), ("markdown", "--:|"), ("latex", r"\toprule")])
 def test_paper_tables_are_printed_with_the_run(folds, form, wanted):
     text = run(EvaluateSettings(inputs=(folds,), paper="lightmamba", format=form)).text
     assert wanted in text
@@ -141,7 +139,7 @@ def test_missing_rows_give_a_warning(tmp_path, store, trials):
     trial = trials[0]
     kept = np.arange(40, len(trial.labels))
     csv_of(tmp_path, trial, np.nan_to_num(trial.labels)[kept], kept / affwild2.RATE_HZ)
-    quiet = Quiet()
+    quiet = RecordingProgress()
     (result,) = run(
         EvaluateSettings(inputs=(tmp_path / f"{trial.name}.csv",), store=store.path), quiet
     ).results
@@ -154,7 +152,7 @@ def test_failed_inputs_are_reported_and_the_others_are_scored(tmp_path, store, t
     good = csv_of(tmp_path, trials[0], np.nan_to_num(trials[0].labels))
     torn = tmp_path / "torn.csv"
     torn.write_text("time_s,valence\n")
-    quiet = Quiet()
+    quiet = RecordingProgress()
     made = run(EvaluateSettings(inputs=(torn, tmp_path / "absent.csv", good), store=store.path), quiet)
     assert [result.name for result in made.results] == [good.stem]
     assert [Path(failure.name).name for failure in made.failed] == ["torn.csv", "absent.csv"]

@@ -11,7 +11,7 @@ from synth.sounds import RATE_HZ, noise, voice
 
 from vacli.errors import StoreError, UsageError, WeightsError
 from vacli.features.flags import MISSING, PADDED, SILENT
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.steps.extract_audio import ExtractAudioSettings, run
 from vacli.store import Store
 
@@ -85,7 +85,7 @@ def test_any_sample_rate_and_channel_count_is_read(tmp_path, out, rate_hz, chann
 def test_a_video_without_audio_is_flagged_and_an_invalid_file_fails(tmp_path, out):
     silent = clip(tmp_path / "mute.mkv", sound_spans=())
     (tmp_path / "junk.wav").write_bytes(b"no sound in here")
-    progress = Quiet()
+    progress = RecordingProgress()
     batch = run(ExtractAudioSettings(inputs=(tmp_path,), store=out), progress)
     assert batch.done == [silent.name]
     assert [failure.name for failure in batch.failed] == ["junk.wav"]

@@ -9,7 +9,7 @@ from synth.stores import add_video, empty
 
 from vacli.datasets.annotations import ANNOTATED, INTERPOLATED, NOT_ANNOTATED
 from vacli.errors import LabelError, UsageError
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.steps import import_labels
 from vacli.steps.import_labels import ImportLabelsSettings, run
 
@@ -85,7 +85,7 @@ def test_unmatched_annotations_are_reported_with_the_reason(store, annotations, 
     text = first.read_text()
     first.rename(first.with_name("stranger.txt"))
     first.with_name("video59_left.txt").write_text(text)
-    quiet = Quiet()
+    quiet = RecordingProgress()
     result = run(ImportLabelsSettings(annotations=annotations, store=store.path), quiet)
     assert trials[0].name == "video59"
     reasons = {f.name: f.reason for f in result.unmatched}
@@ -101,7 +101,7 @@ def test_different_row_counts_are_reported(store, annotations, trials, rows, sur
     path = va_file(annotations, trials[2])
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:rows] if rows < 0 else lines + ["0.5,0.5"] * rows) + "\n")
-    quiet = Quiet()
+    quiet = RecordingProgress()
     result = run(ImportLabelsSettings(annotations=annotations, store=store.path, refine="off"), quiet)
     assert result.surplus_rows == {trials[2].name: surplus}
     labels = stored(store, trials[2].name)

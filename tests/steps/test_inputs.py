@@ -14,16 +14,16 @@ from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import InputError
 from vacli.media.kinds import MediaInput
 from vacli.output.frame_table import FrameTable
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.steps import align, extract_audio
 from vacli.steps._batch import Batch
 from vacli.steps._inputs import MAX_NAMED, usable
 from vacli.steps.predict import PredictSettings, run
 
 
-def predicted(*inputs: Path, images: bool = False) -> tuple[dict[str, FrameTable], Batch, Quiet]:
+def predicted(*inputs: Path, images: bool = False) -> tuple[dict[str, FrameTable], Batch, RecordingProgress]:
     tables: list[FrameTable] = []
-    progress = Quiet()
+    progress = RecordingProgress()
     batch = run(PredictSettings(inputs=inputs, images=images, device="cpu"), tables.append, progress)
     return {Path(table.name).name: table for table in tables}, batch, progress
 
@@ -32,8 +32,8 @@ def videos(media: MediaInput) -> list[MediaInput] | str:
     return [media] if media.kind == "video" else f"{media.kind} is not wanted"
 
 
-def used(*paths: Path) -> tuple[list[MediaInput], Batch, Quiet]:
-    batch, progress = Batch(Path("out")), Quiet()
+def used(*paths: Path) -> tuple[list[MediaInput], Batch, RecordingProgress]:
+    batch, progress = Batch(Path("out")), RecordingProgress()
     found = usable(paths, videos, lambda path: InputError(f"{path}: no videos"), batch, progress)
     return found, batch, progress
 
@@ -134,11 +134,11 @@ def test_align_and_extract_audio_report_the_files_left_out(tmp_path):
     write_video(folder / "a.mp4", [portrait()[:256, :256]] * 3)
     write_wav(folder / "v.wav", voice(1.0))
     Image.fromarray(portrait()).save(folder / "p.png")
-    progress = Quiet()
+    progress = RecordingProgress()
     align.run(align.AlignSettings(inputs=(folder,), store=tmp_path / "s.zarr"), progress)
     why = "neither a video nor a folder of aligned faces"
     assert f"{folder}: 2 files left out: p.png, v.wav ({why})" in progress.messages
-    progress = Quiet()
+    progress = RecordingProgress()
     settings = extract_audio.ExtractAudioSettings(
         inputs=(folder,), store=tmp_path / "t.zarr", features=("mfcc39",)
     )

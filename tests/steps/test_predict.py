@@ -24,7 +24,7 @@ from vacli.pipeline import face_embedding, observation
 from vacli.pipeline.extractors import build_extractors
 from vacli.pipeline.face_embedding import FaceDetections
 from vacli.pipeline.live import FrameTableStream, LoadedModel, frame_table, resample_trajectory
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.recipe import presets
 from vacli.recipe.io import set_values
 from vacli.spec import AUDIO, VISUAL
@@ -56,12 +56,14 @@ def trained_on(weights: str, **more: object) -> Run:
 @pytest.mark.torch
 def test_other_weights_than_in_training_are_an_error(weights):
     with pytest.raises(RunError, match="run was trained on compact with other weights"):
-        build_extractors(trained_on("0123456789ab"), "cpu", weights, Quiet())
+        build_extractors(trained_on("0123456789ab"), "cpu", weights, RecordingProgress())
 
 
 @pytest.mark.torch
 def test_the_same_weights_are_accepted_at_any_frame_stride(weights):
-    made = build_extractors(trained_on(short_hash(weights), frame_stride=3), "cpu", weights, Quiet())
+    made = build_extractors(
+        trained_on(short_hash(weights), frame_stride=3), "cpu", weights, RecordingProgress()
+    )
     assert list(made.visual) == ["compact"]
 
 
@@ -94,9 +96,11 @@ def one_face(tmp_path_factory) -> Path:
     return write_video(tmp_path_factory.mktemp("video") / "one_face.mp4", there)
 
 
-def tables(path: Path, progress: Quiet | None = None, **more: object) -> list[FrameTable]:
+def tables(path: Path, progress: RecordingProgress | None = None, **more: object) -> list[FrameTable]:
     made: list[FrameTable] = []
-    batch = run(PredictSettings(inputs=(path,), device="cpu", **more), made.append, progress or Quiet())
+    batch = run(
+        PredictSettings(inputs=(path,), device="cpu", **more), made.append, progress or RecordingProgress()
+    )
     assert not batch.failed
     return made
 
@@ -127,7 +131,7 @@ def test_live_rows_equal_those_of_the_complete_video(one_face, monkeypatch):
             assert together.tolist() == column.tolist()
 
 
-class Warnings(Quiet):
+class Warnings(RecordingProgress):
     def __init__(self) -> None:
         self.messages: list[str] = []
 
@@ -179,9 +183,9 @@ def test_audio_only_predictions_are_rescaled(spoken, model, tmp_path):
     copy = Path(shutil.copytree(model, tmp_path / "run"))
     (made,) = tables(spoken, model=copy)
     bundled = load_run(copy)
-    extractors = build_extractors(bundled, "cpu", None, Quiet())
+    extractors = build_extractors(bundled, "cpu", None, RecordingProgress())
     settings = observation.ObservationSettings(extractors, "largest", "auto")
-    sound = observation.observe_sound(spoken, settings, Quiet())
+    sound = observation.observe_sound(spoken, settings, RecordingProgress())
     calibration = bundled.postprocess.calibration
     uncalibrated = replace(bundled, postprocess=replace(bundled.postprocess, calibration=None))
     loaded = LoadedModel(uncalibrated, observation.Extractors({}, sound.features))

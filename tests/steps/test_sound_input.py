@@ -12,7 +12,7 @@ from synth.sounds import noise, voice
 
 from vacli.features.flags import MISSING
 from vacli.output.frame_table import FrameTable
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.steps import extract_audio
 from vacli.steps.predict import PredictSettings, run
 from vacli.store import Store
@@ -21,19 +21,23 @@ pytest.importorskip("opensmile", reason="openSMILE is not installed")
 SPEECH = voice(4.0)
 
 
-def predicted(path: Path, progress: Quiet | None = None, **settings: object) -> FrameTable:
+def predicted(path: Path, progress: RecordingProgress | None = None, **settings: object) -> FrameTable:
     made: list[FrameTable] = []
-    batch = run(PredictSettings(inputs=(path,), device="cpu", **settings), made.append, progress or Quiet())
+    batch = run(
+        PredictSettings(inputs=(path,), device="cpu", **settings),
+        made.append,
+        progress or RecordingProgress(),
+    )
     assert not batch.failed
     (table,) = made
     return table
 
 
-def extracted(path: Path, store: Path, progress: Quiet | None = None, **settings: object):
+def extracted(path: Path, store: Path, progress: RecordingProgress | None = None, **settings: object):
     wanted = extract_audio.ExtractAudioSettings(
         inputs=(path,), store=store, features=("egemaps",), **settings
     )
-    return extract_audio.run(wanted, progress or Quiet())
+    return extract_audio.run(wanted, progress or RecordingProgress())
 
 
 def modalities(table: FrameTable) -> set[str]:
@@ -65,7 +69,7 @@ def test_audio_in_a_video_container_is_an_audio_file(tmp_path, suffix):
 def test_faint_speech_has_similar_predictions(tmp_path, fainter_db):
     usual = predicted(write_sound(tmp_path / "usual.wav", SPEECH))
     faint = write_sound(tmp_path / "faint.wav", SPEECH * 10 ** (-fainter_db / 20), codec="pcm_s24le")
-    progress = Quiet()
+    progress = RecordingProgress()
     table = predicted(faint, progress)
     assert modalities(table) == {"audio"}
     for dimension in ("valence", "arousal"):
@@ -86,7 +90,7 @@ def test_faint_utterances_have_similar_predictions(tmp_path, data):
 
 
 def test_ten_milliseconds_of_sound_are_no_basis(tmp_path):
-    progress = Quiet()
+    progress = RecordingProgress()
     table = predicted(write_sound(tmp_path / "a.wav", voice(0.01)), progress)
     assert modalities(table) == {"none"}
     assert not table.columns["audio_present"].any()
@@ -109,7 +113,7 @@ def test_digital_silence_is_no_basis(tmp_path):
 def test_a_hole_of_hours_has_no_rows(tmp_path):
     stretches = ((0.0, SPEECH[None]), (36_004.0, SPEECH[None]))
     path = write_tracks(tmp_path / "a.mka", SoundTrack(stretches))
-    progress = Quiet()
+    progress = RecordingProgress()
     table = predicted(path, progress)
     times_s = table.columns["time_s"]
     assert len(times_s) < 400
@@ -122,7 +126,7 @@ def test_a_hole_of_hours_has_no_rows(tmp_path):
 
 
 def test_the_selected_track_is_reported_and_stored(two_tracks, tmp_path):
-    progress = Quiet()
+    progress = RecordingProgress()
     assert modalities(predicted(two_tracks, progress)) == {"audio"}
     assert any("audio track 2" in warning for warning in progress.warnings)
     store = tmp_path / "s.zarr"
@@ -153,7 +157,7 @@ def test_a_missing_track_fails_only_its_input(two_tracks, tmp_path):
     other = write_sound(tmp_path / "one.wav", noise(1.0))
     made: list[FrameTable] = []
     settings = PredictSettings(inputs=(other, two_tracks), device="cpu", audio_track=2)
-    batch = run(settings, made.append, Quiet())
+    batch = run(settings, made.append, RecordingProgress())
     assert [Path(failure.name) for failure in batch.failed] == [other]
     assert "audio track 2 does not exist; the file has 1: pcm_s16le" in batch.failed[0].reason
     assert [Path(table.name) for table in made] == [two_tracks]

@@ -10,7 +10,7 @@ from vacli.errors import LabelError, StoreError, UsageError
 from vacli.evaluation.submission import check
 from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import load_run
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.sequences.stored import open_sequences
 from vacli.steps import train
 from vacli.steps.submit import SubmitSettings, run
@@ -44,7 +44,7 @@ def test_the_last_value_is_repeated_for_surplus_frames(tmp_path, store, trained)
     name = "duo_left"
     count = len(store.video(name).times_s)
     sample, out = listed(tmp_path, {name: count + 1}), tmp_path / "p.txt"
-    quiet = Quiet()
+    quiet = RecordingProgress()
     written = run(SubmitSettings(inputs=(trained,), store=store.path, frame_list=sample, out=out), quiet)
     assert written.repeated == {name: 1}
     assert any("its last value is repeated" in w for w in quiet.warnings)

@@ -23,7 +23,7 @@ from vacli.files import digests
 from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import load_run, read_recipe
 from vacli.metrics import ccc
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.recipe import io as recipe_io
 from vacli.sequences.stored import open_sequences
 from vacli.steps import train
@@ -39,7 +39,7 @@ def planted(path: Path, *, videos: int = 5, frames: int = 150, splits: bool = Fa
     return affwild2.write_store(path, trials if splits else [replace(t, split="") for t in trials])
 
 
-class Interrupt(Quiet):
+class Interrupt(RecordingProgress):
     """Progress that interrupts training after a number of batches in an epoch."""
 
     def __init__(self, epoch: int, batches: int) -> None:
@@ -172,7 +172,7 @@ def test_a_run_is_not_overwritten(store, whole):
 
 
 def test_every_video_is_held_out_once_and_folds_are_averaged(store, tmp_path):
-    listener = Quiet()
+    listener = RecordingProgress()
     result = train.run(settings(store, tmp_path, "training.epochs=1", folds=2), listener)
     assert [fold.path.name for fold in result.folds] == ["fold_1", "fold_2"]
     validation = [name for fold in result.folds for name in fold.split.fold.validation]
@@ -191,7 +191,7 @@ def test_every_video_is_held_out_once_and_folds_are_averaged(store, tmp_path):
 @pytest.mark.parametrize("lost", ["fold_1", "fold_2", "fold_1/weights.safetensors"])
 def test_a_run_with_a_missing_fold_is_used_with_a_warning(store, tmp_path, lost):
     train.run(settings(store, tmp_path, "training.epochs=1", folds=2))
-    listener = Quiet()
+    listener = RecordingProgress()
     assert len(load_run(tmp_path, "cpu", listener).members) == 2
     assert not listener.warnings
     if (tmp_path / lost).is_dir():
@@ -219,7 +219,7 @@ def test_the_official_split_is_used_and_a_missing_one_is_reported(store, tmp_pat
     result = train.run(settings(split, tmp_path / "a", "training.epochs=1"))
     assert result.folds[0].split.fold.validation == ("0-30-1280x720",)
     assert result.folds[0].split.fold.number == 0
-    listener = Quiet()
+    listener = RecordingProgress()
     train.run(settings(store, tmp_path / "b", "training.epochs=1"), listener)
     assert "held out by seed 42, because the labels have no split" in listener.messages[0]
     with pytest.raises(UsageError, match="train set"):
@@ -248,7 +248,7 @@ def test_half_precision_gives_similar_losses(store, whole, tmp_path):
 
 def test_training_stops_without_improvement(store, tmp_path):
     more = ("training.epochs=9", "training.patience_epochs=2", "training.optim.lr=0.0")
-    listener = Quiet()
+    listener = RecordingProgress()
     result = train.run(settings(store, tmp_path, *more), listener)
     assert result.folds[0].result.epochs == 3
     assert any("stopped early" in message for message in listener.messages)

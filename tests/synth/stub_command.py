@@ -38,7 +38,7 @@ def crunch(inputs: tuple[str, ...], out: Path | None, workers: int) -> None:
     with target.opened(console) as put:
 
         def work(path: Path) -> str:
-            console.say(f"begin {path}")
+            console.info(f"begin {path}")
             if not child.has_header:
                 put("header\n")
                 child.wrote()
@@ -47,7 +47,7 @@ def crunch(inputs: tuple[str, ...], out: Path | None, workers: int) -> None:
             return SKIPPED if path.name.startswith("skip") else DONE
 
         batch = run_each(Batch(Path("out")), paths, str, work, console, workers)
-    console.say(f"{len(batch.done)} {len(batch.skipped)} {len(batch.failed)}")
+    console.info(f"{len(batch.done)} {len(batch.skipped)} {len(batch.failed)}")
     leave(bool(batch.failed))
 
 

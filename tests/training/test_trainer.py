@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vacli.errors import RunError
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.recipe import schema as recipe
 from vacli.training import checkpoint
 from vacli.training.distributed import World
@@ -72,7 +72,7 @@ class Regression:
         return state
 
 
-class StopAfter(Quiet):
+class StopAfter(RecordingProgress):
     """Interrupts in the epoch after `epochs`."""
 
     def __init__(self, epochs: int) -> None:
@@ -102,7 +102,7 @@ def context(folder: Path, **changes) -> TrainerContext:
 def fit(folder: Path, config: TrainerConfig = CONFIG, task: Regression | None = None) -> History:
     trainer = Trainer(task or Regression(), config, context(folder))
     trainer.resume()
-    return trainer.run(Quiet())
+    return trainer.run(RecordingProgress())
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
@@ -132,7 +132,7 @@ def test_gradients_of_the_batches_of_a_step_are_averaged(tmp_path):
 def test_moving_average_is_validated_and_kept(tmp_path):
     task = Regression()
     trainer = Trainer(task, replace(CONFIG, ema_decay=0.5), context(tmp_path))
-    trainer.run(Quiet())
+    trainer.run(RecordingProgress())
     last = load_file(tmp_path / "last.safetensors")
     kept = load_file(tmp_path / "weights.safetensors")
     assert trainer.eval_model is not task.model
@@ -158,7 +158,7 @@ def test_non_finite_scores_are_divergence(tmp_path):
 
 
 def test_resume_refuses_other_data(tmp_path):
-    Trainer(Regression(), CONFIG, context(tmp_path, data={"videos": 3})).run(Quiet())
+    Trainer(Regression(), CONFIG, context(tmp_path, data={"videos": 3})).run(RecordingProgress())
     with pytest.raises(RunError, match="other videos or features"):
         Trainer(Regression(), CONFIG, context(tmp_path, data={"videos": 4})).resume()
 

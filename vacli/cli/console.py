@@ -41,7 +41,7 @@ class Console:
         with bar as advance:
             yield advance
 
-    def say(self, message: str) -> None:
+    def info(self, message: str) -> None:
         """A line on stderr."""
         if self._is_news(message):
             self._print(message)

@@ -21,7 +21,7 @@ def finish(batch: Batch, console: Console) -> None:
         f"{len(batch.skipped)} complete already" if batch.skipped else "",
         f"{len(batch.failed)} failed" if batch.failed else "",
     ]
-    console.say(f"{batch.out}: " + ", ".join(c for c in counts if c))
+    console.info(f"{batch.out}: " + ", ".join(c for c in counts if c))
     put(f"{batch.out}\n")
     leave(bool(batch.failed))
 

@@ -140,7 +140,7 @@ def predict(inputs: tuple[str, ...], as_json: bool, out: Path | None, summary: b
 
         batch = step.run(step.PredictSettings(inputs=paths, live=live, **chosen), write, console)
     if not target.is_stdout:
-        console.say(
+        console.info(
             f"{out}: {len(batch.done)} done" + (f", {len(batch.failed)} failed" if batch.failed else "")
         )
     leave(bool(batch.failed))

@@ -57,7 +57,7 @@ class TableTarget:
         except BaseException:
             if self.draft is not None and (kept := self.draft.keep()):
                 as_before = f"; {self._out} is as it was before" if os.path.exists(self._out) else ""
-                console.say(f"{kept} has the rows so far{as_before}")
+                console.info(f"{kept} has the rows so far{as_before}")
             raise
         finally:
             if self._fd is not None:

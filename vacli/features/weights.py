@@ -16,7 +16,7 @@ from vacli.errors import UsageError, WeightsError, nearest
 from vacli.files.atomic import staged_file
 from vacli.files.digests import file_sha256
 from vacli.files.disk_space import is_disk_full
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -68,7 +68,7 @@ def locate(name: str, given: Path | None = None, progress: Progress | None = Non
     """
     if name not in WEIGHTS:
         raise UsageError(f"there are no weights called {name!r}", hint=nearest(name, WEIGHTS))
-    return locate_record(name, WEIGHTS[name], given, progress or Quiet())
+    return locate_record(name, WEIGHTS[name], given, progress or RecordingProgress())
 
 
 def locate_record(name: str, record: Weights, given: Path | None, progress: Progress) -> Path:
@@ -150,7 +150,7 @@ def _from_hub(name: str, record: Weights, progress: Progress) -> Path | None:
     try:
         path = Path(hf_hub_download(repo, record.file, local_files_only=True))
     except (LocalEntryNotFoundError, OSError):
-        progress.say(f"fetching {record.file} of {repo} for {name} (licence {record.licence or 'unstated'})")
+        progress.info(f"fetching {record.file} of {repo} for {name} (licence {record.licence or 'unstated'})")
         path = _fetch_from_hub(name, record, repo)
     blob = path.resolve()
     # The hub names large files by their SHA-256.
@@ -177,7 +177,7 @@ def _from_url(name: str, record: Weights, progress: Progress) -> Path:
     if path.is_file():
         _verify(path, record.sha256)
         return path
-    progress.say(f"fetching {record.file} for {name} (licence {record.licence or 'unstated'})")
+    progress.info(f"fetching {record.file} for {name} (licence {record.licence or 'unstated'})")
     with staged_file(path) as part:
         try:
             with urlopen(record.source, timeout=30) as answer:

@@ -41,7 +41,7 @@ def usable(
         if not chosen and not found.failed:
             raise no_input_error(path)
         if chosen and left_out:
-            progress.say(_left_out_message(path, left_out))
+            progress.info(_left_out_message(path, left_out))
         return chosen
 
     usable: dict[str, MediaInput] = {}

@@ -38,7 +38,7 @@ def report_copy(view: VideoView, path: Path, progress: Progress) -> None:
     """Show a message if a video was made from another file with the same content."""
     stored = str(view.source.get("path", ""))
     if stored not in ("", str(path.resolve())):
-        progress.say(f"{path} has the same content as {stored}, which is stored as {view.id}")
+        progress.info(f"{path} has the same content as {stored}, which is stored as {view.id}")
 
 
 def has_feature(view: VideoView, spec: FeatureSpec, force: bool) -> bool:

@@ -15,7 +15,7 @@ from vacli.evaluation.score import Result
 from vacli.inference.run import load_run
 from vacli.output.score_tables import NOTHING, number, published_grids
 from vacli.output.text_tables import FORMATS, Grid
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.recipe.presets import preset
 from vacli.steps import train
 from vacli.steps._batch import DONE, Batch, Failure, run_each
@@ -94,11 +94,11 @@ def run(settings: AblateSettings, progress: Progress | None = None) -> AblateRes
         raise UsageError(
             f"--format {settings.format} is unknown", hint=nearest(settings.format, ("json", *FORMATS))
         )
-    progress = progress or Quiet()
+    progress = progress or RecordingProgress()
     results: list[Result] = []
 
     def work(row: Ablation) -> str:
-        progress.say(f"{row.label} ({row.preset})")
+        progress.info(f"{row.label} ({row.preset})")
         results.append(_result(row, settings, progress))
         return DONE
 

@@ -17,7 +17,7 @@ from vacli.media.video import check_backend, open_video
 from vacli.pipeline import precropped
 from vacli.pipeline.face_spool import Recording, write_person
 from vacli.pipeline.reader_warnings import warn_of_notes
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps._inputs import usable
 from vacli.steps._provenance import report_copy, source_of
@@ -42,7 +42,7 @@ class AlignSettings:
     force: bool = False
 
 
-def run(settings: AlignSettings, progress: Progress = Quiet()) -> Batch:
+def run(settings: AlignSettings, progress: Progress | None = None) -> Batch:
     """Align all inputs; failed inputs are reported and the others are processed.
 
     A video has one row for each frame of its container, with or without a face. A damaged video keeps all
@@ -53,6 +53,7 @@ def run(settings: AlignSettings, progress: Progress = Quiet()) -> Batch:
     NAME_person<n>.
     Raises UsageError for an unknown `face` or backend.
     """
+    progress = progress or RecordingProgress()
     check_face_choice(settings.face)
     check_backend(settings.backend)
     store, batch = Store.open_or_create(settings.store), Batch(settings.store)
@@ -66,7 +67,7 @@ def run(settings: AlignSettings, progress: Progress = Quiet()) -> Batch:
             video = precropped.video_of(media.name, videos)
             return _align_crops(_Target(settings, store, progress), media, video)
         if media.path in ready:
-            progress.say(f"{media.path}: face detection is skipped, because its aligned faces are given")
+            progress.info(f"{media.path}: face detection is skipped, because its aligned faces are given")
             return SKIPPED
         return _align_video(_Target(settings, store, progress), media.path)
 
@@ -91,7 +92,7 @@ class _Target:
             return False
         if self.store.video(entry).part_attrs("face").get("settings") != attributes["settings"]:
             raise StoreError(f"{entry} was aligned with other settings", hint="use --force to replace it")
-        self.progress.say(f"{entry}: complete, skipped")
+        self.progress.info(f"{entry}: complete, skipped")
         return True
 
 

@@ -23,7 +23,7 @@ from vacli.inference.run import Run, load_run
 from vacli.inference.speech_detection import SpeechDetector, speech_context_frames
 from vacli.inference.states import FrameState
 from vacli.metrics import Moments
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import device_name
 from vacli.sequences.base import FeatureRows
 from vacli.sequences.stored import open_sequences
@@ -57,12 +57,13 @@ class StateScore:
     coverage: tuple[float, float]
 
 
-def run(settings: CalibrateSettings, progress: Progress = Quiet()) -> list[StateScore]:
+def run(settings: CalibrateSettings, progress: Progress | None = None) -> list[StateScore]:
     """Write the run's calibration.json and, with `speech_reference`, its speech.safetensors.
 
     Videos of a training or test split are left out. Raises LabelError for too few labels, StoreError if the
     speech reference has no audio features, RunError if the run has no audio stream.
     """
+    progress = progress or RecordingProgress()
     replaced = (CALIBRATION_FILE, SPEECH_FILE) if settings.speech_reference else (CALIBRATION_FILE,)
     model = load_run(settings.run, device_name(settings.device), progress, without=replaced)
     detector = model.postprocess.speech

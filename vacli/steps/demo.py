@@ -13,7 +13,7 @@ from vacli.media.demo_clip import write_demo_clip
 from vacli.output import plot
 from vacli.output.frame_table import COLUMNS, FrameTable
 from vacli.output.writers import CsvWriter
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.steps import align, extract_audio, extract_visual, predict
 from vacli.steps._batch import Batch
 
@@ -36,13 +36,14 @@ class DemoResult:
     files: list[tuple[Path, str]]
 
 
-def run(settings: DemoSettings, progress: Progress = Quiet()) -> DemoResult:
+def run(settings: DemoSettings, progress: Progress | None = None) -> DemoResult:
     """Create a clip, align it, extract features, predict and plot; existing results are replaced."""
+    progress = progress or RecordingProgress()
     out = settings.out
     out.mkdir(parents=True, exist_ok=True)
     clip, store = out / "demo.mp4", out / "demo.zarr"
     write_demo_clip(clip)
-    progress.say(f"{clip}: created from a photographed face and a synthetic voice")
+    progress.info(f"{clip}: created from a photographed face and a synthetic voice")
     _check_done(align.run(align.AlignSettings(inputs=(clip,), store=store, force=True), progress))
     faces = extract_visual.ExtractVisualSettings(inputs=(store,), store=store, feature="compact", force=True)
     _check_done(extract_visual.run(faces, progress))

@@ -18,7 +18,7 @@ from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.run import load_run
 from vacli.output import text_tables
 from vacli.output.score_tables import published_grids, score_grids
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import device_name
 from vacli.steps._batch import DONE, Batch, Failure, run_each
 from vacli.store import Store
@@ -55,11 +55,12 @@ class EvaluateResult:
     text: str
 
 
-def run(settings: EvaluateSettings, progress: Progress = Quiet()) -> EvaluateResult:
+def run(settings: EvaluateSettings, progress: Progress | None = None) -> EvaluateResult:
     """Score all inputs; failed inputs are reported and the others are scored.
 
     Raises UsageError, and for a single input its error (RunError, StoreError, LabelError or InputError).
     """
+    progress = progress or RecordingProgress()
     _check(settings)
     evaluated: list[evaluator.Evaluation] = []
 
@@ -182,4 +183,4 @@ def _draw(evaluated: list[evaluator.Evaluation], folder: Path, progress: Progres
         labels = np.concatenate([t.labels for t in trajectories])
         plot.label_histogram(target / "labels.png", labels)
         plot.plane(target / "plane.png", labels, np.concatenate([t.predicted for t in trajectories]))
-        progress.say(f"{len(trajectories) + 2} figures written into {target}")
+        progress.info(f"{len(trajectories) + 2} figures written into {target}")

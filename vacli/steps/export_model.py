@@ -25,7 +25,7 @@ from vacli.files.run_directory import (
     read_json,
 )
 from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, read_recipe
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.recipe.presets import COMPACT_AUDIO
 from vacli.spec import VISUAL
 from vacli.store import commit
@@ -44,11 +44,12 @@ class ExportSettings:
     out: Path = PACKAGE
 
 
-def run(settings: ExportSettings, progress: Progress = Quiet()) -> Path:
+def run(settings: ExportSettings, progress: Progress | None = None) -> Path:
     """Write the run's weights as float16, the face network as ONNX; returns the path that was written.
 
     Raises RunError if the folder is not a run.
     """
+    progress = progress or RecordingProgress()
     if (settings.run / ENCODER_FILE).is_file():
         _, weights = read_encoder_run(settings.run)
         return _export_face(weights, settings.out / WEIGHTS["compact"].file, progress)
@@ -89,7 +90,7 @@ def _export_face(source: Path, target: Path, progress: Progress) -> Path:
 
     digests.check_file(source)
     atomic.write_bytes(target, to_onnx(load_tensors(source)))
-    progress.say(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+    progress.info(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
     return target
 
 
@@ -137,4 +138,4 @@ def _write_half_precision(source: Path, target: Path, progress: Progress) -> Non
     digests.check_file(source)
     halved = {k: t.half() if t.is_floating_point() else t for k, t in load_tensors(source).items()}
     write_weights(target, halved)
-    progress.say(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+    progress.info(f"{target}: {target.stat().st_size / 1e6:.1f} MB")

@@ -21,7 +21,7 @@ from vacli.media.kinds import MediaInput
 from vacli.media.probe import MediaInfo, probe
 from vacli.media.timeline import read_timeline
 from vacli.pipeline.reader_warnings import warn_of_notes, warn_of_sound
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import ExecutionOptions
 from vacli.spec import AUDIO
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
@@ -66,8 +66,9 @@ class _Recording:
     videos: tuple[str, ...] = ()
 
 
-def run(settings: ExtractAudioSettings, progress: Progress = Quiet()) -> Batch:
+def run(settings: ExtractAudioSettings, progress: Progress | None = None) -> Batch:
     """Add audio features to a store; frames without audio are NaN and have a flag."""
+    progress = progress or RecordingProgress()
     extractors = [_extractor(name, settings, progress) for name in dict.fromkeys(settings.features)]
     stores = [path for path in settings.inputs if is_store(path)]
     store = _target(settings, stores)

@@ -16,7 +16,7 @@ from vacli.errors import StoreError, UsageError
 from vacli.features.flags import INTERPOLATED, MISSING
 from vacli.features.registry import VisualExtractor, create_visual, default_names
 from vacli.files.store_folder import is_store
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import ExecutionOptions
 from vacli.spec import VISUAL, FeatureSpec
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
@@ -47,8 +47,9 @@ class ExtractVisualSettings:
     force: bool = False
 
 
-def run(settings: ExtractVisualSettings, progress: Progress = Quiet()) -> Batch:
+def run(settings: ExtractVisualSettings, progress: Progress | None = None) -> Batch:
     """Add a visual feature to every video of a store; frames without a face are NaN and have a flag."""
+    progress = progress or RecordingProgress()
     if settings.frame_stride < 1:
         raise UsageError(f"--frame-stride {settings.frame_stride}: the stride must be 1 or more")
     batch = _aligned(settings, progress)

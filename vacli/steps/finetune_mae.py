@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vacli.errors import RunError, UsageError
 from vacli.files import atomic
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.store import Store, VideoView
 
 if TYPE_CHECKING:
@@ -86,11 +86,12 @@ class FinetuneMaeResult:
     scores: Mapping[str, float]
 
 
-def run(settings: FinetuneMaeSettings, progress: Progress = Quiet()) -> FinetuneMaeResult:
+def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> FinetuneMaeResult:
     """Train an encoder into the directory `out`.
 
     Raises UsageError, StoreError, WeightsError or RunError.
     """
+    progress = progress or RecordingProgress()
     import torch
 
     from vacli.runtime.devices import pick_device
@@ -105,7 +106,7 @@ def run(settings: FinetuneMaeSettings, progress: Progress = Quiet()) -> Finetune
     _report_sizes(data, setup.objective, progress)
     trainer = _trainer(settings, setup, data, progress)
     if settings.resume:
-        progress.say(f"{settings.out}: resuming after {trainer.resume()} complete epochs")
+        progress.info(f"{settings.out}: resuming after {trainer.resume()} complete epochs")
     else:
         _claim(settings)
     setup.record.write(settings.out)
@@ -133,7 +134,7 @@ def _trainer(
         folder=settings.out,
         state_file=STATE_FILE,
         world=World(device=next(setup.objective.parameters()).device),
-        on_epoch_end=lambda history: progress.say(_line(history.rows[-1])),
+        on_epoch_end=lambda history: progress.info(_line(history.rows[-1])),
         lr_option="--lr ",
     )
     trainer_config = TrainerConfig(
@@ -156,8 +157,8 @@ def _report_sizes(data: FrameData, objective: Objective, progress: Progress) -> 
 
     trained = n_trainable(objective)
     frozen = sum(p.numel() for p in objective.parameters()) - trained
-    progress.say(f"{len(data.train.frames)} training frames, {len(data.val.frames)} validation frames")
-    progress.say(f"{frozen / 1e6:.1f}M parameters frozen, {trained / 1e6:.1f}M trained")
+    progress.info(f"{len(data.train.frames)} training frames, {len(data.val.frames)} validation frames")
+    progress.info(f"{frozen / 1e6:.1f}M parameters frozen, {trained / 1e6:.1f}M trained")
 
 
 def _encoder_request(settings: FinetuneMaeSettings) -> EncoderRequest:

@@ -21,7 +21,7 @@ from vacli.faces.images import AlignedImage, ImageAligner
 from vacli.faces.quality import sharpness
 from vacli.files import atomic
 from vacli.media.audio import read_sound
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps._provenance import source_of
 from vacli.store import PartWriter, Store
@@ -49,8 +49,9 @@ class ImportCorpusSettings:
     seed: int = 42
 
 
-def run(settings: ImportCorpusSettings, progress: Progress = Quiet()) -> Batch:
+def run(settings: ImportCorpusSettings, progress: Progress | None = None) -> Batch:
     """Import a corpus into a store with mapped labels; stored entries are skipped."""
+    progress = progress or RecordingProgress()
     if settings.kind not in KINDS:
         raise UsageError(f"the corpus {settings.kind!r} is unknown", hint=nearest(settings.kind, KINDS))
     if settings.kind == BACKGROUND and settings.augment_copies:

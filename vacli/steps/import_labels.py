@@ -15,7 +15,7 @@ from vacli.datasets import affwild2, label_refinement
 from vacli.datasets.affwild2 import ACTION_UNITS, EXPRESSION, EXPRESSIONS, DiscreteAnnotation
 from vacli.datasets.annotations import SOURCES, Annotation, FrameLabels, on_frames
 from vacli.errors import LabelError, StoreError, UsageError, nearest
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.sequences.folds import subject
 from vacli.spec import fingerprint
 from vacli.steps._batch import DONE, SKIPPED, Batch, Failure, run_each
@@ -72,8 +72,9 @@ class _Trial:
         return _on_rows(self.discrete[EXPRESSION].values, len(self.labels.source))[:, 0]
 
 
-def run(settings: ImportLabelsSettings, progress: Progress = Quiet()) -> ImportLabelsResult:
+def run(settings: ImportLabelsSettings, progress: Progress | None = None) -> ImportLabelsResult:
     """Read annotations, match them to the store's videos by name, refine and store them."""
+    progress = progress or RecordingProgress()
     if settings.refine not in label_refinement.MODES:
         raise UsageError(
             f"--refine {settings.refine} is unknown", hint=nearest(settings.refine, label_refinement.MODES)
@@ -218,12 +219,12 @@ def _on_rows(values: np.ndarray, frames: int) -> np.ndarray:
 def _report(result: ImportLabelsResult, progress: Progress) -> None:
     rows = ", ".join(f"{count} {name}" for name, count in result.rows.items() if count)
     matched = len(result.done) + len(result.skipped)
-    progress.say(f"{matched} videos labelled ({len(result.skipped)} unchanged); rows: {rows or 'none'}")
+    progress.info(f"{matched} videos labelled ({len(result.skipped)} unchanged); rows: {rows or 'none'}")
     if result.hidden:
-        progress.say(f"{result.hidden} hidden files are left out")
+        progress.info(f"{result.hidden} hidden files are left out")
     off_by_one = [t for t, n in result.surplus_rows.items() if abs(n) == 1]
     if off_by_one:
-        progress.say(f"{len(off_by_one)} annotations differ by one row from their videos' frames")
+        progress.info(f"{len(off_by_one)} annotations differ by one row from their videos' frames")
     for trial, surplus in sorted(result.surplus_rows.items()):
         if abs(surplus) > 1:
             difference = "more" if surplus > 0 else "fewer"

@@ -28,7 +28,7 @@ from vacli.pipeline.live import (
     predict_audio_only,
     resample_trajectory,
 )
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import device_name
 from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._inputs import usable
@@ -67,12 +67,13 @@ class PredictSettings:
         return self.run.resolve() == BUNDLED.resolve()
 
 
-def run(settings: PredictSettings, write: Write, progress: Progress = Quiet()) -> Batch:
+def run(settings: PredictSettings, write: Write, progress: Progress | None = None) -> Batch:
     """Call `write` with the tables of each selected face of each input, in order.
 
     A face has one table, or with `live` several that follow each other. A failed input is recorded in the
     result, and the others are predicted.
     """
+    progress = progress or RecordingProgress()
     check_face_choice(settings.face)
     check_backend(settings.backend)
     loaded = _load(settings, progress)
@@ -168,7 +169,7 @@ class _InputPredictor:
     ) -> FrameTable:
         """Predict at the row rate of audio, so that the result does not depend on the frame rate."""
         selected = self.loaded.select_model(observed.faces.detected)
-        sound = observation.observe_sound(path, settings, Quiet())  # its warnings have been shown
+        sound = observation.observe_sound(path, settings, RecordingProgress())  # its warnings have been shown
         predicted = resample_trajectory(predict_audio_only(str(path), selected, sound), observed.times_s)
         return frame_table(str(path), observed, predicted, selected.used)
 

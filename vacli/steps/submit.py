@@ -13,7 +13,7 @@ from vacli.evaluation import submission
 from vacli.evaluation.predictions import read_predictions
 from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import load_run
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import device_name
 from vacli.sequences.stored import open_sequences
 from vacli.store import Store
@@ -32,11 +32,12 @@ class SubmitSettings:
     device: str = "auto"
 
 
-def run(settings: SubmitSettings, progress: Progress = Quiet()) -> submission.SubmissionSummary:
+def run(settings: SubmitSettings, progress: Progress | None = None) -> submission.SubmissionSummary:
     """Write the submission file for the frames of the list and check it.
 
     Raises UsageError, StoreError, LabelError or RunError.
     """
+    progress = progress or RecordingProgress()
     trials = list(dict.fromkeys(trial for _, trial, _ in submission.locations(settings.frame_list)))
     if settings.inputs[0].is_dir():
         trajectories = _predict(settings, trials, progress)
@@ -49,7 +50,9 @@ def run(settings: SubmitSettings, progress: Progress = Quiet()) -> submission.Su
         progress.warn(
             f"{trial}: the list has {count} more frames than the prediction; its last value is repeated"
         )
-    progress.say(f"{settings.out}: {written.lines} frames of {len(trials)} trials from {settings.frame_list}")
+    progress.info(
+        f"{settings.out}: {written.lines} frames of {len(trials)} trials from {settings.frame_list}"
+    )
     return written
 
 

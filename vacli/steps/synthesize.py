@@ -20,7 +20,7 @@ from vacli.datasets.synthesis import (
 )
 from vacli.errors import StoreError
 from vacli.features.flags import MISSING
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import Batch
 from vacli.store import Store, VideoView
 from vacli.store.writer import JsonDict
@@ -74,8 +74,9 @@ class SynthesizeSettings:
     mixture: SynthesisConfig = SynthesisConfig()
 
 
-def run(settings: SynthesizeSettings, progress: Progress = Quiet()) -> Batch:
+def run(settings: SynthesizeSettings, progress: Progress | None = None) -> Batch:
     """Write `sequences` synthetic videos with features and labels; the same seed gives the same store."""
+    progress = progress or RecordingProgress()
     faces = _faces(Store.open(settings.faces), "validation" if settings.holdout else "train")
     speakers, backgrounds = _utterances(settings, progress)
     groups = _groups_of(sorted(speakers), settings)

@@ -12,7 +12,7 @@ import numpy as np
 from vacli.errors import RunError, StoreError
 from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.run import read_recipe
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.recipe import io as recipe_io
 from vacli.recipe.presets import preset, with_fusion, with_temporal
 from vacli.recipe.schema import Recipe
@@ -91,7 +91,7 @@ def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResul
     Raises: UsageError, StoreError, RunError.
     """
     with world(pick_device(settings.device)) as processes:
-        listener = (progress or Quiet()) if processes.is_main else Quiet()
+        listener = (progress or RecordingProgress()) if processes.is_main else RecordingProgress()
         jobs = _jobs(settings, _recipe(settings))
         if processes.is_main and not settings.resume:
             _check_free(jobs)
@@ -194,7 +194,7 @@ def _check_free(jobs: Sequence[TrainingJob]) -> None:
 
 def _train(job: TrainingJob, processes: World, progress: Progress) -> FoldResult:
     counts = f"{len(job.train)} training videos, {len(job.validation)} validation videos"
-    progress.say(f"{job.recipe.name}, {job.split.description}: {counts}")
+    progress.info(f"{job.recipe.name}, {job.split.description}: {counts}")
     result = train(job, processes, progress)
     if processes.is_main:
         checkpoint.write_text(job.folder / CARD, card(job, result))
@@ -204,4 +204,4 @@ def _train(job: TrainingJob, processes: World, progress: Progress) -> FoldResult
 def _report_summary(out: Path, progress: Progress) -> None:
     summary = summarise(out)
     scores = ", ".join(f"{name} {value:.3f}" for name, value in summary["mean"].items())
-    progress.say(f"mean of {len(summary['folds'])} folds: {scores}")
+    progress.info(f"mean of {len(summary['folds'])} folds: {scores}")

@@ -153,7 +153,7 @@ class Trainer(Generic[BatchT]):
         reset_peak(self._context.world.device)
         for epoch in range(len(self.history.rows) + 1, self._config.epochs + 1):
             if self.history.stalled(self._config.patience_epochs):
-                progress.say(f"stopped early: no epoch was better than epoch {self.history.best.epoch}")
+                progress.info(f"stopped early: no epoch was better than epoch {self.history.best.epoch}")
                 break
             self.history.rows.append(self._epoch(epoch, progress))
             if self._context.world.is_main:

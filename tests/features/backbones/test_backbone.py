@@ -10,7 +10,7 @@ from vacli.errors import RunError, UsageError, WeightsError
 from vacli.features.backbones.backbone import TimmBackbone, load_network
 from vacli.features.backbones.vit import build_vit
 from vacli.features.encoder_run import EncoderRun
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.runtime.options import ExecutionOptions
 
 PLAIN = ExecutionOptions(dtype="float32", device="cpu", batch_size=2)
@@ -84,7 +84,7 @@ def test_a_run_of_another_encoder_is_an_error(run):
 
 def test_a_folder_without_a_run_is_an_error(tmp_path):
     with pytest.raises(RunError, match="not a run"):
-        load_network("test_vit", tmp_path, None, Quiet())
+        load_network("test_vit", tmp_path, None, RecordingProgress())
 
 
 def test_weights_of_another_network_are_an_error(tmp_path):

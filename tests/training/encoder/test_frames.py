@@ -5,7 +5,7 @@ import pytest
 from synth.face_stores import face_store
 
 from vacli.errors import LabelError, StoreError, UsageError
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.store import Store
 from vacli.training.encoder.frames import (
     FrameSampling,
@@ -96,7 +96,7 @@ def test_unlabelled_frames_are_sampled_for_reconstruction(tmp_path):
 
 def test_images_in_memory_equal_those_of_the_store(views):
     frames = sample(views, FrameSampling())
-    cached = in_memory(frames, lambda crops: crops[:, ::4, ::4, 0], 2, Quiet())
+    cached = in_memory(frames, lambda crops: crops[:, ::4, ::4, 0], 2, RecordingProgress())
     items = np.array([7, 0, 30])
     assert np.array_equal(cached(items), frames.crops(items)[:, ::4, ::4, 0])
 

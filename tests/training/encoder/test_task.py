@@ -15,7 +15,7 @@ from vacli.features.backbones.backbone import TimmBackbone
 from vacli.features.backbones.vit import build_vit
 from vacli.features.compact.extractor import Compact
 from vacli.features.compact.network import CompactFace
-from vacli.progress import Quiet
+from vacli.progress import RecordingProgress
 from vacli.recipe import schema as recipe
 from vacli.runtime.options import ExecutionOptions
 from vacli.steps.finetune_mae import FinetuneMaeSettings, run
@@ -247,6 +247,6 @@ def test_store_without_labels_names_the_command(tmp_path, settings):
 
 
 def test_messages_count_the_parameters(settings):
-    listener = Quiet()
+    listener = RecordingProgress()
     run(replace(settings, epochs=1, max_frames_per_video=8), listener)
     assert any("M parameters frozen" in message for message in listener.messages)

@@ -24,7 +24,7 @@ from vacli.features.backbones.vit import (
 )
 from vacli.features.encoder_run import read_encoder_run
 from vacli.features.weights import WEIGHTS, Weights, load_tensors, locate_record, short_hash
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.devices import in_batches, pick_device, pick_dtype
 from vacli.runtime.options import DEFAULT_EXECUTION, ExecutionOptions
 from vacli.spec import VISUAL, FeatureSpec
@@ -69,7 +69,7 @@ class TimmBackbone:
         self.name = name or self.name
         self.device = pick_device(execution.device)
         self.dtype = pick_dtype(execution.dtype, self.device)
-        network = load_network(self.name, weights, normalise, progress or Quiet())
+        network = load_network(self.name, weights, normalise, progress or RecordingProgress())
         self.side_px = network.side_px
         self.batch_size = execution.batch_size or BATCH.get(self.device.type, 16)
         self.mean, self.std = (

@@ -11,7 +11,7 @@ from vacli.circumplex import EMOTION_VA, EMOTIONS
 from vacli.errors import WeightsError
 from vacli.features.encoder_run import read_encoder_run
 from vacli.features.weights import locate
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.spec import VISUAL, FeatureSpec
 
 CROP_PX = 224
@@ -54,7 +54,7 @@ def decode_emotions(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def weights_file(given: Path | None, progress: Progress | None) -> Path:
     """The bundled weights, a file, or the best weights of a fine-tuned run's folder."""
     if given is None or not Path(given).is_dir():
-        return locate("compact", given, progress or Quiet())
+        return locate("compact", given, progress or RecordingProgress())
     run, path = read_encoder_run(Path(given))
     if run.encoder != "compact":
         raise WeightsError(

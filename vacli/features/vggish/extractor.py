@@ -23,7 +23,7 @@ from vacli.features.vggish.options import Postprocessing
 from vacli.features.vggish.shared import MARGIN, SharedFeatures
 from vacli.features.weights import WEIGHTS, load_into, load_tensors, locate, short_hash
 from vacli.media.audio import Sound
-from vacli.progress import Progress, Quiet
+from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.devices import pick_device, pick_dtype
 from vacli.runtime.options import ExecutionOptions
 from vacli.spec import AUDIO, FeatureSpec
@@ -64,7 +64,7 @@ class Vggish:
         if align not in CONTEXTS:
             raise UsageError(f"unknown alignment {align!r}", hint=nearest(align, CONTEXTS))
         after, execution = postprocessing or Postprocessing(), execution or ExecutionOptions()
-        progress = progress or Quiet()
+        progress = progress or RecordingProgress()
         path = locate("vggish", weights, progress)
         self.align, self.context = align, CONTEXTS[align]
         self.device = pick_device(execution.device)

@@ -108,8 +108,8 @@ def _trainer_config(training: Training) -> TrainerConfig:
 
 def _fit(trainer: Trainer[Batch], folder: Path, parameters: int, progress: Progress) -> TrainingResult:
     if epochs := trainer.resume():
-        progress.say(f"{folder}: resuming after {epochs} complete epochs")
-    progress.say(HEADER)
+        progress.info(f"{folder}: resuming after {epochs} complete epochs")
+    progress.info(HEADER)
     history = trainer.run(progress)
     return TrainingResult(
         best=history.best,
@@ -122,7 +122,7 @@ def _fit(trainer: Trainer[Batch], folder: Path, parameters: int, progress: Progr
 
 def _report(history: History, curves: TensorBoardCurves, progress: Progress) -> None:
     row = history.rows[-1]
-    progress.say(line(history, row))
+    progress.info(line(history, row))
     curves.add(row)
 
 
