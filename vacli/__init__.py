@@ -22,4 +22,4 @@ A module imports only from rooms below its own in this list, top to bottom:
     errors, clock, spec, progress, metrics, circumplex, packages: foundations
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -51,7 +51,7 @@ def import_corpus(kind: str, path: Path, out: Path | None, **chosen: Any) -> Non
     Examples:
       va bundled-model import ravdess data/ravdess -o voices.zarr \\
         --augment-copies 2 --augmented-dir augmented
-      va bundled-model import background silence --augment-copies 150 -o voices.zarr
+      va bundled-model import background silence --augment-copies 150 -o v.zarr
     """
     from vacli.steps import import_corpus as step
 

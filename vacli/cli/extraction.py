@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ def _listed(modality: str) -> str:
     by_licence: dict[str, list[str]] = {}
     for name in names(modality):
         by_licence.setdefault(EXTRACTORS[name].licence, []).append(name)
-    features = [f"  {name:20} {EXTRACTORS[name].help}" for name in names(modality)]
-    licences = [f"  {', '.join(group)}:\n    {licence}" for licence, group in by_licence.items()]
+    features = [f"  {name:19} {EXTRACTORS[name].help}" for name in names(modality)]
+    licences = []
+    for licence, group in by_licence.items():
+        licences += textwrap.wrap(f"{', '.join(group)}:", 76, initial_indent="  ", subsequent_indent="  ")
+        licences.append(f"    {licence}")
     return "\n".join(["\b", "Features:", *features, "Licences:", *licences])
 
 

@@ -178,7 +178,7 @@ def submit(inputs: tuple[str, ...], **chosen: Any) -> None:
 
     \b
     Example:
-      va submit runs/bdca --store aw2.zarr --frame-list official.txt -o predictions.txt
+      va submit runs/bdca --store aw2.zarr --frame-list official.txt -o va.txt
     """
     from vacli.steps import submit as step
 

@@ -101,7 +101,7 @@ EXTRACTORS: dict[str, Entry] = {
     "vggish": Entry(
         path="vacli.features.vggish.extractor:Vggish",
         modality=AUDIO,
-        help="VGGish embedding of 0.96 s (Hershey et al. 2017): 128 values",
+        help="VGGish of 0.96 s (Hershey et al. 2017): 128 values",
         licence="Apache-2.0",
     ),
     "egemaps-v02": Entry(
@@ -113,13 +113,13 @@ EXTRACTORS: dict[str, Entry] = {
     "gemaps-functionals": Entry(
         path="vacli.features.opensmile.functionals:GemapsFunctionals",
         modality=AUDIO,
-        help="functionals of GeMAPSv01b over a sliding window: 62 values",
+        help="GeMAPSv01b functionals, sliding window: 62 values",
         licence=OPENSMILE_LICENCE,
     ),
     "egemaps-functionals": Entry(
         path="vacli.features.opensmile.functionals:EgemapsFunctionals",
         modality=AUDIO,
-        help="functionals of eGeMAPSv02 over a sliding window: 88 values",
+        help="eGeMAPSv02 functionals, sliding window: 88 values",
         licence=OPENSMILE_LICENCE,
     ),
 }
