@@ -96,7 +96,7 @@ def test_help_describes_every_extractor(command, modality):
     line = [sys.executable, "-m", "vacli", command, "--help"]
     shown = subprocess.run(line, capture_output=True, text=True, check=True).stdout
     for name in names(modality):
-        assert f"  {name:20} {EXTRACTORS[name].help}" in shown
+        assert f"  {name:19} {EXTRACTORS[name].help}" in shown
 
 
 def test_an_unknown_name_gets_the_nearest():
