@@ -85,6 +85,8 @@ def verdict_of(lab: Lab, step: Step, instant: dict[str, float]) -> Verdict:
     if last.code:
         return Verdict("stuck", f"{' then '.join(tried) or 'again'}: {last.stderr.strip().splitlines()[-1:]}")
     finish(lab, step, folder)
+    for rescued in folder.glob("*.partial"):  # rows of the killed run, which `va predict` keeps for the user
+        rescued.unlink()
     kind, detail = snapshot.difference(whole.new, snapshot.snapshot(folder))
     return Verdict(kind or "same", detail)
 
