@@ -99,7 +99,7 @@ class Failing:
         (KeyboardInterrupt(), 130, "va: interrupted; what was complete is kept"),
         (Stopped(15), 143, "va: interrupted; what was complete is kept"),
         (ReaderGone("x"), 0, ""),
-        (PermissionError(13, "Permission denied", "x"), 1, "va: x: Permission denied; see that the place"),
+        (PermissionError(13, "Permission denied", "x"), 1, "va: x: Permission denied; check that the path"),
         (OSError(28, "No space left on device", "/x/y"), 1, "va: /x/y: no space left; "),
         (OSError(28, "No space left on device"), 1, "va: no space left on a disk that is written to; make"),
         (RuntimeError("os error 28"), 1, "va: no space left on a disk that is written to; make room"),

@@ -85,8 +85,8 @@ def test_a_crash_before_any_input_is_the_end(tmp_path):
     _, err = process.communicate(timeout=100)
     assert process.returncode == 1
     assert err == (
-        "va: the process that works died (signal 9, killed, as the system does where memory runs out) "
-        "while it read no input\n"
+        "va: the worker process died (signal 9, killed, as the system does where memory runs out) "
+        "between two inputs\n"
     )
 
 

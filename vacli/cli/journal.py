@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vacli.steps._batch import InputStatus
 
 FAILED = "failed"  # equals steps._batch.FAILED, which the parent does not import
-HINT = "it may be damaged, or too large for the memory; the rest goes on without it"
+HINT = "it may be damaged, or too large for the memory; the other inputs are not affected"
 
 
 @dataclass

@@ -148,7 +148,7 @@ def _unforeseen_line(error: Exception) -> str:
     if not isinstance(error, OSError):
         return f"unexpected {type(error).__name__}: {error}; run it again with --traceback and report it"
     why = error.strerror or str(error) or type(error).__name__
-    return f"{where}{why}; see that the place exists, is writable and has room (--traceback tells more)"
+    return f"{where}{why}; check that the path exists, is writable and has space (details with --traceback)"
 
 
 def _fail(line: str, code: int, show_traceback: bool = False) -> int:

@@ -70,7 +70,7 @@ def put(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError as error:
         give_up_stdout()
-        raise ReaderGone("standard output: nobody reads it any more") from error
+        raise ReaderGone("standard output: its reader has closed it") from error
     except OSError as error:
         give_up_stdout()
         raise OutputError(

@@ -66,7 +66,7 @@ def split(draft: Draft | None = None) -> Child:
             if ledger.stopped is not None:
                 raise signals.Stopped(ledger.stopped)
             if not ledger.blame(why) and len(ledger.outcomes) == settled:
-                raise VaError(f"the process that works died ({why}) while it read no input")
+                raise VaError(f"the worker process died ({why}) between two inputs")
             _cut_back(draft, ledger)
     except click.exceptions.Exit:
         raise

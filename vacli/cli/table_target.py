@@ -75,4 +75,4 @@ class TableTarget:
                 while rest:
                     rest = rest[os.write(fd, rest) :]
         except BrokenPipeError as error:
-            raise ReaderGone(f"{self._out}: nobody reads it any more") from error
+            raise ReaderGone(f"{self._out}: its reader has closed it") from error

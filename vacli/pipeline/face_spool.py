@@ -40,7 +40,7 @@ COLUMNS = {  # name -> names of the axes after the first, unit
 BLOCK = 256  # crops in memory at once
 
 
-class Recording:
+class FaceSpool:
     """The faces of all tracks of one recording; a context manager."""
 
     def __init__(self) -> None:
@@ -66,9 +66,9 @@ class Recording:
             self._crops.write(crop)
             self._end += len(crop)
 
-    def presences(self) -> list[TrackSummary]:
+    def track_summaries(self) -> list[TrackSummary]:
         """The area and the position of each track."""
-        return [_presence(track, self.rows(track)) for track in self._rows]
+        return [_track_summary(track, self.rows(track)) for track in self._rows]
 
     def rows(self, track: int) -> np.ndarray:
         """The faces of one track as ROW records, ascending; empty for an unknown track."""
@@ -81,11 +81,9 @@ class Recording:
             yield self._crops.read(int(row["bytes"]))
 
 
-def write_person(
-    store: Store, video: str, recording: Recording, track: int, attributes: dict[str, Any]
-) -> None:
+def write_track(store: Store, video: str, spool: FaceSpool, track: int, attributes: dict[str, Any]) -> None:
     """Store the faces of one track as the part "face": a row a frame, NaN and track -1 without a face."""
-    rows = recording.rows(track)
+    rows = spool.rows(track)
     view = store.video(video)
     count = len(view.times_s)
     with store.stage(video, "face", attributes, drop_features=_visual_features(view)) as writer:
@@ -98,7 +96,7 @@ def write_person(
             values[rows["index"]] = rows[name]
             writer.append(name, values, dims=dims, units=units)
         if attributes["settings"]["crops"]:
-            for images in _blocks(count, recording, rows):
+            for images in _blocks(count, spool, rows):
                 writer.append_images("crop", images)
 
 
@@ -114,16 +112,16 @@ def _visual_features(view: VideoView) -> list[str]:
     return [name for name in view.feature_names() if is_visual(name)]
 
 
-def _blocks(count: int, recording: Recording, rows: np.ndarray) -> Iterator[list[bytes | None]]:
+def _blocks(count: int, spool: FaceSpool, rows: np.ndarray) -> Iterator[list[bytes | None]]:
     for start in range(0, count, BLOCK):
         images: list[bytes | None] = [None] * min(BLOCK, count - start)
         here = rows[(rows["index"] >= start) & (rows["index"] < start + BLOCK)]
-        for index, crop in zip(here["index"], recording.crops(here), strict=True):
+        for index, crop in zip(here["index"], spool.crops(here), strict=True):
             images[index - start] = crop
         yield images
 
 
-def _presence(track: int, rows: np.ndarray) -> TrackSummary:
+def _track_summary(track: int, rows: np.ndarray) -> TrackSummary:
     box = rows["box"].astype(np.float64)
     area = ((box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])).sum()
     return TrackSummary(track, float(area), float((box[:, 0] + box[:, 2]).mean() / 2))

@@ -15,7 +15,7 @@ from vacli.media.kinds import MediaInput
 from vacli.media.reader import VideoReader
 from vacli.media.video import check_backend, open_video
 from vacli.pipeline import precropped
-from vacli.pipeline.face_spool import Recording, write_person
+from vacli.pipeline.face_spool import FaceSpool, write_track
 from vacli.pipeline.reader_warnings import warn_of_notes
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
@@ -105,13 +105,13 @@ def _align_video(target: _Target, path: Path) -> str:
         report_copy(target.store.video(first), path, target.progress)
     if target.is_complete(first, attributes):
         return SKIPPED
-    with open_video(path, settings.backend) as video, Recording() as recording:
-        _record(video, recording, settings.crops, target.progress)
+    with open_video(path, settings.backend) as video, FaceSpool() as spool:
+        _record(video, spool, settings.crops, target.progress)
         warn_of_notes(path, video.notes, target.progress)
         if video.decode_error:
             attributes["broken"] = video.decode_error
             target.progress.warn(f"{path}: {video.decode_error}; the readable frames are kept")
-        tracks = select_tracks(recording.presences(), settings.face)
+        tracks = select_tracks(spool.track_summaries(), settings.face)
         if not tracks:
             target.progress.warn(f"{path}: no frame shows a face")
         stream = _stream_attributes(video)
@@ -121,7 +121,7 @@ def _align_video(target: _Target, path: Path) -> str:
             view = target.store.add_recording(
                 path.name, video.times_s, source=source, stream=stream, person=person
             )
-            write_person(target.store, view.id, recording, track, attributes | {"people": len(tracks)})
+            write_track(target.store, view.id, spool, track, attributes | {"people": len(tracks)})
     if settings.face == "all":
         _drop_surplus_people(target.store, name, max(len(tracks), 1))
     return DONE
@@ -140,12 +140,12 @@ def _drop_surplus_people(store: Store, name: Callable[[str], str], people: int) 
         people += 1
 
 
-def _record(video: VideoReader, recording: Recording, crops: bool, progress: Progress) -> None:
+def _record(video: VideoReader, spool: FaceSpool, crops: bool, progress: Progress) -> None:
     """Record all faces of a video. Raises InputError if no frame can be decoded."""
     frames = 0
     with progress.task(video.info.path.name, len(video), "frames") as advance:
         for index, faces in map_face_frames(video, partial(_encoded, crops=crops)):
-            recording.add(index, faces)
+            spool.add(index, faces)
             frames += 1
             advance(1)
     if not frames:
@@ -172,15 +172,15 @@ def _align_crops(target: _Target, media: MediaInput, video: Path | None) -> str:
         return SKIPPED
     stream = {"kind": "crops"}
     view = target.store.add_recording(name, crops.times_s, source=source, stream=stream, person=person)
-    with Recording() as recording:
+    with FaceSpool() as spool:
         with target.progress.task(media.name, len(crops.folder.rows), "faces") as advance:
             for index, face in precropped.faces(crops.folder):
-                recording.add(index, [(face, _encoded_crop(face, target.settings.crops))])
+                spool.add(index, [(face, _encoded_crop(face, target.settings.crops))])
                 advance(1)
         if crops.folder.decode_error:
             attributes["broken"] = crops.folder.decode_error
             target.progress.warn(f"{media.path}: {crops.folder.decode_error}; the other crops are kept")
-        write_person(target.store, view.id, recording, 0, attributes)
+        write_track(target.store, view.id, spool, 0, attributes)
     return DONE
 
 
