@@ -16,7 +16,7 @@ from vacli.faces.tracker import Face
 from vacli.media.crops import CropFolder
 from vacli.media.video import open_video
 
-SIDES = ("_left", "_right")  # endings of trials of two people in one video
+TRIAL_SUFFIXES = ("_left", "_right")  # endings of trials of two people in one video
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ def video_of(trial: str, videos: Mapping[str, Path]) -> Path | None:
     """The video that a trial was cut from: the one of its name, less a trailing _left or _right."""
     if trial in videos:
         return videos[trial]
-    for side in SIDES:
+    for side in TRIAL_SUFFIXES:
         if trial.endswith(side):
             return videos.get(trial.removesuffix(side))
     return None

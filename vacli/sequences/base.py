@@ -29,7 +29,7 @@ class FeatureRows(Protocol):
 def labels_of(rows: FeatureRows) -> np.ndarray:
     """Labels (T, 2) of a video; LabelError where it has none."""
     if rows.labels is None:
-        raise LabelError(f"{rows.video} has no labels", hint="import them with `va labels`")
+        raise LabelError(f"{rows.video} has no labels", hint="import them with `va import-labels`")
     return rows.labels
 
 

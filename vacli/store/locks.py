@@ -17,7 +17,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-Outcome = Literal["held", "busy", "unsupported"]
+LockState = Literal["held", "busy", "unsupported"]
 
 BUSY_ERRNOS = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 RETRY_S = 0.02  # on systems that cannot wait for a lock
@@ -45,7 +45,7 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
             release(file)
 
 
-def acquire(file: BinaryIO, *, wait: bool = False, shared: bool = False) -> Outcome:
+def acquire(file: BinaryIO, *, wait: bool = False, shared: bool = False) -> LockState:
     """Lock an open file. "busy": another open file holds it. "unsupported": the file system has no locks."""
     while True:
         try:
