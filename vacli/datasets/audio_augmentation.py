@@ -42,6 +42,7 @@ def scale_to_peak(sound: np.ndarray, peak_db: float) -> np.ndarray:
 
 
 def speed_perturb(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Resample (S,) by a random factor in SPEED, which changes speed and pitch together."""
     ratio = Fraction(rng.uniform(*SPEED)).limit_denominator(40)
     return signal.resample_poly(sound, ratio.denominator, ratio.numerator)
 
@@ -56,15 +57,18 @@ def add_reverb(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def spectral_tilt(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Raise or lower the band of (S,) above TILT_HZ by up to TILT_DB."""
     low = signal.lfilter(*signal.butter(1, TILT_HZ, fs=RATE_HZ), sound)
     return low + (sound - low) * 10 ** (rng.uniform(-TILT_DB, TILT_DB) / 20)
 
 
 def telephone_band(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Filter (S,) to the band TELEPHONE_HZ."""
     return signal.sosfilt(signal.butter(4, TELEPHONE_HZ, "bandpass", fs=RATE_HZ, output="sos"), sound)
 
 
 def add_noise(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add coloured noise to (S,) at a random signal-to-noise ratio in SNR_DB."""
     noise = coloured_noise(len(sound), rng)
     power = np.sqrt(np.mean(sound**2) / max(np.mean(noise**2), 1e-12))
     return sound + noise * power * 10 ** (-rng.uniform(*SNR_DB) / 20)

@@ -1,0 +1,1 @@
+"""What containers and pictures hold: frames with true times, and sound."""
