@@ -138,9 +138,9 @@ def test_a_reader_sees_old_or_new(part, number, lab, record):
         assert lab.run(arguments, folder).code == 0
         states.append(reader.look(folder / "n.zarr", "a", part))
     stop, seen = folder / "stop", {}
-    arguments = ("n.zarr", "a", part, "stop")
+    reading = ("n.zarr", "a", part, "stop")
     watch = threading.Thread(
-        target=lambda: seen.update(out=lab.second.run(arguments, folder, entry="faults.reader:main").stdout)
+        target=lambda: seen.update(out=lab.second.run(reading, folder, entry="faults.reader:main").stdout)
     )
     watch.start()
     for arguments in (*REWRITES[part], *REWRITES[part]):

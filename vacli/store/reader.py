@@ -202,7 +202,9 @@ class VideoView:
         try:
             yield
         except StoreError as error:
-            if self.is_current():
+            with self._no_changes():  # a writer may have renamed a feature and not yet its flags
+                current = self.is_current()
+            if current:
                 raise
             raise self._replaced(array) from error
         part = schema.part_of(array)
