@@ -58,16 +58,9 @@ def trajectory(
     run: Run, rows: FeatureRows, times_s: np.ndarray, outputs: np.ndarray, first: int = 0
 ) -> Trajectory:
     """The post-processed outputs (M, N, 2) of a run's models for the N rows of a video from `first` on."""
+    here = slice(first, first + outputs.shape[1])
     ensemble = ensemble_output(run, rows, times_s, outputs, first)
-    done = run.postprocess(ensemble)
-    return Trajectory(
-        video=rows.video,
-        times_s=times_s[first : first + len(done.values)],
-        values=done.values,
-        uncertainty=done.uncertainty,
-        ensemble_std=ensemble.ensemble_std,
-        states=done.states,
-    )
+    return _postprocessed(run, ensemble, rows.video, times_s[here])
 
 
 def ensemble_output(
@@ -91,7 +84,10 @@ def predict_images(run: Run, rows: np.ndarray, video: str, times_s: np.ndarray) 
     rows: (N, 128) of the feature `compact`. The ensemble_std is the standard deviation over the emotion
     categories of a face.
     """
-    ensemble = image_output(rows)
+    return _postprocessed(run, image_output(rows), video, times_s)
+
+
+def _postprocessed(run: Run, ensemble: EnsembleOutput, video: str, times_s: np.ndarray) -> Trajectory:
     done = run.postprocess(ensemble)
     return Trajectory(
         video=video,

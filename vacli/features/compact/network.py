@@ -112,7 +112,7 @@ def for_inference(model: CompactFace) -> CompactFace:
 
 
 def _fold(module: nn.Module, conv: str, norm: str) -> None:
-    """Replace a convolution by itself and the batch norm after it."""
+    """Fold the batch norm after a convolution into its weights."""
     folded = fuse_conv_bn_eval(
         cast(nn.Conv2d, module.get_submodule(conv)), cast(nn.BatchNorm2d, module.get_submodule(norm))
     )
