@@ -152,7 +152,7 @@ class Result:
     """All scores of one run or one set of predictions, and the cost of the run.
 
     preset: the recipe's name, "" for predictions. epoch_s: median seconds of a training epoch.
-    peak_bytes: of training. None where unknown.
+    peak_bytes: of training. None where unknown. notes: sentences that belong beside the scores.
     """
 
     name: str
@@ -161,6 +161,7 @@ class Result:
     parameters: int | None = None
     epoch_s: float | None = None
     peak_bytes: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def folds(self) -> FoldMean | None:

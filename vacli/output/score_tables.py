@@ -33,6 +33,7 @@ def score_grids(results: Sequence[Result]) -> list[Grid]:
     notes: tuple[str, ...] = ("Intervals: 95 %, bootstrap over videos.",)
     if missing:
         notes += (f"{missing} annotated frames have no prediction and are left out.",)
+    notes += tuple(f"{result.name}: {note}" for result in results for note in result.notes)
     heads = tuple(f"{DIMENSION_NAMES[s]}" for s in DIMENSIONS)
     spans = tuple(f"{DIMENSION_NAMES[s]} 95 %" for s in DIMENSIONS)
     return [

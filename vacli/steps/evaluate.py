@@ -143,6 +143,7 @@ def _plain(results: tuple[Result, ...]) -> list[dict[str, Any]]:
             "parameters": result.parameters,
             "epoch_s": result.epoch_s,
             "scores": [_plain_score(score) for score in result.scores],
+            "notes": list(result.notes),
             "folds": None if result.folds is None else vars(result.folds),
         }
         for result in results

@@ -1,0 +1,66 @@
+"""The person in each video, so that no person is on both sides of a split."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vacli.errors import LabelError, UsageError
+from vacli.store.schema import safe_id
+
+COLUMNS = ("video", "subject")
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Maps a video's id to its subject; None where unknown. source: a description for outputs."""
+
+    find: Callable[[str], str | None]
+    source: str
+
+    def of(self, video: str) -> str | None:
+        """The subject of a video, None where unknown."""
+        return self.find(video)
+
+
+def from_file(path: Path) -> Subjects:
+    """A CSV file with the columns video and subject; a video is given by its id or its file name.
+
+    Raises LabelError where the file cannot be read, lacks a column or gives a video two subjects.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise LabelError(f"{path} cannot be read: {error}", hint="it must be a CSV table") from None
+    subjects: dict[str, str] = {}
+    for line, row in enumerate(rows, start=2):
+        video, subject = ((row.get(name) or "").strip() for name in COLUMNS)
+        if not video or not subject:
+            raise LabelError(f"{path}:{line}: no {' or '.join(COLUMNS)}", hint="give a CSV with both columns")
+        if subjects.setdefault(safe_id(video), subject) != subject:
+            raise LabelError(f"{path}:{line}: {video} has two subjects", hint="keep one of the rows")
+    by_stem = {Path(name).stem: subject for name, subject in subjects.items()}  # given as file names
+    return Subjects(lambda video: subjects.get(video) or by_stem.get(video), f"subjects of {path.name}")
+
+
+def from_pattern(pattern: str) -> Subjects:
+    """The part of a video's id that a regular expression matches: its first group, or all of the match.
+
+    Raises UsageError for an invalid expression.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(
+            f"--subject-pattern {pattern!r}: {error}", hint="give a regular expression"
+        ) from None
+
+    def find(video: str) -> str | None:
+        match = expression.search(video)
+        return (match[1] if expression.groups else match[0]) if match else None
+
+    return Subjects(find, f"subjects by the pattern {pattern!r}")
