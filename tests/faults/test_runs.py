@@ -31,8 +31,7 @@ USES = (
         "out.txt",
     ),
     Use(
-        "bundled-model",
-        "export",
+        "bundled-model export",
         "runs/a",
         ("bundled-model", "export", "runs/a", "-o", "out"),
         (),
