@@ -118,6 +118,8 @@ TRAIN_DEFAULTS: dict[str, object] = {
     "fold": None,
     "resume": False,
     "device": "auto",
+    "init": None,
+    "freeze": None,
 }
 EVALUATE_DEFAULTS: dict[str, object] = {
     "inputs": PATHS,
@@ -295,7 +297,27 @@ CASES = (
             "fold": 2,
             "resume": True,
             "device": "cpu",
+            "init": None,
+            "freeze": None,
         },
+    ),
+    Case(
+        "train",
+        "--init bundled --freeze all-but-last",
+        "train",
+        {**TRAIN_DEFAULTS, "out": Path("runs/adapted"), "init": "bundled", "freeze": "all-but-last"},
+    ),
+    Case(
+        "plot",
+        "",
+        "plot",
+        {"store": Path("feats.zarr"), "out": Path("figures"), "formats": ("png",)},
+    ),
+    Case(
+        "plot",
+        "s.zarr --out f --format pdf --format svg",
+        "plot",
+        {"store": Path("s.zarr"), "out": Path("f"), "formats": ("pdf", "svg")},
     ),
     Case(
         "calibrate",

@@ -33,7 +33,7 @@ def test_trajectory_with_and_without_labels(tmp_path, labels):
 
 def test_histogram_and_plane(tmp_path, labels):
     plot.label_histogram(tmp_path / "h.png", labels)
-    plot.plane(tmp_path / "p.png", labels, np.zeros_like(labels))
+    plot.plane(tmp_path / "p.png", {"Annotated": labels, "Predicted": np.zeros_like(labels)})
     assert colours(tmp_path / "h.png") > 10
     assert colours(tmp_path / "p.png") > 10
 
@@ -41,7 +41,7 @@ def test_histogram_and_plane(tmp_path, labels):
 def test_nothing_annotated_still_draws(tmp_path):
     nothing = np.full((5, 2), np.nan)
     plot.label_histogram(tmp_path / "h.png", nothing)
-    plot.plane(tmp_path / "p.png", nothing, nothing)
+    plot.plane(tmp_path / "p.png", {"Annotated": nothing, "Predicted": nothing})
     plot.trajectory(tmp_path / "t.png", "x", plot.Curves(np.arange(5.0), nothing, nothing))
     assert {p.name for p in tmp_path.iterdir()} == {"h.png", "p.png", "t.png"}
 

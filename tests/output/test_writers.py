@@ -54,7 +54,7 @@ def test_summary(table):
     out = io.StringIO()
     SummaryWriter(out).write(table)
     (row,) = csv.DictReader(io.StringIO(out.getvalue()))
-    assert row["frames"] == "2"
+    assert (row["face_id"], row["frames"]) == ("0", "2")
     assert row["valence_mean"] == "-0.1250"
     assert (row["face_fraction"], row["audio_fraction"], row["valid_fraction"]) == (
         "0.5000",
@@ -63,13 +63,13 @@ def test_summary(table):
     )
 
 
-def test_what_nothing_is_known_of_is_in_no_mean(table):
+def test_frames_without_modality_are_in_no_mean(table):
     partly = replace(table, columns={**table.columns, "modality": np.array(["audiovisual", "none"])})
     row = partly.summary()
     assert (row["valence_mean"], row["valence_sd"], row["valid_fraction"]) == (0.25, 0.0, 0.5)
     nowhere = replace(table, columns={**table.columns, "modality": np.array(["none", "none"])})
     row = nowhere.summary()
-    assert (row["valence_mean"], row["valid_fraction"]) == (-0.125, 0.0)
+    assert (row["valence_mean"], row["arousal_sd"], row["valid_fraction"]) == ("", "", 0.0)
     empty = replace(table, columns={name: column[:0] for name, column in table.columns.items()})
     assert (empty.summary()["valence_mean"], empty.summary()["valid_fraction"]) == ("", 0.0)
     assert list(empty.summary()) == list(row)

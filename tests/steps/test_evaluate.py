@@ -164,7 +164,8 @@ def test_failed_inputs_are_reported_and_the_others_are_scored(tmp_path, store, t
 def test_figures_are_written(tmp_path, official, trials):
     run(EvaluateSettings(inputs=(official,), figures=tmp_path / "f"))
     held = {f"{t.name}.png" for t in trials if t.split == "validation"}
-    assert {p.name for p in (tmp_path / "f").iterdir()} == {*held, "labels.png", "plane.png"}
+    assert {p.name for p in (tmp_path / "f").iterdir()} == {"videos", "labels.png", "plane.png"}
+    assert {p.name for p in (tmp_path / "f" / "videos").iterdir()} == held
 
 
 def test_invalid_settings_raise(tmp_path, store, official, trials):

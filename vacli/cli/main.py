@@ -17,6 +17,7 @@ from vacli import __version__, packages
 from vacli.cli import (
     bundled_model,
     extraction,
+    figures,
     renamed,
     results,
     signals,
@@ -83,6 +84,7 @@ def va(ctx: click.Context, traceback: bool) -> None:
 for command in (
     *extraction.COMMANDS,
     *training.COMMANDS,
+    *figures.COMMANDS,
     *results.COMMANDS,
     *bundled_model.COMMANDS,
 ):

@@ -109,7 +109,12 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: Any) -> None:
 
 @click.command("train", short_help="Train a model on a store: a run directory.")
 @options.store
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Run directory. [default: runs/PRESET]")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run directory. [default: runs/PRESET, or runs/adapted]",
+)
 @click.option("--preset", help="See `va presets`. [default: compact]")
 @click.option(
     "--recipe",
@@ -122,6 +127,12 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: Any) -> None:
 @click.option("--fusion", metavar="concat|bdca", help="Fusion of the streams.")
 @click.option("--folds", type=click.IntRange(2), help="Cross-validate with N folds, a model for each.")
 @click.option("--fold", type=click.IntRange(0), help="Train only this fold; 0 is the official split.")
+@click.option("--init", metavar="bundled|RUN", help="Start from the bundled model or a run.")
+@click.option(
+    "--freeze",
+    type=click.Choice(["all-but-head", "all-but-last", "none"]),
+    help="With --init: layers that are not trained. [default: all-but-head]",
+)
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @options.device
 def train(store: str | None, out: Path | None, preset: str | None, **chosen: Any) -> None:
@@ -130,18 +141,22 @@ def train(store: str | None, out: Path | None, preset: str | None, **chosen: Any
     STORE defaults to $VA_STORE, else ./feats.zarr; `-` reads its path from stdin. The command prints the
     run's path.
 
+    --init adapts a trained model to a few annotated videos. By default it is cross-validated, and the
+    command shows the gain over the model that it started from on the same held-out videos.
+
     On several GPUs start it with PyTorch's torchrun: loss and gradients equal those of one process.
 
     \b
     Examples:
       va train s.zarr --preset bdca --folds 5 -o runs/bdca
       va train --temporal mamba
+      va train mine.zarr --init bundled -o runs/mine
       torchrun --nproc-per-node 4 -m vacli train s.zarr --preset lightmamba
     """
     from vacli.steps import train as step
 
     named = options.read_inputs([store]) if store else (options.default_store(),)
-    run = out or Path("runs") / (preset or step.DEFAULT_PRESET)
+    run = out or Path("runs") / (preset or ("adapted" if chosen["init"] else step.DEFAULT_PRESET))
     result = step.run(step.TrainSettings(store=named[0], out=run, preset=preset, **chosen), Console())
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes only the main one prints
         put(f"{result.out}\n")

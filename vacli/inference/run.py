@@ -45,6 +45,11 @@ BUNDLED = Path(__file__).parents[1] / "weights" / "compact"
 BUNDLED_AUDIO = BUNDLED.with_name("compact-audio")  # for recordings that show no face
 
 
+def is_bundled_run(path: Path) -> bool:
+    """Whether a run directory is the model of the package."""
+    return path.resolve() == BUNDLED.resolve()
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class EnsembleMember:
     """One trained model of a run. validation: the videos that it was validated on, not trained on."""
@@ -76,10 +81,7 @@ def load_run(
     without: CALIBRATION_FILE, SPEECH_FILE or both are not read, because they are about to be written.
     """
     path = Path(path)
-    folders = [f for f in (path, *sorted(path.glob(f"{FOLD_PREFIX}*"))) if digests.has_file(f / WEIGHTS_FILE)]
-    folders = [path] if path in folders else folders
-    if not folders:
-        raise RunError(f"{path} is not a trained run", hint="name the folder that `va train` wrote")
+    folders = trained_folders(path)
     recipes = [read_recipe(folder) for folder in folders]
     for folder, recipe in zip(folders, recipes, strict=True):
         if (recipe.model, recipe.window) != (recipes[0].model, recipes[0].window):
@@ -100,6 +102,14 @@ def load_run(
             audio_only=all(stream.name != VISUAL for stream in recipes[0].model.streams),
         ),
     )
+
+
+def trained_folders(path: Path) -> list[Path]:
+    """The folders of a run's trained models: the run's own, or one a fold; RunError if there is none."""
+    folders = [f for f in (path, *sorted(path.glob(f"{FOLD_PREFIX}*"))) if digests.has_file(f / WEIGHTS_FILE)]
+    if not folders:
+        raise RunError(f"{path} is not a trained run", hint="name the folder that `va train` wrote")
+    return [path] if path in folders else folders
 
 
 def _warn_of_missing_folds(path: Path, folders: Sequence[Path], progress: Progress) -> None:

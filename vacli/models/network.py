@@ -48,6 +48,14 @@ class VaNet(nn.Module):
             + [stage.receptive_field for stage in (fusion, tcn, temporal, head)]
         )
 
+    def train(self, mode: bool = True) -> VaNet:
+        """As in torch, but a part whose parameters are all frozen stays in evaluation mode: no dropout."""
+        super().train(mode)
+        for part in self.children():
+            if mode and not any(p.requires_grad for p in part.parameters()):
+                part.eval()
+        return self
+
     @property
     def widths(self) -> dict[str, int]:
         """The number of values per frame of each stream."""

@@ -56,14 +56,14 @@ class FrameTable:
     def summary(self) -> dict[str, str | float]:
         """One row for the whole input.
 
-        Means and standard deviations are over the valid frames (`valid_fraction` of all), or over all frames
-        if none is valid; empty without rows.
+        Means and standard deviations are over the valid frames (`valid_fraction` of all); empty without one.
+        face_id is that of the rows, empty where no face was detected.
         """
         c, valid = self.columns, self.valid
-        counted = valid if valid.any() else ~valid
-        values = {name: c[name][counted] for name in ("valence", "arousal")}
+        values = {name: c[name][valid] for name in ("valence", "arousal")}
         return {
             "input": self.name,
+            "face_id": _texts(c["face_id"].max(keepdims=True), 0)[0] if len(self) else "",
             "frames": len(self),
             "duration_s": float(c["time_s"][-1] - c["time_s"][0]) if len(self) else 0.0,
             **{f"{name}_mean": float(np.nanmean(x)) if len(x) else "" for name, x in values.items()},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 NAMES = ("Valence", "Arousal")
 COLOURS = ("#0072b2", "#d55e00")  # Okabe and Ito: distinct for colour-blind readers and in grey
 LABEL_COLOUR = "#b4b4b4"
+FILLED_COLOUR = "#e69f00"
+FORMATS = ("png", "pdf", "svg")
+VIDEOS = "videos"  # folder of the figures of single videos, whose names may be any
 TICKS = (-1, -0.5, 0, 0.5, 1)
 BINS = 40
 CELLS = (16, 50)  # smallest and largest number of cells along an axis
@@ -31,58 +34,79 @@ STYLE: dict[Any, Any] = {
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
     "savefig.dpi": 150,
+    "pdf.fonttype": 42,  # TrueType: journals reject Type 3 fonts
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "va",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """A trajectory to draw: times_s (T,); predicted, labels and sd (T, 2), NaN where there is none."""
+    """A trajectory to draw: times_s (T,); predicted, labels and sd (T, 2), NaN where there is none.
+
+    filled: (T,) bool, True where the label was not annotated but filled in or repaired.
+    """
 
     times_s: np.ndarray
-    predicted: np.ndarray
+    predicted: np.ndarray | None = None
     labels: np.ndarray | None = None
     sd: np.ndarray | None = None
+    filled: np.ndarray | None = None
 
 
 def trajectory(path: Path, title: str, curves: Curves) -> None:
-    """Valence above arousal over time, labels in grey behind, a band of one standard deviation."""
+    """Valence above arousal over time, labels in grey behind, a band of one standard deviation.
+
+    Filled labels have a colour of their own. The format of the file follows from its suffix (FORMATS).
+    """
     with _figure(path, (9.0, 4.2), rows=2, sharex=True) as (figure, axes):
         for side, axis in enumerate(axes):
             _curve(axis, curves, side)
         axes[0].set_title(title, loc="left")
         axes[1].set_xlabel("Time (s)")
         if curves.labels is not None:
-            axes[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False)
+            axes[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False)
         figure.align_ylabels(axes)
 
 
-def label_histogram(path: Path, labels: np.ndarray) -> None:
-    """Histograms of annotated valence and arousal. labels: (N, 2), NaN where not annotated."""
+def label_histogram(path: Path, labels: np.ndarray, filled: np.ndarray | None = None) -> None:
+    """Histograms of valence and arousal labels, filled ones stacked on the annotated ones.
+
+    labels: (N, 2), NaN where there is none. filled: (N,) bool, True where the label was filled in.
+    """
+    filled = np.zeros(len(labels), bool) if filled is None else filled
     with _figure(path, (8.0, 3.2), columns=2, sharey=True) as (_, axes):
         for side, axis in enumerate(axes):
-            values = labels[~np.isnan(labels[:, side]), side]
-            weights = np.full(len(values), 100 / max(len(values), 1))
-            axis.hist(values, BINS, range=(-1, 1), weights=weights, color=COLOURS[side])
+            known = ~np.isnan(labels[:, side])
+            values = labels[known, side]
+            groups = [labels[known & ~filled, side], labels[known & filled, side]]
+            weights = [np.full(len(group), 100 / max(len(values), 1)) for group in groups]
+            colours = [COLOURS[side], FILLED_COLOUR]
+            names = ["Annotated", "Filled"]
+            axis.hist(groups, BINS, range=(-1, 1), weights=weights, color=colours, label=names, stacked=True)
             axis.set_xlim(-1, 1)
             axis.set_xticks(TICKS)
             axis.set_xlabel(NAMES[side])
             axis.set_title(_summary(values), loc="left")
             axis.grid(axis="x", visible=False)
+            if filled.any():
+                axis.legend(frameon=False)
         axes[0].set_ylabel("Frames (%)")
 
 
-def plane(path: Path, labels: np.ndarray, predicted: np.ndarray) -> None:
-    """Density of frames in the valence-arousal plane, annotated and predicted: (N, 2), NaN if missing."""
+def plane(path: Path, panels: Mapping[str, np.ndarray]) -> None:
+    """Densities of frames in the valence-arousal plane, a panel each: title -> (N, 2), NaN if missing."""
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import LogLocator
 
-    sides = [values[~np.isnan(values).any(axis=1)] for values in (labels, predicted)]
+    sides = [values[~np.isnan(values).any(axis=1)] for values in panels.values()]
     cells = int(np.clip(len(sides[0]) ** 0.5 / 3, *CELLS))
     shares = [_shares(values, cells) for values in sides]
     filled = np.concatenate([share[share > 0] for share in shares])
     span = (filled.min(), filled.max()) if len(filled) else (1.0, 1.0)
-    with _figure(path, (8.4, 3.9), columns=2, sharey=True) as (figure, axes):
-        for axis, share, title in zip(axes, shares, ("Annotated", "Predicted"), strict=True):
+    size_in = (0.8 + 3.8 * len(panels), 3.9)
+    with _figure(path, size_in, columns=len(panels), sharey=True, squeeze=False) as (figure, ((*axes,),)):
+        for axis, share, title in zip(axes, shares, panels, strict=True):
             image = axis.imshow(
                 np.ma.masked_equal(share.T, 0),
                 origin="lower",
@@ -100,17 +124,32 @@ def plane(path: Path, labels: np.ndarray, predicted: np.ndarray) -> None:
 
 def _curve(axis: Axes, curves: Curves, side: int) -> None:
     if curves.labels is not None:
-        axis.plot(curves.times_s, curves.labels[:, side], color=LABEL_COLOUR, lw=2.6, label="Annotated")
-    predicted = curves.predicted[:, side]
-    if curves.sd is not None:
-        low, high = predicted - curves.sd[:, side], predicted + curves.sd[:, side]
-        axis.fill_between(curves.times_s, low, high, color=COLOURS[0], alpha=0.25, lw=0)
-    axis.plot(curves.times_s, predicted, color=COLOURS[0], lw=1.1, label="Predicted")
+        _label_curves(axis, curves, side)
+    if curves.predicted is not None:
+        predicted = curves.predicted[:, side]
+        if curves.sd is not None:
+            low, high = predicted - curves.sd[:, side], predicted + curves.sd[:, side]
+            axis.fill_between(
+                curves.times_s, low, high, color=COLOURS[0], alpha=0.25, lw=0, label="1 standard deviation"
+            )
+        axis.plot(curves.times_s, predicted, color=COLOURS[0], lw=1.1, label="Predicted")
     axis.axhline(0, color="#b0b0b0", lw=0.8, zorder=0)
     axis.set_ylim(-1.05, 1.05)
     axis.set_yticks(TICKS)
     axis.set_ylabel(NAMES[side])
     axis.margins(x=0)
+
+
+def _label_curves(axis: Axes, curves: Curves, side: int) -> None:
+    """Annotated labels in grey, and filled ones in their own colour where there are any."""
+    assert curves.labels is not None
+    labels = curves.labels[:, side]
+    filled = np.zeros(len(labels), bool) if curves.filled is None else curves.filled
+    annotated = np.where(filled, np.nan, labels)
+    axis.plot(curves.times_s, annotated, color=LABEL_COLOUR, lw=2.6, label="Annotated")
+    if filled.any():
+        values = np.where(filled, labels, np.nan)
+        axis.plot(curves.times_s, values, color=FILLED_COLOUR, lw=2.6, label="Filled")
 
 
 def _cross(axis: Axes, title: str) -> None:
@@ -132,7 +171,8 @@ def _shares(values: np.ndarray, cells: int) -> np.ndarray:
 def _summary(values: np.ndarray) -> str:
     if not len(values):
         return "no annotated frames"
-    return f"{len(values):,} frames, mean {values.mean():.2f}, sd {values.std():.2f}"
+    mean = round(float(values.mean()), 2) + 0.0  # + 0.0: no negative zero
+    return f"{len(values):,} frames, mean {mean:.2f}, sd {values.std():.2f}"
 
 
 @contextmanager
@@ -144,10 +184,15 @@ def _figure(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    kind = path.suffix.removeprefix(".") or FORMATS[0]
     with matplotlib.rc_context(STYLE):
         figure: Figure = Figure(figsize=size_in, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, **shared)
         yield figure, axes
         with staged_file(path) as part:
-            figure.savefig(part, format=path.suffix.removeprefix(".") or "png")
+            # No date: equal data gives equal files.
+            metadata: dict[str, Any] = (
+                {} if kind == "png" else {"CreationDate" if kind == "pdf" else "Date": None}
+            )
+            figure.savefig(part, format=kind, metadata=metadata)

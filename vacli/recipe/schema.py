@@ -178,9 +178,16 @@ class Augment:
     noise: float = 0.0
 
 
+Freeze = Literal["none", "all-but-last", "all-but-head"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Training loop and optimisation."""
+    """Training loop and optimisation.
+
+    `keep`: the epoch whose weights are kept, the best on the validation videos or the last. `freeze`: the
+    layers that are not trained; the last layers are the temporal module and the head.
+    """
 
     epochs: int = 50
     batch_size: int = 16
@@ -192,6 +199,8 @@ class Training:
     optim: Optim = Optim()
     schedule: Schedule = Schedule()
     augment: Augment = Augment()
+    keep: Literal["best", "last"] = "best"
+    freeze: Freeze = "none"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,16 +62,18 @@ def run(settings: AlignSettings, progress: Progress | None = None) -> Batch:
     crops = [media.name for media in inputs if media.kind == "crops"]
     ready = {precropped.video_of(trial, videos) for trial in crops}
 
+    for path in videos.values():
+        if path in ready:
+            progress.info(f"{path}: faces are not detected, because its aligned faces are given")
+
     def work(media: MediaInput) -> str:
         if media.kind == "crops":
             video = precropped.video_of(media.name, videos)
             return _align_crops(_Target(settings, store, progress), media, video)
-        if media.path in ready:
-            progress.info(f"{media.path}: face detection is skipped, because its aligned faces are given")
-            return SKIPPED
         return _align_video(_Target(settings, store, progress), media.path)
 
-    return run_each(batch, inputs, lambda media: str(media.path), work, progress)
+    to_align = [media for media in inputs if media.kind == "crops" or media.path not in ready]
+    return run_each(batch, to_align, lambda media: str(media.path), work, progress)
 
 
 @dataclass(frozen=True)

@@ -178,10 +178,15 @@ def _draw(evaluated: list[evaluator.Evaluation], folder: Path, progress: Progres
 
     for result, trajectories in evaluated:
         target = folder / result.name if len(evaluated) > 1 else folder
-        target.mkdir(parents=True, exist_ok=True)
+        (target / plot.VIDEOS).mkdir(parents=True, exist_ok=True)
         for t in trajectories:
-            plot.trajectory(target / f"{t.video}.png", t.video, plot.Curves(t.times_s, t.predicted, t.labels))
+            plot.trajectory(
+                target / plot.VIDEOS / f"{t.video}.png",
+                t.video,
+                plot.Curves(t.times_s, t.predicted, t.labels),
+            )
         labels = np.concatenate([t.labels for t in trajectories])
         plot.label_histogram(target / "labels.png", labels)
-        plot.plane(target / "plane.png", labels, np.concatenate([t.predicted for t in trajectories]))
+        predicted = np.concatenate([t.predicted for t in trajectories])
+        plot.plane(target / "plane.png", {"Annotated": labels, "Predicted": predicted})
         progress.info(f"{len(trajectories) + 2} figures written into {target}")

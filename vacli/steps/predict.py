@@ -11,7 +11,7 @@ from vacli.errors import InputError
 from vacli.faces.selection import check_face_choice
 from vacli.files.store_folder import is_store
 from vacli.inference.prediction import predict_images
-from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, load_run
+from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, is_bundled_run, load_run
 from vacli.media.inputs import images_of
 from vacli.media.kinds import MediaInput, resolve_kind
 from vacli.media.video import check_backend
@@ -64,7 +64,7 @@ class PredictSettings:
     @property
     def is_bundled(self) -> bool:
         """Whether the run is the bundled one, named or not."""
-        return self.run.resolve() == BUNDLED.resolve()
+        return is_bundled_run(self.run)
 
 
 def run(settings: PredictSettings, write: Write, progress: Progress | None = None) -> Batch:

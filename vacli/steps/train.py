@@ -14,20 +14,31 @@ from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.run import read_recipe
 from vacli.progress import Progress, RecordingProgress
 from vacli.recipe import io as recipe_io
-from vacli.recipe.presets import preset, with_fusion, with_temporal
-from vacli.recipe.schema import Recipe
+from vacli.recipe.presets import with_fusion, with_temporal
+from vacli.recipe.schema import Freeze, Recipe
 from vacli.runtime.devices import pick_device
 from vacli.sequences.stored import StoredSequence, open_sequences
+from vacli.steps._training_inputs import (
+    DEFAULT_PRESET,
+    base_recipe,
+    has_default_streams,
+    split_request,
+    starting_run,
+    with_streams_of,
+    without_absent_streams,
+)
 from vacli.store import Store, VideoView
 from vacli.training import checkpoint
 from vacli.training.distributed import World, world
+from vacli.training.temporal import adaptation
+from vacli.training.temporal.adaptation import InitialWeights
 from vacli.training.temporal.history import summarise
 from vacli.training.temporal.model_card import CARD, card
 from vacli.training.temporal.provenance import describe_features
 from vacli.training.temporal.session import TrainingJob, TrainingResult, train
-from vacli.training.temporal.splits import DataSplit, SplitRequest, make_splits
+from vacli.training.temporal.splits import DataSplit, make_splits
 
-DEFAULT_PRESET = "compact"
+__all__ = ["DEFAULT_PRESET", "FoldResult", "TrainResult", "TrainSettings", "resolve", "run"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +48,8 @@ class TrainSettings:
     The recipe is `preset`, changed by `recipe_file`, then by `temporal` and `fusion` (kinds), then by the
     `assignments` (`path=value`). `folds` trains one model for each fold, `fold` only one of them (0 is the
     official split). Without both, the official split of the labels is used, or a holdout if they have none.
+    `init` is a run to start from, or "bundled"; the recipe is then derived from its own, `freeze` names the
+    layers that are not trained, and without an official split the training is cross-validated.
     """
 
     store: Path
@@ -50,6 +63,8 @@ class TrainSettings:
     fold: int | None = None
     resume: bool = False
     device: str = "auto"
+    init: str | Path | None = None
+    freeze: Freeze | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +107,7 @@ def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResul
     """
     with world(pick_device(settings.device)) as processes:
         listener = (progress or RecordingProgress()) if processes.is_main else RecordingProgress()
-        jobs = _jobs(settings, _recipe(settings))
+        jobs = _jobs(settings, _recipe(settings), listener)
         if processes.is_main and not settings.resume:
             _check_free(jobs)
         processes.wait()
@@ -104,14 +119,16 @@ def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResul
 
 def resolve(settings: TrainSettings) -> Recipe:
     """The recipe of the settings; UsageError with the path of an invalid value."""
-    recipe = preset(settings.preset or DEFAULT_PRESET)
+    recipe = base_recipe(settings)
     if settings.recipe_file is not None:
         recipe = recipe_io.overlay(recipe, recipe_io.read_toml(settings.recipe_file))
     model = recipe.model
     model = with_temporal(model, settings.temporal) if settings.temporal else model
     model = with_fusion(model, settings.fusion) if settings.fusion else model
-    recipe = replace(recipe, model=model)
-    return recipe_io.set_values(recipe, settings.assignments)
+    recipe = recipe_io.set_values(replace(recipe, model=model), settings.assignments)
+    if settings.init is not None:
+        adaptation.check_same_model(recipe, adaptation.run_path(settings.init))
+    return recipe
 
 
 def _recipe(settings: TrainSettings) -> Recipe:
@@ -121,8 +138,9 @@ def _recipe(settings: TrainSettings) -> Recipe:
     if not settings.resume or not (folder / RECIPE_FILE).is_file():
         return resolve(settings)
     stored = read_recipe(folder)
-    given = (settings.preset, settings.recipe_file, settings.temporal, settings.fusion)
-    if (any(given) or settings.assignments) and not _is_same(resolve(settings), stored):
+    model = (settings.preset, settings.recipe_file, settings.temporal, settings.fusion)
+    given = (*model, settings.assignments, settings.init, settings.freeze)
+    if any(given) and not _is_same(with_streams_of(stored, resolve(settings), settings), stored):
         raise RunError(
             f"{folder / RECIPE_FILE} is another recipe than the requested one",
             hint="resume without model options, or train a new run into another folder",
@@ -135,8 +153,10 @@ def _is_same(recipe: Recipe, stored: Recipe) -> bool:
     return replace(recipe, summary=stored.summary, source=stored.source) == stored
 
 
-def _jobs(settings: TrainSettings, recipe: Recipe) -> list[TrainingJob]:
+def _jobs(settings: TrainSettings, recipe: Recipe, progress: Progress) -> list[TrainingJob]:
     views = _labelled(settings.store)
+    if has_default_streams(settings):
+        recipe = without_absent_streams(recipe, views, settings.store, progress)
     videos = _undamaged(open_sequences(views, recipe.model))
     videos = [s for s in videos if s.labels is not None and np.isfinite(s.labels).all(axis=1).any()]
     if not videos:
@@ -144,7 +164,8 @@ def _jobs(settings: TrainSettings, recipe: Recipe) -> list[TrainingJob]:
             f"{settings.store}: no video has labels to train on", hint="add them with `va import-labels`"
         )
     features = describe_features(views, recipe.model)
-    request = SplitRequest(settings.folds, settings.fold)
+    start = starting_run(settings)
+    request = split_request(settings, videos, cross_validate=start is not None)
     return [
         TrainingJob(
             recipe=recipe,
@@ -156,6 +177,7 @@ def _jobs(settings: TrainSettings, recipe: Recipe) -> list[TrainingJob]:
             features=features,
             store=settings.store,
             split=split,
+            init=None if start is None else InitialWeights.of_fold(start, split.fold.number),
         )
         for split in make_splits(videos, request, recipe.training.seed)
     ]

@@ -44,7 +44,7 @@ class Row:
 
 @dataclass
 class History:
-    """All epochs so far, oldest first; the best has the highest score `best_by`."""
+    """All epochs so far, oldest first; the best has the highest value in the column `best_by`."""
 
     best_by: str
     rows: list[Row] = field(default_factory=list)
@@ -69,10 +69,10 @@ class History:
 
     @property
     def best(self) -> Row:
-        """The first epoch with the highest score; raises RunError before the first epoch is complete."""
+        """The first epoch with the highest value; raises RunError before the first epoch is complete."""
         if not self.rows:
             raise RunError("no epoch of the training is complete", hint="train for one epoch or more")
-        return max(self.rows, key=lambda row: row.scores[self.best_by])
+        return max(self.rows, key=lambda row: row.values()[self.best_by])
 
     def stalled(self, patience_epochs: int | None) -> bool:
         """Whether the last `patience_epochs` epochs were not better than the best before them."""

@@ -37,7 +37,7 @@ CLEAR_PEAK = Path("/proc/self/clear_refs")
 class Task(Protocol[BatchT]):
     """A model with its training batches, its loss and its validation."""
 
-    best_by: str  # the score whose highest value marks the best epoch
+    best_by: str  # the column of the history whose highest value marks the epoch to keep
 
     @property
     def model(self) -> nn.Module:

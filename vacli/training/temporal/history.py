@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vacli.files.run_directory import FOLD_PREFIX, METRICS_FILE
+from vacli.inference.run import read_recipe
 from vacli.training import checkpoint
 from vacli.training.history import History, Row
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 HEADER = "epoch     loss  valence  arousal  CCC mean        lr    train  validate"
-BEST_BY = "mean"  # of valence and arousal CCC
-SCORES = ("valence", "arousal", BEST_BY)
+MEAN = "mean"  # of valence and arousal CCC
+BEST_BY = {"best": MEAN, "last": "epoch"}  # `training.keep` of the recipe -> column of the history
+SCORES = ("valence", "arousal", MEAN)
 SUMMARY = "summary.json"
 TENSORBOARD_FOLDER = "tensorboard"
 
@@ -63,7 +65,7 @@ def _writer(folder: Path, first_step: int) -> SummaryWriter:
 
 
 def summarise(out: Path) -> dict[str, Any]:
-    """Write summary.json: each fold's best epoch, and their mean and standard deviation (1/(n-1))."""
+    """Write summary.json: each fold's kept epoch, and their mean and standard deviation (1/(n-1))."""
     rows = {
         path.parent.name.removeprefix(FOLD_PREFIX): read_best(path)
         for path in sorted(out.glob(f"{FOLD_PREFIX}*/{METRICS_FILE}"))
@@ -83,5 +85,6 @@ def summarise(out: Path) -> dict[str, Any]:
 
 
 def read_best(path: Path) -> Row:
-    """The best epoch in a metrics.jsonl."""
-    return History.from_jsonl(path.read_text(encoding="utf-8"), BEST_BY).best
+    """The epoch of a metrics.jsonl whose weights the run kept."""
+    best_by = BEST_BY[read_recipe(path.parent).training.keep]
+    return History.from_jsonl(path.read_text(encoding="utf-8"), best_by).best

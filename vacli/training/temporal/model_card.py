@@ -8,6 +8,7 @@ import numpy as np
 
 from vacli import __version__
 from vacli.sequences.base import FeatureRows, labels_of
+from vacli.training.temporal.adaptation import InitialWeights
 from vacli.training.temporal.history import SCORES
 from vacli.training.temporal.provenance import Features
 from vacli.training.temporal.session import TrainingJob, TrainingResult
@@ -17,9 +18,8 @@ CARD = "card.md"
 
 def card(job: TrainingJob, result: TrainingResult) -> str:
     """The text of card.md."""
-    return (
-        "\n".join([*_head(job), *_scores(job, result), *_data(job), *_features(job.features), *_use()]) + "\n"
-    )
+    sections = (_head(job), _scores(job, result), _start(job.init), _data(job), _features(job.features))
+    return "\n".join([line for section in (*sections, _use()) for line in section]) + "\n"
 
 
 def _head(job: TrainingJob) -> list[str]:
@@ -40,12 +40,34 @@ def _scores(job: TrainingJob, result: TrainingResult) -> list[str]:
         "|---|---|---|",
         f"| {valence:.3f} | {arousal:.3f} | {mean:.3f} |",
         "",
-        f"Epoch {best.epoch} of {result.epochs} was kept because it was the best on these videos.",
-        "The figures are therefore optimistic. Evaluate the model on other videos.",
+        *_selection(job, result),
         "",
         f"{result.parameters:,} parameters; {result.train_s:.1f} s an epoch; peak memory "
         + ("unknown" if result.peak_bytes is None else f"{result.peak_bytes / 2**30:.2f} GiB")
         + f"; trained with va {__version__}.",
+        "",
+    ]
+
+
+def _selection(job: TrainingJob, result: TrainingResult) -> list[str]:
+    if job.recipe.training.keep == "last":
+        return [f"The last of {result.epochs} epochs was kept. The held-out videos did not select it."]
+    return [
+        f"Epoch {result.best.epoch} of {result.epochs} was kept because it was the best on these videos.",
+        "The figures are therefore optimistic. Evaluate the model on other videos.",
+    ]
+
+
+def _start(init: InitialWeights | None) -> list[str]:
+    """The run that the training started from, with the licence of its weights."""
+    if init is None:
+        return []
+    record = init.record()
+    return [
+        "## Start",
+        "",
+        f"The training started from the run {record['run']}: {record['member']}, {record['sha256'][:12]}.",
+        f"The licence of these weights applies: {init.licence}.",
         "",
     ]
 

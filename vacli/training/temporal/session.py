@@ -28,6 +28,7 @@ from vacli.training import checkpoint
 from vacli.training.distributed import World
 from vacli.training.history import History, Row
 from vacli.training.optim import n_trainable
+from vacli.training.temporal.adaptation import INIT, InitialWeights, freeze_parameters
 from vacli.training.temporal.batches import WindowBatches
 from vacli.training.temporal.history import HEADER, TensorBoardCurves, line
 from vacli.training.temporal.provenance import Features
@@ -48,6 +49,7 @@ class TrainingJob:
     features: Features
     store: Path
     split: DataSplit
+    init: InitialWeights | None = None
 
     @property
     def seed(self) -> int:
@@ -75,7 +77,7 @@ def train(job: TrainingJob, world: World, progress: Progress) -> TrainingResult:
     world.wait()
     training = replace(job.recipe.training, seed=job.seed)
     torch.manual_seed(training.seed)
-    net = build(job.recipe.model).to(world.device)
+    net = _network(job).to(world.device)
     standardiser = Standardiser(read_normalisation(job.folder), training.clip_z).to(world.device)
     batches = WindowBatches(WindowDataset(job.train, job.recipe.window), standardiser, training, world)
 
@@ -95,6 +97,15 @@ def train(job: TrainingJob, world: World, progress: Progress) -> TrainingResult:
         task = SequenceTask(net, training, batches, validation_ccc, world)
         trainer = Trainer(task, _trainer_config(training), context)
         return _fit(trainer, job.folder, n_trainable(net), progress)
+
+
+def _network(job: TrainingJob) -> nn.Module:
+    """The network before training, with the layers frozen that the recipe freezes."""
+    net = build(job.recipe.model)
+    if job.init is not None:
+        job.init.load_into(net)
+    freeze_parameters(net, job.recipe.training.freeze)
+    return net
 
 
 def _trainer_config(training: Training) -> TrainerConfig:
@@ -133,12 +144,26 @@ def _describe(job: TrainingJob, progress: Progress) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
     digests.write(job.folder / RECIPE_FILE, recipe_io.to_json(job.recipe).encode("utf-8"))
     digests.write(job.folder / FEATURES_FILE, checkpoint.json_bytes(job.features))
-    about = {"store": str(job.store), "split": job.split.description, "fold": job.split.fold.number}
+    about: dict[str, Any] = {
+        "store": str(job.store),
+        "split": job.split.description,
+        "fold": job.split.fold.number,
+    }
     about["folds"] = job.split.fold.count
+    if job.init is not None:
+        about[INIT] = job.init.record()
     digests.write(job.folder / DATA_FILE, checkpoint.json_bytes(about | _videos(job)))
+    digests.write(
+        job.folder / NORMALIZATION_FILE, checkpoint.arrays_bytes(_statistics(job, progress).tensors())
+    )
+
+
+def _statistics(job: TrainingJob, progress: Progress) -> normalization.Normalisation:
+    """Those of the run that the training starts from, or of the training videos."""
+    if job.init is not None:
+        return read_normalisation(job.init.member)
     with progress.task("statistics", len(job.train), "videos") as advance:
-        fitted = normalization.fit(_counted(job.train, advance))
-    digests.write(job.folder / NORMALIZATION_FILE, checkpoint.arrays_bytes(fitted.tensors()))
+        return normalization.fit(_counted(job.train, advance))
 
 
 def _counted(videos: Sequence[FeatureRows], advance: Advance) -> Iterator[FeatureRows]:

@@ -54,14 +54,18 @@ def make_splits(videos: Sequence[Entry], request: SplitRequest, seed: int) -> li
     Raises UsageError where the request does not fit the videos.
     """
     splits = {v.video: v.split for v in videos}
-    official = {"train", "validation"} <= set(splits.values())
     if request.is_cross_validation:
         return _cross_validation(_training_pool(videos), request, seed)
-    if official or request.fold == OFFICIAL:
+    if has_official_split(videos) or request.fold == OFFICIAL:
         return [DataSplit(official_fold(splits), "the official split")]
     folds = _folds(videos, min(DEFAULT_FOLDS, max(2, len({v.subject for v in videos}))), seed)
     share = f"1 in {len(folds)} people held out by seed {seed}"
     return [DataSplit(folds[0], f"{share}, because the labels have no split")]
+
+
+def has_official_split(videos: Sequence[Entry]) -> bool:
+    """Whether the labels name training and validation videos."""
+    return {"train", "validation"} <= {v.split for v in videos}
 
 
 def _training_pool(videos: Sequence[Entry]) -> Sequence[Entry]:

@@ -14,7 +14,7 @@ from vacli.sequences.dataset import Batch
 from vacli.training.checkpoint import State
 from vacli.training.distributed import World, all_reduce_sum, parallel
 from vacli.training.losses import batch_loss
-from vacli.training.temporal.history import BEST_BY
+from vacli.training.temporal.history import BEST_BY, MEAN
 
 Validate = Callable[[nn.Module], tuple[float, float]]  # valence and arousal CCC over the validation set
 
@@ -34,11 +34,10 @@ class Batches(Protocol):
 class SequenceTask:
     """A network over windows, the CCC loss over all processes' frames, and the validation CCC."""
 
-    best_by = BEST_BY
-
     def __init__(
         self, net: nn.Module, training: recipe.Training, batches: Batches, validate: Validate, world: World
     ) -> None:
+        self.best_by = BEST_BY[training.keep]
         self._net = net
         self._training = training
         self._batches = batches
@@ -70,12 +69,12 @@ class SequenceTask:
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         valence, arousal = self._validate(model)
-        return {"valence": valence, "arousal": arousal, BEST_BY: 0.5 * (valence + arousal)}
+        return {"valence": valence, "arousal": arousal, MEAN: 0.5 * (valence + arousal)}
 
     def export(self, model: nn.Module) -> Mapping[str, Tensor]:
         return model.state_dict()
 
     def upgrade(self, state: State, folder: Path) -> State:
         """Earlier versions did not store the mean CCC of a row."""
-        rows = [{BEST_BY: 0.5 * (row["valence"] + row["arousal"]), **row} for row in state["history"]]
+        rows = [{MEAN: 0.5 * (row["valence"] + row["arousal"]), **row} for row in state["history"]]
         return {**state, "history": rows}

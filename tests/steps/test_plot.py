@@ -1,0 +1,82 @@
+"""Figures of a labelled store."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synth import stores
+
+from vacli.datasets.annotations import ANNOTATED, FROM_EXPRESSION, INTERPOLATED, NOT_ANNOTATED
+from vacli.errors import LabelError, UsageError
+from vacli.output import plot as figures
+from vacli.steps import plot
+
+
+def labelled(path, source=None):
+    """A store with one video of 200 frames; source: the origin of each label."""
+    store = stores.empty(path)
+    stores.add_video(store, "a", 200)
+    labels = np.stack([np.sin(np.arange(200) / 20), np.cos(np.arange(200) / 30)], axis=1).astype(np.float32)
+    with store.stage("a", "label", {"split": ""}) as writer:
+        writer.append("valence", labels[:, 0])
+        writer.append("arousal", labels[:, 1])
+        if source is not None:
+            writer.append("source", source)
+    return store
+
+
+@pytest.mark.parametrize(("form", "magic"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_every_format_is_written_for_each_figure(tmp_path, form, magic):
+    store = labelled(tmp_path / "s.zarr")
+    result = plot.run(plot.PlotSettings(store=store.path, out=tmp_path / "f", formats=(form,)))
+    names = [f"f/labels.{form}", f"f/plane.{form}", f"f/videos/a.{form}"]
+    assert sorted(str(p.relative_to(tmp_path)) for p in result.figures) == names
+    assert all(path.read_bytes().startswith(magic) for path in result.figures)
+
+
+@pytest.mark.parametrize("form", ["pdf", "svg"])
+def test_equal_labels_give_equal_files(tmp_path, form):
+    store = labelled(tmp_path / "s.zarr")
+    for out in ("one", "two"):
+        plot.run(plot.PlotSettings(store=store.path, out=tmp_path / out, formats=(form,)))
+    for name in ("labels", "plane", "videos/a"):
+        assert (tmp_path / f"one/{name}.{form}").read_bytes() == (
+            tmp_path / f"two/{name}.{form}"
+        ).read_bytes()
+
+
+def test_filled_labels_are_drawn_as_filled(tmp_path, monkeypatch):
+    source = np.full(200, ANNOTATED, np.uint8)
+    source[50:60], source[100:120], source[150:] = INTERPOLATED, FROM_EXPRESSION, NOT_ANNOTATED
+    store, drawn = labelled(tmp_path / "s.zarr", source), []
+    monkeypatch.setattr(figures, "trajectory", lambda path, title, curves: drawn.append(curves.filled))
+    panels = []
+    monkeypatch.setattr(figures, "plane", lambda path, shown: panels.append(shown))
+    plot.run(plot.PlotSettings(store=store.path, out=tmp_path / "f"))
+    assert np.array_equal(np.flatnonzero(drawn[0]), [*range(50, 60), *range(100, 120), *range(150, 200)])
+    assert {title: len(values) for title, values in panels[0].items()} == {"Annotated": 120, "Filled": 80}
+
+
+def test_filled_labels_have_a_legend_entry(tmp_path):
+    source = np.full(200, ANNOTATED, np.uint8)
+    source[50:60] = INTERPOLATED
+    store = labelled(tmp_path / "s.zarr", source)
+    plot.run(plot.PlotSettings(store=store.path, out=tmp_path / "f", formats=("svg",)))
+    for name in ("videos/a", "labels"):
+        assert "Filled" in (tmp_path / f"f/{name}.svg").read_text()
+    whole = labelled(tmp_path / "whole.zarr")
+    plot.run(plot.PlotSettings(store=whole.path, out=tmp_path / "g", formats=("svg",)))
+    assert "Filled" not in (tmp_path / "g/videos/a.svg").read_text()
+
+
+def test_store_without_labels_is_an_error(tmp_path):
+    store = stores.empty(tmp_path / "s.zarr")
+    stores.add_video(store, "a", 10)
+    with pytest.raises(LabelError, match="no video has labels"):
+        plot.run(plot.PlotSettings(store=store.path, out=tmp_path / "f"))
+    assert not (tmp_path / "f").exists()
+
+
+def test_unknown_format_is_an_error(tmp_path):
+    with pytest.raises(UsageError, match="--format bmp"):
+        plot.run(plot.PlotSettings(store=tmp_path / "s.zarr", out=tmp_path / "f", formats=("bmp",)))

@@ -1,0 +1,97 @@
+"""`va plot`: figures of the labels of a store, before anything is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from vacli.datasets.annotations import ANNOTATED
+from vacli.errors import LabelError, UsageError, nearest
+from vacli.output import plot
+from vacli.progress import Progress, RecordingProgress
+from vacli.steps._batch import DONE, Batch, run_each
+from vacli.store import Store, VideoView
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotSettings:
+    """store: labelled videos. out: a folder. formats: of `output.plot.FORMATS`, a file for each."""
+
+    store: Path
+    out: Path
+    formats: tuple[str, ...] = plot.FORMATS[:1]
+
+
+@dataclass
+class PlotResult(Batch):
+    """The batch of the videos, and all figures that were written."""
+
+    figures: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class _Labels:
+    """values: (N, 2), NaN where there is no label. filled: (N,) bool, True where it is not annotated."""
+
+    values: np.ndarray
+    filled: np.ndarray
+
+
+def run(settings: PlotSettings, progress: Progress | None = None) -> PlotResult:
+    """Draw the labels of each video over time, their histograms and their density in the plane.
+
+    Raises UsageError for an unknown format, LabelError where no video has labels.
+    """
+    progress = progress or RecordingProgress()
+    for form in settings.formats:
+        if form not in plot.FORMATS:
+            raise UsageError(f"--format {form} is unknown", hint=nearest(form, plot.FORMATS))
+    views = [view for view in Store.open(settings.store).videos() if view.has("label")]
+    if not views:
+        raise LabelError(f"{settings.store}: no video has labels", hint="add them with `va import-labels`")
+    (settings.out / plot.VIDEOS).mkdir(parents=True, exist_ok=True)
+    result, drawn = PlotResult(settings.out), []
+
+    def work(view: VideoView) -> str:
+        labels = _labels(view)
+        curves = plot.Curves(view.times_s, labels=labels.values, filled=labels.filled)
+        for path in _paths(settings, f"{plot.VIDEOS}/{view.id}", result):
+            plot.trajectory(path, view.id, curves)
+        drawn.append(labels)
+        return DONE
+
+    run_each(result, views, lambda view: view.id, work, progress)
+    if drawn:
+        _draw_all(settings, drawn, result)
+    progress.info(f"{len(result.figures)} figures of {len(drawn)} videos")
+    return result
+
+
+def _draw_all(settings: PlotSettings, drawn: list[_Labels], result: PlotResult) -> None:
+    """The figures of all videos together."""
+    values, filled = (np.concatenate(x) for x in zip(*((d.values, d.filled) for d in drawn), strict=True))
+    for path in _paths(settings, "labels", result):
+        plot.label_histogram(path, values, filled)
+    for path in _paths(settings, "plane", result):
+        plot.plane(path, _panels(values, filled))
+
+
+def _panels(values: np.ndarray, filled: np.ndarray) -> dict[str, np.ndarray]:
+    """Annotated labels, and beside them the filled ones if there are any."""
+    panels = {"Annotated": values[~filled]}
+    return panels | {"Filled": values[filled]} if filled.any() else panels
+
+
+def _paths(settings: PlotSettings, name: str, result: PlotResult) -> list[Path]:
+    paths = [settings.out / f"{name}.{form}" for form in settings.formats]
+    result.figures += paths
+    return paths
+
+
+def _labels(view: VideoView) -> _Labels:
+    values = view.labels()
+    known = ~np.isnan(values).any(axis=1)
+    source = view.read("label/source") if view.has("label/source") else np.full(len(values), ANNOTATED)
+    return _Labels(values, known & (source != ANNOTATED))
