@@ -91,6 +91,11 @@ FINETUNE_DEFAULTS: dict[str, object] = {
     "max_frames_per_video": None,
     "validation": (),
     "validation_share": 0.1,
+    "exclude": (),
+    "exclude_subjects": (),
+    "subjects": None,
+    "subject_pattern": None,
+    "frame_list": None,
     "epochs": None,
     "batch_size": None,
     "grad_accum": None,
@@ -116,6 +121,9 @@ TRAIN_DEFAULTS: dict[str, object] = {
     "fusion": None,
     "folds": None,
     "fold": None,
+    "subjects": None,
+    "subject_pattern": None,
+    "exclude_encoder_frames": None,
     "resume": False,
     "device": "auto",
     "init": None,
@@ -247,8 +255,10 @@ CASES = (
         "finetune-mae",
         "a b --out r --encoder compact --objective reconstruct --weights w --from-scratch --freeze-blocks 4 "
         "--normalise model --frame-stride 3 --max-frames-per-video 9 --validation v* --validation w* "
-        "--epochs 2 --batch-size 8 --grad-accum 5 --lr 0.001 --weight-decay 0.05 --layer-decay 0.75 "
-        "--warmup-epochs 0.5 --patience-epochs 6 --ema-decay 0.998 --seed 7 --resume --device cpu --force",
+        "--exclude x* --exclude-subject ann --exclude-subject bob --subjects p.csv --subject-pattern p "
+        "--frame-list f.csv --epochs 2 --batch-size 8 --grad-accum 5 --lr 0.001 --weight-decay 0.05 "
+        "--layer-decay 0.75 --warmup-epochs 0.5 --patience-epochs 6 --ema-decay 0.998 --seed 7 --resume "
+        "--device cpu --force",
         "finetune_mae",
         {
             "stores": PATHS,
@@ -263,6 +273,11 @@ CASES = (
             "max_frames_per_video": 9,
             "validation": ("v*", "w*"),
             "validation_share": 0.1,
+            "exclude": ("x*",),
+            "exclude_subjects": ("ann", "bob"),
+            "subjects": Path("p.csv"),
+            "subject_pattern": "p",
+            "frame_list": Path("f.csv"),
             "epochs": 2,
             "batch_size": 8,
             "grad_accum": 5,
@@ -283,7 +298,8 @@ CASES = (
     Case(
         "train",
         "s.zarr --out r --preset bdca --recipe t.toml --set training.epochs=3 --set seed=1 "
-        "--temporal mamba --fusion concat --folds 5 --fold 2 --resume --device cpu",
+        "--temporal mamba --fusion concat --folds 5 --fold 2 --subjects p.csv --subject-pattern p "
+        "--exclude-encoder-frames --resume --device cpu",
         "train",
         {
             "store": Path("s.zarr"),
@@ -295,12 +311,16 @@ CASES = (
             "fusion": "concat",
             "folds": 5,
             "fold": 2,
+            "subjects": Path("p.csv"),
+            "subject_pattern": "p",
+            "exclude_encoder_frames": True,
             "resume": True,
             "device": "cpu",
             "init": None,
             "freeze": None,
         },
     ),
+    Case("train", "--include-encoder-frames", "train", {**TRAIN_DEFAULTS, "exclude_encoder_frames": False}),
     Case(
         "train",
         "--init bundled --freeze all-but-last",
@@ -323,13 +343,25 @@ CASES = (
         "calibrate",
         "r a b",
         "calibrate",
-        {"run": Path("r"), "stores": PATHS, "device": "auto", "speech_reference": None},
+        {
+            "run": Path("r"),
+            "stores": PATHS,
+            "device": "auto",
+            "speech_reference": None,
+            "allow_training_data": False,
+        },
     ),
     Case(
         "calibrate",
-        "r a b --speech-reference s.zarr",
+        "r a b --speech-reference s.zarr --allow-training-data",
         "calibrate",
-        {"run": Path("r"), "stores": PATHS, "device": "auto", "speech_reference": Path("s.zarr")},
+        {
+            "run": Path("r"),
+            "stores": PATHS,
+            "device": "auto",
+            "speech_reference": Path("s.zarr"),
+            "allow_training_data": True,
+        },
     ),
     Case("evaluate", "a b", "evaluate", EVALUATE_DEFAULTS),
     Case(

@@ -1,4 +1,4 @@
-"""No person on both sides, the same folds every time."""
+"""No group on both sides, the same folds every time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vacli.errors import UsageError
-from vacli.sequences.folds import official_fold, subject, subject_folds
+from vacli.sequences.folds import group_folds, official_fold, recording
 
 FRAMES = {f"v{i}": 100 + 37 * i % 400 for i in range(40)} | {
     "video59": 500,
@@ -21,8 +21,11 @@ FRAMES = {f"v{i}": 100 + 37 * i % 400 for i in range(40)} | {
 }
 
 
+RECORDINGS = {video: recording(video) for video in FRAMES}
+
+
 @pytest.mark.parametrize(
-    ("video", "who"),
+    ("video", "expected"),
     [
         ("video59_right", "video59"),
         ("a_left", "a"),
@@ -31,49 +34,50 @@ FRAMES = {f"v{i}": 100 + 37 * i % 400 for i in range(40)} | {
         ("122-60-1920x1080-3", "122-60-1920x1080-3"),
     ],
 )
-def test_subject_strips_only_a_trailing_side(video, who):
-    assert subject(video) == who
+def test_recording_strips_only_a_trailing_side(video, expected):
+    assert recording(video) == expected
 
 
 @given(st.integers(2, 10), st.integers(0, 50))
-def test_folds_partition_the_videos_and_share_no_subject(count, seed):
-    folds = subject_folds(FRAMES, count, seed)
+def test_folds_partition_the_videos_and_share_no_group(count, seed):
+    folds = group_folds(FRAMES, count, seed, RECORDINGS)
     assert [f.number for f in folds] == list(range(1, count + 1))
     assert sorted(v for f in folds for v in f.validation) == sorted(FRAMES)
     for fold in folds:
         assert fold.validation
         assert sorted(fold.train + fold.validation) == sorted(FRAMES)
-        assert not {subject(v) for v in fold.train} & {subject(v) for v in fold.validation}
+        assert not {RECORDINGS[v] for v in fold.train} & {RECORDINGS[v] for v in fold.validation}
 
 
 @given(st.randoms())
 def test_folds_do_not_depend_on_the_order_of_videos(rng: random.Random):
     items = list(FRAMES.items())
     rng.shuffle(items)
-    assert subject_folds(dict(items), 5, 42) == subject_folds(FRAMES, 5, 42)
+    assert group_folds(dict(items), 5, 42, RECORDINGS) == group_folds(FRAMES, 5, 42, RECORDINGS)
 
 
 def test_folds_depend_on_the_seed_and_are_balanced():
-    assert subject_folds(FRAMES, 5, 1) != subject_folds(FRAMES, 5, 2)
-    sizes = [sum(FRAMES[v] for v in f.validation) for f in subject_folds(FRAMES, 5, 42)]
+    assert group_folds(FRAMES, 5, 1, RECORDINGS) != group_folds(FRAMES, 5, 2, RECORDINGS)
+    sizes = [sum(FRAMES[v] for v in f.validation) for f in group_folds(FRAMES, 5, 42, RECORDINGS)]
     assert max(sizes) < 1.25 * min(sizes)
 
 
 def test_golden_fold():
     # A fold that changes between versions would make published runs incomparable.
-    fold = subject_folds({f"v{i}": 10 for i in range(6)} | {"v0_left": 10}, 3, 42)[0]
+    frames = {f"v{i}": 10 for i in range(6)} | {"v0_left": 10}
+    fold = group_folds(frames, 3, 42, {video: recording(video) for video in frames})[0]
     assert fold.validation == ("v1", "v2", "v3")
 
 
-def test_named_subjects_stay_together():
+def test_videos_of_one_subject_stay_together():
     subjects = {v: v[0] for v in ("a1", "a2", "b1", "b2", "c1")}
-    folds = subject_folds(dict.fromkeys(subjects, 10), 3, 0, subjects)
+    folds = group_folds(dict.fromkeys(subjects, 10), 3, 0, subjects)
     assert sorted(f.validation for f in folds) == [("a1", "a2"), ("b1", "b2"), ("c1",)]
 
 
-def test_more_folds_than_subjects_are_refused():
-    with pytest.raises(UsageError, match="2 subjects cannot be split into 3 folds"):
-        subject_folds({"a_left": 5, "a_right": 5, "b": 5}, 3, 0)
+def test_more_folds_than_groups_are_refused():
+    with pytest.raises(UsageError, match=r"3 videos in 2 groups .* cannot be split into 3 folds"):
+        group_folds({"a_left": 5, "a_right": 5, "b": 5}, 3, 0, {"a_left": "a", "a_right": "a", "b": "b"})
 
 
 def test_official_fold():

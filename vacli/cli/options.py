@@ -30,6 +30,19 @@ inputs = click.argument("inputs", nargs=-1, required=True, shell_complete=comple
 store = click.argument("store", required=False, shell_complete=complete_paths)
 force = click.option("--force", is_flag=True, help="Redo results that were made with other settings.")
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+subjects = click.option(
+    "--subjects",
+    type=click.Path(path_type=Path),
+    help="CSV video,subject: the person in each video. [default: the labels' subjects]",
+)
+subject_pattern = click.option(
+    "--subject-pattern", metavar="REGEX", help="Part of a video's name that names the person."
+)
+encoder_frames = click.option(
+    "--exclude-encoder-frames/--include-encoder-frames",
+    default=None,
+    help="Leave out frames that fine-tuned the encoder. [default: leave out, if others remain]",
+)
 backend = click.option(
     "--backend",
     type=click.Choice(["auto", "decord", "pyav"]),

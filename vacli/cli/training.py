@@ -68,7 +68,16 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, refine
 )
 @click.option("--frame-stride", type=click.IntRange(1), default=1, help="Use every Nth labelled frame.")
 @click.option("--max-frames-per-video", type=click.IntRange(1), help="Use at most N frames of a video.")
+@click.option(
+    "--frame-list", type=click.Path(path_type=Path), help="CSV video,frame: the only frames to train on."
+)
 @click.option("--validation", multiple=True, metavar="PATTERN", help="Videos to validate on; repeatable.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Videos to leave out; repeatable.")
+@click.option(
+    "--exclude-subject", "exclude_subjects", multiple=True, metavar="NAME", help="Person to leave out."
+)
+@options.subjects
+@options.subject_pattern
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--batch-size", type=click.IntRange(1))
 @click.option("--grad-accum", type=click.IntRange(1), help="Batches for each optimiser step.")
@@ -133,6 +142,9 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: Any) -> None:
     type=click.Choice(["all-but-head", "all-but-last", "none"]),
     help="With --init: layers that are not trained. [default: all-but-head]",
 )
+@options.subjects
+@options.subject_pattern
+@options.encoder_frames
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @options.device
 def train(store: str | None, out: Path | None, preset: str | None, **chosen: Any) -> None:
@@ -168,11 +180,13 @@ def train(store: str | None, out: Path | None, preset: str | None, **chosen: Any
 @click.option(
     "--speech-reference", type=click.Path(path_type=Path), help="Store of speech, to detect non-speech."
 )
-def calibrate(run: Path, stores: tuple[Path, ...], speech_reference: Path | None) -> None:
+@click.option("--allow-training-data", is_flag=True, help="Accept videos that the run was trained on.")
+def calibrate(run: Path, stores: tuple[Path, ...], **chosen: Any) -> None:
     """Fit the error bars of a run on held-out videos.
 
     STORES hold features and labels of people that no model of RUN was trained on; stores of pictures from
-    `va bundled-model import ferplus` are accepted too. The fit is written to RUN/calibration.json, which
+    `va bundled-model import ferplus` are accepted too. A video that a model was trained on is refused, by its
+    source file or its id. The fit is written to RUN/calibration.json, which
     `va predict` uses for its uncertainty columns; a table of the measured errors is printed. Predictions for
     recordings that never show a face (state audio_only) are also shifted and scaled to the calibration
     labels' mean and variance.
@@ -188,8 +202,7 @@ def calibrate(run: Path, stores: tuple[Path, ...], speech_reference: Path | None
     """
     from vacli.steps import calibrate as step
 
-    settings = step.CalibrateSettings(run, stores, speech_reference=speech_reference)
-    scores = step.run(settings, Console())
+    scores = step.run(step.CalibrateSettings(run, stores, **chosen), Console())
     put("state,frames,ccc_valence,ccc_arousal,rmse_valence,rmse_arousal,coverage_1sd,coverage_2sd\n")
     for score in scores:
         figures = ",".join(f"{value:.3f}" for value in (*score.ccc, *score.rmse, *score.coverage))

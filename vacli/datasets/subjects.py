@@ -64,3 +64,12 @@ def from_pattern(pattern: str) -> Subjects:
         return (match[1] if expression.groups else match[0]) if match else None
 
     return Subjects(find, f"subjects by the pattern {pattern!r}")
+
+
+def from_options(path: Path | None, pattern: str | None) -> Subjects | None:
+    """The subjects of `--subjects` or `--subject-pattern`, None without both; UsageError for both."""
+    if path is not None and pattern is not None:
+        raise UsageError("--subjects and --subject-pattern exclude each other", hint="leave out one of them")
+    if path is not None:
+        return from_file(path)
+    return None if pattern is None else from_pattern(pattern)

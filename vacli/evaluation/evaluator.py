@@ -19,9 +19,12 @@ from vacli.evaluation.score import Result, Score, VideoScore, score_video
 from vacli.files.run_directory import DATA_FILE, METRICS_FILE
 from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import EnsembleMember, Run
+from vacli.inference.training_record import training_record
 from vacli.models.size import count_parameters
 from vacli.progress import Advance
 from vacli.sequences.base import labels_of
+from vacli.sequences.grouping import identity
+from vacli.sequences.labels import annotated_labels
 from vacli.sequences.stored import StoredSequence, open_sequences
 from vacli.store import Store
 from vacli.store.schema import safe_id
@@ -66,8 +69,24 @@ def evaluate_run(run: Run, store: Store, split: str, advance: Advance) -> Evalua
         preset=run.recipe.name,
         parameters=count_parameters(run.recipe.model),
         epoch_s=_epoch_s(run),
+        notes=_notes(run, split, [rows for _, _, videos, _ in groups for rows in videos]),
     )
     return result, trajectories
+
+
+def _notes(run: Run, split: str, videos: Sequence[StoredSequence]) -> tuple[str, ...]:
+    """What the scored videos have in common with the training of the run and of its encoder."""
+    if split == HELD_OUT:
+        return tuple(dict.fromkeys(note for m in run.members for note in _data(m).get("notes", ())))
+    trained = training_record(run)
+    known = sum(trained.includes(rows.video, identity(rows.view).sha256) for rows in videos)
+    seen = sum(bool(rows.encoder_use) for rows in videos)
+    notes = (
+        f"{known} of {len(videos)} videos are training videos of the run; their scores are too high.",
+        f"The encoder was fine-tuned on {seen} of {len(videos)} videos or their people; "
+        "their scores are too high.",
+    )
+    return tuple(note for note, count in zip(notes, (known, seen), strict=True) if count)
 
 
 def evaluate_predictions(
@@ -95,7 +114,8 @@ def store_labels(store: Store) -> LabelSource:
             return None
         view = store.video(video)
         at = predicted.at(view.times_s)
-        return LabelledTrajectory(video=video, times_s=view.times_s, predicted=at, labels=view.labels())
+        labels = annotated_labels(view)
+        return LabelledTrajectory(video=video, times_s=view.times_s, predicted=at, labels=labels)
 
     return find
 

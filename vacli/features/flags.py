@@ -6,3 +6,4 @@ MISSING = 1  # no value: the row is NaN
 INTERPOLATED = 2  # filled in from neighbouring frames
 PADDED = 4  # the row's window extends beyond the recording, or was moved inside it
 SILENT = 8  # the row's window holds only digital silence
+ENCODER_TRAINING = 16  # the row's encoder was fine-tuned on this frame

@@ -1,4 +1,4 @@
-"""Folds of training and validation videos that share no person."""
+"""Folds of training and validation videos that share no group: no subject, or no recording."""
 
 from __future__ import annotations
 
@@ -23,27 +23,28 @@ class Fold:
     count: int | None = None
 
 
-def subject(video: str) -> str:
+def recording(video: str) -> str:
     """The recording of a trial: Aff-Wild2's `_left` and `_right` are two people in one video."""
     return re.sub(r"_(left|right)$", "", video)
 
 
-def subject_folds(
-    frames: Mapping[str, int], count: int, seed: int, subjects: Mapping[str, str] | None = None
+def group_folds(
+    frames: Mapping[str, int], count: int, seed: int, group_of: Mapping[str, str]
 ) -> tuple[Fold, ...]:
-    """Split videos into `count` folds of similar frame counts; the videos of one subject stay together.
+    """Split videos into `count` folds of similar frame counts; the videos of one group stay together.
 
-    frames: video -> its number of frames. subjects: video -> person; None: derived from the names.
+    frames: video -> its number of frames. group_of: video -> group, such as its subject or its recording.
     The same names, counts and seed give the same folds, in any order and on any machine.
-    Returns folds 1 to `count`.
+    Returns folds 1 to `count`. Raises UsageError where there are fewer groups than folds.
     """
     groups: dict[str, list[str]] = {}
     for video in sorted(frames):
-        groups.setdefault(subjects[video] if subjects else subject(video), []).append(video)
+        groups.setdefault(group_of[video], []).append(video)
     if not 2 <= count <= len(groups):
         raise UsageError(
-            f"{len(groups)} subjects cannot be split into {count} folds",
-            hint="give between 2 folds and one for each subject",
+            f"{len(frames)} videos in {len(groups)} groups (by subject or recording) cannot be split into "
+            f"{count} folds",
+            hint="give between 2 folds and one for each group",
         )
     validation: list[list[str]] = [[] for _ in range(count)]
     for group in sorted(groups, key=lambda name: _shuffled(name, seed)):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from vacli.errors import StoreError
-from vacli.features.flags import MISSING
+from vacli.features.encoder_frames import ENCODER_DATA, Use, strongest
+from vacli.features.flags import ENCODER_TRAINING, MISSING
 from vacli.recipe.schema import Model, Stream
 from vacli.sequences.base import FeatureSequence
-from vacli.sequences.folds import subject
+from vacli.sequences.labels import annotated_labels
 from vacli.store.reader import VideoView
 
 
@@ -20,7 +22,7 @@ class StoredSequence:
 
     def __init__(self, view: VideoView, model: Model) -> None:
         """Raises StoreError where a feature is missing or has another width than the model requires."""
-        self._view = view
+        self.view = view
         self._streams = {stream.name: stream for stream in model.streams}
         self.video = view.id
         self.widths = {f: _width(view, s, f) for s in model.streams for f in s.features}
@@ -33,7 +35,7 @@ class StoredSequence:
     @cached_property
     def times_s(self) -> np.ndarray:
         """(T,) float64 seconds."""
-        return self._view.times_s
+        return self.view.times_s
 
     @property
     def dims(self) -> dict[str, int]:
@@ -42,19 +44,19 @@ class StoredSequence:
 
     @cached_property
     def labels(self) -> np.ndarray | None:
-        """(T, 2) float32 valence and arousal, NaN where not annotated, or None."""
-        return self._view.labels() if self._view.has("label") else None
+        """(T, 2) float32 valence and arousal, NaN where not annotated (`annotated_labels`), or None."""
+        return annotated_labels(self.view) if self.view.has("label") else None
+
+    def with_labels(self, labels: np.ndarray) -> StoredSequence:
+        """The same video with other labels (T, 2), such as refined ones for training."""
+        changed = copy.copy(self)
+        changed.labels = labels
+        return changed
 
     @cached_property
     def split(self) -> str:
         """The annotation's own split ("train", "validation", "test"), or "" where unknown."""
-        return str(self._view.part_attrs("label").get("split", "")) if self._view.has("label") else ""
-
-    @cached_property
-    def subject(self) -> str:
-        """The person in the video, from the labels or else from its name; folds share no subject."""
-        attributes = self._view.part_attrs("label") if self._view.has("label") else {}
-        return str(attributes.get("subject") or subject(self.video))
+        return str(self.view.part_attrs("label").get("split", "")) if self.view.has("label") else ""
 
     def fill(self, start: int, out: Mapping[str, np.ndarray]) -> None:
         """Write rows start, start + 1, ... into `out`, as in `FeatureRows`."""
@@ -68,8 +70,8 @@ class StoredSequence:
     def check(self) -> None:
         """Raise StoreError where a feature is damaged."""
         for feature in self.widths:
-            self._view.check(f"feature/{feature}")
-            self._view.check(f"flag/{feature}")
+            self.view.check(f"feature/{feature}")
+            self.view.check(f"flag/{feature}")
 
     def load(self) -> FeatureSequence:
         """The whole video in memory."""
@@ -80,15 +82,29 @@ class StoredSequence:
         )
 
     def _fill_feature(self, feature: str, start: int, out: np.ndarray) -> None:
-        self._view.read_into(f"feature/{feature}", start, out)
+        self.view.read_into(f"feature/{feature}", start, out)
         missing = self._missing_rows[feature]
         if missing is not None:
             out[missing[start : start + len(out)]] = np.nan
 
     @cached_property
+    def encoder_rows(self) -> np.ndarray:
+        """(T,) bool: whether the encoder of a feature was fine-tuned on the frame."""
+        return np.any([self._flagged(feature, ENCODER_TRAINING) for feature in self.widths], axis=0)
+
+    @cached_property
+    def encoder_use(self) -> Use:
+        """How the encoder of a feature used this video or its subject when it was fine-tuned."""
+        records = [self.view.part_attrs(f"feature/{f}").get(ENCODER_DATA, {}) for f in self.widths]
+        return strongest(use for record in records for use in record.values())
+
+    @cached_property
     def _missing_rows(self) -> dict[str, np.ndarray | None]:
-        missing = {f: (self._view.read(f"flag/{f}") & MISSING) != 0 for f in self.widths}
+        missing = {feature: self._flagged(feature, MISSING) for feature in self.widths}
         return {feature: rows if rows.any() else None for feature, rows in missing.items()}
+
+    def _flagged(self, feature: str, flag: int) -> np.ndarray:
+        return (self.view.read(f"flag/{feature}") & flag) != 0
 
 
 def open_sequences(views: Sequence[VideoView], model: Model) -> list[StoredSequence]:

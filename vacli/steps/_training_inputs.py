@@ -12,6 +12,7 @@ from vacli.files.run_directory import FOLD_PREFIX
 from vacli.progress import Progress
 from vacli.recipe.presets import preset
 from vacli.recipe.schema import Freeze, Recipe
+from vacli.sequences.grouping import Grouping
 from vacli.sequences.stored import StoredSequence
 from vacli.spec import VISUAL
 from vacli.store import VideoView
@@ -77,12 +78,12 @@ def starting_run(settings: TrainSettings) -> Path | None:
 
 
 def split_request(
-    settings: TrainSettings, videos: Sequence[StoredSequence], cross_validate: bool
+    settings: TrainSettings, videos: Sequence[StoredSequence], grouping: Grouping, cross_validate: bool
 ) -> SplitRequest:
     """The given folds; a training from a run on labels without a split is cross-validated by default."""
     folds = settings.folds
     if cross_validate and folds is None and settings.fold is None and not has_official_split(videos):
-        folds = min(DEFAULT_FOLDS, len({v.subject for v in videos}))
+        folds = min(DEFAULT_FOLDS, len(set(grouping.groups.values())))
         if folds < 2:
             raise UsageError(
                 "--init: one annotated video or person cannot be cross-validated",

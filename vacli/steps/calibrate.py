@@ -22,10 +22,13 @@ from vacli.inference.prediction import ensemble_output, image_output, model_outp
 from vacli.inference.run import Run, load_run
 from vacli.inference.speech_detection import SpeechDetector, speech_context_frames
 from vacli.inference.states import FrameState
+from vacli.inference.training_record import training_record
 from vacli.metrics import Moments
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import device_name
 from vacli.sequences.base import FeatureRows
+from vacli.sequences.grouping import identity
+from vacli.sequences.labels import annotated_labels
 from vacli.sequences.stored import open_sequences
 from vacli.spec import AUDIO, VISUAL
 from vacli.store import Store, VideoView
@@ -37,12 +40,14 @@ class CalibrateSettings:
     """A run, and stores of labelled videos or images that none of its models was trained on.
 
     speech_reference: a store of mostly speech, such as the training store, to fit the speech detector on.
+    allow_training_data: use videos that a model was trained on, which makes the error bars too small.
     """
 
     run: Path
     stores: tuple[Path, ...]
     device: str = "auto"
     speech_reference: Path | None = None
+    allow_training_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def run(settings: CalibrateSettings, progress: Progress | None = None) -> list[S
     """Write the run's calibration.json and, with `speech_reference`, its speech.safetensors.
 
     Videos of a training or test split are left out. Raises LabelError for too few labels, StoreError if the
-    speech reference has no audio features, RunError if the run has no audio stream.
+    speech reference has no audio features, RunError if the run has no audio stream or was trained on a video.
     """
     progress = progress or RecordingProgress()
     replaced = (CALIBRATION_FILE, SPEECH_FILE) if settings.speech_reference else (CALIBRATION_FILE,)
@@ -70,11 +75,12 @@ def run(settings: CalibrateSettings, progress: Progress | None = None) -> list[S
     if settings.speech_reference:
         detector = _fit_detector(model, settings.speech_reference, progress)
     views, outputs = _labelled(settings.stores), []
+    _check_held_out(model, views, settings, progress)
     with progress.task("calibrate", len(views), "videos") as advance:
         for view in views:
             outputs.append(_output(model, detector, view))
             advance(1)
-    output, labels = concatenate(outputs), np.concatenate([view.labels() for view in views])
+    output, labels = concatenate(outputs), np.concatenate([annotated_labels(view) for view in views])
     _, states = shrink_to_zero(output)
     calibration = Calibration.fit(output.values, labels, _ensemble_std(output), states)
     _check_states(calibration, settings)
@@ -91,6 +97,24 @@ def _labelled(stores: tuple[Path, ...]) -> list[VideoView]:
         names = ", ".join(map(str, stores))
         raise LabelError(f"{names}: no labelled videos to calibrate on", hint="run `va import-labels` first")
     return views
+
+
+def _check_held_out(
+    model: Run, views: list[VideoView], settings: CalibrateSettings, progress: Progress
+) -> None:
+    """Raise RunError if a model was trained on a video; warn if one was trained on its subject."""
+    record, identities = training_record(model), [identity(view) for view in views]
+    trained = [one.video for one in identities if record.includes(one.video, one.sha256)]
+    text = f"{model.path} was trained on {len(trained)} of {len(views)} videos ({', '.join(trained[:3])})"
+    if trained and not settings.allow_training_data:
+        raise RunError(
+            text, hint="give held-out videos; --allow-training-data accepts error bars that are too small"
+        )
+    if trained:
+        progress.warn(f"{text}; the error bars are too small")
+    people = sorted({one.subject for one in identities} & record.subjects)
+    if people and not trained:
+        progress.warn(f"{model.path} was trained on {len(people)} of these people ({', '.join(people[:3])})")
 
 
 def _check_states(calibration: Calibration, settings: CalibrateSettings) -> None:

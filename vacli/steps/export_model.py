@@ -33,6 +33,7 @@ from vacli.store.work import WorkFolder
 from vacli.training.checkpoint import json_bytes, write_weights
 from vacli.training.temporal.model_card import CARD
 
+LONG_LISTS = ("train", "subjects", "sha256")
 KEPT = (RECIPE_FILE, NORMALIZATION_FILE, FEATURES_FILE, DATA_FILE, CARD)
 
 
@@ -127,8 +128,8 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _write_data(source: Path, target: Path, folds: int) -> None:
-    """Copy the data record without the long list of training videos; add the number of folds."""
-    about = {name: value for name, value in read_json(source).items() if name != "train"}
+    """Copy the data record without the long lists of videos and people; add the number of folds."""
+    about = {name: value for name, value in read_json(source).items() if name not in LONG_LISTS}
     if folds and not about.get("folds"):  # runs of earlier versions lack it
         about["folds"] = folds
     digests.write(target, json_bytes(about))

@@ -13,11 +13,13 @@ import numpy as np
 
 from vacli.clock import interpolate
 from vacli.errors import StoreError, UsageError
+from vacli.features.encoder_frames import EncoderFrames, read_encoder_frames
 from vacli.features.flags import INTERPOLATED, MISSING
 from vacli.features.registry import VisualExtractor, create_visual, default_names
 from vacli.files.store_folder import is_store
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import ExecutionOptions
+from vacli.sequences.grouping import identity
 from vacli.spec import VISUAL, FeatureSpec
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps._provenance import has_feature, is_audio_only
@@ -55,6 +57,7 @@ def run(settings: ExtractVisualSettings, progress: Progress | None = None) -> Ba
     batch = _aligned(settings, progress)
     store = Store.open(batch.out)
     extractor = _extractor(settings, progress)
+    frames = read_encoder_frames(settings.weights)
     spec = replace(
         extractor.spec, settings={**extractor.spec.settings, "frame_stride": settings.frame_stride}
     )
@@ -67,7 +70,8 @@ def run(settings: ExtractVisualSettings, progress: Progress | None = None) -> Ba
         if _is_complete(view, spec, settings.force):
             return SKIPPED
         values, flags = _features(view, extractor, settings.frame_stride, progress)
-        store.put_feature(view.id, spec.attributes(), values, flags, made_from=view)
+        flags, used = _encoder_use(view, flags, frames)
+        store.put_feature(view.id, {**spec.attributes(), **used}, values, flags, made_from=view)
         return DONE
 
     return run_each(batch, store.videos(), lambda view: view.id, work, progress)
@@ -116,6 +120,20 @@ def _features(
             values[rows] = extractor.extract(crops)
             advance(len(rows))
     return values, fill_skipped(values, computed, usable, view.times_s)
+
+
+def _encoder_use(
+    view: VideoView, flags: np.ndarray, frames: EncoderFrames | None
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """The flags with the training frames of the encoder marked, and how the encoder used the video.
+
+    The attributes are no part of the feature's identity: they do not change its values.
+    """
+    if frames is None:
+        return flags, {}
+    one = identity(view)
+    used = frames.attributes(view.id, one.sha256, one.subject)
+    return frames.mark(flags, view.id, one.sha256), used
 
 
 def _crop_blocks(view: VideoView, rows: np.ndarray, block: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vacli.errors import RunError, UsageError
+from vacli.errors import RunError
 from vacli.files import atomic
 from vacli.progress import Progress, RecordingProgress
-from vacli.store import Store, VideoView
 
 if TYPE_CHECKING:
     from vacli.training.encoder.objective import (
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
         EncoderTrainingConfig,
         Objective,
     )
+    from vacli.training.encoder.selection import SelectedFrames
     from vacli.training.encoder.task import FrameBatch, FrameData
     from vacli.training.history import Row
     from vacli.training.trainer import Trainer
@@ -40,7 +40,9 @@ class FinetuneMaeSettings:
     """The encoder, the stores with its training frames, and the training; None: the encoder's default.
 
     `encoder` is `mae-vit-l`, `compact` or any timm vision transformer. `weights` is a checkpoint to start
-    from. `freeze_blocks` counts blocks from the input. `validation` are patterns of video ids.
+    from. `freeze_blocks` counts blocks from the input. `validation` and `exclude` are patterns of video ids;
+    excluded videos and subjects are not used. `subjects` (a CSV) or `subject_pattern` replace the subjects
+    of the labels. `frame_list`: a CSV of the training frames (`read_frame_list`).
     """
 
     stores: tuple[Path, ...]
@@ -55,6 +57,11 @@ class FinetuneMaeSettings:
     max_frames_per_video: int | None = None
     validation: tuple[str, ...] = ()
     validation_share: float = 0.1
+    exclude: tuple[str, ...] = ()
+    exclude_subjects: tuple[str, ...] = ()
+    subjects: Path | None = None
+    subject_pattern: str | None = None
+    frame_list: Path | None = None
     epochs: int | None = None
     batch_size: int | None = None
     grad_accum: int | None = None
@@ -95,6 +102,7 @@ def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> Fine
     import torch
 
     from vacli.runtime.devices import pick_device
+    from vacli.steps._encoder_data import images, select
     from vacli.training.encoder.registry import encoder_factory
 
     device = pick_device(settings.device)
@@ -102,17 +110,19 @@ def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> Fine
     torch.manual_seed(settings.seed)  # for parameters that are not loaded
     setup = encoder_factory(_encoder_request(settings), progress)
     setup.objective.to(device)
-    data = _frame_data(settings, setup.objective, progress)
-    _report_sizes(data, setup.objective, progress)
+    selected = select(settings)
+    data = images(selected, setup.objective, progress)
+    _report_sizes(selected, setup.objective, progress)
     trainer = _trainer(settings, setup, data, progress)
     if settings.resume:
         progress.info(f"{settings.out}: resuming after {trainer.resume()} complete epochs")
     else:
         _claim(settings)
     setup.record.write(settings.out)
+    selected.record.write(settings.out)
     history = trainer.run(progress)
     best = history.best
-    _write_card(settings, best, len(data.train.frames))
+    _write_card(settings, best, selected)
     return FinetuneMaeResult(
         out=settings.out,
         epochs=len(history.rows),
@@ -152,12 +162,15 @@ def _line(row: Row) -> str:
     return f"epoch {row.epoch} " + " ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
-def _report_sizes(data: FrameData, objective: Objective, progress: Progress) -> None:
+def _report_sizes(selected: SelectedFrames, objective: Objective, progress: Progress) -> None:
     from vacli.training.optim import n_trainable
 
     trained = n_trainable(objective)
     frozen = sum(p.numel() for p in objective.parameters()) - trained
-    progress.info(f"{len(data.train.frames)} training frames, {len(data.val.frames)} validation frames")
+    progress.info(selected.description)
+    if selected.warning:
+        progress.warn(selected.warning)
+    progress.info(f"{len(selected.train)} training frames, {len(selected.val)} validation frames")
     progress.info(f"{frozen / 1e6:.1f}M parameters frozen, {trained / 1e6:.1f}M trained")
 
 
@@ -195,35 +208,6 @@ def _training_config(settings: FinetuneMaeSettings, default: EncoderTrainingConf
             patience_epochs=settings.patience_epochs,
         ),
     )
-
-
-def _frame_data(settings: FinetuneMaeSettings, objective: Objective, progress: Progress) -> FrameData:
-    import os
-
-    from vacli.training.encoder.frames import FrameSampling, Images, in_memory, sample, split_videos
-    from vacli.training.encoder.task import FrameData
-
-    views = [view for path in settings.stores for view in Store.open(path).videos()]
-    labelled = settings.objective == "va"
-    views = [view for view in views if _is_usable(view, labelled)]
-    if not views:
-        required = "face crops and labels" if labelled else "face crops"
-        names = ", ".join(str(path) for path in settings.stores)
-        raise UsageError(
-            f"{names}: no video has {required}", hint="run `va align` and `va import-labels` first"
-        )
-    train, val = split_videos(views, settings.validation_share, settings.validation, settings.seed)
-    sampling = FrameSampling(
-        stride=settings.frame_stride, max_per_video=settings.max_frames_per_video, labelled=labelled
-    )
-    frames = [sample(part, sampling) for part in (train, val)]
-    if objective.reduce is None:
-        return FrameData(*map(Images, frames))
-    return FrameData(*(in_memory(part, objective.reduce, os.cpu_count() or 1, progress) for part in frames))
-
-
-def _is_usable(view: VideoView, labelled: bool) -> bool:
-    return view.has_crops() and (not labelled or view.has("label/valence"))
 
 
 def _check_claim(settings: FinetuneMaeSettings) -> None:
@@ -274,13 +258,14 @@ def _present_names(settings: dict[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _write_card(settings: FinetuneMaeSettings, best: Row, frames: int) -> None:
+def _write_card(settings: FinetuneMaeSettings, best: Row, selected: SelectedFrames) -> None:
     values = {"epoch": best.epoch, "loss": best.loss, **best.scores}
     measured = "\n".join(f"- {name}: {value:.4g}" for name, value in values.items())
     stores = ", ".join(path.name for path in settings.stores)
     text = (
         f"# {settings.out.name}\n\nEncoder `{settings.encoder}`, objective `{settings.objective}`, "
-        f"trained on {frames} single frames of {stores}.\n\n"
+        f"trained on {len(selected.train)} single frames of {stores}.\n\n"
+        f"{selected.description}. {selected.warning}\n\n"
         f"Scores on the validation videos at the best epoch:\n\n{measured}\n\n"
         "Use the encoder with `va extract-visual --weights` and this folder. The licences of its initial\n"
         "weights and of its training data apply.\n"

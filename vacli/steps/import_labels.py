@@ -13,10 +13,10 @@ import numpy as np
 
 from vacli.datasets import affwild2, label_refinement
 from vacli.datasets.affwild2 import ACTION_UNITS, EXPRESSION, EXPRESSIONS, DiscreteAnnotation
-from vacli.datasets.annotations import SOURCES, Annotation, FrameLabels, on_frames
+from vacli.datasets.annotations import REPAIRED, SOURCES, Annotation, FrameLabels, on_frames
 from vacli.errors import LabelError, StoreError, UsageError, nearest
 from vacli.progress import Progress, RecordingProgress
-from vacli.sequences.folds import subject
+from vacli.sequences.folds import recording
 from vacli.spec import fingerprint
 from vacli.steps._batch import DONE, SKIPPED, Batch, Failure, run_each
 from vacli.store import Store, VideoView
@@ -159,7 +159,7 @@ def _match(
 
 
 def _unmatched_reason(store: Store, trial: str) -> str:
-    base, side = subject(trial), trial[len(subject(trial)) :]
+    base, side = recording(trial), trial[len(recording(trial)) :]
     if side and safe_id(base) in store:
         return f"the store has only {base}; run `va align --face {side[1:]}` to add that person"
     return "the store has no video of that name"
@@ -183,6 +183,9 @@ def _write(store: Store, trial: _Trial, labels: FrameLabels, mode: str, force: b
         writer.append("valence", labels.values[:, 0])
         writer.append("arousal", labels.values[:, 1])
         writer.append("source", labels.source)
+        if (repaired := labels.source == REPAIRED).any():
+            original = np.where(repaired[:, None], trial.labels.values, np.float32(np.nan))
+            writer.append("original", original, dims=("dimension",))
         for discrete in trial.discrete.values():
             rows = _on_rows(discrete.values, len(labels.source))
             writer.append(discrete.kind, rows, dims=(f"{discrete.kind}_column",))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vacli.datasets.subjects import from_options
 from vacli.errors import RunError, StoreError
 from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.run import read_recipe
@@ -17,6 +18,7 @@ from vacli.recipe import io as recipe_io
 from vacli.recipe.presets import with_fusion, with_temporal
 from vacli.recipe.schema import Freeze, Recipe
 from vacli.runtime.devices import pick_device
+from vacli.sequences.grouping import Grouping, group_videos, identity
 from vacli.sequences.stored import StoredSequence, open_sequences
 from vacli.steps._training_inputs import (
     DEFAULT_PRESET,
@@ -33,10 +35,12 @@ from vacli.training.distributed import World, world
 from vacli.training.temporal import adaptation
 from vacli.training.temporal.adaptation import InitialWeights
 from vacli.training.temporal.history import summarise
+from vacli.training.temporal.leakage import encoder_note, shared_subjects_note, split_note
 from vacli.training.temporal.model_card import CARD, card
 from vacli.training.temporal.provenance import describe_features
 from vacli.training.temporal.session import TrainingJob, TrainingResult, train
 from vacli.training.temporal.splits import DataSplit, make_splits
+from vacli.training.temporal.training_set import training_set
 
 __all__ = ["DEFAULT_PRESET", "FoldResult", "TrainResult", "TrainSettings", "resolve", "run"]
 
@@ -50,6 +54,8 @@ class TrainSettings:
     official split). Without both, the official split of the labels is used, or a holdout if they have none.
     `init` is a run to start from, or "bundled"; the recipe is then derived from its own, `freeze` names the
     layers that are not trained, and without an official split the training is cross-validated.
+    `subjects` (a CSV) or `subject_pattern` replace the subjects of the labels. `exclude_encoder_frames`: as
+    `exclude` of `training_set`.
     """
 
     store: Path
@@ -61,6 +67,9 @@ class TrainSettings:
     fusion: str | None = None
     folds: int | None = None
     fold: int | None = None
+    subjects: Path | None = None
+    subject_pattern: str | None = None
+    exclude_encoder_frames: bool | None = None
     resume: bool = False
     device: str = "auto"
     init: str | Path | None = None
@@ -165,22 +174,37 @@ def _jobs(settings: TrainSettings, recipe: Recipe, progress: Progress) -> list[T
         )
     features = describe_features(views, recipe.model)
     start = starting_run(settings)
-    request = split_request(settings, videos, cross_validate=start is not None)
-    return [
-        TrainingJob(
+    grouping = _grouping(videos, settings)
+    request = split_request(settings, videos, grouping, cross_validate=start is not None)
+
+    def job(split: DataSplit) -> TrainingJob:
+        fold = split.fold
+        chosen = training_set([v for v in videos if v.video in fold.train], settings.exclude_encoder_frames)
+        held_out = [v for v in videos if v.video in fold.validation]
+        folder = settings.out / f"{FOLD_PREFIX}{fold.number}" if request.is_cross_validation else settings.out
+        warnings = (shared_subjects_note(split, grouping), encoder_note(held_out, videos, grouping))
+        return TrainingJob(
             recipe=recipe,
-            folder=settings.out / f"{FOLD_PREFIX}{split.fold.number}"
-            if request.is_cross_validation
-            else settings.out,
-            train=[v for v in videos if v.video in split.fold.train],
-            validation=[v for v in videos if v.video in split.fold.validation],
+            folder=folder,
+            train=chosen.videos,
+            validation=held_out,
             features=features,
             store=settings.store,
             split=split,
-            init=None if start is None else InitialWeights.of_fold(start, split.fold.number),
+            subjects=grouping.subjects,
+            excluded_frames=chosen.excluded,
+            notes=tuple(filter(None, (split_note(split, grouping), chosen.note))),
+            warnings=tuple(filter(None, warnings)),
+            init=None if start is None else InitialWeights.of_fold(start, fold.number),
         )
-        for split in make_splits(videos, request, recipe.training.seed)
-    ]
+
+    return [job(split) for split in make_splits(videos, grouping, request, recipe.training.seed)]
+
+
+def _grouping(videos: Sequence[StoredSequence], settings: TrainSettings) -> Grouping:
+    subjects = from_options(settings.subjects, settings.subject_pattern)
+    identities = [identity(video.view, subjects) for video in videos]
+    return group_videos(identities, by_subject=subjects is not None)
 
 
 def _undamaged(videos: list[StoredSequence]) -> list[StoredSequence]:
@@ -217,6 +241,10 @@ def _check_free(jobs: Sequence[TrainingJob]) -> None:
 def _train(job: TrainingJob, processes: World, progress: Progress) -> FoldResult:
     counts = f"{len(job.train)} training videos, {len(job.validation)} validation videos"
     progress.info(f"{job.recipe.name}, {job.split.description}: {counts}")
+    for note in job.notes:
+        progress.info(note)
+    for warning in job.warnings:
+        progress.warn(f"{job.split.description}: {warning}")
     result = train(job, processes, progress)
     if processes.is_main:
         checkpoint.write_text(job.folder / CARD, card(job, result))

@@ -1,15 +1,14 @@
-"""Single frames of a store: their selection, their split by video, and their images in batches."""
+"""Single frames of labelled videos: their selection, and their images in batches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from fnmatch import fnmatch
 
 import numpy as np
 
-from vacli.errors import LabelError, StoreError, UsageError
+from vacli.errors import LabelError, StoreError
 from vacli.progress import Progress
 from vacli.runtime.concurrency import parallel_map
 from vacli.store import VideoView
@@ -26,6 +25,16 @@ class FrameSampling:
     stride: int = 1
     max_per_video: int | None = None
     labelled: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class FrameSource:
+    """A video to sample frames of. labels: (N, 2), NaN where not annotated, or None without labels.
+    rows: the only frames to use, ascending; None for all of them."""
+
+    view: VideoView
+    labels: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -55,47 +64,20 @@ class Frames:
         return crops
 
 
-def split_videos(
-    views: Sequence[VideoView], share: float, patterns: Sequence[str], seed: int
-) -> tuple[list[VideoView], list[VideoView]]:
-    """Training and validation videos.
-
-    Validation videos are those whose ids match a pattern; without patterns those of the labels' own split;
-    without such a split a share of the source files. Entries of one source file (two people in one video)
-    stay together. The labels' test split is left out. Raises UsageError where one part would be empty.
-    """
-    splits = {v.id: v.part_attrs("label").get("split", "") for v in views if v.has("label")}
-    views = [v for v in views if splits.get(v.id) != "test"]
-    if patterns:
-        val = [v for v in views if any(fnmatch(v.id, p) for p in patterns)]
-    elif "validation" in splits.values():
-        val = [v for v in views if splits.get(v.id) == "validation"]
-    else:
-        val = _share_of_sources(views, share, seed)
-    val_ids = {id(v) for v in val}
-    train = [v for v in views if id(v) not in val_ids]
-    if not val or not train:
-        raise UsageError(
-            f"{len(views)} videos cannot be split into training and validation",
-            hint="give more videos, or name the validation videos",
-        )
-    return train, val
-
-
-def sample(views: Sequence[VideoView], sampling: FrameSampling) -> Frames:
+def sample(sources: Sequence[FrameSource], sampling: FrameSampling) -> Frames:
     """The selected frames of all videos; StoreError or LabelError where there are none."""
-    parts = [_of_video(view, sampling) for view in views]
+    parts = [_of_video(source, sampling) for source in sources]
     rows = [rows for rows, _, _ in parts]
     if not sum(map(len, rows)):
         required = "a face and a label" if sampling.labelled else "a face"
         raise LabelError(
-            f"none of the {len(views)} videos has a frame with {required}",
+            f"none of the {len(sources)} videos has a frame with {required}",
             hint="run `va align` and `va import-labels` first",
         )
     votes = [v for _, _, v in parts]
     return Frames(
-        tuple(views),
-        np.repeat(np.arange(len(views)), [len(r) for r in rows]),
+        tuple(source.view for source in sources),
+        np.repeat(np.arange(len(sources)), [len(r) for r in rows]),
         np.concatenate(rows),
         np.concatenate([t for _, t, _ in parts]),
         None if any(v is None for v in votes) else np.concatenate([v for v in votes if v is not None]),
@@ -136,25 +118,20 @@ def prefetch_batches(
     return parallel_map(lambda batch: (batch, images(batch)), batches, AHEAD, AHEAD)
 
 
-def _share_of_sources(views: Sequence[VideoView], share: float, seed: int) -> list[VideoView]:
-    sources = sorted({_source(v) for v in views})
-    count = min(max(1, round(share * len(sources))), len(sources) - 1)
-    picked = set(np.random.default_rng(seed).permutation(sources)[:count].tolist())
-    return [v for v in views if _source(v) in picked]
-
-
-def _source(view: VideoView) -> str:
-    return str(view.source.get("sha256") or view.id)
-
-
-def _of_video(view: VideoView, sampling: FrameSampling) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _of_video(
+    source: FrameSource, sampling: FrameSampling
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    view = source.view
     if not view.has_crops():
         raise StoreError(f"{view.path} has no face crops", hint="run `va align` on its video first")
     usable = view.read("face/crop_size") > 0
     target = np.full((len(usable), 2), np.nan, np.float32)
+    if sampling.labelled and source.labels is not None:
+        target = source.labels
     if sampling.labelled:
-        target = view.labels()
         usable &= np.isfinite(target).all(1)
+    if source.rows is not None:
+        usable &= np.isin(np.arange(len(usable)), source.rows)
     rows = np.flatnonzero(usable)
     rows = rows[rows % sampling.stride == 0]
     most = sampling.max_per_video

@@ -83,6 +83,7 @@ def _data(job: TrainingJob) -> list[str]:
         _part("training", job.train),
         _part("held out", job.validation),
         "",
+        *(line for note in (*job.notes, *job.warnings) for line in (note, "")),
     ]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from vacli.recipe.schema import Recipe, Training
 from vacli.sequences import normalization
 from vacli.sequences.base import FeatureRows
 from vacli.sequences.dataset import Batch, Standardiser, WindowDataset
+from vacli.sequences.stored import StoredSequence
 from vacli.training import checkpoint
 from vacli.training.distributed import World
 from vacli.training.history import History, Row
@@ -40,15 +41,23 @@ from vacli.training.trainer import Trainer, TrainerConfig, TrainerContext
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrainingJob:
-    """One model to train: its recipe, its data split and its run directory."""
+    """One model to train: its recipe, its data split and its run directory.
+
+    subjects: video -> subject, empty where unknown. excluded_frames: training frames without a label,
+    because they trained the encoder. notes, warnings: sentences that belong beside the scores.
+    """
 
     recipe: Recipe
     folder: Path
-    train: Sequence[FeatureRows]
-    validation: Sequence[FeatureRows]
+    train: Sequence[StoredSequence]
+    validation: Sequence[StoredSequence]
     features: Features
     store: Path
     split: DataSplit
+    subjects: Mapping[str, str] = field(default_factory=dict)
+    excluded_frames: int = 0
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     init: InitialWeights | None = None
 
     @property
@@ -144,15 +153,7 @@ def _describe(job: TrainingJob, progress: Progress) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
     digests.write(job.folder / RECIPE_FILE, recipe_io.to_json(job.recipe).encode("utf-8"))
     digests.write(job.folder / FEATURES_FILE, checkpoint.json_bytes(job.features))
-    about: dict[str, Any] = {
-        "store": str(job.store),
-        "split": job.split.description,
-        "fold": job.split.fold.number,
-    }
-    about["folds"] = job.split.fold.count
-    if job.init is not None:
-        about[INIT] = job.init.record()
-    digests.write(job.folder / DATA_FILE, checkpoint.json_bytes(about | _videos(job)))
+    digests.write(job.folder / DATA_FILE, checkpoint.json_bytes(_provenance(job) | _videos(job)))
     digests.write(
         job.folder / NORMALIZATION_FILE, checkpoint.arrays_bytes(_statistics(job, progress).tensors())
     )
@@ -166,6 +167,22 @@ def _statistics(job: TrainingJob, progress: Progress) -> normalization.Normalisa
         return normalization.fit(_counted(job.train, advance))
 
 
+def _provenance(job: TrainingJob) -> dict[str, Any]:
+    """How the videos were chosen, and whose they are."""
+    videos = [*job.train, *job.validation]
+    return {
+        "store": str(job.store),
+        "split": job.split.description,
+        "basis": job.split.basis,
+        "fold": job.split.fold.number,
+        "folds": job.split.fold.count,
+        "subjects": {rows.video: job.subjects.get(rows.video) for rows in videos},
+        "sha256": {rows.video: rows.view.source.get("sha256") for rows in videos},
+        "notes": [*job.notes, *job.warnings],
+        **({} if job.init is None else {INIT: job.init.record()}),
+    }
+
+
 def _counted(videos: Sequence[FeatureRows], advance: Advance) -> Iterator[FeatureRows]:
     for rows in videos:
         yield rows
@@ -173,8 +190,10 @@ def _counted(videos: Sequence[FeatureRows], advance: Advance) -> Iterator[Featur
 
 
 def _videos(job: TrainingJob) -> dict[str, Any]:
-    """Names and frame counts of the training and validation videos."""
+    """Names and frame counts of the training and validation videos, and the number of excluded frames."""
+    excluded = {"excluded_frames": job.excluded_frames} if job.excluded_frames else {}
     return {
         "train": {rows.video: len(rows) for rows in job.train},
         "validation": {rows.video: len(rows) for rows in job.validation},
+        **excluded,
     }

@@ -1,0 +1,90 @@
+"""Training and validation videos of an encoder, kept apart by subject or recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+import numpy as np
+
+from vacli.errors import UsageError
+from vacli.sequences.grouping import Grouping
+from vacli.store import VideoView
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSplitRequest:
+    """validation: patterns of ids of validation videos. share: of the groups, where nothing else decides.
+    exclude: patterns of ids of videos that are not used. exclude_subjects: people who are not used."""
+
+    validation: Sequence[str] = ()
+    share: float = 0.1
+    exclude: Sequence[str] = ()
+    exclude_subjects: Sequence[str] = ()
+    seed: int = 42
+
+
+@dataclass(frozen=True)
+class EncoderSplit:
+    """Training and validation videos. is_given: they are those of the labels or of the patterns, which may
+    separate videos of one group."""
+
+    train: tuple[VideoView, ...]
+    validation: tuple[VideoView, ...]
+    is_given: bool
+
+
+def split_videos(
+    views: Sequence[VideoView], grouping: Grouping, request: EncoderSplitRequest
+) -> EncoderSplit:
+    """Split videos into training and validation videos.
+
+    Validation videos are those whose ids match a pattern; without patterns those of the labels' own split;
+    without such a split a share of the groups. The labels' test split is left out. Raises UsageError where
+    one part would be empty, or where an excluded subject is unknown.
+    """
+    splits = {v.id: v.part_attrs("label").get("split", "") for v in views if v.has("label")}
+    views = [v for v in _included(views, grouping, request) if splits.get(v.id) != "test"]
+    patterns = request.validation
+    is_given = bool(patterns) or any(splits.get(v.id) == "validation" for v in views)
+    if patterns:
+        held_out = [any(fnmatch(v.id, p) for p in patterns) for v in views]
+    elif is_given:
+        held_out = [splits.get(v.id) == "validation" for v in views]
+    else:
+        groups = _share_of_groups([grouping.groups[v.id] for v in views], request)
+        held_out = [grouping.groups[v.id] in groups for v in views]
+    train, validation = (
+        tuple(v for v, out in zip(views, held_out, strict=True) if out is side) for side in (False, True)
+    )
+    if not train or not validation:
+        raise UsageError(
+            f"{len(views)} videos cannot be split into training and validation",
+            hint="give more videos, or name the validation videos",
+        )
+    return EncoderSplit(train, validation, is_given)
+
+
+def _included(
+    views: Sequence[VideoView], grouping: Grouping, request: EncoderSplitRequest
+) -> list[VideoView]:
+    subjects: Mapping[str, str] = grouping.subjects
+    unknown = sorted(set(request.exclude_subjects) - set(subjects.values()))
+    if unknown:
+        raise UsageError(
+            f"--exclude-subject {unknown[0]}: no video has this subject",
+            hint="check the name; --subjects or the labels name the subjects",
+        )
+    return [
+        v
+        for v in views
+        if not any(fnmatch(v.id, p) for p in request.exclude)
+        and subjects.get(v.id) not in request.exclude_subjects
+    ]
+
+
+def _share_of_groups(groups: Sequence[str], request: EncoderSplitRequest) -> set[str]:
+    names = sorted(set(groups))
+    count = min(max(1, round(request.share * len(names))), len(names) - 1)
+    return set(np.random.default_rng(request.seed).permutation(names)[:count].tolist())
