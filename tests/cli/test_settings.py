@@ -468,7 +468,7 @@ CASES = (
     ),
     Case("bundled-model export", "r --out o", "export_model", {"run": Path("r"), "out": Path("o")}),
 )
-PRESETS_ARGUMENTS = "bdca --set training.epochs=3"
+PRESETS_ARGUMENTS = "bdca --set training.epochs=3 --format toml"
 
 
 def commands(group: click.Group = va, path: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -506,9 +506,11 @@ def test_command_line_gives_exact_settings(case, monkeypatch, tmp_path):
 
 
 def test_presets_prints_the_changed_recipe(monkeypatch):
+    expected = io.set_values(presets.preset("bdca"), ["training.epochs=3"])
+    monkeypatch.setattr(io, "to_toml", record)
+    assert call("presets", PRESETS_ARGUMENTS) == call("presets", "bdca --set training.epochs=3") == expected
     monkeypatch.setattr(io, "to_json", record)
-    recipe = call("presets", PRESETS_ARGUMENTS)
-    assert recipe == io.set_values(presets.preset("bdca"), ["training.epochs=3"])
+    assert call("presets", "bdca --set training.epochs=3 --format json") == expected
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from vacli.evaluation.published_results import BEST_FOLD, FOLD, PAPERS
+from vacli.evaluation.published_results import (
+    BEST_FOLD,
+    FOLD,
+    HEADLINE,
+    PAPERS,
+    VARIANTS,
+    has_row,
+    is_of_other_paper,
+)
 from vacli.recipe.presets import PRESETS
 
 ROWS = [(paper, table, row) for paper, tables in PAPERS.items() for table in tables for row in table.rows]
@@ -29,6 +37,33 @@ def test_fold_mean_and_best_fold_are_computed_from_table_one(paper, mean, best):
         assert getattr(stated, name) == pytest.approx(sum(getattr(r, name) for r in folds) / 5, abs=6e-4)
     assert max(row.mean for row in folds) == best
     assert next(row.mean for row in rows if row.protocol == BEST_FOLD) == best
+
+
+def test_headlines_and_variants_are_presets_with_rows():
+    for paper, preset in HEADLINE.items():
+        assert has_row(paper, preset)
+    for variant, preset in VARIANTS.items():
+        assert variant in PRESETS
+        assert preset in HEADLINE.values()
+
+
+@pytest.mark.parametrize(
+    ("preset", "papers"),
+    [
+        ("lightmamba", {"lightmamba"}),
+        ("lightmamba-text", {"lightmamba"}),
+        ("mae-pretrained", {"bdca"}),
+        ("bdca-text", {"bdca"}),
+        ("baseline", {"lightmamba", "bdca"}),
+        ("charon", {"lightmamba", "bdca"}),
+        ("compact", set()),
+        ("", set()),
+    ],
+)
+def test_papers_that_have_a_row_for_a_preset(preset, papers):
+    assert {paper for paper in PAPERS if has_row(paper, preset)} == papers
+    others = {paper for paper in PAPERS if is_of_other_paper(paper, preset)}
+    assert others == (set(PAPERS) - papers if papers else set())
 
 
 def test_all_tables_of_both_papers_are_present():

@@ -52,7 +52,7 @@ def test_intervals_equal_those_of_a_plain_loop(parts, score):
         loop.append(ccc(predicted[:, 0], labels[:, 0]))
     from vacli.evaluation import score as module
 
-    ours = module._resampled_ccc([v.moments[0] for v in score.videos], draws)
+    ours = module.resampled_ccc([v.moments[0] for v in score.videos], draws)
     np.testing.assert_allclose(ours, loop, atol=1e-12)
     low, high = score.intervals["ccc_valence"]
     assert low < score.pooled["ccc_valence"] < high

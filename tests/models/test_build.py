@@ -10,9 +10,10 @@ import torch
 from vacli.errors import UsageError
 from vacli.models import size
 from vacli.models.build import FUSION, TEMPORAL, build
-from vacli.recipe.presets import COMPACT, PRESETS, with_fusion, with_temporal
-from vacli.recipe.presets import FUSION as FUSION_NAMES
-from vacli.recipe.presets import TEMPORAL as TEMPORAL_NAMES
+from vacli.recipe.modules import FUSION as FUSION_NAMES
+from vacli.recipe.modules import TEMPORAL as TEMPORAL_NAMES
+from vacli.recipe.modules import with_fusion, with_temporal
+from vacli.recipe.presets import COMPACT, PRESETS
 from vacli.recipe.schema import Bdca, Head, Mamba, Model, Stream, Tcn, Transformer
 
 MODEL = COMPACT.model

@@ -8,7 +8,8 @@ import torch
 from vacli.errors import InputError, UsageError
 from vacli.models.build import build
 from vacli.models.network import VaNet
-from vacli.recipe.presets import COMPACT, with_fusion, with_temporal
+from vacli.recipe.modules import with_fusion, with_temporal
+from vacli.recipe.presets import COMPACT
 from vacli.recipe.schema import Concat, Head, Model, Stream, Tcn
 
 FRAMES = 30

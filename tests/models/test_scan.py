@@ -203,6 +203,55 @@ def test_mamba_ssm_gets_its_layout(monkeypatch):
         scan_module._load.cache_clear()
 
 
+@pytest.fixture
+def failing_mamba_ssm(monkeypatch):
+    """mamba_ssm as the first choice on a CPU; its scan raises, as that of a wrong build does."""
+    calls = []
+
+    def scan(*inputs):
+        calls.append(inputs)
+        raise RuntimeError("selective_scan_cuda\nis not installed")
+
+    scan.__module__ = "vacli.models.scan_mamba_ssm"
+    plain = scan_module._load
+
+    def candidates(device, dtype, fresh):
+        return iter(("mamba_ssm", "reference"))
+
+    monkeypatch.setattr(scan_module, "_load", lambda name: scan if name == "mamba_ssm" else plain(name))
+    monkeypatch.setattr(scan_module, "_candidates", candidates)
+    monkeypatch.setattr(scan_module, "_failed", set())
+    return calls
+
+
+def test_mamba_ssm_that_fails_when_called_is_replaced_with_one_warning(failing_mamba_ssm, caplog):
+    inputs = scan_inputs((2, 9, 5, 3))[:5]
+    want = selective_scan(*inputs, backend="reference")
+    for _ in range(3):
+        assert apart(list(selective_scan(*inputs)), list(want)) < 1e-6
+    assert len(failing_mamba_ssm) == 1
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "mamba_ssm failed (RuntimeError: selective_scan_cuda is not installed); another scan is used, "
+        "install mamba-ssm for this torch"
+    )
+
+
+def test_mamba_ssm_that_is_asked_for_by_name_raises_its_error(failing_mamba_ssm):
+    with pytest.raises(RuntimeError, match="selective_scan_cuda"):
+        selective_scan(*scan_inputs((1, 2, 2, 2))[:5], backend="mamba_ssm")
+
+
+def test_lack_of_memory_is_not_a_failure_of_mamba_ssm(monkeypatch, failing_mamba_ssm):
+    def scan(*inputs):
+        raise torch.OutOfMemoryError("out of memory")
+
+    scan.__module__ = "vacli.models.scan_mamba_ssm"
+    monkeypatch.setattr(scan_module, "_load", lambda name: scan)
+    with pytest.raises(torch.OutOfMemoryError):
+        selective_scan(*scan_inputs((1, 2, 2, 2))[:5])
+
+
 def test_unknown_backend_is_an_error():
     with pytest.raises(UsageError, match="scan backend 'nunba' is not available"):
         selective_scan(*scan_inputs((1, 2, 2, 2)), backend="nunba")

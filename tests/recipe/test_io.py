@@ -8,15 +8,30 @@ from dataclasses import replace
 import pytest
 
 from vacli.errors import UsageError
-from vacli.recipe.io import from_json, overlay, read_toml, set_values, to_dict, to_json
+from vacli.recipe.io import from_json, overlay, read_toml, set_values, to_dict, to_json, to_toml
 from vacli.recipe.presets import PRESETS
-from vacli.recipe.schema import Mamba, Recipe, Stream, Transformer
+from vacli.recipe.schema import Head, Mamba, NoTemporal, Recipe, Stream, Transformer
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_round_trip(name):
     recipe = PRESETS[name]
     assert from_json(json.loads(to_json(recipe))) == recipe
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_toml_gives_the_same_recipe_over_any_preset(tmp_path, name):
+    path = tmp_path / "r.toml"
+    path.write_text(to_toml(PRESETS[name]), encoding="utf-8")
+    for base in PRESETS.values():
+        assert overlay(base, read_toml(path)) == PRESETS[name]
+
+
+def test_toml_keeps_quotes_and_letters(tmp_path):
+    recipe = replace(made(), summary='a "quoted" \\ line\nand é', source="")
+    path = tmp_path / "r.toml"
+    path.write_text(to_toml(recipe), encoding="utf-8")
+    assert overlay(PRESETS["compact"], read_toml(path)) == recipe
 
 
 def made() -> Recipe:
@@ -57,6 +72,12 @@ def test_none_is_a_value():
     assert set_values(made(), ["training.patience_epochs=none"]).training.patience_epochs is None
 
 
+def test_none_is_a_kind_and_an_activation():
+    assert set_values(made(), ["model.temporal.kind=none"]).model.temporal == NoTemporal()
+    assert set_values(made(), ["model.head.activation=none"]).model.head == Head(activation="none")
+    assert set_values(PRESETS["lightmamba"], ["model.tcn=none"]).model.tcn is None
+
+
 @pytest.mark.parametrize(
     ("assignment", "said"),
     [
@@ -67,6 +88,10 @@ def test_none_is_a_value():
         ("training.epochs", "no '='"),
         ("model.streams.sound.dim=3", "no item 'sound'"),
         ("training=3", "training should be a table"),
+        ("model.temporal=none", "model.temporal should be a table, not 'none'; set model.temporal.kind"),
+        ("epochs=3", "unknown key epochs; did you mean 'training.epochs'?"),
+        ("training.lr=3", "unknown key training.lr; did you mean 'training.optim.lr'?"),
+        ("dim=3", "did you mean 'model.streams.NAME.dim'?"),
     ],
 )
 def test_what_does_not_fit_is_named(assignment, said):

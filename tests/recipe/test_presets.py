@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from vacli.errors import UsageError
 from vacli.models.size import count_parameters
 from vacli.recipe.io import from_json, to_json
-from vacli.recipe.presets import FUSION, PRESETS, TEMPORAL, preset, with_fusion, with_temporal
-from vacli.recipe.schema import Bdca, Tcn
+from vacli.recipe.modules import FUSION, TEMPORAL, with_fusion, with_temporal
+from vacli.recipe.presets import PRESETS, preset, preset_of
+from vacli.recipe.schema import Bdca, Head, Tcn
+from vacli.training.schedule import lr_factor
 
 # The first three are published (116.5 M and 85.7 M) or follow from the text; the rest pin what is built.
 COUNTS = {
     "lightmamba": 116_534_785,
-    "lightmamba-text": 72_316_046,
+    "lightmamba-text": 72_217_602,
     "lightmamba-transformer": 85_710_590,
     "bdca": 73_486_478,
+    "bdca-text": 73_486_454,
     "bdca-no-gate": 73_485_962,
     "concat": 73_386_890,
     "audio-only": 15_525_118,
     "visual-only": 70_617_998,
+    "mae-pretrained": 70_617_998,
     "charon": 67_155_086,
     "baseline": 4_098,
     "compact": 479_234,
@@ -53,7 +58,48 @@ def test_preset_says_what_it_is_and_survives_json(name):
 @pytest.mark.parametrize("name", PRESETS)
 def test_stream_width_is_that_of_its_features(name):
     for stream in PRESETS[name].model.streams:
-        assert stream.dim == sum(WIDTHS[feature] for feature in stream.features)
+        assert stream.dim == sum(WIDTHS[feature.partition("@")[0]] for feature in stream.features)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, r in PRESETS.items() if r.training.schedule.shape == "warm-restarts"]
+)
+def test_warm_restarts_restart(name):
+    """The published schedules restart within the 50 epochs; 100 steps make an epoch here."""
+    training = PRESETS[name].training
+    factors = [lr_factor(training.schedule, step, 100, 100 * training.epochs) for step in range(5000)]
+    restarts = [step for step in range(501, 5000) if factors[step] - factors[step - 1] > 0.9]
+    # 5 epochs after the warm-up of 5, then 10 and 20 more; Charon's period is 46 steps.
+    assert restarts[:3] == ([546, 638, 822] if name == "charon" else [1000, 2000, 4000])
+
+
+def test_lightmamba_text_has_the_values_of_the_text():
+    model, training = preset("lightmamba-text").model, preset("lightmamba-text").training
+    assert (len(model.tcn.channels), model.tcn.activation, model.tcn.dropout) == (4, "relu", 0.3)
+    assert (model.temporal.n_layers, model.temporal.dropout) == (4, 0.3)
+    assert (model.temporal.output_projection, model.head.hidden) == (False, ())
+    assert (training.epochs, training.optim.lr, training.optim.weight_decay) == (50, 3e-4, 1e-3)
+    assert training.schedule.warmup_epochs == 5
+
+
+def test_bdca_text_has_the_learning_rates_of_the_text():
+    training = preset("bdca-text").training
+    rates = [training.optim.lr * lr_factor(training.schedule, step, 100, 5000) for step in (0, 500)]
+    assert rates == pytest.approx([3e-5, 5e-3])
+
+
+def test_mae_pretrained_differs_from_visual_only_in_its_feature():
+    model = preset("visual-only").model
+    (stream,) = model.streams
+    other = replace(stream, features=("mae-vit-l@pretrained",))
+    assert preset("mae-pretrained").model == replace(model, streams=(other,))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_model_of_a_preset_has_its_name(name):
+    assert preset_of(PRESETS[name].model) == name
+    wider = replace(PRESETS[name].model, head=Head(hidden=(7,)))
+    assert preset_of(wider) == ""
 
 
 @pytest.mark.parametrize("name", [n for n in PRESETS if len(PRESETS[n].model.streams) == 2])

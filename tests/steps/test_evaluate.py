@@ -93,6 +93,41 @@ def test_folds_are_scored_separately_and_averaged(folds):
     assert result.epoch_s > 0
 
 
+def test_changed_model_is_no_preset_and_its_changes_are_listed(folds):
+    (result,) = run(EvaluateSettings(inputs=(folds,))).results
+    assert result.preset == ""
+    assert "training.epochs=2" in result.changes
+    assert "model.temporal.d_state=4" in result.changes
+    assert "model.streams.visual.features=['face']" in result.changes
+
+
+def test_memory_of_training_on_a_cpu_is_that_of_the_process(folds):
+    (result,) = run(EvaluateSettings(inputs=(folds,))).results
+    assert result.gpu_peak_bytes is None
+    rows = [
+        json.loads(line)
+        for fold in ("fold_1", "fold_2")
+        for line in (folds / fold / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert {row["device"] for row in rows} == {"cpu"}
+    assert result.process_peak_bytes == max(row["peak_bytes"] for row in rows)
+
+
+def test_runs_on_different_videos_are_noted_in_table_and_json(official, folds):
+    for form in ("table", "json"):
+        text = run(EvaluateSettings(inputs=(official, folds), format=form)).text
+        assert "compare the two with `va compare`" in text
+
+
+def test_model_of_the_other_paper_is_named_in_a_warning(official, monkeypatch):
+    monkeypatch.setattr("vacli.evaluation.evaluator.preset_of", lambda model: "concat")
+    quiet = RecordingProgress()
+    text = run(EvaluateSettings(inputs=(official,), paper="lightmamba"), quiet).text
+    assert any("has the model concat" in w and "give --paper bdca" in w for w in quiet.warnings)
+    tables = text[text.index("lightmamba, table I:") :]
+    assert "own row" not in tables
+
+
 def test_a_split_is_scored_with_the_ensemble_of_all_folds(store, folds, trials):
     (result,) = run(EvaluateSettings(inputs=(folds,), split="validation")).results
     (score,) = result.scores

@@ -17,6 +17,27 @@ def test_warm_up_rises_from_its_start_factor_to_1() -> None:
     assert factors[20:] == [1.0] * 5
 
 
+@pytest.mark.parametrize("warmup_epochs", [5.0, 1.0, 0.1])
+def test_first_epoch_of_one_step_is_trained(warmup_epochs: float) -> None:
+    schedule = Schedule(shape="constant", warmup_epochs=warmup_epochs)
+    factors = [lr_factor(schedule, step, 1, 50) for step in range(8)]
+    rising = [min(step / warmup_epochs, 1.0) for step in range(8)]
+    assert factors == pytest.approx([rising[1], *rising[1:]])
+    assert lr_factor(schedule, 0, 2, 100) == 0.0  # its second step trains the first epoch
+
+
+def test_start_factor_is_kept_with_one_step_an_epoch() -> None:
+    schedule = Schedule(shape="constant", warmup_epochs=2.0, warmup_start_factor=0.1)
+    assert [lr_factor(schedule, step, 1, 50) for step in range(3)] == pytest.approx([0.1, 0.55, 1.0])
+
+
+def test_restart_period_in_steps() -> None:
+    """Charon's scheduler restarts at steps 46, 138 and 322 (released configuration, measured)."""
+    schedule = Schedule(shape="warm-restarts", warmup_epochs=0.0, period_steps=46)
+    factors = [lr_factor(schedule, step, 10, 500) for step in range(330)]
+    assert [step for step in range(330) if factors[step] == 1.0] == [0, 46, 138, 322]
+
+
 def test_cosine_ends_at_the_floor() -> None:
     schedule = Schedule(shape="cosine", warmup_epochs=0.0, min_lr_factor=0.1)
     assert lr_factor(schedule, 0, 10, 100) == 1.0

@@ -86,8 +86,8 @@ def align(
 )
 @click.option(
     "--normalise",
-    type=click.Choice(["model", "paper", "per-channel"]),
-    help="Pixel statistics. [default: model]",
+    type=click.Choice(["model", "paper", "per-channel", "signed"]),
+    help="Pixel statistics; signed is [-1, 1]. [default: model]",
 )
 @click.option("--dtype", default="auto", show_default=True, help="auto, float32 or bfloat16.")
 @click.option("--batch-size", type=click.IntRange(1), help="Faces in a batch. [default: auto]")

@@ -190,19 +190,27 @@ def submit(inputs: tuple[str, ...], **chosen: Any) -> None:
 @click.command("presets", short_help="List the presets, or print the recipe of one.")
 @click.argument("name", required=False)
 @click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Set one value; repeatable.")
-def presets(name: str | None, assignments: tuple[str, ...]) -> None:
-    """List all presets with parameter count and source, or print one as JSON.
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["toml", "json"]),
+    default="toml",
+    show_default=True,
+    help="Format of a recipe; `va train --recipe` reads TOML.",
+)
+def presets(name: str | None, assignments: tuple[str, ...], form: str) -> None:
+    """List all presets with parameter count and source, or print the recipe of one.
 
     \b
     Example:
-      va presets bdca
+      va presets bdca > r.toml
     """
     from vacli.recipe import io as recipe_io
     from vacli.recipe import presets as known
 
     if name is not None:
         recipe = recipe_io.set_values(known.preset(name), assignments)
-        put(recipe_io.to_json(recipe))
+        put((recipe_io.to_json if form == "json" else recipe_io.to_toml)(recipe))
         return
     from vacli.models.size import count_parameters
 

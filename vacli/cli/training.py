@@ -61,10 +61,10 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, refine
 )
 @click.option(
     "--normalise",
-    type=click.Choice(["paper", "per-channel", "model"]),
+    type=click.Choice(["paper", "per-channel", "model", "signed"]),
     default="paper",
     show_default=True,
-    help="Pixel statistics: the paper's, each channel's own, or those of the model's pre-training.",
+    help="Pixel statistics: the paper's, each channel's own, those of the pre-training, or [-1, 1].",
 )
 @click.option("--frame-stride", type=click.IntRange(1), default=1, help="Use every Nth labelled frame.")
 @click.option("--max-frames-per-video", type=click.IntRange(1), help="Use at most N frames of a video.")

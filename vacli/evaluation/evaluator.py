@@ -22,6 +22,9 @@ from vacli.inference.run import EnsembleMember, Run
 from vacli.inference.training_record import training_record
 from vacli.models.size import count_parameters
 from vacli.progress import Advance
+from vacli.recipe.io import differences
+from vacli.recipe.presets import PRESETS, preset_of
+from vacli.recipe.schema import Recipe
 from vacli.sequences.base import labels_of
 from vacli.sequences.grouping import identity
 from vacli.sequences.labels import annotated_labels
@@ -66,10 +69,11 @@ def evaluate_run(run: Run, store: Store, split: str, advance: Advance) -> Evalua
     result = Result(
         name=run.path.name,
         scores=tuple(scores),
-        preset=run.recipe.name,
+        preset=preset_of(run.recipe.model),
+        changes=_changes(run.recipe),
         parameters=count_parameters(run.recipe.model),
-        epoch_s=_epoch_s(run),
         notes=_notes(run, split, [rows for _, _, videos, _ in groups for rows in videos]),
+        **_costs(run),
     )
     return result, trajectories
 
@@ -187,7 +191,25 @@ def _labelled_trajectory(predict: Predict, rows: StoredSequence, advance: Advanc
     )
 
 
-def _epoch_s(run: Run) -> float | None:
-    path = run.members[0].path / METRICS_FILE
+def _changes(recipe: Recipe) -> tuple[str, ...]:
+    """Values that differ from the preset with this model, or else from the one of this name."""
+    name = preset_of(recipe.model) or recipe.name
+    return differences(recipe, PRESETS[name]) if name in PRESETS else ()
+
+
+def _costs(run: Run) -> dict[str, Any]:
+    """Median seconds of an epoch of the first model, and the peak memory of all models by device."""
+    models = [_epochs(member.path / METRICS_FILE) for member in run.members]
+    peaks = [
+        (row.get("device"), row["peak_bytes"]) for rows in models for row in rows if row.get("peak_bytes")
+    ]
+    return {
+        "epoch_s": statistics.median(row["train_s"] for row in models[0]) if models[0] else None,
+        "gpu_peak_bytes": max((peak for device, peak in peaks if device == "cuda"), default=None),
+        "process_peak_bytes": max((peak for device, peak in peaks if device == "cpu"), default=None),
+    }
+
+
+def _epochs(path: Path) -> list[dict[str, Any]]:
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return statistics.median(json.loads(line)["train_s"] for line in lines) if lines else None
+    return [json.loads(line) for line in lines]

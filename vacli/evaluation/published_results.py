@@ -20,9 +20,10 @@ UNSTATED = "set not stated"
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedRow:
-    """A published row. `fold`, `fold_mean` or `preset` selects the result of ours to compare with it.
+    """A published row. `fold`, `fold_mean` or `preset` selects the results of ours to compare with it.
 
-    protocol: the data and procedure behind the scores. extra: further columns as printed.
+    `fold` and `fold_mean` take runs of the paper's own model (HEADLINE) only, `preset` those with the model
+    of that preset. protocol: the data and procedure behind the scores. extra: further columns as printed.
     """
 
     label: str
@@ -54,7 +55,7 @@ _BASELINE = _row("Baseline", 0.240, 0.200, 0.220, BASELINE, preset="baseline")
 _CHALLENGE = (
     _BASELINE,
     _row("CAS-MAIS", 0.327, 0.304, 0.316, TEST),
-    _row("Charon", 0.504, 0.412, 0.458, TEST + "; 0.536 / 0.431 on the validation set"),
+    _row("Charon", 0.504, 0.412, 0.458, TEST + "; 0.536 / 0.431 on the validation set", preset="charon"),
     _row("AIWELL-UOC", 0.468, 0.492, 0.480, TEST),
     _row("HSEmotion", 0.494, 0.551, 0.522, TEST),
     _row("CtyunAI", 0.546, 0.611, 0.578, TEST),
@@ -147,7 +148,7 @@ BDCA = (
         "III",
         "Visual features",
         (
-            _row("MAE w/o FT", 0.348, 0.419, 0.384, UNSTATED),
+            _row("MAE w/o FT", 0.348, 0.419, 0.384, UNSTATED, preset="mae-pretrained"),
             _row("Fuxi", 0.540, 0.557, 0.549, UNSTATED + "; its authors report 0.637 for their full system"),
             _row("MAE", 0.554, 0.595, 0.575, UNSTATED, preset="visual-only"),
         ),
@@ -169,3 +170,21 @@ BDCA = (
 )
 
 PAPERS: Mapping[str, tuple[PublishedTable, ...]] = {"lightmamba": LIGHTMAMBA, "bdca": BDCA}
+HEADLINE: Mapping[str, str] = {"lightmamba": "lightmamba", "bdca": "bdca"}  # the preset of the paper's model
+VARIANTS: Mapping[str, str] = {"lightmamba-text": "lightmamba", "bdca-text": "bdca"}  # other readings of it
+
+
+def row_preset(preset: str) -> str:
+    """The preset of the published row to which a run with the model of `preset` belongs."""
+    return VARIANTS.get(preset, preset)
+
+
+def has_row(paper: str, preset: str) -> bool:
+    """Whether a table of the paper has a row for the model of `preset`."""
+    rows = (row for table in PAPERS[paper] for row in table.rows)
+    return bool(preset) and row_preset(preset) in {row.preset for row in rows}
+
+
+def is_of_other_paper(paper: str, preset: str) -> bool:
+    """Whether only another paper has a row for the model of `preset`."""
+    return not has_row(paper, preset) and any(has_row(other, preset) for other in PAPERS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -77,13 +77,10 @@ class Score:
         counted = [v for v in self.videos if v.frames]
         if len(counted) < 2:
             return {}
-        resamples = np.random.default_rng(0).multinomial(
-            len(counted), np.full(len(counted), 1 / len(counted)), N_RESAMPLES
-        )
-        values = [_resampled_ccc([v.moments[d] for v in counted], resamples) for d in range(2)]
+        resamples = resample_videos(len(counted))
+        values = [resampled_ccc([v.moments[d] for v in counted], resamples) for d in range(2)]
         values.append((values[0] + values[1]) / 2)
-        tail = (1 - CONFIDENCE) / 2
-        return {f"ccc_{name}": _quantiles(x, tail) for name, x in zip(DIMENSIONS, values, strict=True)}
+        return {f"ccc_{name}": interval(x) for name, x in zip(DIMENSIONS, values, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,14 @@ def _by_dimension(metric: str, valence: float, arousal: float) -> dict[str, floa
     )
 
 
-def _quantiles(values: np.ndarray, tail: float) -> tuple[float, float]:
+def resample_videos(count: int) -> np.ndarray:
+    """(N_RESAMPLES, count) how often each resample has each video; the same in every call."""
+    return np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), N_RESAMPLES)
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """The percentile interval of CONFIDENCE of the values of resamples."""
+    tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(values, (tail, 1 - tail))
     return float(low), float(high)
 
@@ -130,7 +134,7 @@ def _mean(values: Iterable[float]) -> float:
     return statistics.fmean(values) if values else math.nan
 
 
-def _resampled_ccc(moments: Sequence[Moments], resamples: np.ndarray) -> np.ndarray:
+def resampled_ccc(moments: Sequence[Moments], resamples: np.ndarray) -> np.ndarray:
     """CCC of each resample. resamples: (B, V) how often each video was drawn. Returns: (B,)."""
     count, mean_x, mean_y, xx, yy, xy = (
         np.array([getattr(m, name) for m in moments])
@@ -151,16 +155,20 @@ def _resampled_ccc(moments: Sequence[Moments], resamples: np.ndarray) -> np.ndar
 class Result:
     """All scores of one run or one set of predictions, and the cost of the run.
 
-    preset: the recipe's name, "" for predictions. epoch_s: median seconds of a training epoch.
-    peak_bytes: of training. None where unknown. notes: sentences that belong beside the scores.
+    preset: the preset whose model and features the run has, "" if there is none. changes: values of the
+    recipe that differ from that preset, or from the one that it is named after. epoch_s: median seconds of
+    a training epoch. gpu_peak_bytes, process_peak_bytes: peak memory of training, of CUDA's allocator or of
+    the process. None where unknown. notes: sentences that belong beside the scores.
     """
 
     name: str
     scores: tuple[Score, ...]
     preset: str = ""
+    changes: tuple[str, ...] = ()
     parameters: int | None = None
     epoch_s: float | None = None
-    peak_bytes: int | None = None
+    gpu_peak_bytes: int | None = None
+    process_peak_bytes: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -170,7 +178,33 @@ class Result:
         return fold_mean(folds) if len(folds) > 1 else None
 
     @property
+    def best_fold(self) -> Score | None:
+        """The fold with the highest mean CCC, None without a cross-validation."""
+        folds = [score for score in self.scores if score.fold]
+        return max(folds, key=lambda score: score.pooled["ccc_mean"]) if len(folds) > 1 else None
+
+    @property
+    def videos(self) -> frozenset[str]:
+        """The videos with scored frames, of all scores."""
+        return frozenset(v.video for score in self.scores for v in score.videos if v.frames)
+
+    @property
     def ccc(self) -> dict[str, float]:
         """CCC by dimension: the folds' mean, or the one score."""
         pooled = self.folds.mean if self.folds else self.scores[0].pooled
         return {name: pooled[f"ccc_{name}"] for name in DIMENSIONS}
+
+
+def with_video_notes(results: Sequence[Result]) -> tuple[Result, ...]:
+    """The results with a note on each that is scored on other videos than the first one."""
+    return tuple(replace(r, notes=(*r.notes, *_video_notes(r, results[0]))) for r in results)
+
+
+def _video_notes(result: Result, first: Result) -> tuple[str, ...]:
+    if result.videos == first.videos:
+        return ()
+    common = len(result.videos & first.videos)
+    return (
+        f"scored on {len(result.videos)} videos, of which {first.name} ({len(first.videos)} videos) has "
+        f"{common}: compare the two with `va compare`, not in this table",
+    )

@@ -126,7 +126,7 @@ class ArrayNet:
             y = _normalised(self._mamba(x, mask, f"temporal.layers.{number}") + x)
             norm = f"temporal.norms.{number}"
             x = y * self._tensors[f"{norm}.weight"] + self._tensors[f"{norm}.bias"]
-        return self._linear(x, "temporal.project")
+        return self._linear(x, "temporal.project") if config.output_projection else x
 
     def _mamba(self, x: np.ndarray, mask: np.ndarray, name: str) -> np.ndarray:
         """`mamba.Mamba` (Gu and Dao 2023, section 3)."""

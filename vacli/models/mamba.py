@@ -153,7 +153,10 @@ def init_charon(layer: Mamba) -> None:
 
 
 class MambaEncoder(TemporalModule):
-    """x <- LayerNorm(Mamba(x) + x), `n_layers` times, between linear maps (the first if widths differ)."""
+    """x <- LayerNorm(Mamba(x) + x), `n_layers` times, between linear maps.
+
+    The first map is there if the widths differ, the last with `output_projection`.
+    """
 
     causal = True
     receptive_field = None
@@ -167,7 +170,7 @@ class MambaEncoder(TemporalModule):
         self.layers = nn.ModuleList(Mamba(width, config) for _ in range(config.n_layers))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.n_layers))
         self.dropout = nn.Dropout(config.dropout)
-        self.project = nn.Linear(width, width)
+        self.project = nn.Linear(width, width) if config.output_projection else nn.Identity()
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = self._enter(zero_padding(x, mask))

@@ -63,7 +63,8 @@ def _mamba(in_dim: int, config: recipe.Mamba) -> tuple[int, int]:
         + 2 * width  # layer norm
     )
     adapt = _linear(in_dim, width) if in_dim != width else 0
-    return adapt + config.n_layers * layer + _linear(width, width), width
+    project = _linear(width, width) if config.output_projection else 0
+    return adapt + config.n_layers * layer + project, width
 
 
 def _transformer(in_dim: int, config: recipe.Transformer) -> tuple[int, int]:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from vacli.evaluation.published_results import PublishedRow, PublishedTable
+from vacli.evaluation.published_results import (
+    BEST_FOLD,
+    HEADLINE,
+    VARIANTS,
+    PublishedRow,
+    PublishedTable,
+    has_row,
+    is_of_other_paper,
+    row_preset,
+)
 from vacli.evaluation.score import DIMENSIONS, Result, Score
 from vacli.output.text_tables import Grid
 
 NOTHING = "-"
+MAX_CHANGES = 6  # values of a recipe that a note lists
 DIMENSION_NAMES = {"valence": "V", "arousal": "A", "mean": "mean"}
 
 
@@ -46,61 +57,112 @@ def score_grids(results: Sequence[Result]) -> list[Grid]:
     ]
 
 
+@dataclass(frozen=True)
+class _Line:
+    """Our result beside a published row: what it is, its CCC by dimension, and its costs by column."""
+
+    label: str
+    ccc: Mapping[str, float]
+    costs: Mapping[str, str]
+
+    def cells(self, extra: Sequence[str]) -> tuple[str, ...]:
+        """The columns of ours."""
+        values = (number(self.ccc[name]) for name in DIMENSIONS)
+        return (self.label, *values, *(self.costs.get(name, NOTHING) for name in extra))
+
+
 def published_grids(paper: str, tables: Sequence[PublishedTable], results: Sequence[Result]) -> list[Grid]:
-    """A paper's tables with our scores in further columns."""
-    return [_published_grid(paper, table, results) for table in tables]
+    """A paper's tables with our scores in further columns.
+
+    A result stands beside the row of its model; models that are in no row of the paper have rows of their
+    own, and models of another paper are left out.
+    """
+    shown = [result for result in results if not is_of_other_paper(paper, result.preset)]
+    return [_published_grid(paper, table, shown) for table in tables]
 
 
 def _published_grid(paper: str, table: PublishedTable, results: Sequence[Result]) -> Grid:
     extra = tuple(dict.fromkeys(name for row in table.rows for name in row.extra or ()))
-    header = ("", "V", "A", "mean", *extra, "ours V", "ours A", "ours mean", *(f"ours {n}" for n in extra))
-    rows = tuple(_published_row(row, extra, results) for row in table.rows)
+    ours = ("ours", *(f"ours {name}" for name in (*DIMENSION_NAMES.values(), *extra)))
+    header = ("", *DIMENSION_NAMES.values(), *extra, *ours, "protocol")
+    rows = [line for row in table.rows for line in _published_rows(paper, row, extra, results)]
     if not any(row.fold_mean for row in table.rows):
-        rows += tuple(
-            _own_row(r, extra) for r in results if r.preset not in {row.preset for row in table.rows}
-        )
+        own = [
+            line for r in results if not has_row(paper, r.preset) for line in _run_lines(r, best_fold=False)
+        ]
+        blank = (NOTHING,) * (len(DIMENSIONS) + len(extra))
+        rows += [("own row", *blank, *line.cells(extra), "ours") for line in own]
     title = f"{paper}, table {table.number}: {table.title}"
+    left = frozenset({0, header.index("ours"), len(header) - 1})
+    return Grid(title, header, tuple(rows), _notes(table, results), left)
+
+
+def _notes(table: PublishedTable, results: Sequence[Result]) -> tuple[str, ...]:
     notes = (table.note,) if table.note else ()
-    return Grid(title, (*header, "protocol"), rows, notes, frozenset({0, len(header)}))
+    if len({result.videos for result in results}) > 1:
+        notes += ("Our runs are scored on different videos; `va compare` scores two of them on common ones.",)
+    return notes + tuple(_changes(result) for result in results if result.changes)
 
 
-def _published_row(row: PublishedRow, extra: tuple[str, ...], results: Sequence[Result]) -> tuple[str, ...]:
+def _changes(result: Result) -> str:
+    more = len(result.changes) - MAX_CHANGES
+    listed = ", ".join(result.changes[:MAX_CHANGES]) + (f" and {more} more" if more > 0 else "")
+    return f"{result.name} differs from its preset in {listed}."
+
+
+def _published_rows(
+    paper: str, row: PublishedRow, extra: tuple[str, ...], results: Sequence[Result]
+) -> list[tuple[str, ...]]:
+    """The published row with our first result, and a row for each further result."""
     printed = [number(v) for v in (row.valence, row.arousal, row.mean)]
     columns = [(row.extra or {}).get(name, NOTHING) for name in extra]
-    ours, costs = _ours(row, results)
-    return (row.label, *printed, *columns, *ours, *(costs.get(name, NOTHING) for name in extra), row.protocol)
+    lines = [line.cells(extra) for line in _ours(paper, row, results)]
+    first, *others = lines or [(NOTHING,) * (1 + len(DIMENSIONS) + len(extra))]
+    blank = ("",) * (1 + len(printed) + len(columns))
+    return [
+        (row.label, *printed, *columns, *first, row.protocol),
+        *((*blank, *cells, "") for cells in others),
+    ]
 
 
-def _own_row(result: Result, extra: tuple[str, ...]) -> tuple[str, ...]:
-    """One of our results that is not a row of the paper."""
-    printed = [NOTHING] * (len(DIMENSIONS) + len(extra))
-    ours = [number(result.ccc[side]) for side in DIMENSIONS]
-    costs = _costs(result)
-    protocol = (
-        f"ours: mean of {result.folds.folds} folds" if result.folds else f"ours: {result.scores[0].name}"
-    )
-    return (result.name, *printed, *ours, *(costs.get(name, NOTHING) for name in extra), protocol)
-
-
-def _ours(row: PublishedRow, results: Sequence[Result]) -> tuple[list[str], dict[str, str]]:
-    """Our CCCs and costs for a published row: the same fold, or the run of the same preset."""
+def _ours(paper: str, row: PublishedRow, results: Sequence[Result]) -> list[_Line]:
+    """Our results that belong to a published row."""
+    headline = [r for r in results if row_preset(r.preset) == HEADLINE[paper]]
     if row.fold is not None:
-        found = [s for r in results for s in r.scores if s.fold == row.fold]
-        if len(found) == 1:
-            return [number(found[0].pooled[f"ccc_{side}"]) for side in DIMENSIONS], {}
+        return [_score_line(r, s) for r in headline for s in r.scores if s.fold == row.fold]
     if row.fold_mean:
-        same = [r for r in results if r.folds]
-    else:
-        same = [r for r in results if row.preset and r.preset == row.preset]
-    if len(same) == 1:
-        return [number(same[0].ccc[side]) for side in DIMENSIONS], _costs(same[0])
-    return [NOTHING] * 3, {}
+        return [line for r in headline if r.folds for line in _run_lines(r, best_fold=False)]
+    same = [r for r in results if row.preset and row_preset(r.preset) == row.preset]
+    return [line for r in same for line in _run_lines(r, best_fold=row.protocol == BEST_FOLD)]
+
+
+def _run_lines(result: Result, *, best_fold: bool) -> list[_Line]:
+    """The mean of a run's folds and, if asked for, its best fold; or its one score."""
+    if result.folds is None or result.best_fold is None:
+        return [_Line(_named(result, result.scores[0].name), result.ccc, _costs(result))]
+    label = f"{result.name}, mean of {result.folds.folds} folds"
+    lines = [_Line(_named(result, label), result.ccc, _costs(result))]
+    if best_fold:
+        line = _score_line(result, result.best_fold)
+        lines.append(replace(line, label=f"{line.label}, the best of {result.folds.folds}"))
+    return lines
+
+
+def _score_line(result: Result, score: Score) -> _Line:
+    ccc = {name: score.pooled[f"ccc_{name}"] for name in DIMENSIONS}
+    return _Line(_named(result, score.name), ccc, {})
+
+
+def _named(result: Result, label: str) -> str:
+    """The label, with the preset where that is another reading of the row's model."""
+    return f"{label} ({result.preset})" if result.preset in VARIANTS else label
 
 
 def _costs(result: Result) -> dict[str, str]:
+    """Costs by the papers' columns; the memory of a process on a CPU is not comparable with a GPU's."""
     known = {
         "parameters": (result.parameters, lambda n: f"{n / 1e6:.1f}M"),
-        "GPU memory": (result.peak_bytes, lambda n: f"{n / 1e9:.1f} GB"),
+        "GPU memory": (result.gpu_peak_bytes, lambda n: f"{n / 1e9:.1f} GB"),
         "time an epoch": (result.epoch_s, lambda s: f"{s:.0f} s" if s >= 10 else f"{s:.1f} s"),
     }
     return {name: show(value) for name, (value, show) in known.items() if value is not None}

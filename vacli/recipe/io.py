@@ -9,7 +9,7 @@ import json
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -19,6 +19,7 @@ from vacli.recipe.migration import VERSION, migrate, new_name
 from vacli.recipe.schema import Recipe
 
 T = TypeVar("T")
+NONE = "none"  # None in TOML, which has no null
 
 
 def to_dict(record: Any) -> dict[str, Any]:
@@ -29,6 +30,51 @@ def to_dict(record: Any) -> dict[str, Any]:
 def to_json(recipe: Recipe) -> str:
     """The text of recipe.json."""
     return json.dumps({"version": VERSION, **to_dict(recipe)}, indent=2) + "\n"
+
+
+def to_toml(recipe: Recipe) -> str:
+    """A recipe file with every value, so that it gives the same recipe over any preset; None is "none"."""
+    return "\n".join(_toml_lines(to_dict(recipe), "")) + "\n"
+
+
+def differences(recipe: Recipe, other: Recipe) -> tuple[str, ...]:
+    """The values of a recipe that another one does not have, as `path=value`; descriptions are left out."""
+    names = {"name", "summary", "source"}
+    before = dict(_values(to_dict(other)))
+    return tuple(
+        f"{path}={value}"
+        for path, value in _values(to_dict(recipe))
+        if path not in names and before.get(path, ...) != value
+    )
+
+
+def _values(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """All values with their paths; items of a list that have names are found by them."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _values(inner, f"{path}.{key}" if path else key)
+    elif _is_table(value):
+        for item in value:
+            yield from _values(item, f"{path}.{item['name']}")
+    else:
+        yield path, NONE if value is None else value
+
+
+def _toml_lines(table: Mapping[str, Any], path: str) -> Iterator[str]:
+    """Values first, then tables under their headers, as TOML requires."""
+    tables = {key: value for key, value in table.items() if _is_table(value)}
+    for key, value in table.items():
+        if key not in tables:
+            yield f"{key} = {json.dumps(NONE if value is None else value, ensure_ascii=False)}"
+    for key, value in tables.items():
+        header = f"{path}{key}"
+        for item in [value] if isinstance(value, Mapping) else value:
+            yield f"\n[{header}]" if isinstance(value, Mapping) else f"\n[[{header}]]"
+            yield from _toml_lines(item, f"{header}.")
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, list) and any(map(_is_table, value)))
 
 
 def from_json(values: Any) -> Recipe:
@@ -54,8 +100,24 @@ def from_dict(kind: type[T], values: Mapping[str, Any], path: str = "") -> T:
 
 
 def _hint(path: str, key: str, known: Sequence[str]) -> str:
-    renamed = new_name(path, key)
-    return f"it is called {renamed} now" if renamed in known else nearest(key, known)
+    if (renamed := new_name(path, key)) in known:
+        return f"it is called {renamed} now"
+    elsewhere = [name for name in dict.fromkeys(_paths(Recipe)) if name.split(".")[-1] == key]
+    return f"did you mean {' or '.join(map(repr, elsewhere))}?" if elsewhere else nearest(key, known)
+
+
+def _paths(hint: Any, path: str = "") -> Iterator[str]:
+    """The paths of all values below a type; NAME stands for an item of a list."""
+    if is_dataclass(hint):
+        for name, inner in typing.get_type_hints(hint).items():
+            where = f"{path}.{name}" if path else name
+            yield where
+            yield from _paths(inner, where)
+    elif get_origin(hint) is tuple:
+        yield from _paths(get_args(hint)[0], f"{path}.NAME")
+    elif get_origin(hint) in (typing.Union, types.UnionType):
+        for option in get_args(hint):
+            yield from _paths(option, path)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -72,7 +134,10 @@ def overlay(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 
 def set_values(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
-    """Apply `path=value` assignments in order; values are TOML, bare words are strings."""
+    """Apply `path=value` assignments in order; values are TOML, bare words are strings, `none` is None.
+
+    Where the recipe has a value "none", such as the kind of a temporal module, `none` is that value.
+    """
     for text in assignments:
         path, sign, value = text.partition("=")
         if not sign:
@@ -88,7 +153,7 @@ def _toml_value(text: str) -> Any:
     try:
         return tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:
-        return None if text in ("none", "None", "null") else text
+        return NONE if text in ("None", "null") else text
 
 
 def _merge(base: Any, changes: Any) -> Any:
@@ -137,7 +202,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
 
 
 def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
-    if value is None and type(None) in options:
+    if value in (None, NONE) and type(None) in options:
         return None
     records = [o for o in options if is_dataclass(o)]
     plain = [o for o in options if o is not type(None) and not is_dataclass(o)]
@@ -146,7 +211,9 @@ def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
     if len(records) == 1:
         return _convert(records[0], value, path)
     by_kind: dict[str, Any] = {str(o.__dataclass_fields__["kind"].default): o for o in records}
-    kind = value.get("kind") if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping):
+        raise UsageError(f"recipe: {path} should be a table, not {value!r}", hint=f"set {path}.kind")
+    kind = value.get("kind")
     if kind not in by_kind:
         raise UsageError(f"recipe: {path}.kind is {kind!r}", hint=nearest(str(kind), by_kind))
     return from_dict(by_kind[kind], value, path)

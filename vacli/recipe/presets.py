@@ -7,7 +7,6 @@ Sources: [L] "LightMamba: A Multimodal Audio-Visual Framework for Continuous Emo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from vacli.errors import UsageError, nearest
@@ -16,18 +15,15 @@ from vacli.recipe.schema import (
     Augment,
     Bdca,
     Concat,
-    Fusion,
     Head,
     Loss,
     Mamba,
     Model,
-    NoTemporal,
     Optim,
     Recipe,
     Schedule,
     Stream,
     Tcn,
-    Temporal,
     Training,
     Transformer,
     Window,
@@ -55,9 +51,15 @@ LIGHTMAMBA = Recipe(
 LIGHTMAMBA_TEXT = replace(
     LIGHTMAMBA,
     name="lightmamba-text",
-    summary="as the paper's text describes it: TCN of 4 blocks (dilation 1, 2, 4, 8), 4 Mamba layers",
-    source="[L] section III.D and E; state 32 and expand 2 as in lightmamba",
-    model=replace(LIGHTMAMBA.model, tcn=Tcn(channels=(1024, 768, 512, 256), activation="prelu")),
+    summary="as the paper's text describes it: TCN of 4 blocks with ReLU, 4 Mamba layers, one linear layer",
+    source="[L] III.D (4 blocks, dilation 1 to 8, ReLU), III.E (4 Mamba layers, one fully connected layer), "
+    "IV.B (dropout 0.3 in both temporal modules); not in the text: widths, kernel, state 32, expand 2",
+    model=replace(
+        LIGHTMAMBA.model,
+        tcn=Tcn(channels=(1024, 768, 512, 256), dropout=0.3, activation="relu"),
+        temporal=Mamba(dropout=0.3, output_projection=False),
+        head=Head(),
+    ),
 )
 
 LIGHTMAMBA_TRANSFORMER = replace(
@@ -90,7 +92,28 @@ BDCA = Recipe(
     ),
     training=Training(
         optim=Optim(lr=3e-4),
-        schedule=Schedule(shape="warm-restarts", warmup_start_factor=0.1),  # from 3e-5, as in [B]
+        # From 3e-5, as in [B]. Its restart period is not given: after 5 epochs, then after 10 and 20 more.
+        schedule=Schedule(shape="warm-restarts", warmup_start_factor=0.1, period_epochs=5.0),
+    ),
+)
+
+BDCA_TEXT = replace(
+    BDCA,
+    name="bdca-text",
+    summary="bdca with the learning rates of the paper's text, 3e-5 to 5e-3, and ReLU in its TCNs",
+    source="[B] IV.C (rates, warm restarts); ReLU as in [L] III.D; not in the text: restart period, widths, "
+    "kernel, Transformer size",
+    model=replace(
+        BDCA.model,
+        streams=(
+            replace(MAE, tcn=replace(VISUAL_TCN, activation="relu")),
+            replace(SOUND, tcn=replace(AUDIO_TCN, activation="relu")),
+        ),
+    ),
+    training=replace(
+        BDCA.training,
+        optim=Optim(lr=5e-3),
+        schedule=replace(BDCA.training.schedule, warmup_start_factor=3e-5 / 5e-3),
     ),
 )
 
@@ -126,6 +149,16 @@ VISUAL_ONLY = replace(
     model=replace(BDCA.model, streams=BDCA.model.streams[:1], fusion=Concat()),
 )
 
+MAE_PRETRAINED = replace(
+    VISUAL_ONLY,
+    name="mae-pretrained",
+    summary="visual-only on the features of MAE without fine-tuning",
+    source="[B] Table III, row 'MAE w/o FT'",
+    model=replace(
+        VISUAL_ONLY.model, streams=(replace(MAE, features=("mae-vit-l@pretrained",), tcn=VISUAL_TCN),)
+    ),
+)
+
 CHARON = Recipe(
     name="charon",
     summary="MAE, TCN of 4 blocks, 4 small Mamba layers; face only",
@@ -137,7 +170,9 @@ CHARON = Recipe(
         head=Head(hidden=(128,)),
     ),
     training=Training(
-        optim=Optim(lr=3e-5, weight_decay=1e-3, eps=1e-7), schedule=Schedule(shape="warm-restarts")
+        optim=Optim(lr=3e-5, weight_decay=1e-3, eps=1e-7),
+        # The period is 46 epochs there, but its scheduler is advanced at every step.
+        schedule=Schedule(shape="warm-restarts", period_steps=46, min_lr_factor=1e-8 / 3e-5),
     ),
 )
 
@@ -194,23 +229,16 @@ PRESETS: dict[str, Recipe] = {
         LIGHTMAMBA_TEXT,
         LIGHTMAMBA_TRANSFORMER,
         BDCA,
+        BDCA_TEXT,
         BDCA_NO_GATE,
         CONCAT,
         AUDIO_ONLY,
         VISUAL_ONLY,
+        MAE_PRETRAINED,
         CHARON,
         BASELINE,
     )
 }
-
-# Names for `--temporal` (from a depth and a width) and `--fusion`.
-TEMPORAL: dict[str, Callable[[int, int], Temporal]] = {
-    "mamba": lambda depth, width: Mamba(n_layers=depth, d_model=width),
-    "transformer": lambda depth, width: Transformer(n_layers=depth, d_model=width, dim_feedforward=width),
-    "tcn": lambda depth, width: Tcn(channels=(width,) * depth),
-    "none": lambda depth, width: NoTemporal(),
-}
-FUSION: dict[str, Fusion] = {"concat": Concat(), "bdca": Bdca()}
 
 
 def preset(name: str) -> Recipe:
@@ -222,36 +250,6 @@ def preset(name: str) -> Recipe:
     return PRESETS[name]
 
 
-def with_temporal(model: Model, kind: str) -> Model:
-    """The model with another temporal module of the same width and depth; UsageError if unknown."""
-    if kind == model.temporal.kind:
-        return model
-    if kind not in TEMPORAL:
-        raise UsageError(f"no temporal module {kind!r}", hint=nearest(kind, TEMPORAL))
-    depth, width = _size(model.temporal)
-    return replace(model, temporal=TEMPORAL[kind](depth, width))
-
-
-def with_fusion(model: Model, kind: str) -> Model:
-    """The model with another fusion; BDCA gets streams of equal width, by one TCN a stream if needed.
-
-    These TCNs have four blocks of width 128, as in [B], with the kernel and dropout of the TCN behind the
-    fusion, which they replace. Raises UsageError for an unknown fusion.
-    """
-    if kind == model.fusion.kind:
-        return model
-    if kind not in FUSION:
-        raise UsageError(f"no fusion {kind!r}", hint=nearest(kind, FUSION))
-    model = replace(model, fusion=FUSION[kind])
-    if kind != "bdca" or len({s.tcn.channels[-1] if s.tcn else s.dim for s in model.streams}) == 1:
-        return model
-    tcn = replace(model.tcn or Tcn(), channels=(128,) * 4)
-    return replace(model, tcn=None, streams=tuple(replace(s, tcn=tcn) for s in model.streams))
-
-
-def _size(temporal: Temporal) -> tuple[int, int]:
-    if isinstance(temporal, NoTemporal):
-        return 4, 256
-    if isinstance(temporal, Tcn):
-        return len(temporal.channels), temporal.channels[-1]
-    return temporal.n_layers, temporal.d_model
+def preset_of(model: Model) -> str:
+    """The name of the preset with exactly this model, features included; "" if there is none."""
+    return next((name for name, recipe in PRESETS.items() if recipe.model == model), "")

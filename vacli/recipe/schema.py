@@ -28,7 +28,7 @@ class Tcn:
 
 @dataclass(frozen=True, kw_only=True)
 class Mamba:
-    """Post-norm selective state-space layers (Gu and Dao 2023) and a linear projection."""
+    """Post-norm selective state-space layers (Gu and Dao 2023) and, if asked for, a linear projection."""
 
     kind: Literal["mamba"] = "mamba"
     n_layers: int = 4
@@ -39,6 +39,7 @@ class Mamba:
     dropout: float = 0.0
     init: Init = "mamba"
     input_norm: bool = False  # per-frame standardisation without parameters, as Charon has it
+    output_projection: bool = True  # a linear map behind the layers, as Charon has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,13 +159,15 @@ class Optim:
 class Schedule:
     """Linear warm-up from `warmup_start_factor` x lr, then `shape` down to `min_lr_factor` x lr.
 
-    Lengths are in epochs; the rate changes at every step.
+    Lengths are in epochs; the rate changes at every step. `period_steps` is the first restart period in
+    optimiser steps, in place of `period_epochs`.
     """
 
     shape: Literal["constant", "cosine", "warm-restarts"] = "cosine"
     warmup_epochs: float = 5.0
     warmup_start_factor: float = 0.0
     period_epochs: float | None = None  # first restart period; None: all that follows the warm-up
+    period_steps: int | None = None
     period_growth: int = 2
     min_lr_factor: float = 0.0
 

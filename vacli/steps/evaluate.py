@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import numpy as np
 from vacli.errors import InputError, UsageError, nearest
 from vacli.evaluation import evaluator
 from vacli.evaluation.predictions import read_predictions
-from vacli.evaluation.published_results import PAPERS
-from vacli.evaluation.score import Result, Score
+from vacli.evaluation.published_results import PAPERS, is_of_other_paper
+from vacli.evaluation.score import Result, Score, with_video_notes
 from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.run import load_run
 from vacli.output import text_tables
@@ -65,7 +66,7 @@ def run(settings: EvaluateSettings, progress: Progress | None = None) -> Evaluat
     evaluated: list[evaluator.Evaluation] = []
 
     def work(path: Path) -> str:
-        evaluated.append(_evaluate(path, settings, progress))
+        evaluated.append(evaluate_input(path, settings, progress))
         return DONE
 
     batch = Batch(Path())
@@ -73,7 +74,8 @@ def run(settings: EvaluateSettings, progress: Progress | None = None) -> Evaluat
         work(settings.inputs[0])
     else:
         run_each(batch, settings.inputs, str, work, progress)
-    results = tuple(result for result, _ in evaluated)
+    results = with_video_notes([result for result, _ in evaluated])
+    _warn_of_left_out(settings.paper, results, progress)
     for score in (s for r in results for s in r.scores):
         _warn(score, progress)
     if settings.figures is not None and evaluated:
@@ -93,7 +95,8 @@ def _check(settings: EvaluateSettings) -> None:
             raise UsageError(f"{name} {value} is unknown", hint=nearest(value, known))
 
 
-def _evaluate(path: Path, settings: EvaluateSettings, progress: Progress) -> evaluator.Evaluation:
+def evaluate_input(path: Path, settings: EvaluateSettings, progress: Progress) -> evaluator.Evaluation:
+    """Score one run, prediction table or folder of tables; raises as `run` does for a single input."""
     if not path.exists():
         raise InputError(f"no such run or file: {path}", hint="check the path")
     if (path / RECIPE_FILE).is_file() or any(path.glob(f"{FOLD_PREFIX}*")):
@@ -125,6 +128,16 @@ def _warn(score: Score, progress: Progress) -> None:
         progress.warn(f"{score.name}: {score.missing} annotated frames have no prediction")
 
 
+def _warn_of_left_out(paper: str | None, results: Sequence[Result], progress: Progress) -> None:
+    for result in results:
+        if paper is not None and is_of_other_paper(paper, result.preset):
+            (other,) = (name for name in PAPERS if name != paper)
+            progress.warn(
+                f"{result.name} has the model {result.preset}, which is not in the tables of {paper}; "
+                f"give --paper {other}"
+            )
+
+
 def _text(settings: EvaluateSettings, results: tuple[Result, ...]) -> str:
     if settings.format == "json":
         return json.dumps(_plain(results), indent=2) + "\n"
@@ -140,8 +153,11 @@ def _plain(results: tuple[Result, ...]) -> list[dict[str, Any]]:
         {
             "name": result.name,
             "preset": result.preset or None,
+            "changes": list(result.changes),
             "parameters": result.parameters,
             "epoch_s": result.epoch_s,
+            "gpu_peak_bytes": result.gpu_peak_bytes,
+            "process_peak_bytes": result.process_peak_bytes,
             "scores": [_plain_score(score) for score in result.scores],
             "notes": list(result.notes),
             "folds": None if result.folds is None else vars(result.folds),

@@ -52,7 +52,7 @@ class FinetuneMaeSettings:
     weights: Path | None = None
     from_scratch: bool = False
     freeze_blocks: int | None = None
-    normalise: Literal["paper", "per-channel", "model"] = "paper"
+    normalise: Literal["paper", "per-channel", "model", "signed"] = "paper"
     frame_stride: int = 1
     max_frames_per_video: int | None = None
     validation: tuple[str, ...] = ()

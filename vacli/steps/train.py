@@ -15,7 +15,7 @@ from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.run import read_recipe
 from vacli.progress import Progress, RecordingProgress
 from vacli.recipe import io as recipe_io
-from vacli.recipe.presets import with_fusion, with_temporal
+from vacli.recipe.modules import with_fusion, with_temporal
 from vacli.recipe.schema import Freeze, Recipe
 from vacli.runtime.devices import pick_device
 from vacli.sequences.grouping import Grouping, group_videos, identity

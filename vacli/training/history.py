@@ -15,8 +15,9 @@ class Row:
     """One epoch.
 
     loss, grad_norm: means over the optimiser steps. scores: results on the validation set by column.
-    lr: of the last step. peak_bytes: peak memory since training started or resumed, None where unknown.
-    grad_norm and lr are None in rows of earlier versions that did not record them.
+    lr: of the last step. peak_bytes: peak memory since training started or resumed, None where unknown: of
+    CUDA's allocator if device is "cuda", else of the process. grad_norm, lr and device are None in rows of
+    earlier versions that did not record them.
     """
 
     epoch: int
@@ -28,6 +29,7 @@ class Row:
     grad_norm: float | None = None
     lr: float | None = None
     peak_bytes: int | None = None
+    device: str | None = None
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Row:

@@ -184,6 +184,7 @@ class Trainer(Generic[BatchT]):
             grad_norm=sum(norm for _, norm in steps) / len(steps),
             lr=self._lr(step - 1),
             peak_bytes=peak_bytes(self._context.world.device),
+            device=self._context.world.device.type,
         )
 
     def _step(self, step: int, batches: Sequence[BatchT]) -> tuple[float, float]:

@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from timm.models.vision_transformer import VisionTransformer
 
 # (mean, std) on pixels in [0, 1]. "paper": LightMamba III-B and BDCA II-B, one value for all
-# channels; "per-channel": the same statistics of the data by channel, whose averages those are.
+# channels; "per-channel": the same statistics of the data by channel, whose averages those are;
+# "signed": pixels in [-1, 1], the other normalisation of LightMamba IV.A and BDCA IV.A.
 NORMALISATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "paper": ((0.389, 0.389, 0.389), (0.198, 0.198, 0.198)),
     "per-channel": ((0.471, 0.363, 0.333), (0.220, 0.193, 0.180)),
+    "signed": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
 BATCH = {"cpu": 16, "cuda": 256}  # a CPU is no faster with more; a GPU's batch is halved if it does not fit
 
