@@ -11,6 +11,8 @@ import click
 import pytest
 
 from vacli.cli.main import va
+from vacli.datasets.label_columns import ColumnNames
+from vacli.datasets.label_tables import TableFormat
 from vacli.datasets.synthesis import UTTERANCES, SynthesisConfig
 from vacli.features.registry import default_names
 from vacli.recipe import io, presets
@@ -50,6 +52,18 @@ def record(settings: object, *others: object) -> None:
 
 
 PATHS = (Path("a"), Path("b"))
+IMPORT_LABELS_DEFAULTS: dict[str, object] = {
+    "annotations": Path("a"),
+    "store": Path("feats.zarr"),
+    "refine": "fill",
+    "table_format": TableFormat(),
+    "delay_s": 0.0,
+    "raters": "mean",
+    "rater_pattern": None,
+    "subjects": None,
+    "subject_pattern": None,
+    "force": False,
+}
 VISUAL_DEFAULTS: dict[str, object] = {
     "inputs": PATHS,
     "store": Path("feats.zarr"),
@@ -242,13 +256,33 @@ CASES = (
         "import-labels",
         "a",
         "import_labels",
-        {"annotations": Path("a"), "store": Path("feats.zarr"), "refine": "fill", "force": False},
+        IMPORT_LABELS_DEFAULTS,
     ),
     Case(
         "import-labels",
         "a b --out s.zarr --refine fill+repair --force",
         "import_labels",
-        {"annotations": Path("a"), "store": Path("s.zarr"), "refine": "fill+repair", "force": True},
+        IMPORT_LABELS_DEFAULTS | {"store": Path("s.zarr"), "refine": "fill+repair", "force": True},
+    ),
+    Case(
+        "import-labels",
+        "a --time-column t --valence-column v1 --arousal-column a1 --valence-column v2 --arousal-column a2 "
+        "--video-column f --unit ms --range 1 7 --delay 2.5 --raters ewe --rater-pattern r\\d "
+        "--subjects p.csv --subject-pattern s\\d",
+        "import_labels",
+        IMPORT_LABELS_DEFAULTS
+        | {
+            "table_format": TableFormat(
+                columns=ColumnNames(time="t", valence=("v1", "v2"), arousal=("a1", "a2"), video="f"),
+                unit="ms",
+                value_range=(1.0, 7.0),
+            ),
+            "delay_s": 2.5,
+            "raters": "ewe",
+            "rater_pattern": "r\\d",
+            "subjects": Path("p.csv"),
+            "subject_pattern": "s\\d",
+        },
     ),
     Case("finetune-mae", "a b --out r", "finetune_mae", FINETUNE_DEFAULTS),
     Case(

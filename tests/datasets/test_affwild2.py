@@ -91,7 +91,7 @@ def test_eight_action_units_of_the_first_edition(tmp_path):
         (["valence,arousal", "0,0", "0.1,x"], "va", r"a\.txt:3: 'x' is not a number"),
         (["valence,arousal", "0,1.01"], "va", r"a\.txt:2: 1\.01 is outside \[-1, 1\]"),
         (["valence,arousal", "0"], "va", r"a\.txt:2: 1 values under a header of 2"),
-        (["valence,arousal", "nan,0"], "va", r"a\.txt:2: nan is outside"),
+        (["valence,arousal", "inf,0"], "va", r"a\.txt:2: inf is outside"),
         (["arousal,valence", "0,0"], "va", r"a\.txt:1: unknown header 'arousal,valence'"),
         (["AU1,AU2", "0,2"], "au", r"a\.txt:2: '2' is not a whole number from -1 to 1"),
         (["AU1,AU2", "0,0"], "va", r"a\.txt:1: header of action units in a folder of valence and arousal"),
@@ -116,9 +116,14 @@ def test_missing_or_empty_folders_are_errors(tmp_path):
         find(tmp_path / "absent")
 
 
+def test_missing_values_become_nan(tmp_path):
+    path = text(tmp_path / "a.txt", "valence,arousal", "NA,NA", "0.5,", "1,-1")
+    assert np.isnan(read(LabelFile(path, "", "")).values).all(axis=1).tolist() == [True, True, False]
+
+
 def test_single_file_is_read(tmp_path):
-    path = text(tmp_path / "clip.csv", "time_s,valence,arousal", "0,0,0")
+    path = text(tmp_path / "clip.csv", "valence,arousal", "0,0.5")
     files, hidden = find(path)
     assert [f.path.name for f in files] == ["clip.csv"]
     assert not hidden
-    assert read(files[0]).times_s.tolist() == [0.0]
+    assert read(files[0]).values.tolist() == [[0.0, 0.5]]

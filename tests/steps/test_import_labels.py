@@ -10,7 +10,7 @@ from synth.stores import add_video, empty
 from vacli.datasets.annotations import ANNOTATED, INTERPOLATED, NOT_ANNOTATED
 from vacli.errors import LabelError, UsageError
 from vacli.progress import RecordingProgress
-from vacli.steps import import_labels
+from vacli.steps import _label_trials
 from vacli.steps.import_labels import ImportLabelsSettings, run
 
 WORLD = World(videos=8, frames=120)
@@ -126,7 +126,7 @@ def test_a_bad_file_is_reported_and_the_others_are_imported(store, annotations, 
 
 @pytest.mark.parametrize("place", ["affwild2.read", "on_frames"])
 def test_an_unexpected_error_fails_only_its_trial(place, store, annotations, trials, monkeypatch):
-    module = import_labels.affwild2 if "." in place else import_labels
+    module = _label_trials.affwild2 if "." in place else _label_trials
     real = getattr(module, place.split(".")[-1])
 
     def fails(item, *more):
@@ -154,7 +154,7 @@ def test_plain_tables_are_interpolated_to_frame_times(tmp_path):
     store = empty(tmp_path / "s.zarr")
     add_video(store, "clip_a", 50)
     rows = [f"{t:.2f},{t / 2:.3f},-0.5" for t in np.arange(0, 2.01, 0.1)]
-    table = tmp_path / "clip a.csv"  # the store's id of "clip a.mp4"
+    table = tmp_path / "clip_a.csv"
     table.write_text("\n".join(["time_s,valence,arousal", *rows]))
     result = run(ImportLabelsSettings(annotations=table, store=store.path))
     assert result.done == ["clip_a"]

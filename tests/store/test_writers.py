@@ -163,11 +163,26 @@ def test_names_that_become_alike_are_told_apart_by_their_recordings(store):
     for sha, name in (("a", "clip 1.mp4"), ("b", "clip_1.mp4"), ("c", "e\u0301te\u0301.mp4")):
         store.add_recording(name, TIMES, source=source(sha, name), stream={})
     store.add_recording("clip 1.mp4", TIMES, source=source("a", "clip 1.mp4"), stream={}, person="_left")
-    assert [store.find_by_name(name) for name in ("clip 1", "clip_1")] == ["clip_1", "clip_1-2"]
-    assert store.find_by_name("clip 1_left") == "clip_1_left"
-    assert store.find_by_name("\u00e9t\u00e9") == "\u00e9t\u00e9"
-    assert store.find_by_name("clip?1") == "clip_1"
-    assert store.find_by_name("other") == "other"
+    assert [store.find_by_name(name) for name in ("clip 1", "clip_1")] == [["clip_1"], ["clip_1-2"]]
+    assert store.find_by_name("clip 1.mp4") == ["clip_1"]
+    assert store.find_by_name("clip 1_left") == ["clip_1_left"]
+    assert store.find_by_name("\u00e9t\u00e9") == store.find_by_name("e\u0301te\u0301") == ["\u00e9t\u00e9"]
+    assert store.find_by_name("clip?1") == store.find_by_name("other") == []
+
+
+def test_recordings_of_one_name_are_all_found(store):
+    for sha, name in (("a", "clip.mp4"), ("b", "clip.mp4"), ("c", "clip.avi")):
+        store.add_recording(name, TIMES, source=source(sha, name), stream={})
+    assert store.find_by_name("clip") == ["clip", "clip-2", "clip-3"]
+    assert store.find_by_name("clip.avi") == ["clip-3"]
+    assert store.find_by_name("clip-2") == []
+
+
+def test_folders_of_crops_have_dots_in_their_names(store):
+    name = "1.2-60-1920x1080"
+    store.add_recording(f"{name}.crops", TIMES, source=source("a", name), stream={"kind": "crops"})
+    assert store.find_by_name(name) == [name]
+    assert store.find_by_name("1") == []
 
 
 def test_names_that_differ_in_marks_only_stay_apart():

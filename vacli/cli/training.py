@@ -20,6 +20,52 @@ REFINEMENTS = ("fill", "fill+repair", "off")
 @click.argument("annotations", type=click.Path(path_type=Path))
 @options.store
 @options.store_out
+@click.option("--time-column", metavar="NAME", help="Column of the times.")
+@click.option(
+    "--valence-column", multiple=True, metavar="NAME", help="Column of valence; one for each rater."
+)
+@click.option(
+    "--arousal-column", multiple=True, metavar="NAME", help="Column of arousal; one for each rater."
+)
+@click.option("--video-column", metavar="NAME", help="Column of the videos, in a table of several.")
+@click.option(
+    "--unit",
+    type=click.Choice(["s", "ms", "frames", "timecode"]),
+    help="Unit of the times. timecode is HH:MM:SS.mmm or HH:MM:SS:FF. [default: by the name, else s]",
+)
+@click.option(
+    "--range",
+    "value_range",
+    type=(float, float),
+    default=(-1.0, 1.0),
+    show_default=True,
+    metavar="LOW HIGH",
+    help="Scale of the annotations, such as 1 7. It is mapped to -1 to 1.",
+)
+@click.option(
+    "--delay",
+    "delay_s",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Reaction delay of the raters: with 2.0 the labels are moved 2 s earlier.",
+)
+@click.option(
+    "--raters",
+    type=click.Choice(["mean", "ewe"]),
+    default="mean",
+    show_default=True,
+    help="Combination of several raters; ewe is the evaluator-weighted estimator.",
+)
+@click.option(
+    "--rater-pattern",
+    metavar="REGEX",
+    help="Part of a file's path that names the rater. [default: as in rater1/clip.csv, clip_rater1.csv]",
+)
+@click.option(
+    "--subjects", type=click.Path(path_type=Path), help="CSV file with the columns video and subject."
+)
+@click.option("--subject-pattern", metavar="REGEX", help="Part of a video's name that is its subject.")
 @click.option(
     "--refine",
     type=click.Choice(REFINEMENTS),
@@ -28,23 +74,36 @@ REFINEMENTS = ("fill", "fill+repair", "off")
     help="Correction of training labels; validation and test labels are never changed.",
 )
 @options.force
-def import_labels(annotations: Path, store: str | None, out: Path | None, refine: Any, force: bool) -> None:
+def import_labels(annotations: Path, store: str | None, out: Path | None, **chosen: Any) -> None:
     """Import annotations as labels of the frames of a store's videos.
 
-    ANNOTATIONS is a folder of any edition of Aff-Wild2 (VA, EXPR and AU files), or of CSV files with
-    the columns time_s, valence and arousal, one for each video and named like it. STORE may be `-`
-    (stdin).
+    ANNOTATIONS is a folder of any edition of Aff-Wild2 (VA, EXPR and AU files), or of text tables, one for
+    each video and named like it, or one table with a column of videos. Separator, decimal mark and encoding
+    are detected. The columns time, valence and arousal are found by their usual names; without times row i
+    is frame i. Folders distinguish videos of one name. STORE may be `-` (stdin).
+
+    Labels of several raters (columns valence_1, valence_2, a column rater, files or folders) are combined,
+    and their agreement is reported. A column subject names the person in a video.
 
     \b
-    Example:
+    Examples:
       va import-labels annotations/ s.zarr
+      va import-labels ratings.csv s.zarr --unit ms --range 1 7 --delay 2.0 --raters ewe
     """
+    from vacli.datasets.label_columns import ColumnNames
+    from vacli.datasets.label_tables import TableFormat
     from vacli.steps import import_labels as step
 
     console = Console()
     named = options.read_inputs([store]) if store else ()
+    columns = ColumnNames(
+        **{name: chosen.pop(f"{name}_column") for name in ("time", "valence", "arousal", "video")}
+    )
+    table_format = TableFormat(
+        columns=columns, **{name: chosen.pop(name) for name in ("unit", "value_range")}
+    )
     settings = step.ImportLabelsSettings(
-        annotations=annotations, store=options.store_for(named, out), refine=refine, force=force
+        annotations=annotations, store=options.store_for(named, out), table_format=table_format, **chosen
     )
     finish(step.run(settings, console), console)
 

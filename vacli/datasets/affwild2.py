@@ -12,16 +12,19 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from vacli.datasets.annotations import TIMED, VALENCE_AROUSAL, Annotation, AnnotationTable, read_timed
+from vacli.datasets.annotations import VALENCE_AROUSAL, Annotation, AnnotationTable
+from vacli.datasets.text_dialect import is_missing
 from vacli.errors import LabelError
 
 VA_INVALID = -5.0
 EXPRESSIONS = ("Neutral", "Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise", "Other")
 EDITIONS_OF_EXPRESSION = (EXPRESSIONS[:7], EXPRESSIONS)  # no "Other" before the third ABAW
 IGNORE = -1
+SUFFIXES = (".txt", ".csv", ".tsv")
 
 EXPRESSION, ACTION_UNITS = "expression", "action_units"
 SPLITS = {"train": "train", "training": "train", "validation": "validation", "val": "validation"} | {
@@ -48,10 +51,12 @@ class DiscreteAnnotation:
     kind: str
     names: tuple[str, ...]
     values: np.ndarray
+    folders: ClassVar[None] = None  # those of the file
+    rater: ClassVar[str] = ""
 
 
 def find(root: Path) -> tuple[list[LabelFile], list[Path]]:
-    """All .txt and .csv files in a folder (or the given file), sorted, and the skipped hidden files.
+    """All .txt, .csv and .tsv files in a folder (or the given file), sorted, and the skipped hidden files.
 
     Raises LabelError where there is no file to read.
     """
@@ -60,10 +65,16 @@ def find(root: Path) -> tuple[list[LabelFile], list[Path]]:
     base = root.resolve()
     files = sorted(p for p in base.rglob("*") if p.is_file()) if base.is_dir() else [base]
     hidden = [p for p in files if _is_hidden(p.relative_to(base).parts or (p.name,))]
-    wanted = [p for p in files if p.suffix.lower() in (".txt", ".csv") and p not in set(hidden)]
+    wanted = [p for p in files if p.suffix.lower() in SUFFIXES and p not in set(hidden)]
     if not wanted:
-        raise LabelError(f"no annotation files in {root}", hint="annotations are .csv or .txt files")
+        raise LabelError(f"no annotation files in {root}", hint="annotations are .csv, .tsv or .txt files")
     return [_label_file(p, base) for p in wanted], hidden
+
+
+def is_header(header: tuple[str, ...]) -> bool:
+    """Whether a file with this header is one of Aff-Wild2's."""
+    known = (VALENCE_AROUSAL, *EDITIONS_OF_EXPRESSION)
+    return header in known or (bool(header) and _are_action_units(header))
 
 
 def read(file: LabelFile) -> Annotation | DiscreteAnnotation:
@@ -74,23 +85,27 @@ def read(file: LabelFile) -> Annotation | DiscreteAnnotation:
         made, task = _read_va(table, file.split), "va"
     elif table.header in EDITIONS_OF_EXPRESSION:
         made, task = _read_expression(table), "expr"
-    elif all(re.fullmatch(r"AU\d+", name) for name in table.header):
+    elif _are_action_units(table.header):
         made, task = _read_action_units(table), "au"
-    elif set(TIMED) <= set(table.header):
-        return read_timed(table, file.split)
     else:
         raise LabelError(
             f"{file.path}:1: unknown header {','.join(table.header)!r}",
-            hint="use time_s,valence,arousal, or a header of Aff-Wild2",
+            hint="use a header of Aff-Wild2",
         )
     if file.task and file.task != task:
         raise table.error(1, f"header of {TASKS[task]} in a folder of {TASKS[file.task]}")
     return made
 
 
+def _are_action_units(header: tuple[str, ...]) -> bool:
+    return all(re.fullmatch(r"AU\d+", name) for name in header)
+
+
 def _read_va(table: AnnotationTable, split: str) -> Annotation:
     values = np.full((len(table), 2), np.nan, np.float32)
     for row, (line, cells) in enumerate(table.rows((0, 1))):
+        if any(map(is_missing, cells)):
+            continue
         if VA_INVALID not in [table.number(line, cell) for cell in cells]:
             values[row] = [table.rating(line, cell) for cell in cells]
     return Annotation(path=table.path, trial=table.path.stem, split=split, values=values)

@@ -1,13 +1,12 @@
 """Annotations of valence and arousal in text files, and the labels of a video's frames.
 
-Files have rows with times (CSV with the columns time_s, valence, arousal) or one row for each frame
-(valence, arousal; Aff-Wild2). Values that are not annotated are NaN outside this module and `affwild2`.
+Files have rows with times (`label_tables`) or one row for each frame (Aff-Wild2). Values that are not
+annotated are NaN outside of the readers.
 """
 
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.clock import bracket, mix
+from vacli.datasets.time_columns import FrameTimes
 from vacli.errors import LabelError
 
 # Origin of each label; stored with the labels.
@@ -43,7 +43,10 @@ class Annotation:
     """One file's valence and arousal.
 
     values: (R, 2) float32, NaN where not annotated. times_s: (R,) float64 ascending, or None where
-    row i is frame i. trial: the file's stem. split: "train", "validation", "test" or "".
+    row i is frame i, or where `frame_times` depends on the video. trial: the video's name, which is the
+    file's stem in a table of one video. folders: those of the video where the table names them, else None.
+    split: "train", "validation", "test" or "". rater, subject: "" where unknown. unit: that of the file's
+    times. notes: choices that were made in reading the file.
     """
 
     path: Path
@@ -51,6 +54,21 @@ class Annotation:
     split: str
     values: np.ndarray
     times_s: np.ndarray | None = None
+    frame_times: FrameTimes | None = None
+    folders: tuple[str, ...] | None = None
+    rater: str = ""
+    subject: str = ""
+    unit: str = "s"
+    notes: tuple[str, ...] = ()
+
+    def seconds(self, times_s: np.ndarray, first_frame: int = 0) -> np.ndarray | None:
+        """(R,) seconds of the rows in a video with frames at times_s; None where row i is frame i.
+
+        Raises LabelError for timecodes that do not fit the video's rate.
+        """
+        if self.frame_times is None:
+            return self.times_s
+        return self.frame_times.seconds(times_s, first_frame)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -107,31 +125,20 @@ class AnnotationTable:
         return value
 
 
-def read_timed(table: AnnotationTable, split: str = "") -> Annotation:
-    """A CSV with time_s, valence and arousal among its columns; an empty cell or nan is not annotated."""
-    absent = [name for name in TIMED if name not in table.header]
-    if absent:
-        raise table.error(1, f"no column {', '.join(absent)} in the header {','.join(table.header)!r}")
-    times, values = [], []
-    for line, (time, *pair) in table.rows([table.header.index(name) for name in TIMED]):
-        times.append(table.number(line, time))
-        if not math.isfinite(times[-1]) or (len(times) > 1 and times[-1] <= times[-2]):
-            raise table.error(line, f"time {time} is not later than the time before")
-        values.append([math.nan if v.lower() in ("", "nan") else table.rating(line, v) for v in pair])
-    return Annotation(
-        path=table.path,
-        trial=table.path.stem,
-        split=split,
-        values=np.array(values, np.float32).reshape(-1, 2),
-        times_s=np.array(times, np.float64),
-    )
+def on_frames(
+    annotation: Annotation, times_s: np.ndarray, first_frame: int = 0, delay_s: float = 0.0
+) -> FrameLabels:
+    """The labels of a video's frames. times_s: (N,) float64 seconds of the frames.
 
-
-def on_frames(annotation: Annotation, times_s: np.ndarray) -> FrameLabels:
-    """The labels of a video's frames. times_s: (N,) float64 seconds of the frames."""
-    if annotation.times_s is None:
+    first_frame: the number of the first frame in tables with frame numbers. delay_s: the labels are moved
+    earlier by this time.
+    """
+    at_s = annotation.seconds(times_s, first_frame)
+    if at_s is None and not delay_s:
         return _row_by_row(annotation.values, len(times_s))
-    return _resampled(annotation.values, annotation.times_s, times_s)
+    values = annotation.values if at_s is not None else annotation.values[: len(times_s)]
+    at_s = times_s[: len(values)] if at_s is None else at_s
+    return _resampled(values, at_s - delay_s, times_s)
 
 
 def _row_by_row(values: np.ndarray, frames: int) -> FrameLabels:

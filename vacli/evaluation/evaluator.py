@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vacli.datasets import affwild2
+from vacli.datasets import affwild2, label_tables
 from vacli.datasets.annotations import Annotation, on_frames
+from vacli.datasets.label_tables import TableFormat
+from vacli.datasets.raters import combine
 from vacli.errors import LabelError, RunError, UsageError
 from vacli.evaluation.predictions import PredictedTrajectory
 from vacli.evaluation.score import Result, Score, VideoScore, score_video
@@ -30,7 +32,7 @@ from vacli.sequences.grouping import identity
 from vacli.sequences.labels import annotated_labels
 from vacli.sequences.stored import StoredSequence, open_sequences
 from vacli.store import Store
-from vacli.store.schema import safe_id
+from vacli.store.schema import file_stem, safe_id
 
 HELD_OUT, ALL = "held-out", "all"
 SPLITS = (HELD_OUT, "train", "validation", "test", ALL)
@@ -126,13 +128,18 @@ def store_labels(store: Store) -> LabelSource:
 
 def annotation_labels(annotations: Path) -> LabelSource:
     """Labels of annotation files, resampled to the predictions' own times."""
-    read = [affwild2.read(file) for file in affwild2.find(annotations)[0]]
-    found: Mapping[str, Annotation] = {a.trial: a for a in read if isinstance(a, Annotation)}
+    found: dict[str, dict[str, Annotation]] = {}
+    for file in affwild2.find(annotations)[0]:
+        for one in label_tables.read(file, TableFormat()):
+            if isinstance(one, Annotation):
+                name = one.trial if one.trial == file.path.stem else file_stem(one.trial)
+                found.setdefault(name, {})[one.rater] = one
 
     def find(predicted: PredictedTrajectory) -> LabelledTrajectory | None:
         if predicted.video not in found:
             return None
-        labels = on_frames(found[predicted.video], predicted.times_s).values
+        raters = {name: on_frames(a, predicted.times_s) for name, a in found[predicted.video].items()}
+        labels = combine(raters).labels.values
         return LabelledTrajectory(
             video=predicted.video, times_s=predicted.times_s, predicted=predicted.values, labels=labels
         )

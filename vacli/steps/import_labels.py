@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from vacli.datasets import affwild2, label_refinement
-from vacli.datasets.affwild2 import ACTION_UNITS, EXPRESSION, EXPRESSIONS, DiscreteAnnotation
-from vacli.datasets.annotations import REPAIRED, SOURCES, Annotation, FrameLabels, on_frames
+from vacli.datasets import label_refinement, raters
+from vacli.datasets.affwild2 import EXPRESSIONS
+from vacli.datasets.annotations import REPAIRED, SOURCES, FrameLabels
+from vacli.datasets.label_tables import DEFAULT_RANGE, TableFormat
+from vacli.datasets.subjects import from_options
 from vacli.errors import LabelError, StoreError, UsageError, nearest
 from vacli.progress import Progress, RecordingProgress
-from vacli.sequences.folds import recording
 from vacli.spec import fingerprint
 from vacli.steps._batch import DONE, SKIPPED, Batch, Failure, run_each
+from vacli.steps._label_trials import Trial, TrialOptions, Trials, on_rows, read_trials
 from vacli.store import Store, VideoView
-from vacli.store.schema import safe_id
 
-Key = TypeVar("Key", str, tuple[str, str])
-AnyAnnotation = TypeVar("AnyAnnotation", Annotation, DiscreteAnnotation)
+MAX_NOTES = 3  # files whose notes are shown
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportLabelsSettings:
     """annotations: a folder or one file. refine: the refinement of training labels
-    (`label_refinement.MODES`)."""
+    (`label_refinement.MODES`).
+
+    delay_s: the labels are moved earlier by this time, the reaction delay of the raters. raters: how the
+    labels of several raters are combined. rater_pattern: an expression for the rater in a file's path.
+    subjects: a CSV file of videos and subjects; subject_pattern: an expression for the subject in an id.
+    """
 
     annotations: Path
     store: Path
     refine: label_refinement.Mode = "fill"
+    table_format: TableFormat = field(default=TableFormat())
+    delay_s: float = 0.0
+    raters: raters.Method = "mean"
+    rater_pattern: str | None = None
+    subjects: Path | None = None
+    subject_pattern: str | None = None
     force: bool = False
 
 
@@ -42,7 +52,7 @@ class ImportLabelsResult(Batch):
     """The batch, annotations without a video (with the reason) and videos without an annotation.
 
     surplus_rows: trial -> rows minus frames if they differ. rows: source name -> number of rows in the store.
-    hidden: number of hidden files, which are left out.
+    hidden: number of hidden files, which are left out. agreement: dimension -> agreement of several raters.
     """
 
     unmatched: list[Failure] = field(default_factory=list)
@@ -50,26 +60,7 @@ class ImportLabelsResult(Batch):
     surplus_rows: dict[str, int] = field(default_factory=dict)
     rows: Counter[str] = field(default_factory=Counter)
     hidden: int = 0
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Trial:
-    """A video with its annotation and its discrete labels by kind."""
-
-    view: VideoView
-    annotation: Annotation
-    labels: FrameLabels
-    discrete: Mapping[str, DiscreteAnnotation]
-
-    @property
-    def is_training(self) -> bool:
-        return self.annotation.split not in ("validation", "test")
-
-    def expression(self) -> np.ndarray | None:
-        """(N,) class of each frame, -1 where not annotated."""
-        if EXPRESSION not in self.discrete:
-            return None
-        return _on_rows(self.discrete[EXPRESSION].values, len(self.labels.source))[:, 0]
+    agreement: dict[str, raters.Agreement] = field(default_factory=dict)
 
 
 def run(settings: ImportLabelsSettings, progress: Progress | None = None) -> ImportLabelsResult:
@@ -81,103 +72,70 @@ def run(settings: ImportLabelsSettings, progress: Progress | None = None) -> Imp
         )
     store = Store.open(settings.store)
     result = ImportLabelsResult(settings.store)
-    annotations, discrete = _read_all(settings.annotations, result, progress)
-    trials = _match(store, annotations, discrete, result, progress)
+    options = TrialOptions(
+        table_format=settings.table_format,
+        delay_s=settings.delay_s,
+        raters=settings.raters,
+        rater_pattern=settings.rater_pattern,
+        subjects=from_options(settings.subjects, settings.subject_pattern),
+    )
+    found = read_trials(settings.annotations, store, options, result, progress)
+    result.hidden, result.unmatched, result.surplus_rows = found.hidden, found.unmatched, found.surplus_rows
+    result.unlabelled = sorted(set(store.video_ids()) - {t.view.id for t in found.trials})
+    result.agreement = raters.agreement(found.agreement.moments) if found.agreement.videos else {}
+    _check_any(settings, found, result)
     statistics = label_refinement.fit(
-        ((t.labels.values, e) for t in trials if t.is_training and (e := t.expression()) is not None),
+        ((t.labels.values, e) for t in found.trials if t.is_training and (e := t.expression()) is not None),
         EXPRESSIONS,
     )
 
-    def work(trial: _Trial) -> str:
+    def work(trial: Trial) -> str:
         mode = settings.refine if trial.is_training else "off"
         labels = label_refinement.refine(trial.labels, trial.expression(), statistics, mode)
         for name, code in SOURCES.items():
             result.rows[name] += int((labels.source == code).sum())
-        return _write(store, trial, labels, mode, settings.force)
+        return _write(store, trial, labels, settings)
 
-    run_each(result, trials, lambda t: t.view.id, work, progress)
-    _report(result, progress)
+    run_each(result, found.trials, lambda t: t.view.id, work, progress)
+    _report(settings, found, result, progress)
     return result
 
 
-def _read_all(
-    root: Path, result: ImportLabelsResult, progress: Progress
-) -> tuple[dict[str, Annotation], dict[tuple[str, str], DiscreteAnnotation]]:
-    files, hidden = affwild2.find(root)
-    result.hidden = len(hidden)
-    annotations: dict[str, Annotation] = {}
-    discrete: dict[tuple[str, str], DiscreteAnnotation] = {}
-    with progress.task("annotations", len(files), "files") as advance:
-        for file in files:
-            advance(1)
-            try:
-                annotation = affwild2.read(file)
-                if isinstance(annotation, Annotation):
-                    _add(annotations, annotation.trial, annotation)
-                else:
-                    _add(discrete, (annotation.trial, annotation.kind), annotation)
-            except Exception as error:
-                result.fail(file.path.stem, error, progress)
-    return annotations, discrete
-
-
-def _add(annotations: dict[Key, AnyAnnotation], key: Key, annotation: AnyAnnotation) -> None:
-    if key in annotations:
+def _check_any(settings: ImportLabelsSettings, found: Trials, result: ImportLabelsResult) -> None:
+    """Raise LabelError where no annotation matches a video, or none labels a frame."""
+    if found.trials:
+        if not any(t.is_labelled for t in found.trials):
+            raise LabelError(
+                f"{settings.annotations}: no frame of any video has a label",
+                hint="check the times and values of the annotations",
+            )
+    elif not result.failed:
+        first = result.unmatched[0] if result.unmatched else None
+        reason = f"{first.name}: {first.reason}" if first else "there is no valence and arousal"
         raise LabelError(
-            f"{annotation.path} and {annotations[key].path} annotate the same trial",
-            hint="give one edition at a time",
+            f"no annotation in {settings.annotations} matches a video of {settings.store} ({reason})",
+            hint="name each annotation like its video",
         )
-    annotations[key] = annotation
 
 
-def _match(
-    store: Store,
-    annotations: Mapping[str, Annotation],
-    discrete: Mapping[tuple[str, str], DiscreteAnnotation],
-    result: ImportLabelsResult,
-    progress: Progress,
-) -> list[_Trial]:
-    trials = []
-    for trial, annotation in sorted(annotations.items()):
-        video = store.find_by_name(trial)
-        if video not in store:
-            result.unmatched.append(Failure(trial, _unmatched_reason(store, trial)))
-            continue
-        labels_by_kind = {k: discrete[trial, k] for k in (EXPRESSION, ACTION_UNITS) if (trial, k) in discrete}
-        try:
-            view = store.video(video)
-            labels = on_frames(annotation, view.times_s)
-        except Exception as error:
-            result.fail(trial, error, progress)
-            continue
-        trials.append(_Trial(view=view, annotation=annotation, labels=labels, discrete=labels_by_kind))
-        surplus = len(annotation.values) - len(labels.source)
-        if annotation.times_s is None and surplus:
-            result.surplus_rows[trial] = surplus
-    result.unlabelled = sorted(set(store.video_ids()) - {t.view.id for t in trials})
-    return trials
-
-
-def _unmatched_reason(store: Store, trial: str) -> str:
-    base, side = recording(trial), trial[len(recording(trial)) :]
-    if side and safe_id(base) in store:
-        return f"the store has only {base}; run `va align --face {side[1:]}` to add that person"
-    return "the store has no video of that name"
-
-
-def _write(store: Store, trial: _Trial, labels: FrameLabels, mode: str, force: bool) -> str:
-    identity = _identity(trial, labels)
-    if _is_complete(trial.view, force):
-        if trial.view.part_attrs("label").get("fingerprint") == identity:
+def _write(store: Store, trial: Trial, labels: FrameLabels, settings: ImportLabelsSettings) -> str:
+    identity, complete = _identity(trial, labels), _is_complete(trial.view, settings.force)
+    stored = trial.view.part_attrs("label") if complete else {}
+    subject = trial.subject or str(stored.get("subject", ""))
+    if complete:
+        equal = stored.get("fingerprint") == identity
+        if equal and stored.get("subject", "") == subject:
             return SKIPPED
-        if not force:
+        if not equal and not settings.force:
             raise LabelError(f"{trial.view.path} has other labels", hint="use --force to replace them")
     attributes = {
-        "split": trial.annotation.split,
-        "annotation": trial.annotation.path.name,
-        "refine": mode,
+        "split": trial.split,
+        "annotation": trial.path.name,
+        "refine": settings.refine if trial.is_training else "off",
         "fingerprint": identity,
         "source_codes": SOURCES,
+        **trial.attributes,
+        **({"subject": subject} if subject else {}),
     }
     with store.stage(trial.view.id, "label", attributes) as writer:
         writer.append("valence", labels.values[:, 0])
@@ -187,7 +145,7 @@ def _write(store: Store, trial: _Trial, labels: FrameLabels, mode: str, force: b
             original = np.where(repaired[:, None], trial.labels.values, np.float32(np.nan))
             writer.append("original", original, dims=("dimension",))
         for discrete in trial.discrete.values():
-            rows = _on_rows(discrete.values, len(labels.source))
+            rows = on_rows(discrete.values, len(labels.source))
             writer.append(discrete.kind, rows, dims=(f"{discrete.kind}_column",))
             writer.set(**{f"{discrete.kind}_names": list(discrete.names)})
     return DONE
@@ -206,23 +164,20 @@ def _is_complete(view: VideoView, force: bool) -> bool:
         return False
 
 
-def _identity(trial: _Trial, labels: FrameLabels) -> str:
+def _identity(trial: Trial, labels: FrameLabels) -> str:
     """A hash of the labels to write, which is equal for equal labels."""
     arrays = [labels.values, labels.source, *(d.values for d in trial.discrete.values())]
-    return fingerprint([trial.annotation.split, *(sha256(x.tobytes()).hexdigest() for x in arrays)])
+    return fingerprint([trial.split, *(sha256(x.tobytes()).hexdigest() for x in arrays)])
 
 
-def _on_rows(values: np.ndarray, frames: int) -> np.ndarray:
-    """Resize (R, C) discrete labels to (frames, C): surplus rows are dropped, missing ones not annotated."""
-    rows = np.full((frames, values.shape[1]), affwild2.IGNORE, np.int8)
-    rows[: len(values)] = values[:frames]
-    return rows
-
-
-def _report(result: ImportLabelsResult, progress: Progress) -> None:
+def _report(
+    settings: ImportLabelsSettings, found: Trials, result: ImportLabelsResult, progress: Progress
+) -> None:
     rows = ", ".join(f"{count} {name}" for name, count in result.rows.items() if count)
     matched = len(result.done) + len(result.skipped)
     progress.info(f"{matched} videos labelled ({len(result.skipped)} unchanged); rows: {rows or 'none'}")
+    for message in (*_choices(settings, found), *_of_raters(settings, found, result)):
+        progress.info(message)
     if result.hidden:
         progress.info(f"{result.hidden} hidden files are left out")
     off_by_one = [t for t, n in result.surplus_rows.items() if abs(n) == 1]
@@ -240,3 +195,31 @@ def _report(result: ImportLabelsResult, progress: Progress) -> None:
     if result.unlabelled:
         first = ", ".join(result.unlabelled[:3])
         progress.warn(f"{len(result.unlabelled)} videos have no annotation ({first} ...)")
+    if found.without_subject:
+        first = ", ".join(found.without_subject[:3])
+        progress.warn(f"{len(found.without_subject)} videos have no subject ({first} ...)")
+
+
+def _choices(settings: ImportLabelsSettings, found: Trials) -> Iterator[str]:
+    """How the annotations were read."""
+    low, high = settings.table_format.value_range
+    if (low, high) != DEFAULT_RANGE:
+        yield f"labels are mapped from [{low:g}, {high:g}] to [-1, 1]"
+    if settings.delay_s:
+        yield f"labels are moved {settings.delay_s:g} s earlier"
+    if found.first_frame is not None:
+        yield f"frame numbers: {found.first_frame} is a video's first frame"
+    yield from found.notes[:MAX_NOTES]
+    if len(found.notes) > MAX_NOTES:
+        yield f"{len(found.notes) - MAX_NOTES} files more are read like that"
+
+
+def _of_raters(settings: ImportLabelsSettings, found: Trials, result: ImportLabelsResult) -> Iterator[str]:
+    if result.agreement:
+        method = "mean" if settings.raters == "mean" else "evaluator-weighted mean"
+        yield f"{found.agreement.videos} videos have several raters; labels are their {method}"
+    for dimension, score in result.agreement.items():
+        yield (
+            f"inter-rater agreement of {dimension}: mean pairwise CCC {score.ccc:.3f}, "
+            f"Pearson {score.pcc:.3f}, Cronbach's alpha {score.alpha:.3f}"
+        )

@@ -16,12 +16,12 @@ from vacli.store.reader import VideoView
 
 @dataclass(frozen=True)
 class _Content:
-    """The recording behind a video, and the suffix of its person; `revision` is that of the video."""
+    """The recording behind a video, the suffix of its person and its names; `revision` is the video's."""
 
     revision: tuple[int, int] | None
     sha256: str
     person: str | None
-    name: str
+    names: frozenset[str]
 
 
 class Index:
@@ -50,19 +50,15 @@ class Index:
         """The video of one person of a recording, or None."""
         return next((v for v in self.find_recording(sha256) if self._contents[v].person == person), None)
 
-    def find_name(self, name: str) -> str:
-        """The video whose recording and person suffix are called `name`; else the id that it would get.
+    def find_name(self, name: str) -> list[str]:
+        """The videos whose recording and person suffix are called `name`, sorted.
 
-        Two names may have one safe form: "clip 1" and "clip_1".
+        The file's suffix may be there or not. Names are equal where their NFC forms are: "clip 1" is not
+        "clip_1", although both would get the same id.
         """
-        stem, count = schema.safe_id(name), 1
-        candidate = stem
-        while self.has(candidate):
-            if self._read_content(candidate).name == unicodedata.normalize("NFC", name):
-                return candidate
-            count += 1
-            candidate = f"{stem}-{count}"
-        return stem
+        self._refresh()
+        wanted = unicodedata.normalize("NFC", name)
+        return sorted(video for video, content in self._contents.items() if wanted in content.names)
 
     def _refresh(self) -> None:
         names = set(os.listdir(self._path))
@@ -81,11 +77,21 @@ class Index:
         view = VideoView(self._path / video)
         revision = commit.revision(view.path)
         try:
-            person, stem = _person(view), Path(str(view.source.get("name", ""))).stem
-            name = unicodedata.normalize("NFC", f"{stem}{person or ''}")
-            return _Content(revision, str(view.source.get("sha256", "")), person, name)
+            person = _person(view)
+            return _Content(revision, str(view.source.get("sha256", "")), person, _names(view, person))
         except StoreError:  # a damaged video has no known recording
-            return _Content(revision, "", None, "")
+            return _Content(revision, "", None, frozenset())
+
+
+def _names(view: VideoView, person: str | None) -> frozenset[str]:
+    """The names of a video in NFC: its recording's with and without suffix, or else its id."""
+    file = str(view.source.get("name", ""))
+    if person is None or not file:
+        return frozenset([view.id])
+    may_be_folder = view.attrs.get("stream", {}).get("kind") == "crops"
+    stem = schema.file_stem(file) if may_be_folder else Path(file).stem
+    names = {stem + person} | (set() if person else {file})
+    return frozenset(unicodedata.normalize("NFC", name) for name in names)
 
 
 def _person(view: VideoView) -> str | None:

@@ -71,6 +71,11 @@ def can_create(path: Path) -> bool:
     return all(name.startswith(".") or name == LOST_AND_FOUND for name in names)
 
 
+def file_stem(name: str) -> str:
+    """A file's name without its suffix; the dot of a folder such as "1.2-60-1920x1080" is no suffix."""
+    return re.sub(r"(?<=.)\.(?=\d*[A-Za-z])[A-Za-z0-9]{1,5}$", "", name)
+
+
 def safe_id(stem: str) -> str:
     """A file's stem as a group name: letters, digits, '-', '_' and '.', never hidden, never empty.
 

@@ -76,8 +76,8 @@ class Store:
         """Ids of the videos of one recording, sorted: one per person."""
         return self._index.find_recording(sha256)
 
-    def find_by_name(self, name: str) -> str:
-        """The id of the video whose recording is called `name` (no suffix), else the id that it would get."""
+    def find_by_name(self, name: str) -> list[str]:
+        """Ids of the videos whose recordings are called `name`, with or without the file's suffix, sorted."""
         return self._index.find_name(name)
 
     def id_for(self, name: str, sha256: str, person: str = "", *, reuse: bool = True) -> str:

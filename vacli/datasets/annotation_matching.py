@@ -1,0 +1,205 @@
+"""Match annotations to the videos of a store: by the recording's name, then by the folders of both."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from vacli.datasets.label_columns import RATER_WORDS
+from vacli.errors import LabelError, UsageError
+from vacli.store import Store
+from vacli.store.schema import file_stem, safe_id
+
+_WORDS = "|".join(RATER_WORDS)
+RATER_FOLDER = re.compile(rf"(?:^|(?<=/))(?:{_WORDS})[_ -]?(\w+)/", re.IGNORECASE)
+RATER_SUFFIX = re.compile(rf"[_. -](?:{_WORDS})[_ -]?(\w+)$", re.IGNORECASE)
+
+
+class Named(Protocol):
+    """An annotation with a name, a file, and the video's folders where its table names them."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def trial(self) -> str: ...
+    @property
+    def folders(self) -> tuple[str, ...] | None: ...
+    @property
+    def rater(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=Named)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A name whose annotations are not used, and the reason."""
+
+    name: str
+    error: LabelError
+
+
+@dataclass
+class Matches(Generic[Item]):
+    """videos: id -> annotations by rater. unmatched: those whose name or folder is of no video."""
+
+    videos: dict[str, dict[str, Item]] = field(default_factory=dict)
+    unmatched: list[tuple[Item, str]] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Label(Generic[Item]):
+    """An annotation, the name and folders to look for, its rater, and its number of folders in common."""
+
+    item: Item
+    name: str
+    folders: tuple[str, ...]
+    rater: str
+    common: int = 0
+
+
+@dataclass(frozen=True)
+class RaterPattern:
+    """Finds the rater in the path of a file without its suffix; the match is removed from the path.
+
+    Without an expression: a folder or a suffix such as rater1, annotator_B or coder-2.
+    """
+
+    expression: re.Pattern[str] | None = None
+
+    @classmethod
+    def of(cls, pattern: str | None) -> RaterPattern:
+        """A pattern of the user; raises UsageError for an invalid expression."""
+        try:
+            return cls(None if pattern is None else re.compile(pattern))
+        except re.error as error:
+            message = f"--rater-pattern {pattern!r}: {error}"
+            raise UsageError(message, hint="give a regular expression") from None
+
+    def split(self, path: str, is_video: Callable[[str], bool]) -> tuple[str, str]:
+        """Rater and remaining path; a suffix of the usual form is not removed from the name of a video."""
+        if self.expression is not None:
+            return _removed(self.expression, path)
+        rater, rest = _removed(RATER_FOLDER, path)
+        if rater or is_video(rest.rpartition("/")[2]):
+            return rater, rest
+        return _removed(RATER_SUFFIX, rest)
+
+
+def match(
+    store: Store, items: Iterable[Item], base: Path, raters: RaterPattern = RaterPattern()
+) -> Matches[Item]:
+    """Match annotations to videos. base: the folder that was given, or the parent of the file.
+
+    Names are equal where they have the same characters in Unicode's NFC, with or without the suffix of a
+    recording. Of several videos or annotations of one name, those match that have most folders in common.
+    Annotations are refused where that does not decide, and where two are of one video and rater.
+    """
+    matches: Matches[Item] = Matches()
+    found: dict[str, list[_Label[Item]]] = defaultdict(list)
+    for item in items:
+        label = _label(store, item, base, raters)
+        videos = store.find_by_name(label.name)
+        if not videos:
+            matches.unmatched.append((item, _reason(store, label.name)))
+            continue
+        shared = {video: _in_common(label.folders, _folders(store, video)) for video in videos}
+        most = max(shared.values())
+        best = [video for video, common in shared.items() if common == most]
+        if len(best) > 1:
+            matches.refused.append(Refusal(label.name, _several_videos(store, label.name, best)))
+            continue
+        found[best[0]].append(_Label(item, label.name, label.folders, label.rater, most))
+    for video, labels in sorted(found.items()):
+        _choose(video, labels, matches)
+    return matches
+
+
+def _choose(video: str, labels: Sequence[_Label[Item]], matches: Matches[Item]) -> None:
+    """Keep the annotations of one video whose folders match best, one of each rater."""
+    most = max(label.common for label in labels)
+    by_rater: dict[str, list[Item]] = defaultdict(list)
+    for label in labels:
+        if label.common < most:
+            matches.unmatched.append((label.item, "the store has no video of that name and folder"))
+        else:
+            by_rater[label.rater].append(label.item)
+    twice = next((items for items in by_rater.values() if len(items) > 1), None)
+    if twice is not None:
+        first, second = twice[:2]
+        message = f"{second.path} and {first.path} annotate the same trial"
+        if first.path == second.path:
+            message = f"{first.path} has {first.trial} and {second.trial}, which are one video"
+        matches.refused.append(Refusal(video, LabelError(message, hint="give one edition at a time")))
+    else:
+        matches.videos[video] = {rater: items[0] for rater, items in by_rater.items()}
+
+
+def _label(store: Store, item: Item, base: Path, raters: RaterPattern) -> _Label[Item]:
+    """The name, folders and rater of an annotation, from its table or else from its path."""
+    folders = item.folders if item.folders is not None else _below(item.path, base)
+    path = "/".join((*folders, item.trial))
+    rater, rest = raters.split(path, lambda name: bool(store.find_by_name(name)))
+    *left, name = rest.split("/")
+    if not store.find_by_name(name):  # a recording in another container
+        name = file_stem(name)
+    # The names of a table's columns and cells take precedence over those of files.
+    return _Label(item, name, tuple(left), item.rater or rater)
+
+
+def _below(path: Path, base: Path) -> tuple[str, ...]:
+    """The folders of a file from the given one on."""
+    return (base.name, *path.parent.relative_to(base).parts)
+
+
+def _removed(expression: re.Pattern[str], path: str) -> tuple[str, str]:
+    found = expression.search(path)
+    if found is None:
+        return "", path
+    rest = (path[: found.start()] + path[found.end() :]).strip("/")
+    return (found[1] if expression.groups else found[0]).strip("/") or found[0], rest
+
+
+def _folders(store: Store, video: str) -> tuple[str, ...]:
+    path = str(store.video(video).source.get("path", ""))
+    return tuple(re.split(r"[/\\]", path)[:-1])
+
+
+def _in_common(label: Sequence[str], video: Sequence[str]) -> int:
+    """The number of a video's innermost folders that an annotation has too."""
+    names = {_folded(name) for name in label}
+    count = 0
+    for folder in reversed(video):
+        if _folded(folder) not in names:
+            break
+        count += 1
+    return count
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _several_videos(store: Store, name: str, videos: Sequence[str]) -> LabelError:
+    paths = [str(store.video(video).source.get("path", video)) for video in videos[:2]]
+    return LabelError(
+        f"{len(videos)} videos are called {name} ({', '.join(paths)})",
+        hint="put annotations into folders with the names of the videos' folders, or use the full file name",
+    )
+
+
+def _reason(store: Store, name: str) -> str:
+    base = re.sub(r"_(left|right)$", "", name)
+    if base != name and store.find_by_name(base):
+        return f"the store has only {base}; run `va align --face {name[len(base) + 1 :]}` to add that person"
+    similar = safe_id(name)
+    reason = "the store has no video of that name"
+    if similar in store:
+        reason += f"; {store.video(similar).source.get('name', similar)} has another name"
+    return reason
