@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from vacli.errors import UsageError
+
 VISUAL = "visual"
 AUDIO = "audio"
+FEATURE_NAME = re.compile(r"\w[\w.:-]*(@\w[\w.-]*)?")
 RENAMED_SETTINGS = {"every": "frame_stride"}  # names of va 0.1 -> present
 RENAMED_VALUES = {("align", "past"): "causal"}  # setting and value of va 0.1 -> present
+WEIGHTS_FILES = "weights_files"  # attribute of a feature: setting -> the file of weights that was given
+IMPORTED = "imported"  # setting of a feature of the user's own, which no extractor makes
+TAG = "@"  # between the name of an extractor and a tag: two versions of a feature in one store
+
+
+def extractor_name(feature: str) -> str:
+    """The extractor of a feature: "mae-vit-l" for "mae-vit-l@pretrained"."""
+    return feature.partition(TAG)[0]
+
+
+def check_feature_name(feature: str) -> None:
+    """Raise UsageError unless a feature's name, and its tag if it has one, can be stored."""
+    if not FEATURE_NAME.fullmatch(feature):
+        raise UsageError(
+            f"{feature!r} is not a feature's name",
+            hint="use letters, digits, '.', '_' and '-', and at most one '@' before a tag",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,6 +68,7 @@ VISUAL_DEFAULTS: dict[str, object] = {
     "inputs": PATHS,
     "store": Path("feats.zarr"),
     "feature": "compact",
+    "tag": None,
     "weights": None,
     "normalise": None,
     "frame_stride": 1,
@@ -80,6 +81,7 @@ AUDIO_DEFAULTS: dict[str, object] = {
     "inputs": PATHS,
     "store": Path("feats.zarr"),
     "features": default_names(AUDIO),
+    "tag": None,
     "align": "centre",
     "weights": None,
     "final_relu": False,
@@ -142,6 +144,8 @@ TRAIN_DEFAULTS: dict[str, object] = {
     "device": "auto",
     "init": None,
     "freeze": None,
+    "bundle_encoder": False,
+    "weights": {},
 }
 EVALUATE_DEFAULTS: dict[str, object] = {
     "inputs": PATHS,
@@ -152,17 +156,19 @@ EVALUATE_DEFAULTS: dict[str, object] = {
     "format": "table",
     "figures": None,
     "device": "auto",
+    "allow_mismatch": False,
 }
 PREDICT_DEFAULTS: dict[str, object] = {
     "inputs": PATHS,
     "model": None,
-    "weights": None,
+    "weights": {},
     "face": "largest",
     "images": False,
     "backend": "auto",
     "device": "auto",
     "audio_track": None,
     "live": False,
+    "allow_mismatch": False,
 }
 CORPUS_DEFAULTS: dict[str, object] = {
     "kind": "ferplus",
@@ -213,13 +219,14 @@ CASES = (
     Case("extract-visual", "a b", "extract_visual", VISUAL_DEFAULTS),
     Case(
         "extract-visual",
-        "a b --out s.zarr --feature resnet50 --weights w --frame-stride 2 --normalise per-channel "
+        "a b --out s.zarr --feature resnet50 --tag t --weights w --frame-stride 2 --normalise per-channel "
         "--dtype bfloat16 --batch-size 8 --device cuda:1 --force",
         "extract_visual",
         {
             "inputs": PATHS,
             "store": Path("s.zarr"),
             "feature": "resnet50",
+            "tag": "t",
             "weights": Path("w"),
             "normalise": "per-channel",
             "frame_stride": 2,
@@ -232,13 +239,14 @@ CASES = (
     Case("extract-audio", "a b", "extract_audio", AUDIO_DEFAULTS),
     Case(
         "extract-audio",
-        "a b --out s.zarr --feature vggish --feature mfcc39 --align causal --weights w --final-relu --pca "
-        "--pca-weights p --window 2.5 --workers 3 --audio-track 2 --device cpu --force",
+        "a b --out s.zarr --feature vggish --feature mfcc39 --tag t --align causal --weights w --final-relu "
+        "--pca --pca-weights p --window 2.5 --workers 3 --audio-track 2 --device cpu --force",
         "extract_audio",
         {
             "inputs": PATHS,
             "store": Path("s.zarr"),
             "features": ("vggish", "mfcc39"),
+            "tag": "t",
             "align": "causal",
             "weights": Path("w"),
             "final_relu": True,
@@ -333,7 +341,8 @@ CASES = (
         "train",
         "s.zarr --out r --preset bdca --recipe t.toml --set training.epochs=3 --set seed=1 "
         "--temporal mamba --fusion concat --folds 5 --fold 2 --subjects p.csv --subject-pattern p "
-        "--exclude-encoder-frames --resume --device cpu",
+        "--exclude-encoder-frames --resume --device cpu --bundle-encoder "
+        "--weights f --weights vggish=v",
         "train",
         {
             "store": Path("s.zarr"),
@@ -352,6 +361,8 @@ CASES = (
             "device": "cpu",
             "init": None,
             "freeze": None,
+            "bundle_encoder": True,
+            "weights": {"": Path("f"), "vggish": Path("v")},
         },
     ),
     Case("train", "--include-encoder-frames", "train", {**TRAIN_DEFAULTS, "exclude_encoder_frames": False}),
@@ -400,7 +411,8 @@ CASES = (
     Case("evaluate", "a b", "evaluate", EVALUATE_DEFAULTS),
     Case(
         "evaluate",
-        "a b --store s.zarr --labels l --split test --paper bdca --format latex --figures f --device cpu",
+        "a b --store s.zarr --labels l --split test --paper bdca --format latex --figures f --device cpu "
+        "--allow-mismatch",
         "evaluate",
         {
             "inputs": PATHS,
@@ -411,25 +423,27 @@ CASES = (
             "format": "latex",
             "figures": Path("f"),
             "device": "cpu",
+            "allow_mismatch": True,
         },
     ),
     Case("predict", "a b --csv", "predict", {**PREDICT_DEFAULTS, "live": True}),
     Case("predict", "a b --json", "predict", {**PREDICT_DEFAULTS, "live": True}),
     Case(
         "predict",
-        "a b --out t.csv --summary --model r --weights w --images --face 1 --audio-track 2 "
-        "--backend decord --device cpu",
+        "a b --out t.csv --summary --model r --weights w --weights vggish=v --allow-mismatch "
+        "--images --face 1 --audio-track 2 --backend decord --device cpu",
         "predict",
         {
             "inputs": PATHS,
             "model": Path("r"),
-            "weights": Path("w"),
+            "weights": {"": Path("w"), "vggish": Path("v")},
             "face": "1",
             "images": True,
             "backend": "decord",
             "device": "cpu",
             "audio_track": 2,
             "live": False,
+            "allow_mismatch": True,
         },
     ),
     Case(
@@ -451,7 +465,7 @@ CASES = (
     ),
     Case(
         "submit",
-        "a b --frame-list l --out o --store s.zarr --device cpu",
+        "a b --frame-list l --out o --store s.zarr --device cpu --allow-mismatch",
         "submit",
         {
             "inputs": PATHS,
@@ -459,8 +473,10 @@ CASES = (
             "out": Path("o"),
             "store": Path("s.zarr"),
             "device": "cpu",
+            "allow_mismatch": True,
         },
     ),
+    Case("weights fetch", "vggish mae-vit-l", "weights", {"names": ("vggish", "mae-vit-l")}),
     Case("demo", "", "demo", {"out": Path("va-demo")}),
     Case("demo", "--out o", "demo", {"out": Path("o")}),
     Case("bundled-model import", "ferplus a", "import_corpus", CORPUS_DEFAULTS),

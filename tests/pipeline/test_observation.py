@@ -11,6 +11,7 @@ from synth.faces import write_video
 
 from vacli.errors import InputError
 from vacli.faces.tracker import Face, FaceFrame
+from vacli.features.audio_flags import TemporalContext
 from vacli.media.audio import Sound
 from vacli.pipeline import audio_features, observation
 from vacli.pipeline.audio_features import AudioFeatures
@@ -117,14 +118,18 @@ def test_rows_become_final_after_a_track_ends_and_without_extractors(mean):
     assert (reader.n_final(200), blind.n_final(64)) == (192, 56)
 
 
-def test_chunked_audio_features_equal_those_of_the_whole():
+@pytest.mark.parametrize("reach_s", [0.5, 4.0])
+def test_chunked_audio_features_equal_those_of_the_whole(reach_s):
+    reach = round(reach_s * 16000)
+
     class Loudness:
         spec = SimpleNamespace(dim=1)
+        context = TemporalContext(before_s=reach_s, after_s=reach_s)
 
         def extract(self, sound, times_s):
             at = np.round(times_s * sound.rate_hz).astype(int)
             return np.array(
-                [[np.abs(sound.samples[max(i - 8000, 0) : i + 8000]).sum()] for i in at], np.float32
+                [[np.abs(sound.samples[max(i - reach, 0) : i + reach]).sum()] for i in at], np.float32
             )
 
     samples = np.random.default_rng(0).standard_normal(70 * 16000).astype(np.float32)

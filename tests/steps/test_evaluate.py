@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from synth import affwild2, recipes
+from synth import affwild2, recipes, stores
 
 from vacli.errors import InputError, LabelError, RunError, UsageError
 from vacli.inference.run import load_run
@@ -223,3 +224,27 @@ def test_another_store_raises(tmp_path, official, trials):
     other = affwild2.write_store(tmp_path / "o.zarr", trials[:2])
     with pytest.raises(RunError, match=r"not in .*o\.zarr"):
         run(EvaluateSettings(inputs=(official,), store=other.path))
+
+
+def remade(store: Store, path: Path) -> Store:
+    """A copy of a store in which one video has another version of the feature `face`."""
+    copy = Store.open(shutil.copytree(store.path, path))
+    video = copy.video_ids()[0]
+    spec = replace(stores.spec("face", affwild2.VISUAL_DIM), settings={"weights": "ba9876543210"})
+    copy.put_feature(video, spec.attributes(), *copy.video(video).feature("face"))
+    return copy
+
+
+def test_features_that_differ_from_those_of_the_run_are_refused_or_noted(store, official, tmp_path):
+    other = remade(store, tmp_path / "s.zarr")
+    asked = EvaluateSettings(inputs=(official,), store=other.path, device="cpu", format="json")
+    with pytest.raises(RunError, match="trained on face with weights absent, not ba9876543210") as caught:
+        run(asked)
+    assert "--allow-mismatch" in caught.value.one_line()
+    progress = RecordingProgress()
+    (result,) = run(replace(asked, allow_mismatch=True), progress).results
+    (note,) = result.notes
+    assert note in progress.warnings
+    assert "1 of 8 videos" in note
+    assert json.loads(run(replace(asked, allow_mismatch=True)).text)[0]["notes"] == [note]
+    assert note in " ".join(run(replace(asked, allow_mismatch=True, format="table")).text.split())

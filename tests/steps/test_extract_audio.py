@@ -118,6 +118,13 @@ def test_complete_features_are_skipped_and_other_settings_need_force(tmp_path, o
     assert Store.open(out).video("a").feature_names() == ["egemaps", "gemaps-functionals", "mfcc39"]
 
 
+def test_a_tag_is_part_of_the_stored_name(tmp_path, out):
+    source = write_wav(tmp_path / "a.wav", noise(0.5))
+    extract(source, store=out, features=("gemaps-functionals",), window_s=0.2, tag="short")
+    extract(source, store=out, features=("gemaps-functionals",))
+    assert Store.open(out).video("a").feature_names() == ["gemaps-functionals", "gemaps-functionals@short"]
+
+
 @pytest.mark.torch
 def test_vggish_receives_its_settings(tmp_path, out, monkeypatch):
     given = {}

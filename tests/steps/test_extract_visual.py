@@ -99,3 +99,24 @@ def test_a_missing_video_is_a_failure(tmp_path, store, settings):
     result = run(replace(settings(), inputs=(store, tmp_path / "none.mp4")))
     assert [failure.name for failure in result.failed] == [str(tmp_path / "none.mp4")]
     assert result.done == ["clip0", "clip1"]
+
+
+def test_two_versions_of_a_feature_lie_side_by_side_under_their_tags(store, settings, tmp_path):
+    run(settings(tag="a"))
+    torch.manual_seed(1)
+    other = tmp_path / "other.safetensors"
+    save_file({k: v.contiguous() for k, v in CompactFace().state_dict().items()}, other)
+    run(replace(settings(tag="b"), weights=other))
+    view = Store.open(store).video("clip0")
+    assert view.feature_names() == ["compact@a", "compact@b"]
+    first, second = (view.part_attrs(f"feature/compact@{tag}") for tag in "ab")
+    assert first["settings"]["weights"] != second["settings"]["weights"]
+    assert second["weights_files"] == {"weights": str(other)}
+    assert not np.allclose(*(np.nan_to_num(view.feature(f"compact@{tag}")[0]) for tag in "ab"))
+    assert run(settings(tag="a")).skipped == ["clip0", "clip1"]
+
+
+@pytest.mark.parametrize(("feature", "tag"), [("compact", "a b"), ("compact@a", "b"), ("compact@", None)])
+def test_a_tag_that_cannot_be_stored_is_refused(settings, feature, tag):
+    with pytest.raises(UsageError, match=r"tag already|not a feature's name"):
+        run(replace(settings(tag=tag), feature=feature))

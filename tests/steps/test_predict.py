@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from synth.faces import scene, somebody_else, write_video
 from synth.sounds import RATE_HZ, voice
+from synth.stores import put_labels
 
 from vacli.datasets.audio_augmentation import background, write_wav
-from vacli.errors import RunError
+from vacli.errors import UsageError, WeightsError
 from vacli.features.weights import short_hash
 from vacli.inference.prediction import Trajectory
 from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, Run, load_run
@@ -30,6 +31,7 @@ from vacli.recipe.io import set_values
 from vacli.spec import AUDIO, VISUAL
 from vacli.steps import align, extract_audio, extract_visual
 from vacli.steps.predict import PredictSettings, run
+from vacli.store import Store
 
 
 @pytest.fixture
@@ -55,15 +57,14 @@ def trained_on(weights: str, **more: object) -> Run:
 
 @pytest.mark.torch
 def test_other_weights_than_in_training_are_an_error(weights):
-    with pytest.raises(RunError, match="run was trained on compact with other weights"):
-        build_extractors(trained_on("0123456789ab"), "cpu", weights, RecordingProgress())
+    with pytest.raises(WeightsError, match="the run was trained on compact with weights 0123456789ab"):
+        build_extractors(trained_on("0123456789ab"), "cpu", {"": weights}, RecordingProgress())
 
 
 @pytest.mark.torch
 def test_the_same_weights_are_accepted_at_any_frame_stride(weights):
-    made = build_extractors(
-        trained_on(short_hash(weights), frame_stride=3), "cpu", weights, RecordingProgress()
-    )
+    run = trained_on(short_hash(weights), frame_stride=3)
+    made = build_extractors(run, "cpu", {"compact": weights}, RecordingProgress())
     assert list(made.visual) == ["compact"]
 
 
@@ -131,6 +132,145 @@ def test_live_rows_equal_those_of_the_complete_video(one_face, monkeypatch):
             assert together.tolist() == column.tolist()
 
 
+@pytest.fixture(scope="module")
+def two_videos(tmp_path_factory) -> Path:
+    """A store of two labelled videos with faces, without features."""
+    folder = tmp_path_factory.mktemp("two")
+    for name, shift in (("a", 1), ("b", -1)):
+        write_video(folder / f"{name}.mp4", [scene((160 + shift * i // 8, 120)) for i in range(30)])
+    settings = align.AlignSettings(inputs=(folder / "a.mp4", folder / "b.mp4"), store=folder / "s.zarr")
+    store = Store.open(align.run(settings).out)
+    for view in store.videos():
+        put_labels(store, view.id, np.tile(np.linspace(-0.5, 0.5, len(view.times_s)), (2, 1)).T)
+    return store.path
+
+
+def timm_weights(path: Path, seed: int = 0) -> Path:
+    """A file with random weights of timm's `test_resnet`."""
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(seed)
+    model = timm.create_model("test_resnet", num_classes=7)
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path)
+    return path
+
+
+def trained_on_timm(store: Path, out: Path, feature: str = "test_resnet@small", **more: object) -> Path:
+    """A run that is trained on one feature of a store."""
+    from synth.recipes import TRAINING
+
+    from vacli.steps import train
+
+    (view, *_) = Store.open(store).videos()
+    dim = view.part_attrs(f"feature/{feature}")["dim"]
+    streams = f"model.streams=[{{name='visual', features=['{feature}'], dim={dim}}}]"
+    small = ("model.tcn={channels=[8], kernel=3}", "model.temporal={kind='none'}", "training.epochs=1")
+    assignments = (streams, *TRAINING, *small)
+    settings = train.TrainSettings(store=store, out=out, assignments=assignments, device="cpu", **more)
+    return train.run(settings).out
+
+
+@pytest.fixture
+def timm_run(two_videos, tmp_path) -> tuple[Path, Path, Path]:
+    """A run on a tagged timm feature, its store, and the weights of the feature."""
+    store = Path(shutil.copytree(two_videos, tmp_path / "s.zarr"))
+    weights = timm_weights(tmp_path / "resnet.safetensors")
+    asked = {"feature": "test_resnet", "tag": "small", "normalise": "paper", "weights": weights}
+    extract_visual.run(extract_visual.ExtractVisualSettings(inputs=(store,), device="cpu", **asked))
+    return trained_on_timm(store, tmp_path / "run"), store, weights
+
+
+@pytest.mark.torch
+def test_a_run_on_a_tagged_timm_feature_predicts_a_file_with_the_features_of_its_store(timm_run, two_videos):
+    model, store, _ = timm_run
+    video, name = two_videos.parent / "a.mp4", "test_resnet@small"
+    (made,) = tables(video, model=model)
+    assert set(made.columns["modality"].tolist()) == {"visual"}
+    assert np.isfinite(values(made)).all()
+    extractors = build_extractors(load_run(model), "cpu", {}, RecordingProgress())
+    settings = observation.ObservationSettings(extractors, "largest", "auto")
+    (observed,) = observation.observe_video(video, settings, RecordingProgress())
+    stored, _ = Store.open(store).video("a").feature(name)
+    error = np.abs(observed.features[name] - stored).mean() / np.abs(stored).mean()
+    assert error < 0.03  # stored crops are JPEG
+
+
+@pytest.mark.torch
+def test_a_store_with_the_features_builds_no_extractor(timm_run, two_videos):
+    model, store, weights = timm_run
+    weights.unlink()
+    assert [len(table) for table in tables(store, model=model)] == [30, 30]
+    with pytest.raises(WeightsError, match="was trained on test_resnet@small with weights"):
+        tables(two_videos.parent / "a.mp4", model=model)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("folds", [None, 2])
+def test_a_run_that_carries_its_weights_needs_no_other_file(timm_run, two_videos, tmp_path, folds):
+    model, store, weights = timm_run
+    carrying = trained_on_timm(store, tmp_path / "whole", bundle_encoder=True, folds=folds)
+    copy = carrying / "encoders" / "test_resnet@small" / "weights.safetensors"
+    assert copy.read_bytes() == weights.read_bytes()
+    weights.unlink()
+    moved = carrying.rename(tmp_path / "elsewhere")
+    video = two_videos.parent / "a.mp4"
+    assert len(tables(video, model=moved)[0]) == 30
+    with pytest.raises(WeightsError, match="they were"):
+        tables(video, model=model)
+
+
+@pytest.mark.torch
+def test_a_run_carries_a_finetuned_encoder(two_videos, tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    from vacli.features.backbones.vit import build_vit
+    from vacli.features.encoder_run import EncoderRun
+
+    store, tuned = Path(shutil.copytree(two_videos, tmp_path / "s.zarr")), tmp_path / "tuned"
+    tuned.mkdir()
+    torch.manual_seed(0)
+    vit = {f"encoder.{k}": v for k, v in build_vit("test_vit").state_dict().items()}
+    save_file(vit, tuned / "weights.safetensors")
+    EncoderRun(encoder="test_vit", objective="va", mean=(0.4,) * 3, std=(0.2,) * 3).write(tuned)
+    asked = extract_visual.ExtractVisualSettings(
+        inputs=(store,), feature="test_vit", weights=tuned, device="cpu"
+    )
+    extract_visual.run(asked)
+    with pytest.raises(UsageError, match="weights to copy into the run"):
+        trained_on_timm(store, tmp_path / "no", "test_vit", weights={"": tuned})
+    moved = tuned.rename(tmp_path / "moved")
+    with pytest.raises(WeightsError, match="they were"):
+        trained_on_timm(store, tmp_path / "no", "test_vit", bundle_encoder=True)
+    assert not (tmp_path / "no").exists()
+    model = trained_on_timm(
+        store, tmp_path / "run", "test_vit", bundle_encoder=True, weights={"test_vit": moved}
+    )
+    shutil.rmtree(moved)
+    assert len(tables(two_videos.parent / "a.mp4", model=model)[0]) == 30
+
+
+@pytest.mark.torch
+def test_a_store_with_other_weights_is_refused_or_predicted_with_a_warning(timm_run, tmp_path):
+    model, store, _ = timm_run
+    other = timm_weights(tmp_path / "other.safetensors", seed=1)
+    asked = {"feature": "test_resnet", "tag": "small", "normalise": "paper", "weights": other}
+    extract_visual.run(
+        extract_visual.ExtractVisualSettings(inputs=(store,), device="cpu", force=True, **asked)
+    )
+    made: list[FrameTable] = []
+    batch = run(PredictSettings(inputs=(store,), model=model, device="cpu"), made.append)
+    assert not made
+    assert f"weights {short_hash(tmp_path / 'resnet.safetensors')}, not {short_hash(other)}" in (
+        batch.failed[0].reason
+    )
+    progress = RecordingProgress()
+    assert len(tables(store, progress, model=model, allow_mismatch=True)) == 2
+    assert any("--allow-mismatch" in warning for warning in progress.warnings)
+
+
 class Warnings(RecordingProgress):
     def __init__(self) -> None:
         self.messages: list[str] = []
@@ -183,7 +323,7 @@ def test_audio_only_predictions_are_rescaled(spoken, model, tmp_path):
     copy = Path(shutil.copytree(model, tmp_path / "run"))
     (made,) = tables(spoken, model=copy)
     bundled = load_run(copy)
-    extractors = build_extractors(bundled, "cpu", None, RecordingProgress())
+    extractors = build_extractors(bundled, "cpu", {}, RecordingProgress())
     settings = observation.ObservationSettings(extractors, "largest", "auto")
     sound = observation.observe_sound(spoken, settings, RecordingProgress())
     calibration = bundled.postprocess.calibration

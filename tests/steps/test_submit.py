@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from synth import affwild2, recipes
+from synth import affwild2, recipes, stores
 
-from vacli.errors import LabelError, StoreError, UsageError
+from vacli.errors import LabelError, RunError, StoreError, UsageError
 from vacli.evaluation.submission import check
 from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import load_run
@@ -14,6 +17,7 @@ from vacli.progress import RecordingProgress
 from vacli.sequences.stored import open_sequences
 from vacli.steps import train
 from vacli.steps.submit import SubmitSettings, run
+from vacli.store import Store
 
 TINY = (*recipes.COMPACT, "training.epochs=1")
 
@@ -55,6 +59,21 @@ def test_the_last_value_is_repeated_for_surplus_frames(tmp_path, store, trained)
     table = np.loadtxt(out, delimiter=",", skiprows=1, usecols=(1, 2))
     np.testing.assert_allclose(table[:-1], wanted, atol=1e-6)
     np.testing.assert_array_equal(table[-1], table[-2])
+
+
+def test_features_that_differ_from_those_of_the_run_are_refused_or_noted(tmp_path, store, trained):
+    other = Store.open(shutil.copytree(store.path, tmp_path / "s.zarr"))
+    spec = replace(stores.spec("face", affwild2.VISUAL_DIM), version="2")
+    other.put_feature("duo_left", spec.attributes(), *other.video("duo_left").feature("face"))
+    sample = listed(tmp_path, {"duo_left": len(other.video("duo_left").times_s)})
+    asked = SubmitSettings(inputs=(trained,), store=other.path, frame_list=sample, out=tmp_path / "p.txt")
+    with pytest.raises(RunError, match=r"trained on face with version 1, not 2"):
+        run(asked)
+    assert not asked.out.exists()
+    progress = RecordingProgress()
+    run(replace(asked, allow_mismatch=True), progress)
+    assert asked.out.exists()
+    assert any("version 1, not 2" in warning for warning in progress.warnings)
 
 
 def test_tables_are_submitted(tmp_path):

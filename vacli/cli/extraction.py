@@ -28,6 +28,11 @@ def _listed(modality: str) -> str:
     return "\n".join(["\b", "Features:", *features, "Licences:", *licences])
 
 
+tag = click.option(
+    "--tag", metavar="TAG", help="Store the feature as FEATURE@TAG, beside other versions of it."
+)
+
+
 @click.command("align", short_help="Detect, track and align faces: videos -> store.")
 @options.inputs
 @options.store_out
@@ -80,6 +85,7 @@ def align(
     show_default=True,
     help=f"{', '.join(names(VISUAL))} or any timm model.",
 )
+@tag
 @click.option("--weights", type=click.Path(path_type=Path), help="A weights file or a finetune-mae run.")
 @click.option(
     "--frame-stride", type=click.IntRange(1), default=1, help="Embed every Nth frame and interpolate."
@@ -127,6 +133,7 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: Any) -> 
     show_default=True,
     help=f"{', '.join(names(AUDIO))}; repeatable.",
 )
+@tag
 @click.option(
     "--align",
     type=click.Choice(["centre", "start", "causal"]),

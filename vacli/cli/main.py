@@ -24,6 +24,7 @@ from vacli.cli import (
     streams,
     supervisor,
     training,
+    weights,
 )
 from vacli.errors import ReaderGone, VaError
 from vacli.files.disk_space import disk_full_error, is_disk_full
@@ -86,6 +87,7 @@ for command in (
     *training.COMMANDS,
     *figures.COMMANDS,
     *results.COMMANDS,
+    *weights.COMMANDS,
     *bundled_model.COMMANDS,
 ):
     va.add_command(command)

@@ -21,6 +21,16 @@ URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 LEFT_OUT = "vacli.left_out"  # key in the meta data of click's context
 
 
+def named_files(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, Path]:
+    """NAME=FILE and FILE as name -> path; the name of a plain FILE is empty."""
+    named = {}
+    for value in values:
+        name, sign, path = value.partition("=")
+        is_plain = not sign or "/" in name or os.path.lexists(value)  # a path may have a "="
+        named["" if is_plain else name] = Path(value if is_plain else path)
+    return named
+
+
 def complete_paths(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Completion of files and folders; the arguments are not checked."""
     return [CompletionItem(incomplete, type="file")]
@@ -55,6 +65,19 @@ audio_track = click.option(
     type=click.IntRange(1),
     metavar="N",
     help="Audio track to read, from 1. [default: the default one, or one with speech if that has none]",
+)
+weights = click.option(
+    "--weights",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    callback=named_files,
+    help="Weights of the feature NAME: a file or a finetune-mae run; repeatable. A plain FILE is for the "
+    "visual feature. [default: those in the run, else the published ones]",
+)
+allow_mismatch = click.option(
+    "--allow-mismatch",
+    is_flag=True,
+    help="Use stored features that differ from those of the run's training, with a warning.",
 )
 store_out = click.option(
     "-o",

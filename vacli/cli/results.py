@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--figures", type=click.Path(path_type=Path), help="Folder for figures of trajectories and densities."
 )
+@options.allow_mismatch
 @options.device
 def evaluate(inputs: tuple[str, ...], **chosen: Any) -> None:
     """Score runs or prediction tables: CCC over all frames, per video and per fold, with intervals.
@@ -86,7 +87,8 @@ def ablate(store: str | None, rows: tuple[str, ...], **chosen: Any) -> None:
 @click.command("predict", short_help="Valence and arousal of every frame: recordings -> CSV.")
 @options.inputs
 @click.option("--model", type=click.Path(path_type=Path), help="A trained run. [default: the bundled model]")
-@click.option("--weights", type=click.Path(path_type=Path), help="Weights of the model's visual feature.")
+@options.weights
+@options.allow_mismatch
 @click.option("--csv", "as_json", flag_value=False, default=False, help="Write CSV (the default).")
 @click.option("--json", "as_json", flag_value=True, help="Write one JSON object a line.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write. [default: stdout]")
@@ -170,6 +172,7 @@ def demo(out: Path) -> None:
 )
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="File to write.")
 @click.option("--store", type=click.Path(path_type=Path), help="Store with the features of a run.")
+@options.allow_mismatch
 @options.device
 def submit(inputs: tuple[str, ...], **chosen: Any) -> None:
     """Write valence and arousal for every frame of the challenge's list, and check the file.

@@ -205,6 +205,14 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: Any) -> None:
 @options.subject_pattern
 @options.encoder_frames
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@click.option("--bundle-encoder", is_flag=True, help="Copy the weights of the features into the run.")
+@click.option(
+    "--weights",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    callback=options.named_files,
+    help="Weights to copy, where `va extract-visual` read them no longer has them; repeatable.",
+)
 @options.device
 def train(store: str | None, out: Path | None, preset: str | None, **chosen: Any) -> None:
     """Train a temporal model on the features and labels of STORE.

@@ -8,12 +8,13 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vacli.errors import UsageError, nearest
 from vacli.packages import needed_by
-from vacli.spec import AUDIO, VISUAL, FeatureSpec
+from vacli.spec import AUDIO, TAG, VISUAL, FeatureSpec, check_feature_name, extractor_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 class Extractor(Protocol):
     """Computes one feature. Its class takes keyword arguments only, and all of them are optional.
 
-    The input of `extract` depends on the modality: see `VisualExtractor` and `AudioExtractor`.
+    The input of `extract` depends on the modality: see `VisualExtractor` and `AudioExtractor`. A class whose
+    options change the feature has a static method `options_from(settings, weights)`: the keyword arguments
+    that give `spec.settings` again. weights: setting that holds a hash of weights -> their file; settings
+    without a file use the published weights.
     """
 
     spec: FeatureSpec
@@ -137,43 +141,86 @@ def default_names(modality: str) -> tuple[str, ...]:
 
 
 def create(name: str, **options: Any) -> Any:
-    """Build the extractor `name`; `options` are the keyword arguments of its class.
+    """Build the extractor `name`, with or without a tag; `options` are the keyword arguments of its class.
 
     Raises: UsageError for an unknown name, PackageMissing or WeightsError from the class itself.
     """
-    if name not in EXTRACTORS:
+    entry = EXTRACTORS.get(extractor_name(name))
+    if entry is None:
         raise UsageError(f"there is no feature called {name!r}", hint=nearest(name, EXTRACTORS))
     with needed_by(f"the feature {name}"):
-        return _load(EXTRACTORS[name].path)(**options)
+        return _tagged(_load(entry.path)(**options), name)
 
 
 def create_visual(name: str, options: Mapping[str, Any]) -> VisualExtractor:
-    """Build a visual extractor of the table, or a timm model called `name`.
+    """Build a visual extractor of the table, or a timm model; the name may have a tag.
 
     Raises: UsageError for an audio feature or an option that the extractor does not have, and as `create`.
     """
-    if name in EXTRACTORS and EXTRACTORS[name].modality != VISUAL:
+    check_feature_name(name)
+    entry = EXTRACTORS.get(extractor_name(name))
+    if entry is not None and entry.modality != VISUAL:
         raise UsageError(f"{name} is an audio feature", hint="use `va extract-audio`")
     with needed_by(f"the feature {name}"):
-        if name not in EXTRACTORS:
-            return _load(TIMM_MODEL)(name, **options)
-        build = _load(EXTRACTORS[name].path)
+        if entry is None:
+            return _tagged(_load(TIMM_MODEL)(extractor_name(name), **options), name)
+        build = _load(entry.path)
     for option in options:
         if not _has_option(build, option):
             raise UsageError(f"the feature {name} has no option {option}", hint=f"leave out --{option}")
     return create(name, **options)
 
 
+def tagged_name(name: str, tag: str | None) -> str:
+    """The name under which a feature is stored; UsageError if the name has a tag already."""
+    if tag is None:
+        return name
+    if TAG in name:
+        raise UsageError(f"{name} has a tag already", hint=f"leave out --tag {tag}")
+    return f"{name}{TAG}{tag}"
+
+
 def create_audio(name: str, options: Mapping[str, Any]) -> AudioExtractor:
-    """Build an audio extractor with those of `options` that it has.
+    """Build an audio extractor with those of `options` that it has; the name may have a tag.
 
     Raises: UsageError for a name that is no audio feature, and as `create`.
     """
-    if name not in names(AUDIO):
-        raise UsageError(f"there is no audio feature called {name!r}", hint=nearest(name, names(AUDIO)))
+    check_feature_name(name)
+    base = extractor_name(name)
+    if base not in names(AUDIO):
+        raise UsageError(f"there is no audio feature called {name!r}", hint=nearest(base, names(AUDIO)))
     with needed_by(f"the feature {name}"):
-        build = _load(EXTRACTORS[name].path)
-    return create(name, **{key: value for key, value in options.items() if _has_option(build, key)})
+        build = _load(EXTRACTORS[base].path)
+    return create(name, **_options_of(build, options))
+
+
+def recreate(
+    name: str, settings: Mapping[str, Any], weights: Mapping[str, Path], options: Mapping[str, Any]
+) -> Any:
+    """Build the extractor of a stored feature again, from the settings that the store or a run has of it.
+
+    settings, weights: see `Extractor`. options: further keyword arguments, of which those that the class has
+    are used. A visual feature that is not in the table is a timm model. Raises as `create`.
+    """
+    base = extractor_name(name)
+    with needed_by(f"the feature {name}"):
+        build = _load(EXTRACTORS[base].path if base in EXTRACTORS else TIMM_MODEL)
+        own = build.options_from(settings, weights) if hasattr(build, "options_from") else {}
+        given = {**_options_of(build, options), **own}
+        return _tagged(build(**given) if base in EXTRACTORS else build(base, **given), name)
+
+
+def _tagged(extractor: Any, name: str) -> Any:
+    """The extractor with the tag of `name` in the name of its feature."""
+    _, sign, tag = name.partition(TAG)
+    if sign:
+        extractor.spec = replace(extractor.spec, name=f"{extractor.spec.name}{TAG}{tag}")
+    return extractor
+
+
+def _options_of(build: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `options` that a class has."""
+    return {key: value for key, value in options.items() if _has_option(build, key)}
 
 
 def _load(path: str) -> Any:

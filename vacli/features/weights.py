@@ -7,37 +7,17 @@ once into the cache of their hub. No file is unpickled: it is safetensors or ONN
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vacli.errors import UsageError, WeightsError, nearest
-from vacli.files.atomic import staged_file
+from vacli.features.downloads import Weights, locate_record
 from vacli.files.digests import file_sha256
-from vacli.files.disk_space import is_disk_full
 from vacli.progress import Progress, RecordingProgress
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-PACKAGE = Path(__file__).parents[1] / "weights"
-BLOCK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Weights:
-    """One file. `source` is `package`, `hub:OWNER/REPO` or a URL.
-
-    `sha256` is the digest or its first digits, as stated by the publisher; "" where the hub's cache is
-    addressed by content, and its file name is the digest.
-    """
-
-    file: str
-    source: str
-    sha256: str = ""
-    licence: str = ""
-
 
 WEIGHTS: dict[str, Weights] = {
     "compact": Weights(file="compact-face.onnx", source="package", licence="see the card beside the file"),
@@ -69,16 +49,6 @@ def locate(name: str, given: Path | None = None, progress: Progress | None = Non
     if name not in WEIGHTS:
         raise UsageError(f"there are no weights called {name!r}", hint=nearest(name, WEIGHTS))
     return locate_record(name, WEIGHTS[name], given, progress or RecordingProgress())
-
-
-def locate_record(name: str, record: Weights, given: Path | None, progress: Progress) -> Path:
-    """As `locate`, for a record that is not in the table (such as a timm model's)."""
-    if given is not None:
-        return _given(given)
-    if record.source == "package":
-        return _bundled(name, record)
-    path = _from_hub(name, record, progress) if record.source.startswith("hub:") else None
-    return path or _from_url(name, record, progress)
 
 
 def short_hash(path: Path) -> str:
@@ -123,107 +93,6 @@ def check_keys(expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Te
     for key in tensors:
         if key not in expected:
             raise WeightsError(f"{path}: {key} is not expected", hint="these are weights of another network")
-
-
-def _given(path: Path) -> Path:
-    if not Path(path).is_file():
-        raise WeightsError(f"{path}: no such weights file")
-    return Path(path)
-
-
-def _bundled(name: str, record: Weights) -> Path:
-    path = PACKAGE / record.file
-    if not path.is_file():
-        raise WeightsError(
-            f"the bundled weights {record.file} are not in this installation",
-            hint=f"reinstall the package, or train them (va finetune-mae --encoder {name}) "
-            "and give the run with --weights RUN",
-        )
-    return path
-
-
-def _from_hub(name: str, record: Weights, progress: Progress) -> Path | None:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    repo = record.source.removeprefix("hub:")
-    try:
-        path = Path(hf_hub_download(repo, record.file, local_files_only=True))
-    except (LocalEntryNotFoundError, OSError):
-        progress.info(f"fetching {record.file} of {repo} for {name} (licence {record.licence or 'unstated'})")
-        path = _fetch_from_hub(name, record, repo)
-    blob = path.resolve()
-    # The hub names large files by their SHA-256.
-    stated = record.sha256 or (blob.name if len(blob.name) == 64 else "")
-    _verify(blob, stated, also=path)
-    return path
-
-
-def _fetch_from_hub(name: str, record: Weights, repo: str) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return Path(hf_hub_download(repo, record.file))
-    except Exception as error:  # the client raises the errors of its HTTP library
-        raise _unreachable(name, f"https://huggingface.co/{repo}", record, error) from None
-
-
-def _from_url(name: str, record: Weights, progress: Progress) -> Path:
-    from urllib.request import urlopen
-
-    from torch import hub
-
-    path = Path(hub.get_dir()) / "checkpoints" / record.file
-    if path.is_file():
-        _verify(path, record.sha256)
-        return path
-    progress.info(f"fetching {record.file} for {name} (licence {record.licence or 'unstated'})")
-    with staged_file(path) as part:
-        try:
-            with urlopen(record.source, timeout=30) as answer:
-                _save(answer, part, progress, record.file)
-        except OSError as error:
-            if is_disk_full(error):
-                raise
-            raise _unreachable(name, record.source, record, error) from None
-        _verify(part, record.sha256, name=path)
-    return path
-
-
-def _save(answer: Any, part: Path, progress: Progress, title: str) -> None:
-    total = answer.headers.get("Content-Length")
-    with (
-        progress.task(title, float(total) if total else None, "bytes") as advance,
-        open(part, "wb") as file,
-    ):
-        for block in _blocks(answer):
-            file.write(block)
-            advance(len(block))
-
-
-def _blocks(answer: Any) -> Iterator[bytes]:
-    while block := answer.read(BLOCK_BYTES):
-        yield block
-
-
-def _unreachable(name: str, where: str, record: Weights, error: Exception) -> WeightsError:
-    cause = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-    return WeightsError(
-        f"the weights of {name} could not be fetched from {where}: {cause}",
-        hint=f"download {record.file} on a connected machine and give it with --weights FILE",
-    )
-
-
-def _verify(path: Path, stated: str, *, also: Path | None = None, name: Path | None = None) -> None:
-    if not stated or file_sha256(path).startswith(stated):
-        return
-    path.unlink()
-    if also is not None:
-        also.unlink(missing_ok=True)
-    raise WeightsError(
-        f"{name or also or path}: corrupt, its SHA-256 does not begin with {stated[:16]}; it was deleted",
-        hint="run the command again to fetch it anew",
-    )
 
 
 def _load_onnx(path: Path) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ import numpy as np
 from vacli.media.audio import Sound, read_sound
 
 FIRST_CHUNK_S, CHUNK_S = 2.0, 25.0  # of sound that is extracted at once
-CONTEXT_S = 2.0  # of sound around a chunk; no extractor uses more
+CONTEXT_S = 2.0  # of sound around a chunk, beyond the context of a row: pitch trackers look further
 
 
 class AudioFeatures:
@@ -46,16 +46,21 @@ class AudioFeatures:
         """
         if self.sound is None or len(self.sound.present) != 1:
             return self.extract()
-        own_s = self._own_s
+        own_s, margin_s = self._own_s, self._margin_s()
         while self.n_known < len(own_s):
             from_s = own_s[self.n_known]
             chunk_s = np.clip(from_s - own_s[0], FIRST_CHUNK_S, CHUNK_S)  # double what is known
             here = slice(self.n_known, int(np.searchsorted(own_s, from_s + chunk_s)))
-            chunk, zero_s = self.sound.excerpt(own_s[here], CONTEXT_S)
+            chunk, zero_s = self.sound.excerpt(own_s[here], margin_s)
             for name, extractor in self._extractors.items():
                 self.features[name][here] = extractor.extract(chunk, own_s[here] - zero_s)
             self.n_known = here.stop
         return self
+
+    def _margin_s(self) -> float:
+        """Seconds of sound around a chunk that its rows may depend on."""
+        contexts = [extractor.context for extractor in self._extractors.values()]
+        return CONTEXT_S + max((max(c.before_s, c.after_s) for c in contexts), default=0.0)
 
 
 class BackgroundAudio:

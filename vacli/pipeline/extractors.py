@@ -2,62 +2,86 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vacli.errors import PackageMissing, RunError
-from vacli.features.registry import create
+from vacli.features.registry import EXTRACTORS, recreate
+from vacli.features.weights_search import WeightsSearch, named_weights
+from vacli.inference.feature_check import check_extractor
 from vacli.inference.run import Run
 from vacli.pipeline.observation import Extractors
 from vacli.progress import Progress
 from vacli.runtime.options import ExecutionOptions
-from vacli.spec import AUDIO, VISUAL, FeatureSpec
-
-PRECISION_SETTINGS = frozenset(
-    {"dtype", "frame_stride"}
-)  # they change a feature's precision, not its meaning
+from vacli.spec import AUDIO, IMPORTED, VISUAL, extractor_name
 
 
-def build_extractors(model: Run, device: str, weights: Path | None, progress: Progress) -> Extractors:
-    """Build the extractors of a run's streams.
+@dataclass(frozen=True)
+class _Feature:
+    """A feature of a run, VISUAL or AUDIO, and the record of how it was extracted."""
 
-    weights: those of the visual feature, None for its own. Audio is left out with a warning if openSMILE is
-    not installed. Raises RunError if an extractor has other settings or another width than in training.
+    name: str
+    modality: str
+    record: Mapping[str, Any]
+
+
+def build_extractors(model: Run, device: str, weights: Mapping[str, Path], progress: Progress) -> Extractors:
+    """Build the extractors of a run's streams from the settings that the run recorded.
+
+    weights: name of a feature -> its weights, UNNAMED for those of the single visual feature; the others
+    are searched (`WeightsSearch`). Audio is left out with a warning if openSMILE is not installed. Raises
+    RunError if an extractor differs from that of the training or if a feature was imported, WeightsError
+    if weights are not found, UsageError for the name of no feature.
     """
-    options = {"execution": ExecutionOptions(device=device), "weights": weights}
-    streams = {stream.name: stream.features for stream in model.recipe.model.streams}
-    visual = {name: create(name, **options) for name in streams.get(VISUAL, ())}
-    audio = _audio_extractors(streams.get(AUDIO, ()), progress)
-    extractors = visual | audio
-    for name, extractor in extractors.items():
-        check_settings(model, name, extractor.spec)
-    _check_widths(model, extractors)
+    features = _features(model)
+    visual_names = [feature.name for feature in features if feature.modality == VISUAL]
+    given = named_weights(weights, {feature.name: feature.record for feature in features}, visual_names)
+    search = WeightsSearch(given=given, run=model.path)
+    options = {"execution": ExecutionOptions(device=device), "progress": progress}
+
+    def build(modality: str) -> dict[str, Any]:
+        return {f.name: _build(model, f, search, options) for f in features if f.modality == modality}
+
+    visual, audio = build(VISUAL), _without_opensmile(lambda: build(AUDIO), progress)
+    _check_widths(model, visual | audio)
     return Extractors(visual, audio)
 
 
-def _audio_extractors(names: tuple[str, ...], progress: Progress) -> dict[str, Any]:
+def _features(model: Run) -> list[_Feature]:
+    """The features of a run's streams. Raises RunError for an imported one, which has no extractor."""
+    features = []
+    for stream in model.recipe.model.streams:
+        for name in stream.features:
+            record = model.features.get(name, {})
+            if IMPORTED in record.get("settings", {}):
+                raise RunError(
+                    f"{model.path} uses the feature {name}, which was imported with `va import-feature`",
+                    hint="give a store that has the feature, instead of recordings",
+                )
+            entry = EXTRACTORS.get(extractor_name(name))
+            known = entry.modality if entry else record.get("modality", stream.name)
+            features.append(_Feature(name, str(known), record))
+    return features
+
+
+def _build(model: Run, feature: _Feature, search: WeightsSearch, options: Mapping[str, Any]) -> Any:
+    found = search.find(feature.name, feature.record)
+    extractor = recreate(feature.name, feature.record.get("settings", {}), found, options)
+    check_extractor(model, feature.name, extractor.spec)
+    return extractor
+
+
+def _without_opensmile(build: Callable[[], dict[str, Any]], progress: Progress) -> dict[str, Any]:
+    """The audio extractors; none, with a warning, if openSMILE is not installed."""
     try:
-        return {name: create(name) for name in names}
+        return build()
     except PackageMissing as error:
         if error.package != "opensmile":  # its licence may be why it is not installed
             raise
         progress.warn(f"audio is left out: {error.one_line()}")
         return {}
-
-
-def check_settings(model: Run, name: str, spec: FeatureSpec) -> None:
-    """Raise RunError if a feature's extractor has another version or other settings than in training."""
-    trained, own = model.features.get(name, {}), json.loads(json.dumps(spec.attributes()))
-    settings = trained.get("settings", {})
-    shared = settings.keys() & own["settings"].keys() - PRECISION_SETTINGS
-    other = sorted(key for key in shared if settings[key] != own["settings"][key])
-    if trained and (other or trained["version"] != own["version"]):
-        raise RunError(
-            f"{model.path} was trained on {name} with other {', '.join(other) or 'version'}",
-            hint="give --weights with what `va extract-visual` was given, or predict from a store",
-        )
 
 
 def _check_widths(model: Run, extractors: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from vacli.errors import StoreError
 from vacli.features.flags import MISSING
+from vacli.inference.feature_check import check_stored_features
 from vacli.inference.prediction import predict_sequence
 from vacli.pipeline.face_embedding import FaceDetections
 from vacli.pipeline.live import LoadedModel, Write, emit_table, frame_table
@@ -25,9 +26,18 @@ from vacli.store import Store, VideoView
 
 
 def predict_stores(
-    paths: list[Path], loaded: LoadedModel, write: Write, batch: Batch, progress: Progress
+    paths: list[Path],
+    loaded: LoadedModel,
+    write: Write,
+    batch: Batch,
+    progress: Progress,
+    *,
+    allow_mismatch: bool = False,
 ) -> None:
-    """Write a table for every video of the stores; `batch` records the stores and videos that fail."""
+    """Write a table for every video of the stores; `batch` records the stores and videos that fail.
+
+    allow_mismatch: warn of stored features that differ from those of the training, instead of refusing them.
+    """
     model = loaded.model.recipe.model
     used = frozenset(stream.name for stream in model.streams)
 
@@ -42,8 +52,31 @@ def predict_stores(
         emit_table(frame_table(view.id, _observation(view, model), predicted, used), write, progress)
         return DONE
 
-    views = find_each(paths, lambda path: _videos(path, loaded), batch, progress)
+    def find(path: Path) -> list[VideoView]:
+        views = _videos(path, loaded)
+        for note in _check_features(loaded, views, allow_mismatch):
+            progress.warn(note)
+        return views
+
+    views = find_each(paths, find, batch, progress)
     run_each(batch, views, lambda view: view.id, work, progress)
+
+
+def _check_features(loaded: LoadedModel, views: list[VideoView], allow: bool) -> tuple[str, ...]:
+    """See `check_stored_features`; each video is compared with the run that predicts it."""
+    audio_only = [view for view in views if _may_use_audio_model(view, loaded)]
+    notes = check_stored_features(loaded.model, [v for v in views if v not in audio_only], allow=allow)
+    if loaded.audio_model is not None:
+        notes += check_stored_features(loaded.audio_model, audio_only, allow=allow)
+    return notes
+
+
+def _may_use_audio_model(view: VideoView, loaded: LoadedModel) -> bool:
+    """As `_has_audio_model`, False for a damaged video, which is reported later."""
+    try:
+        return _has_audio_model(loaded, view)
+    except StoreError:
+        return False
 
 
 def _has_audio_model(loaded: LoadedModel, view: VideoView) -> bool:

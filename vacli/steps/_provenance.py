@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from vacli.errors import InputError, StoreError
 from vacli.files.digests import file_sha256
 from vacli.media.probe import MediaInfo
 from vacli.progress import Progress
-from vacli.spec import FeatureSpec
+from vacli.spec import WEIGHTS_FILES, FeatureSpec
 from vacli.store import VideoView
 
 
@@ -32,6 +33,15 @@ def stream_of(info: MediaInfo) -> dict[str, Any]:
         audio_names = ("codec", "rate_hz", "channels", "start_s")
         facts["audio"] = {name: getattr(info.audio, name) for name in audio_names}
     return facts
+
+
+def given_weights(spec: FeatureSpec, files: Mapping[str, Path | None]) -> dict[str, Any]:
+    """The attribute with the weights that the user gave for a feature, for those who need them later.
+
+    files: setting that holds the hash of weights -> their file or run, None for the published weights.
+    """
+    given = {key: str(path.resolve()) for key, path in files.items() if path and key in spec.settings}
+    return {WEIGHTS_FILES: given} if given else {}
 
 
 def report_copy(view: VideoView, path: Path, progress: Progress) -> None:

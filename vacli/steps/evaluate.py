@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from vacli.evaluation.predictions import read_predictions
 from vacli.evaluation.published_results import PAPERS, is_of_other_paper
 from vacli.evaluation.score import Result, Score, with_video_notes
 from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
-from vacli.inference.run import load_run
+from vacli.inference.feature_check import check_stored_features
+from vacli.inference.run import Run, load_run
 from vacli.output import text_tables
 from vacli.output.score_tables import published_grids, score_grids
 from vacli.progress import Progress, RecordingProgress
@@ -34,7 +35,8 @@ class EvaluateSettings:
     inputs: run directories, prediction CSVs or folders of them. store: features and labels (for a run:
     None is the store that it was trained on). labels: annotation files instead of the store's labels, for
     predictions only. split: each model's validation videos, or a split of the store (evaluator.SPLITS).
-    paper: a key of PAPERS. figures: a folder for plots.
+    paper: a key of PAPERS. figures: a folder for plots. allow_mismatch: score a run on features that differ
+    from those of its training, with a note.
     """
 
     inputs: tuple[Path, ...]
@@ -45,6 +47,7 @@ class EvaluateSettings:
     format: str = "table"
     figures: Path | None = None
     device: str = "auto"
+    allow_mismatch: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +106,25 @@ def evaluate_input(path: Path, settings: EvaluateSettings, progress: Progress) -
         run = load_run(path, device_name(settings.device), progress)
         store = Store.open(settings.store or evaluator.training_store(run))
         with progress.task(path.name, None, "frames") as advance:
-            return evaluator.evaluate_run(run, store, settings.split, advance)
+            notes = _check_features(run, store, settings, progress)
+            result, trajectories = evaluator.evaluate_run(run, store, settings.split, advance)
+            return replace(result, notes=(*notes, *result.notes)), trajectories
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     if not files:
         raise InputError(f"{path} is neither a run nor a folder of CSV files")
     predictions = [predicted for file in files for predicted in read_predictions(file)]
     return evaluator.evaluate_predictions(path.stem, predictions, _label_source(settings))
+
+
+def _check_features(
+    run: Run, store: Store, settings: EvaluateSettings, progress: Progress
+) -> tuple[str, ...]:
+    """The notes on stored features that differ from those of the run; RunError unless they are allowed."""
+    views = [view for view in store.videos() if view.has("label")]
+    notes = check_stored_features(run, views, allow=settings.allow_mismatch)
+    for note in notes:
+        progress.warn(note)
+    return notes
 
 
 def _label_source(settings: EvaluateSettings) -> evaluator.LabelSource:

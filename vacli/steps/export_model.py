@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vacli.errors import RunError, UsageError
+from vacli.features.downloads import PACKAGE
 from vacli.features.encoder_run import read_encoder_run
-from vacli.features.weights import PACKAGE, WEIGHTS, load_tensors
+from vacli.features.weights import WEIGHTS, load_tensors
 from vacli.files import atomic, digests
 from vacli.files.disk_space import report_write_errors
 from vacli.files.run_directory import (
@@ -27,7 +28,7 @@ from vacli.files.run_directory import (
 from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, read_recipe
 from vacli.progress import Progress, RecordingProgress
 from vacli.recipe.presets import COMPACT_AUDIO
-from vacli.spec import VISUAL
+from vacli.spec import VISUAL, WEIGHTS_FILES
 from vacli.store import commit
 from vacli.store.work import WorkFolder
 from vacli.training.checkpoint import json_bytes, write_weights
@@ -114,8 +115,9 @@ def _export_member(member: Path, place: Path, folds: int, progress: Progress) ->
         if not (member / name).is_file():
             raise RunError(f"{member} has no {name}", hint="complete the run with `va train --resume`")
     shutil.copyfile(member / CARD, place / CARD)  # users may edit the card, so it has no digest
-    for name in (RECIPE_FILE, NORMALIZATION_FILE, FEATURES_FILE):
+    for name in (RECIPE_FILE, NORMALIZATION_FILE):
         _copy(member / name, place / name)
+    _write_features(member / FEATURES_FILE, place / FEATURES_FILE)
     _write_data(member / DATA_FILE, place / DATA_FILE, folds)
     _write_half_precision(member / WEIGHTS_FILE, place / WEIGHTS_FILE, progress)
 
@@ -125,6 +127,15 @@ def _copy(source: Path, target: Path) -> None:
     data = source.read_bytes()
     digests.check_bytes(source, data)
     digests.write(target, data)
+
+
+def _write_features(source: Path, target: Path) -> None:
+    """Copy the record of the features without the places of weights on this machine."""
+    features = {
+        name: {key: value for key, value in about.items() if key != WEIGHTS_FILES}
+        for name, about in read_json(source).items()
+    }
+    digests.write(target, json_bytes(features))
 
 
 def _write_data(source: Path, target: Path, folds: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from vacli.errors import InputError, StoreError, UsageError
 from vacli.features.audio_flags import rows_and_flags
-from vacli.features.registry import AudioExtractor, create_audio, default_names
+from vacli.features.registry import AudioExtractor, create_audio, default_names, tagged_name
 from vacli.features.vggish.options import Postprocessing
 from vacli.files.store_folder import is_store
 from vacli.media.audio import Sound, read_sound
@@ -26,7 +26,7 @@ from vacli.runtime.options import ExecutionOptions
 from vacli.spec import AUDIO
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps._inputs import usable
-from vacli.steps._provenance import has_feature, source_of, stream_of
+from vacli.steps._provenance import given_weights, has_feature, source_of, stream_of
 from vacli.store import Store, VideoView
 
 AUDIO_KINDS = ("video", "sound")  # kinds of input that can have audio
@@ -37,14 +37,16 @@ class ExtractAudioSettings:
     """The recordings, the audio features of `features.registry` and their options.
 
     `inputs` are videos, audio files, folders of them, or one store, whose recordings are read again.
-    `weights`, `align`, `final_relu` and `pca` are for vggish, `window_s` for the functionals. `audio_track`:
-    the number of the audio stream, from 1; None for the one that `media.audio_tracks` selects. `workers`
+    `tag`: two versions of a feature with different tags lie in one store, as `vggish@causal`. `weights`,
+    `align`, `final_relu` and `pca` are for vggish, `window_s` for the functionals. `audio_track`: the
+    number of the audio stream, from 1; None for the one that `media.audio_tracks` selects. `workers`
     recordings are processed in parallel (None: one for each core).
     """
 
     inputs: tuple[Path, ...]
     store: Path | None = None
     features: tuple[str, ...] = default_names(AUDIO)
+    tag: str | None = None
     align: Literal["centre", "start", "causal"] = "centre"
     weights: Path | None = None
     final_relu: bool = False
@@ -108,6 +110,7 @@ class _RecordingExtractor:
     ) -> None:
         self.store, self.extractors, self.progress = store, extractors, progress
         self.force, self.track = settings.force, settings.audio_track
+        self.weights = {"weights": settings.weights, "pca": settings.pca_weights}
 
     def work(self, recording: _Recording) -> str:
         """Return DONE, or SKIPPED if all features are stored already."""
@@ -133,9 +136,9 @@ class _RecordingExtractor:
     def _extract(self, view: VideoView, extractors: Sequence[AudioExtractor], sound: Sound | None) -> None:
         for extractor in extractors:
             values, flags = rows_and_flags(extractor, sound, view.times_s)
-            attributes = extractor.spec.attributes() | (
-                {} if sound is None else {"sound": _provenance(sound)}
-            )
+            attributes = extractor.spec.attributes() | given_weights(extractor.spec, self.weights)
+            if sound is not None:
+                attributes["sound"] = _provenance(sound)
             self.store.put_feature(view.id, attributes, values, flags)
 
     def _pending(self, video: str) -> list[AudioExtractor]:
@@ -225,4 +228,4 @@ def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) ->
         "execution": ExecutionOptions(device=settings.device, dtype=settings.dtype),
         "progress": progress,
     }
-    return create_audio(name, options)
+    return create_audio(tagged_name(name, settings.tag), options)

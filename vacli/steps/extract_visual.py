@@ -15,14 +15,14 @@ from vacli.clock import interpolate
 from vacli.errors import StoreError, UsageError
 from vacli.features.encoder_frames import EncoderFrames, read_encoder_frames
 from vacli.features.flags import INTERPOLATED, MISSING
-from vacli.features.registry import VisualExtractor, create_visual, default_names
+from vacli.features.registry import VisualExtractor, create_visual, default_names, tagged_name
 from vacli.files.store_folder import is_store
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import ExecutionOptions
 from vacli.sequences.grouping import identity
 from vacli.spec import VISUAL, FeatureSpec
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
-from vacli.steps._provenance import has_feature, is_audio_only
+from vacli.steps._provenance import given_weights, has_feature, is_audio_only
 from vacli.store import Store, VideoView
 
 BLOCK_BATCHES = 4  # batches that are decoded together while the previous block is computed
@@ -33,13 +33,15 @@ class ExtractVisualSettings:
     """The faces, the network and its settings.
 
     inputs: stores, or videos, which are aligned into `store` first. feature: a visual extractor or any timm
-    model. weights: a checkpoint, or the folder of a fine-tuned run. frame_stride: one of every so many
+    model. tag: two versions of a feature with different tags lie in one store, as `mae-vit-l@pretrained`.
+    weights: a checkpoint, or the folder of a fine-tuned run. frame_stride: one of every so many
     frames is embedded; the others are interpolated and flagged. normalise: "model", "paper" or "per-channel".
     """
 
     inputs: tuple[Path, ...]
     store: Path | None = None
     feature: str = default_names(VISUAL)[0]
+    tag: str | None = None
     weights: Path | None = None
     normalise: str | None = None
     frame_stride: int = 1
@@ -62,16 +64,18 @@ def run(settings: ExtractVisualSettings, progress: Progress | None = None) -> Ba
         extractor.spec, settings={**extractor.spec.settings, "frame_stride": settings.frame_stride}
     )
 
+    attributes = spec.attributes() | given_weights(spec, {"weights": settings.weights})
+
     def work(view: VideoView) -> str:
         if is_audio_only(view):
             missing = np.full((len(view.times_s), spec.dim), np.nan, np.float32)
-            store.put_feature(view.id, spec.attributes(), missing, np.full(len(missing), MISSING, np.uint8))
+            store.put_feature(view.id, attributes, missing, np.full(len(missing), MISSING, np.uint8))
             return DONE
         if _is_complete(view, spec, settings.force):
             return SKIPPED
         values, flags = _features(view, extractor, settings.frame_stride, progress)
         flags, used = _encoder_use(view, flags, frames)
-        store.put_feature(view.id, {**spec.attributes(), **used}, values, flags, made_from=view)
+        store.put_feature(view.id, {**attributes, **used}, values, flags, made_from=view)
         return DONE
 
     return run_each(batch, store.videos(), lambda view: view.id, work, progress)
@@ -162,7 +166,7 @@ def _extractor(settings: ExtractVisualSettings, progress: Progress) -> VisualExt
     options: dict[str, Any] = {"weights": settings.weights, "execution": execution, "progress": progress}
     if settings.normalise is not None:
         options["normalise"] = settings.normalise
-    return create_visual(settings.feature, options)
+    return create_visual(tagged_name(settings.feature, settings.tag), options)
 
 
 def _aligned(settings: ExtractVisualSettings, progress: Progress) -> Batch:

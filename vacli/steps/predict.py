@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from vacli.errors import InputError
 from vacli.faces.selection import check_face_choice
 from vacli.files.store_folder import is_store
+from vacli.inference.feature_check import check_extractor
 from vacli.inference.prediction import predict_images
 from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, is_bundled_run, load_run
 from vacli.media.inputs import images_of
@@ -17,7 +18,7 @@ from vacli.media.kinds import MediaInput, resolve_kind
 from vacli.media.video import check_backend
 from vacli.output.frame_table import FrameTable
 from vacli.pipeline import observation
-from vacli.pipeline.extractors import build_extractors, check_settings
+from vacli.pipeline.extractors import build_extractors
 from vacli.pipeline.live import (
     FrameTableStream,
     LivePredictor,
@@ -30,6 +31,7 @@ from vacli.pipeline.live import (
 )
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import device_name
+from vacli.spec import extractor_name
 from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._inputs import usable
 
@@ -41,20 +43,23 @@ EMBEDDING_RATES_HZ = {"compact": 15.0}  # expressions change slowly: the frames 
 class PredictSettings:
     """The inputs, the run (None: the bundled one) and the faces to select.
 
-    weights: those of the run's visual feature. live: rows are written while a video is read, if exactly one
-    face is visible in the first second with a face (`live.LivePredictor`). audio_track: the number of the
-    audio stream, from 1; None for the one that `media.audio_tracks` selects.
+    weights: name of a feature -> its weights; "" is the single visual feature. allow_mismatch: predict
+    from stored features that differ from those of the training, with a warning. live: rows are written
+    while a video is read, if exactly one face is visible in the first second with a face
+    (`live.LivePredictor`). audio_track: the number of the audio stream, from 1; None for the one that
+    `media.audio_tracks` selects.
     """
 
     inputs: tuple[Path, ...]
     model: Path | None = None
-    weights: Path | None = None
+    weights: Mapping[str, Path] = field(default_factory=dict)
     face: str = "largest"
     images: bool = False
     backend: str = "auto"
     device: str = "auto"
     audio_track: int | None = None
     live: bool = False
+    allow_mismatch: bool = False
 
     @property
     def run(self) -> Path:
@@ -79,10 +84,12 @@ def run(settings: PredictSettings, write: Write, progress: Progress | None = Non
     loaded = _load(settings, progress)
     batch = Batch(loaded.model.path)
     stores = [path for path in settings.inputs if is_store(path)]
+    if len(stores) < len(settings.inputs):  # a store has the features already
+        loaded = _with_extractors(loaded, settings, progress)
     if stores:
         from vacli.steps._predict_store import predict_stores
 
-        predict_stores(stores, loaded, write, batch, progress)
+        predict_stores(stores, loaded, write, batch, progress, allow_mismatch=settings.allow_mismatch)
     media = _media(settings, stores, batch, progress)
     work = _InputPredictor(settings, loaded, write, progress)
     return run_each(batch, media, lambda item: str(item.path), work.predict, progress)
@@ -93,13 +100,17 @@ def _load(settings: PredictSettings, progress: Progress) -> LoadedModel:
     on_cpu = settings.is_bundled and settings.device == "auto"
     device = "cpu" if on_cpu else device_name(settings.device)
     model = load_run(settings.run, device, progress)
-    extractors = build_extractors(model, settings.device, settings.weights, progress)
-    if not settings.is_bundled:
-        return LoadedModel(model, extractors)
-    audio_model = load_run(BUNDLED_AUDIO, device, progress)
-    for name, extractor in extractors.audio.items():
-        check_settings(audio_model, name, extractor.spec)
-    return LoadedModel(model, extractors, audio_model)
+    audio_model = load_run(BUNDLED_AUDIO, device, progress) if settings.is_bundled else None
+    return LoadedModel(model, observation.Extractors({}, {}), audio_model)
+
+
+def _with_extractors(loaded: LoadedModel, settings: PredictSettings, progress: Progress) -> LoadedModel:
+    """The same runs with the extractors of their features."""
+    extractors = build_extractors(loaded.model, settings.device, settings.weights, progress)
+    if loaded.audio_model is not None:
+        for name, extractor in extractors.audio.items():
+            check_extractor(loaded.audio_model, name, extractor.spec)
+    return replace(loaded, extractors=extractors)
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,7 @@ class _InputPredictor:
             )
 
     def _observation_settings(self) -> observation.ObservationSettings:
-        rates_hz = [EMBEDDING_RATES_HZ.get(name) for name in self.loaded.extractors.visual]
+        rates_hz = [EMBEDDING_RATES_HZ.get(extractor_name(name)) for name in self.loaded.extractors.visual]
         known_hz = [rate_hz for rate_hz in rates_hz if rate_hz is not None]
         return observation.ObservationSettings(
             self.loaded.extractors,

@@ -11,6 +11,7 @@ import numpy as np
 from vacli.errors import StoreError, UsageError
 from vacli.evaluation import submission
 from vacli.evaluation.predictions import read_predictions
+from vacli.inference.feature_check import check_stored_features
 from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import load_run
 from vacli.progress import Progress, RecordingProgress
@@ -23,13 +24,14 @@ from vacli.store.schema import safe_id
 @dataclass(frozen=True, kw_only=True)
 class SubmitSettings:
     """inputs: a run, or CSV files of `va predict`. store: the features for a run. frame_list: the challenge's
-    official list of frames."""
+    official list of frames. allow_mismatch: use stored features that differ from those of the training."""
 
     inputs: tuple[Path, ...]
     frame_list: Path
     out: Path
     store: Path | None = None
     device: str = "auto"
+    allow_mismatch: bool = False
 
 
 def run(settings: SubmitSettings, progress: Progress | None = None) -> submission.SubmissionSummary:
@@ -70,7 +72,10 @@ def _predict(settings: SubmitSettings, trials: Iterable[str], progress: Progress
             f"{store.path} has no features of {len(absent)} trials of the list ({absent[0]}, ...)",
             hint="extract them first; two-person trials need `va align --face left` and `--face right`",
         )
-    rows = open_sequences([store.video(safe_id(trial)) for trial in trials], trained.recipe.model)
+    views = [store.video(safe_id(trial)) for trial in trials]
+    rows = open_sequences(views, trained.recipe.model)
+    for note in check_stored_features(trained, views, allow=settings.allow_mismatch):
+        progress.warn(note)
     values = {}
     with progress.task("predict", sum(map(len, rows)), "frames") as advance:
         for trial, sequence in zip(trials, rows, strict=True):

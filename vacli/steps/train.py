@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from vacli.datasets.subjects import from_options
-from vacli.errors import RunError, StoreError
+from vacli.errors import RunError, StoreError, UsageError
 from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.run import read_recipe
 from vacli.progress import Progress, RecordingProgress
@@ -20,6 +20,7 @@ from vacli.recipe.schema import Freeze, Recipe
 from vacli.runtime.devices import pick_device
 from vacli.sequences.grouping import Grouping, group_videos, identity
 from vacli.sequences.stored import StoredSequence, open_sequences
+from vacli.steps._encoders import EncoderFile, encoder_files
 from vacli.steps._training_inputs import (
     DEFAULT_PRESET,
     base_recipe,
@@ -56,6 +57,8 @@ class TrainSettings:
     layers that are not trained, and without an official split the training is cross-validated.
     `subjects` (a CSV) or `subject_pattern` replace the subjects of the labels. `exclude_encoder_frames`: as
     `exclude` of `training_set`.
+    `bundle_encoder` copies the weights of the features into the run; `weights` names their files ("" is the
+    single visual feature) where they are not the published ones and have moved.
     """
 
     store: Path
@@ -74,6 +77,8 @@ class TrainSettings:
     device: str = "auto"
     init: str | Path | None = None
     freeze: Freeze | None = None
+    bundle_encoder: bool = False
+    weights: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +124,12 @@ def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResul
         jobs = _jobs(settings, _recipe(settings), listener)
         if processes.is_main and not settings.resume:
             _check_free(jobs)
+        bundled = _encoders(settings, jobs[0], listener) if processes.is_main else ()
         processes.wait()
         results = tuple(_train(job, processes, listener) for job in jobs)
+        for encoder in bundled:
+            encoder.copy_into(settings.out)
+            listener.info(f"{settings.out}: the weights of {encoder.feature} were copied from {encoder.path}")
         if processes.is_main and jobs[0].folder != settings.out:
             _report_summary(settings.out, listener)
     return TrainResult(out=settings.out, folds=results)
@@ -236,6 +245,15 @@ def _check_free(jobs: Sequence[TrainingJob]) -> None:
                 f"{job.folder} already contains a run",
                 hint="continue it with --resume, or choose another folder with --out",
             )
+
+
+def _encoders(settings: TrainSettings, job: TrainingJob, progress: Progress) -> tuple[EncoderFile, ...]:
+    """The weights to copy into the run."""
+    if not settings.bundle_encoder:
+        if settings.weights:
+            raise UsageError("--weights names weights to copy into the run", hint="add --bundle-encoder")
+        return ()
+    return encoder_files(job.recipe.model, job.features, settings.weights, progress)
 
 
 def _train(job: TrainingJob, processes: World, progress: Progress) -> FoldResult:

@@ -8,7 +8,8 @@ import torch
 from vacli.features.compact import export
 from vacli.features.compact.layout import CROP_PX, DIM, IDENTITY
 from vacli.features.compact.network import CompactFace, small_grey
-from vacli.features.weights import PACKAGE, WEIGHTS, load_tensors
+from vacli.features.downloads import PACKAGE
+from vacli.features.weights import WEIGHTS, load_tensors
 
 
 def test_the_graph_gives_the_rows_of_the_module(tensors, onnx_file, crops):

@@ -87,7 +87,7 @@ def test_rows_do_not_depend_on_the_batch(onnx_file, crops):
 
 
 def test_missing_bundled_weights_are_named_with_the_remedy(monkeypatch, tmp_path):
-    monkeypatch.setattr("vacli.features.weights.PACKAGE", tmp_path)
+    monkeypatch.setattr("vacli.features.downloads.PACKAGE", tmp_path)
     with pytest.raises(WeightsError, match=r"compact-face.onnx") as caught:
         Compact()
     assert "--weights" in caught.value.hint

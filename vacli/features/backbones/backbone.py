@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,8 +22,9 @@ from vacli.features.backbones.vit import (
     load_encoder,
     timm_name,
 )
+from vacli.features.downloads import Weights, locate_record
 from vacli.features.encoder_run import read_encoder_run
-from vacli.features.weights import WEIGHTS, Weights, load_tensors, locate_record, short_hash
+from vacli.features.weights import WEIGHTS, load_tensors, short_hash
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.devices import in_batches, pick_device, pick_dtype
 from vacli.runtime.options import DEFAULT_EXECUTION, ExecutionOptions
@@ -32,10 +33,11 @@ from vacli.spec import VISUAL, FeatureSpec
 if TYPE_CHECKING:
     from timm.models.vision_transformer import VisionTransformer
 
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and std of each channel
 # (mean, std) on pixels in [0, 1]. "paper": LightMamba III-B and BDCA II-B, one value for all
 # channels; "per-channel": the same statistics of the data by channel, whose averages those are;
 # "signed": pixels in [-1, 1], the other normalisation of LightMamba IV.A and BDCA IV.A.
-NORMALISATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+NORMALISATIONS: dict[str, Statistics] = {
     "paper": ((0.389, 0.389, 0.389), (0.198, 0.198, 0.198)),
     "per-channel": ((0.471, 0.363, 0.333), (0.220, 0.193, 0.180)),
     "signed": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
@@ -65,9 +67,10 @@ class TimmBackbone:
         name: str | None = None,
         weights: Path | None = None,
         execution: ExecutionOptions = DEFAULT_EXECUTION,
-        normalise: str | None = None,
+        normalise: str | Statistics | None = None,
         progress: Progress | None = None,
     ) -> None:
+        """normalise: a key of NORMALISATIONS, the statistics themselves, or None for those of the model."""
         self.name = name or self.name
         self.device = pick_device(execution.device)
         self.dtype = pick_dtype(execution.dtype, self.device)
@@ -79,6 +82,13 @@ class TimmBackbone:
         )
         self._forward = self._prepare(network)
         self.spec = self._spec(network)
+
+    @staticmethod
+    def options_from(settings: Mapping[str, Any], weights: Mapping[str, Path]) -> dict[str, Any]:
+        """See `features.registry.Extractor`."""
+        known = "mean" in settings and "std" in settings
+        statistics = (tuple(settings["mean"]), tuple(settings["std"])) if known else None
+        return {"weights": weights.get("weights"), "normalise": statistics}
 
     def extract(self, crops: np.ndarray) -> np.ndarray:
         """Crops (N, 224, 224, 3) uint8 RGB -> (N, dim) float32."""
@@ -132,7 +142,9 @@ class Resnet50(TimmBackbone):
     name = "resnet50"
 
 
-def load_network(name: str, weights: Path | None, normalise: str | None, progress: Progress) -> Network:
+def load_network(
+    name: str, weights: Path | None, normalise: str | Statistics | None, progress: Progress
+) -> Network:
     """The network `name` with its published weights, a given checkpoint, or a fine-tuned run's."""
     if weights is not None and Path(weights).is_dir():
         return _from_run(name, Path(weights), normalise)
@@ -156,13 +168,13 @@ def published_weights(name: str, given: Path | None, progress: Progress) -> Path
     return locate_record(name, record, given, progress)
 
 
-def own_normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def own_normalisation(name: str) -> Statistics:
     """Mean and std per channel that a timm model was trained with."""
     config = _pretrained_config(_plain_name(name))
     return tuple(config["mean"]), tuple(config["std"])
 
 
-def _from_run(name: str, folder: Path, normalise: str | None) -> Network:
+def _from_run(name: str, folder: Path, normalise: str | Statistics | None) -> Network:
     run, path = read_encoder_run(folder)
     if timm_name(run.encoder) != timm_name(name):
         raise WeightsError(
@@ -174,8 +186,8 @@ def _from_run(name: str, folder: Path, normalise: str | None) -> Network:
     return Network(vit, mean, std, SIDE_PX, short_hash(path), True)
 
 
-def _normalisation(choice: str | None, own: tuple[Any, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return NORMALISATIONS.get(choice or "model", own)
+def _normalisation(choice: str | Statistics | None, own: Statistics) -> Statistics:
+    return choice if isinstance(choice, tuple) else NORMALISATIONS.get(choice or "model", own)
 
 
 def _plain_name(name: str) -> str:

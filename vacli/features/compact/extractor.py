@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,11 @@ class Compact:
             device = "cpu" if on_cpu else execution.device
             self._extract, identity = _by_torch(path, device, self.batch_size)
         self.spec = layout.spec(identity)
+
+    @staticmethod
+    def options_from(settings: Mapping[str, Any], weights: Mapping[str, Path]) -> dict[str, Any]:
+        """See `features.registry.Extractor`."""
+        return {"weights": weights.get("weights")}
 
     def extract(self, crops: np.ndarray) -> np.ndarray:
         """Crops (N, 224, 224, 3) uint8 RGB -> (N, 128) float32."""

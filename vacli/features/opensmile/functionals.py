@@ -7,7 +7,9 @@ a coarser grid (25 Hz: 40 ms), only the windows of that grid are computed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +53,11 @@ class _Functionals:
             licence=OPENSMILE_LICENCE,
             settings={"window_s": window_s, "hop_s": smile.HOP_S, "centre_s": self.centre_s},
         )
+
+    @staticmethod
+    def options_from(settings: Mapping[str, Any], weights: Mapping[str, Path]) -> dict[str, Any]:
+        """See `features.registry.Extractor`."""
+        return {"window_s": settings.get("window_s", WINDOW_S)}
 
     def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:
         """Functionals of the window around each time, moved inside the recording at its ends.

@@ -7,8 +7,9 @@ network ends without an activation and without whitening; `Postprocessing` adds 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -90,6 +91,17 @@ class Vggish:
             licence=WEIGHTS["vggish"].licence,
             settings=settings,
         )
+
+    @staticmethod
+    def options_from(settings: Mapping[str, Any], weights: Mapping[str, Path]) -> dict[str, Any]:
+        """See `features.registry.Extractor`."""
+        after = Postprocessing(
+            final_relu=bool(settings.get("final_relu")),
+            pca="pca" in settings,
+            pca_weights=weights.get("pca"),
+        )
+        align = settings.get("align", "centre")
+        return {"weights": weights.get("weights"), "align": align, "postprocessing": after}
 
     def _load_network(self, net: VggishNet) -> None:
         """Share feature maps on a CPU in float32; half-precision units are faster without."""

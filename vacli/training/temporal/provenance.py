@@ -8,7 +8,7 @@ from typing import Any
 
 from vacli.errors import StoreError
 from vacli.recipe.schema import Model
-from vacli.spec import FeatureSpec
+from vacli.spec import WEIGHTS_FILES, FeatureSpec
 from vacli.store.reader import VideoView
 
 Features = Mapping[str, Mapping[str, Any]]
@@ -36,4 +36,5 @@ def _same(views: Sequence[VideoView], name: str) -> dict[str, Any]:
 def _describe(view: VideoView, name: str) -> dict[str, Any]:
     stored = view.part_attrs(f"feature/{name}")
     spec = FeatureSpec(**{f.name: stored[f.name] for f in fields(FeatureSpec) if f.name in stored})
-    return {**spec.attributes(), "fingerprint": spec.fingerprint()}
+    given = {WEIGHTS_FILES: stored[WEIGHTS_FILES]} if WEIGHTS_FILES in stored else {}
+    return {**spec.attributes(), "fingerprint": spec.fingerprint(), **given}
