@@ -155,6 +155,7 @@ EVALUATE_DEFAULTS: dict[str, object] = {
     "paper": None,
     "format": "table",
     "figures": None,
+    "figure_formats": ("png",),
     "device": "auto",
     "allow_mismatch": False,
 }
@@ -412,6 +413,7 @@ CASES = (
     Case(
         "evaluate",
         "a b --store s.zarr --labels l --split test --paper bdca --format latex --figures f --device cpu "
+        "--figure-format pdf --figure-format svg "
         "--allow-mismatch",
         "evaluate",
         {
@@ -422,6 +424,7 @@ CASES = (
             "paper": "bdca",
             "format": "latex",
             "figures": Path("f"),
+            "figure_formats": ("pdf", "svg"),
             "device": "cpu",
             "allow_mismatch": True,
         },

@@ -56,9 +56,18 @@ def test_nearest_row_within_half_a_step():
     values = np.float32([[0.1, 0], [0.2, 0], [0.3, 0]])
     predicted = PredictedTrajectory(video="v", times_s=np.array([0.0, 0.1, 0.2]), values=values)
     at = predicted.at(np.array([0.0, 0.04, 0.06, 0.25, 0.26]))
-    np.testing.assert_array_equal(at[:, 0], np.float32([0.1, 0.1, 0.2, 0.3, np.nan]))
+    assert at.uncertainty is None
+    np.testing.assert_array_equal(at.values[:, 0], np.float32([0.1, 0.1, 0.2, 0.3, np.nan]))
 
 
 def test_trajectory_without_rows_has_nan_values():
     nothing = PredictedTrajectory(video="v", times_s=np.empty(0), values=np.empty((0, 2), np.float32))
-    assert np.isnan(nothing.at(np.arange(3.0))).all()
+    assert np.isnan(nothing.at(np.arange(3.0)).values).all()
+
+
+def test_uncertainty_is_read_and_resampled_like_the_values(tmp_path):
+    header = "time_s,valence,arousal,valence_uncertainty,arousal_uncertainty"
+    (read,) = read_predictions(write(tmp_path, header, "0,0.1,0.2,0.3,0.4", "1,0.2,0.3,,0.5"))
+    np.testing.assert_array_equal(read.uncertainty, np.float32([[0.3, 0.4], [np.nan, 0.5]]))
+    at = read.at(np.array([0.4, 0.6, 2.0]))
+    np.testing.assert_array_equal(at.uncertainty[:, 1], np.float32([0.4, 0.5, np.nan]))

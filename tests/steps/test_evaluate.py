@@ -12,7 +12,11 @@ import pytest
 from synth import affwild2, recipes, stores
 
 from vacli.errors import InputError, LabelError, RunError, UsageError
+from vacli.evaluation import evaluator
+from vacli.inference.calibration import Calibration, ErrorModel
+from vacli.inference.postprocessing import PostProcessor
 from vacli.inference.run import load_run
+from vacli.inference.states import FrameState
 from vacli.metrics import ccc
 from vacli.progress import RecordingProgress
 from vacli.sequences.stored import open_sequences
@@ -202,6 +206,37 @@ def test_figures_are_written(tmp_path, official, trials):
     held = {f"{t.name}.png" for t in trials if t.split == "validation"}
     assert {p.name for p in (tmp_path / "f").iterdir()} == {"videos", "labels.png", "plane.png"}
     assert {p.name for p in (tmp_path / "f" / "videos").iterdir()} == held
+
+
+def test_figures_show_the_ccc_and_the_uncertainty(tmp_path, trials):
+    affwild2.write_annotations(tmp_path / "a", trials[:1])
+    (trial,) = trials[:1]
+    values = np.nan_to_num(0.5 * trial.labels)
+    rows = [f"{row / affwild2.RATE_HZ},{v},{a},0.1,0.2" for row, (v, a) in enumerate(values)]
+    table = tmp_path / f"{trial.name}.csv"
+    table.write_text("\n".join(["time_s,valence,arousal,valence_uncertainty,arousal_uncertainty", *rows]))
+    folder = tmp_path / "f"
+    settings = EvaluateSettings(
+        inputs=(table,), labels=tmp_path / "a", figures=folder, figure_formats=("svg", "pdf")
+    )
+    (result,) = run(settings).results
+    text = (folder / "videos" / f"{trial.name}.svg").read_text()
+    (score,) = result.scores[0].videos
+    assert f"CCC valence {score.moments[0].ccc:.3f}, arousal {score.moments[1].ccc:.3f}" in text
+    assert "1 standard deviation" in text
+    assert len(list(folder.rglob("*.pdf"))) == 3
+
+
+def test_scores_of_a_calibrated_run_have_its_uncertainty(official, store):
+    calibration = Calibration({FrameState.AUDIOVISUAL: ErrorModel((0.3, 0.2), (1.0, 1.0))})
+    plain = load_run(official)
+    calibrated = replace(plain, postprocess=PostProcessor(calibration))
+    (_, before), (_, drawn) = (
+        evaluator.evaluate_run(r, store, evaluator.HELD_OUT, lambda amount: None) for r in (plain, calibrated)
+    )
+    assert all(t.uncertainty is None for t in before)
+    assert {tuple(row) for t in drawn for row in t.uncertainty} == {(np.float32(0.3), np.float32(0.2))}
+    assert all(np.array_equal(a.predicted, b.predicted) for a, b in zip(before, drawn, strict=True))
 
 
 def test_invalid_settings_raise(tmp_path, store, official, trials):

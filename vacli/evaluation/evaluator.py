@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from vacli.errors import LabelError, RunError, UsageError
 from vacli.evaluation.predictions import PredictedTrajectory
 from vacli.evaluation.score import Result, Score, VideoScore, score_video
 from vacli.files.run_directory import DATA_FILE, METRICS_FILE
-from vacli.inference.prediction import predict_sequence
+from vacli.inference.prediction import ensemble_output, model_outputs, predict_sequence
 from vacli.inference.run import EnsembleMember, Run
 from vacli.inference.training_record import training_record
 from vacli.models.size import count_parameters
@@ -40,12 +40,16 @@ SPLITS = (HELD_OUT, "train", "validation", "test", ALL)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LabelledTrajectory:
-    """A video's predictions and labels: times_s (T,) seconds, predicted and labels (T, 2)."""
+    """A video's predictions and labels: times_s (T,) seconds, predicted and labels (T, 2).
+
+    uncertainty: (T, 2) standard deviation of the expected error, None where unknown.
+    """
 
     video: str
     times_s: np.ndarray
     predicted: np.ndarray
     labels: np.ndarray
+    uncertainty: np.ndarray | None = None
 
     def score(self) -> VideoScore:
         """Score of the predictions."""
@@ -53,14 +57,14 @@ class LabelledTrajectory:
 
 
 Evaluation = tuple[Result, list[LabelledTrajectory]]
-Predict = Callable[[StoredSequence], np.ndarray]
+Predict = Callable[[StoredSequence], tuple[np.ndarray, np.ndarray | None]]  # values, uncertainty
 
 
 def evaluate_run(run: Run, store: Store, split: str, advance: Advance) -> Evaluation:
     """Score each model of a run on its validation videos (HELD_OUT), or all models together on a split."""
     groups: list[tuple[str, int | None, list[StoredSequence], Predict]]
     if split == HELD_OUT:
-        groups = [(*_member_name(run, m), _held_out(m, store, run), m.predictor) for m in run.members]
+        groups = [(*_member_name(run, m), _held_out(m, store, run), _member(run, m)) for m in run.members]
     else:
         groups = [(f"{run.path.name} on {split}", None, _of_split(store, run, split), _ensemble(run))]
     scores, trajectories = [], []
@@ -119,9 +123,14 @@ def store_labels(store: Store) -> LabelSource:
         if video not in store or not store.video(video).has("label"):
             return None
         view = store.video(video)
-        at = predicted.at(view.times_s)
-        labels = annotated_labels(view)
-        return LabelledTrajectory(video=video, times_s=view.times_s, predicted=at, labels=labels)
+        resampled = predicted.at(view.times_s)
+        return LabelledTrajectory(
+            video=video,
+            times_s=view.times_s,
+            predicted=resampled.values,
+            labels=annotated_labels(view),
+            uncertainty=resampled.uncertainty,
+        )
 
     return find
 
@@ -141,7 +150,11 @@ def annotation_labels(annotations: Path) -> LabelSource:
         raters = {name: on_frames(a, predicted.times_s) for name, a in found[predicted.video].items()}
         labels = combine(raters).labels.values
         return LabelledTrajectory(
-            video=predicted.video, times_s=predicted.times_s, predicted=predicted.values, labels=labels
+            video=predicted.video,
+            times_s=predicted.times_s,
+            predicted=predicted.values,
+            labels=labels,
+            uncertainty=predicted.uncertainty,
         )
 
     return find
@@ -186,15 +199,35 @@ def _labelled(store: Store, run: Run, videos: Sequence[str]) -> list[StoredSeque
 
 
 def _ensemble(run: Run) -> Predict:
-    """The mean of all models of a run."""
-    return lambda rows: predict_sequence(run, rows, rows.times_s).values
+    """The mean of all models of a run, as `va predict` gives it."""
+
+    def predict(rows: StoredSequence) -> tuple[np.ndarray, np.ndarray | None]:
+        predicted = predict_sequence(run, rows, rows.times_s)
+        return predicted.values, predicted.uncertainty
+
+    return predict
+
+
+def _member(run: Run, member: EnsembleMember) -> Predict:
+    """One model of a run without rescaling, as in the validation of its training."""
+    single = replace(run, members=(member,))
+
+    def predict(rows: StoredSequence) -> tuple[np.ndarray, np.ndarray | None]:
+        output = ensemble_output(single, rows, rows.times_s, model_outputs(single, rows))
+        return output.values, single.postprocess(output).uncertainty
+
+    return predict
 
 
 def _labelled_trajectory(predict: Predict, rows: StoredSequence, advance: Advance) -> LabelledTrajectory:
-    predicted = predict(rows)
+    predicted, uncertainty = predict(rows)
     advance(len(rows))
     return LabelledTrajectory(
-        video=rows.video, times_s=rows.times_s, predicted=predicted, labels=labels_of(rows)
+        video=rows.video,
+        times_s=rows.times_s,
+        predicted=predicted,
+        labels=labels_of(rows),
+        uncertainty=uncertainty,
     )
 
 

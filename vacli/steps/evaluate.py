@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vacli.errors import InputError, UsageError, nearest
 from vacli.evaluation import evaluator
 from vacli.evaluation.predictions import read_predictions
@@ -19,10 +17,12 @@ from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.feature_check import check_stored_features
 from vacli.inference.run import Run, load_run
 from vacli.output import text_tables
+from vacli.output.plot import FORMATS as FIGURE_FORMATS
 from vacli.output.score_tables import published_grids, score_grids
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import device_name
 from vacli.steps._batch import DONE, Batch, Failure, run_each
+from vacli.steps._evaluation_figures import check_formats, draw
 from vacli.store import Store
 
 FORMATS = ("json", *text_tables.FORMATS)
@@ -35,8 +35,8 @@ class EvaluateSettings:
     inputs: run directories, prediction CSVs or folders of them. store: features and labels (for a run:
     None is the store that it was trained on). labels: annotation files instead of the store's labels, for
     predictions only. split: each model's validation videos, or a split of the store (evaluator.SPLITS).
-    paper: a key of PAPERS. figures: a folder for plots. allow_mismatch: score a run on features that differ
-    from those of its training, with a note.
+    paper: a key of PAPERS. figures: a folder for plots in `figure_formats`. allow_mismatch: score a run on
+    features that differ from those of its training, with a note.
     """
 
     inputs: tuple[Path, ...]
@@ -46,6 +46,7 @@ class EvaluateSettings:
     paper: str | None = None
     format: str = "table"
     figures: Path | None = None
+    figure_formats: tuple[str, ...] = FIGURE_FORMATS[:1]
     device: str = "auto"
     allow_mismatch: bool = False
 
@@ -82,7 +83,7 @@ def run(settings: EvaluateSettings, progress: Progress | None = None) -> Evaluat
     for score in (s for r in results for s in r.scores):
         _warn(score, progress)
     if settings.figures is not None and evaluated:
-        _draw(evaluated, settings.figures, progress)
+        draw(evaluated, settings.figures, settings.figure_formats, progress)
     return EvaluateResult(
         results=results, failed=tuple(batch.failed), text=_text(settings, results) if results else ""
     )
@@ -96,6 +97,7 @@ def _check(settings: EvaluateSettings) -> None:
     ):
         if value is not None and value not in known:
             raise UsageError(f"{name} {value} is unknown", hint=nearest(value, known))
+    check_formats("--figure-format", settings.figure_formats)
 
 
 def evaluate_input(path: Path, settings: EvaluateSettings, progress: Progress) -> evaluator.Evaluation:
@@ -203,22 +205,3 @@ def _plain_score(score: Score) -> dict[str, Any]:
         "intervals": score.intervals,
         "videos": videos,
     }
-
-
-def _draw(evaluated: list[evaluator.Evaluation], folder: Path, progress: Progress) -> None:
-    from vacli.output import plot
-
-    for result, trajectories in evaluated:
-        target = folder / result.name if len(evaluated) > 1 else folder
-        (target / plot.VIDEOS).mkdir(parents=True, exist_ok=True)
-        for t in trajectories:
-            plot.trajectory(
-                target / plot.VIDEOS / f"{t.video}.png",
-                t.video,
-                plot.Curves(t.times_s, t.predicted, t.labels),
-            )
-        labels = np.concatenate([t.labels for t in trajectories])
-        plot.label_histogram(target / "labels.png", labels)
-        predicted = np.concatenate([t.predicted for t in trajectories])
-        plot.plane(target / "plane.png", {"Annotated": labels, "Predicted": predicted})
-        progress.info(f"{len(trajectories) + 2} figures written into {target}")

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from vacli.datasets.annotations import ANNOTATED
-from vacli.errors import LabelError, UsageError, nearest
+from vacli.errors import LabelError
 from vacli.output import plot
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, Batch, run_each
+from vacli.steps._evaluation_figures import check_formats
 from vacli.store import Store, VideoView
 
 
@@ -45,9 +46,7 @@ def run(settings: PlotSettings, progress: Progress | None = None) -> PlotResult:
     Raises UsageError for an unknown format, LabelError where no video has labels.
     """
     progress = progress or RecordingProgress()
-    for form in settings.formats:
-        if form not in plot.FORMATS:
-            raise UsageError(f"--format {form} is unknown", hint=nearest(form, plot.FORMATS))
+    check_formats("--format", settings.formats)
     views = [view for view in Store.open(settings.store).videos() if view.has("label")]
     if not views:
         raise LabelError(f"{settings.store}: no video has labels", hint="add them with `va import-labels`")
