@@ -451,16 +451,17 @@ CASES = (
     ),
     Case(
         "ablate",
-        "s.zarr --out r --row bdca --row concat --set a=1 --folds 5 --fold 2 --resume --format json "
-        "--device cpu",
+        "s.zarr --out r --row bdca --row concat --set a=1 --folds 5 --fold 2 --skip-missing --resume "
+        "--format json --device cpu",
         "ablate",
         {
             "store": Path("s.zarr"),
             "out": Path("r"),
-            "rows": ["concat", "bdca"],
+            "rows": ["bdca", "concat"],
             "assignments": ("a=1",),
             "folds": 5,
             "fold": 2,
+            "skip_missing": True,
             "resume": True,
             "device": "cpu",
             "format": "json",

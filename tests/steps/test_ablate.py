@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from synth import affwild2, recipes
 
-from vacli.errors import UsageError
+from vacli.errors import StoreError, UsageError
+from vacli.inference.run import read_recipe
 from vacli.models.size import count_parameters
 from vacli.progress import RecordingProgress
+from vacli.recipe import io as recipe_io
 from vacli.recipe.presets import preset
 from vacli.steps import ablate
 from vacli.steps.ablate import ROWS, AblateResult, AblateSettings, Ablation
@@ -58,12 +60,15 @@ def ablation(settings: AblateSettings) -> AblateResult:
 
 
 def means(ablation: AblateResult) -> dict[str, float]:
-    return {result.preset: result.ccc["mean"] for result in ablation.results}
+    """Mean CCC by the preset of the row."""
+    presets = {row.label: str(row.preset) for row in ROWS}
+    return {presets[result.name]: result.ccc["mean"] for result in ablation.results}
 
 
 def test_all_rows_are_trained(ablation: AblateResult) -> None:
     assert ablation.failed == ()
-    assert [result.preset for result in ablation.results] == [row.preset for row in ROWS]
+    assert [result.name for result in ablation.results] == [row.label for row in ROWS]
+    assert (ablation.skipped, ablation.left_out) == ((), ())
 
 
 @pytest.mark.parametrize("name", ["lightmamba", "lightmamba-transformer", "concat", "bdca-no-gate", "bdca"])
@@ -74,9 +79,9 @@ def test_audiovisual_models_learn_the_planted_signal(ablation: AblateResult, nam
 def test_audiovisual_models_beat_unimodal_ones(ablation: AblateResult) -> None:
     ccc = means(ablation)
     assert ccc["bdca"] > max(ccc["audio-only"], ccc["visual-only"]) + 0.15
-    scores = {result.preset: result.ccc for result in ablation.results}
-    assert scores["visual-only"]["valence"] > scores["audio-only"]["valence"]  # as it was planted
-    assert scores["visual-only"]["arousal"] < scores["audio-only"]["arousal"]
+    scores = {result.name: result.ccc for result in ablation.results}
+    assert scores["Only Visual"]["valence"] > scores["Only Audio"]["valence"]  # as it was planted
+    assert scores["Only Visual"]["arousal"] < scores["Only Audio"]["arousal"]
 
 
 def test_baseline_is_worse(ablation: AblateResult) -> None:
@@ -86,13 +91,16 @@ def test_baseline_is_worse(ablation: AblateResult) -> None:
 
 def test_scores_equal_those_of_evaluate(ablation: AblateResult, settings: AblateSettings) -> None:
     again = evaluate(EvaluateSettings(inputs=(settings.out / "bdca",))).results[0]
-    assert again.ccc == pytest.approx(next(r for r in ablation.results if r.preset == "bdca").ccc)
+    assert again.ccc == pytest.approx(next(r for r in ablation.results if r.name == "BDCA").ccc)
 
 
 def test_tables_are_filled_and_written(ablation: AblateResult, settings: AblateSettings) -> None:
     rows = json.loads((settings.out / ablate.JSON).read_text())
-    assert {row["preset"]: row["ccc_mean"] for row in rows} == means(ablation)
-    assert all(row["parameters"] > 0 and row["epoch_s"] > 0 for row in rows)
+    assert {row["row"]: row["ccc_mean"] for row in rows} == means(ablation)
+    assert all(row["parameters"] > 0 and row["epoch_s"] > 0 and row["process_peak_bytes"] > 0 for row in rows)
+    assert {(row["preset"], row["gpu_peak_bytes"]) for row in rows} == {
+        (None, None)
+    }  # small models, on a CPU
     markdown = " ".join((settings.out / ablate.MARKDOWN).read_text().split())
     for words in ("| BDCA w/o DW | bdca-no-gate |", "table III", "table IV", "116.5M"):
         assert words in markdown
@@ -100,20 +108,97 @@ def test_tables_are_filled_and_written(ablation: AblateResult, settings: AblateS
     assert f"{means(ablation)['bdca']:.3f}" in bdca
 
 
+def test_complete_rows_are_skipped(ablation: AblateResult, settings: AblateSettings) -> None:
+    listener = RecordingProgress()
+    names = ("baseline", "bdca")
+    rows = tuple(row for row in settings.rows if row.preset in names)
+    before = (settings.out / "bdca" / "weights.safetensors").stat().st_mtime_ns
+    again = ablate.run(replace(settings, rows=rows, format="json"), listener)
+    assert again.skipped == names
+    assert means(again) == pytest.approx({name: means(ablation)[name] for name in names})
+    said = [message for message in listener.messages if message.endswith("skipped")]
+    assert said == [f"{settings.out / name}: complete with the same settings, skipped" for name in names]
+    assert (settings.out / "bdca" / "weights.safetensors").stat().st_mtime_ns == before
+
+
+FACE = (f"model.streams.visual.features=['{affwild2.VISUAL}']", "model.streams.visual.dim=6")
+
+
+def quick(store: Path, out: Path, *rows: Ablation, **changes: object) -> AblateSettings:
+    """One epoch of each row."""
+    common = (*recipes.TRAINING, "training.epochs=1")
+    return AblateSettings(store=store, out=out, rows=rows, assignments=common, device="cpu", **changes)
+
+
 def test_failed_row_is_reported_and_the_others_are_trained(store: Path, tmp_path: Path) -> None:
     listener = RecordingProgress()
-    face = (f"model.streams.visual.features=['{affwild2.VISUAL}']", "model.streams.visual.dim=6")
-    rows = (ROWS[0], Ablation(label="Baseline", preset="baseline", assignments=face))
-    common = (*recipes.TRAINING, "training.epochs=1")
-    result = ablate.run(
-        AblateSettings(store=store, out=tmp_path, rows=rows, assignments=common, device="cpu", format="json"),
-        listener,
-    )
-    assert [failure.name for failure in result.failed] == ["lightmamba-transformer"]
-    assert "no feature 'mae-vit-l'" in result.failed[0].reason
+    diverging = Ablation(label="Hot", preset="visual-only", assignments=(*FACE, *small(ROWS[5]).assignments))
+    hot = ("training.optim.lr=1e30", "training.schedule.warmup_epochs=0")
+    diverging = replace(diverging, assignments=(*diverging.assignments, *hot))
+    baseline = Ablation(label="Baseline", preset="baseline", assignments=FACE)
+    result = ablate.run(quick(store, tmp_path, diverging, baseline, format="json"), listener)
+    assert [failure.name for failure in result.failed] == ["visual-only"]
+    assert "diverged" in result.failed[0].reason
     assert len(listener.warnings) == 1
-    assert [r.preset for r in result.results] == ["baseline"]
+    assert [r.name for r in result.results] == ["Baseline"]
     assert json.loads(result.text) == json.loads((tmp_path / ablate.JSON).read_text())
+
+
+def test_missing_features_are_found_before_anything_is_trained(store: Path, tmp_path: Path) -> None:
+    listener = RecordingProgress()
+    rows = (Ablation(label="Small", preset="baseline", assignments=FACE), *ROWS[1:6])
+    with pytest.raises(StoreError) as caught:
+        ablate.run(quick(store, tmp_path / "out", *rows), listener)
+    assert "lacks features of 5 of 6 rows (LightMamba, Baseline," in str(caught.value)
+    assert "--skip-missing" in caught.value.hint
+    assert listener.warnings == [
+        f"run `va extract-visual {store} --feature mae-vit-l` for LightMamba, Only Visual",
+        f"run `va extract-audio {store} --feature vggish` for LightMamba, Only Audio",
+        f"run `va extract-audio {store} --feature egemaps` for LightMamba, Only Audio",
+        f"run `va extract-audio {store} --feature mfcc39` for LightMamba, Only Audio",
+        f"run `va extract-visual {store} --feature resnet50` for Baseline",
+        f"run `va extract-visual {store} --feature mae-vit-l --tag pretrained` for MAE w/o FT",
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_rows_without_features_are_left_out_on_request(store: Path, tmp_path: Path) -> None:
+    rows = (ROWS[3], Ablation(label="Small", preset="baseline", assignments=FACE))
+    result = ablate.run(quick(store, tmp_path, *rows, skip_missing=True))
+    assert ([r.name for r in result.results], result.left_out) == (["Small"], ("MAE w/o FT",))
+    assert "MAE w/o FT: left out, because the store lacks its features." in result.text
+    with pytest.raises(StoreError, match="1 of 1 rows"):
+        ablate.run(quick(store, tmp_path, ROWS[3], skip_missing=True))
+
+
+def test_invalid_recipe_names_its_row_before_anything_is_trained(store: Path, tmp_path: Path) -> None:
+    wrong = Ablation(label="Wrong", preset="baseline", assignments=("model.temporal.n_layers=2",))
+    with pytest.raises(UsageError, match=r"row Wrong: recipe: unknown key model\.temporal\.n_layers"):
+        ablate.run(quick(store, tmp_path / "out", ROWS[1], wrong))
+    assert not (tmp_path / "out").exists()
+
+
+def test_recipe_file_is_a_row_with_its_own_label(store: Path, tmp_path: Path) -> None:
+    recipe = recipe_io.set_values(preset("baseline"), [*FACE, "name=My model", *recipes.TRAINING])
+    (tmp_path / "mine.toml").write_text(recipe_io.to_toml(recipe), encoding="utf-8")
+    rows = ablate.named_rows([str(tmp_path / "mine.toml")])
+    result = ablate.run(quick(store, tmp_path / "out", *rows))
+    assert [r.name for r in result.results] == ["My model"]
+    assert read_recipe(tmp_path / "out" / "mine").model == recipe.model
+    assert "own row" in result.text
+
+
+def test_rows_are_presets_or_recipe_files(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "m.toml").write_text("[training]\nepochs = 1\n")
+    first, second = tmp_path / "a" / "m.toml", tmp_path / "b" / "m.toml"
+    rows = ablate.named_rows(["charon", "bdca", "charon", str(first)])
+    assert [(row.label, row.name) for row in rows] == [("charon", "charon"), ("BDCA", "bdca"), ("m", "m")]
+    with pytest.raises(UsageError, match="two rows have the same name"):
+        ablate.named_rows([str(first), str(second)])
+    with pytest.raises(UsageError, match="no preset 'bdac'"):
+        ablate.named_rows(["bdac"])
 
 
 def test_stream_assignments_apply_only_to_rows_with_the_stream() -> None:

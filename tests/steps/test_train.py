@@ -23,6 +23,7 @@ from vacli.files import digests
 from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import load_run, read_recipe
 from vacli.metrics import ccc
+from vacli.models.size import count_parameters
 from vacli.progress import RecordingProgress
 from vacli.recipe import io as recipe_io
 from vacli.sequences.stored import open_sequences
@@ -166,9 +167,57 @@ def test_resume_ignores_the_description_of_the_recipe(store, whole, tmp_path):
     assert train.run(settings(store, tmp_path / "run", resume=True)).folds[0].result.epochs == 3
 
 
-def test_a_run_is_not_overwritten(store, whole):
+def test_a_complete_run_with_the_same_settings_is_skipped(store, whole):
+    before = {path.name: path.read_bytes() for path in whole.iterdir() if path.is_file()}
+    listener = RecordingProgress()
+    result = train.run(settings(store, whole), listener)
+    assert result.skipped
+    assert listener.messages == [f"{whole}: complete with the same settings, skipped"]
+    assert {path.name: path.read_bytes() for path in whole.iterdir() if path.is_file()} == before
+    best = max(metrics(whole), key=lambda row: row["mean"])
+    (fold,) = result.folds
+    assert (fold.result.epochs, result.mean) == (3, pytest.approx(best["mean"]))
+    assert fold.result.parameters == count_parameters(read_recipe(whole).model)
+
+
+@pytest.mark.parametrize(
+    "change", [("training.epochs=4",), ("training.seed=1",), ("model.temporal.d_state=5",)]
+)
+def test_a_run_is_not_overwritten_with_other_settings(store, whole, change):
     with pytest.raises(RunError, match="already contains a run"):
-        train.run(settings(store, whole))
+        train.run(settings(store, whole, *change))
+
+
+def test_a_run_on_other_videos_or_features_is_not_skipped(store, whole, tmp_path):
+    with pytest.raises(RunError, match="already contains a run"):
+        train.run(settings(planted(tmp_path / "o.zarr", videos=4), whole))
+    shutil.copytree(whole, tmp_path / "run")
+    features = json.loads((whole / "features.json").read_text())
+    features["face"]["fingerprint"] = "other"
+    digests.write(tmp_path / "run" / "features.json", json.dumps(features).encode())
+    with pytest.raises(RunError, match="already contains a run"):
+        train.run(settings(store, tmp_path / "run"))
+
+
+def test_an_interrupted_run_is_not_skipped(store, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train.run(settings(store, tmp_path / "run"), Interrupt(2, 1))
+    with pytest.raises(RunError, match="already contains a run") as caught:
+        train.run(settings(store, tmp_path / "run"))
+    assert "--resume" in caught.value.hint
+
+
+def test_complete_folds_are_skipped_together(store, tmp_path):
+    one = settings(store, tmp_path, "training.epochs=1", folds=2, fold=1)
+    assert not train.run(one).skipped
+    assert train.run(one).skipped
+    both = replace(one, fold=None)
+    with pytest.raises(RunError, match="already contains a run"):
+        train.run(both)
+    assert not train.run(replace(both, resume=True)).skipped
+    again = train.run(both)
+    assert again.skipped
+    assert len(again.folds) == 2
 
 
 def test_every_video_is_held_out_once_and_folds_are_averaged(store, tmp_path):

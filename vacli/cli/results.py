@@ -68,21 +68,31 @@ def evaluate(inputs: tuple[str, ...], **chosen: Any) -> None:
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), default=Path("runs/ablation"), show_default=True
 )
-@click.option("--row", "rows", multiple=True, metavar="PRESET", help="Train only this row; repeatable.")
+@click.option(
+    "--row",
+    "rows",
+    multiple=True,
+    metavar="PRESET|FILE.toml",
+    help="Train only this row, a preset or a recipe file; repeatable.",
+)
 @click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Set one value in every row.")
 @click.option("--folds", type=click.IntRange(2), help="Cross-validate every row.")
 @click.option("--fold", type=click.IntRange(0), help="Train only this fold; 0 is the official split.")
-@click.option("--resume", is_flag=True, help="Continue an interrupted ablation.")
+@click.option("--skip-missing", is_flag=True, help="Leave out rows whose features the store lacks.")
+@click.option("--resume", is_flag=True, help="Continue rows that were interrupted.")
 @click.option("--format", default="table", show_default=True, metavar="table|json|markdown|latex")
 @options.device
 def ablate(store: str | None, rows: tuple[str, ...], **chosen: Any) -> None:
-    """Train the rows of LightMamba's Table III and BDCA's Table IV on one store and fill the tables.
+    """Train the rows of LightMamba's Table III and BDCA's Tables III and IV on one store and fill the tables.
 
-    The tables show parameters, peak memory, time for an epoch and CCC of every row, and the published values.
+    All rows are checked first: if the store lacks features, the commands that extract them are shown, and
+    nothing is trained unless --skip-missing is given. Rows that are complete are skipped. The tables show
+    parameters, peak memory, time for an epoch and CCC of every row, and the published values.
 
     \b
-    Example:
+    Examples:
       va ablate aw2.zarr --folds 5 -o runs/ablation
+      va ablate aw2.zarr --row bdca --row mine.toml
     """
     from vacli.steps import ablate as step
 

@@ -131,8 +131,8 @@ def _named(table: TextTable, name: str, option: str) -> int:
 
 def _time_column(table: TextTable, name: str | None, unit: str | None) -> tuple[int | None, str]:
     if name is not None:
-        column = _named(table, name, "--time-column")
-        return column, unit_of(table.header[column]) or ""
+        named = _named(table, name, "--time-column")
+        return named, unit_of(table.header[named]) or ""
     found = {i: u for i, header in enumerate(table.header) if (u := unit_of(header)) is not None}
     order = UNIT_ORDER if unit is None else (unit, "", *(u for u in UNIT_ORDER if u not in (unit, "")))
     column = min(found, key=lambda i: (order.index(found[i]), i), default=None)

@@ -64,9 +64,10 @@ class EncoderFrames:
     def mark(self, flags: np.ndarray, video: str, sha256: str) -> np.ndarray:
         """The flags (N,) of a feature, with ENCODER_TRAINING at the training frames of the video."""
         used = [u for u in self.train if _is_same(u, video, sha256)]
-        rows = np.concatenate([u.rows for u in [u for u in used if u.video == video] or used] or [[]])
         marked = flags.copy()
-        marked[rows[rows < len(flags)].astype(np.int64)] |= ENCODER_TRAINING
+        for frames in [u for u in used if u.video == video] or used:
+            rows = np.asarray(frames.rows, np.int64)
+            marked[rows[rows < len(flags)]] |= ENCODER_TRAINING
         return marked
 
     def attributes(self, video: str, sha256: str, subject: str) -> dict[str, Any]:

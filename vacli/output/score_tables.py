@@ -98,7 +98,7 @@ def _published_grid(paper: str, table: PublishedTable, results: Sequence[Result]
 
 
 def _notes(table: PublishedTable, results: Sequence[Result]) -> tuple[str, ...]:
-    notes = (table.note,) if table.note else ()
+    notes: tuple[str, ...] = (table.note,) if table.note else ()
     if len({result.videos for result in results}) > 1:
         notes += ("Our runs are scored on different videos; `va compare` scores two of them on common ones.",)
     return notes + tuple(_changes(result) for result in results if result.changes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -122,11 +123,17 @@ def open_sequences(views: Sequence[VideoView], model: Model) -> list[StoredSeque
 
 def _missing_feature(without: Sequence[VideoView], count: int, stream: Stream, feature: str) -> StoreError:
     where = without[0].path if count == 1 else f"{len(without)} of {count} videos ({without[0].path}, ...)"
-    command = "va extract-audio" if stream.name == "audio" else "va extract-visual"
     return StoreError(
         f"no feature {feature!r} in {where}; the model's stream {stream.name!r} needs it",
-        hint=f"make it with `{command} {without[0].path.parent} --feature {feature}`",
+        hint=f"make it with `{extract_command(without[0].path.parent, stream, feature)}`",
     )
+
+
+def extract_command(store: Path, stream: Stream, feature: str) -> str:
+    """The command that extracts a feature of a stream, which may have a tag (NAME@TAG), into a store."""
+    name, _, tag = feature.partition("@")
+    command = "va extract-audio" if stream.name == "audio" else "va extract-visual"
+    return f"{command} {store} --feature {name}" + (f" --tag {tag}" if tag else "")
 
 
 def _width(view: VideoView, stream: Stream, feature: str) -> int:

@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vacli.errors import UsageError
+from vacli.datasets.subjects import from_options
+from vacli.errors import StoreError, UsageError
 from vacli.files.run_directory import FOLD_PREFIX
 from vacli.progress import Progress
 from vacli.recipe.presets import preset
 from vacli.recipe.schema import Freeze, Recipe
-from vacli.sequences.grouping import Grouping
+from vacli.sequences.grouping import Grouping, group_videos, identity
 from vacli.sequences.stored import StoredSequence
 from vacli.spec import VISUAL
-from vacli.store import VideoView
+from vacli.store import Store, VideoView
 from vacli.training.temporal import adaptation
 from vacli.training.temporal.splits import DEFAULT_FOLDS, SplitRequest, has_official_split
 
@@ -96,3 +97,31 @@ def _how_to_add(stream: str, store: Path) -> str:
     if stream == VISUAL:
         return f"`va align VIDEOS -o {store} | va extract-visual -`"
     return f"`va extract-audio {store}`"
+
+
+def labelled_videos(store: Path) -> list[VideoView]:
+    """The labelled videos that are not in the test split."""
+    views = [view for view in Store.open(store).videos() if view.has("label")]
+    return [view for view in views if view.part_attrs("label").get("split") != "test"]
+
+
+def undamaged(videos: list[StoredSequence]) -> list[StoredSequence]:
+    """The same videos; StoreError if some are damaged, because fewer videos would give another run."""
+    damaged = []
+    for video in videos:
+        try:
+            video.check()
+        except StoreError as error:
+            damaged.append(error)
+    if damaged:
+        raise StoreError(
+            f"{len(damaged)} of {len(videos)} videos are damaged: {'; '.join(map(str, damaged))}",
+            hint="; ".join(dict.fromkeys(str(error.hint) for error in damaged)),
+        )
+    return videos
+
+
+def grouping_of(videos: Sequence[StoredSequence], settings: TrainSettings) -> Grouping:
+    subjects = from_options(settings.subjects, settings.subject_pattern)
+    identities = [identity(video.view, subjects) for video in videos]
+    return group_videos(identities, by_subject=subjects is not None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vacli.errors import RunError
 from vacli.files import atomic
+from vacli.files.run_directory import METRICS_FILE
 from vacli.progress import Progress, RecordingProgress
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     )
     from vacli.training.encoder.selection import SelectedFrames
     from vacli.training.encoder.task import FrameBatch, FrameData
-    from vacli.training.history import Row
+    from vacli.training.history import History, Row
     from vacli.training.trainer import Trainer
 
-SETTINGS = "finetune.json"
+SETTINGS, CARD = "finetune.json", "card.md"
 RENAMED = {  # settings of va 0.1 -> present
     "every": "frame_stride",
     "most_per_video": "max_frames_per_video",
@@ -94,11 +95,14 @@ class FinetuneMaeResult:
 
 
 def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> FinetuneMaeResult:
-    """Train an encoder into the directory `out`.
+    """Train an encoder into the directory `out`; a run that is complete with the same settings is skipped.
 
     Raises UsageError, StoreError, WeightsError or RunError.
     """
     progress = progress or RecordingProgress()
+    if not settings.resume and not settings.force and _is_complete(settings):
+        progress.info(f"{settings.out}: complete with the same settings, skipped")
+        return _result(settings, _read_history(settings.out))
     import torch
 
     from vacli.runtime.devices import pick_device
@@ -121,8 +125,12 @@ def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> Fine
     setup.record.write(settings.out)
     selected.record.write(settings.out)
     history = trainer.run(progress)
+    _write_card(settings, history.best, selected)
+    return _result(settings, history)
+
+
+def _result(settings: FinetuneMaeSettings, history: History) -> FinetuneMaeResult:
     best = history.best
-    _write_card(settings, best, selected)
     return FinetuneMaeResult(
         out=settings.out,
         epochs=len(history.rows),
@@ -130,6 +138,19 @@ def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> Fine
         best=best.scores[history.best_by],
         scores=best.scores,
     )
+
+
+def _is_complete(settings: FinetuneMaeSettings) -> bool:
+    """Whether the folder has a complete run of the same settings; its card is written last."""
+    path, card = settings.out / SETTINGS, settings.out / CARD
+    return path.is_file() and card.is_file() and _difference(path, _json_settings(settings)) is None
+
+
+def _read_history(folder: Path) -> History:
+    from vacli.training.encoder.task import BEST_BY
+    from vacli.training.history import History
+
+    return History.from_jsonl((folder / METRICS_FILE).read_text(encoding="utf-8"), BEST_BY)
 
 
 def _trainer(
@@ -226,6 +247,7 @@ def _claim(settings: FinetuneMaeSettings) -> None:
     """Write the settings into the run directory; the files of an earlier run are removed first."""
     from vacli.training.encoder.task import remove_run
 
+    (settings.out / CARD).unlink(missing_ok=True)
     remove_run(settings.out)
     atomic.write_text(settings.out / SETTINGS, json.dumps(_json_settings(settings), indent=2) + "\n")
 
@@ -236,6 +258,15 @@ def _json_settings(settings: FinetuneMaeSettings) -> dict[str, Any]:
 
 
 def _check_same(path: Path, current: dict[str, Any]) -> None:
+    if difference := _difference(path, current):
+        raise RunError(
+            f"{path.parent} was started with {difference}",
+            hint="resume with the same settings, or start another run",
+        )
+
+
+def _difference(path: Path, current: dict[str, Any]) -> str | None:
+    """The first setting that differs from those in a file, None if all are equal; RunError without a run."""
     try:
         before = _present_names(json.loads(path.read_text()))
     except (OSError, ValueError, AttributeError):
@@ -244,10 +275,8 @@ def _check_same(path: Path, current: dict[str, Any]) -> None:
     for key, value in current.items():
         initial = before.get(key, defaults[key])  # earlier versions lack some settings
         if key not in NOT_COMPARED and initial != value:
-            raise RunError(
-                f"{path.parent} was started with {key} {initial!r}, not {value!r}",
-                hint="resume with the same settings, or start another run",
-            )
+            return f"{key} {initial!r}, not {value!r}"
+    return None
 
 
 def _present_names(settings: dict[str, Any]) -> dict[str, Any]:
@@ -270,4 +299,4 @@ def _write_card(settings: FinetuneMaeSettings, best: Row, selected: SelectedFram
         "Use the encoder with `va extract-visual --weights` and this folder. The licences of its initial\n"
         "weights and of its training data apply.\n"
     )
-    atomic.write_text(settings.out / "card.md", text)
+    atomic.write_text(settings.out / CARD, text)

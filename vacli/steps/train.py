@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.datasets.subjects import from_options
 from vacli.errors import RunError, StoreError, UsageError
 from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.run import read_recipe
@@ -18,23 +17,25 @@ from vacli.recipe import io as recipe_io
 from vacli.recipe.modules import with_fusion, with_temporal
 from vacli.recipe.schema import Freeze, Recipe
 from vacli.runtime.devices import pick_device
-from vacli.sequences.grouping import Grouping, group_videos, identity
-from vacli.sequences.stored import StoredSequence, open_sequences
+from vacli.sequences.stored import open_sequences
 from vacli.steps._encoders import EncoderFile, encoder_files
 from vacli.steps._training_inputs import (
     DEFAULT_PRESET,
     base_recipe,
+    grouping_of,
     has_default_streams,
+    labelled_videos,
     split_request,
     starting_run,
+    undamaged,
     with_streams_of,
     without_absent_streams,
 )
-from vacli.store import Store, VideoView
 from vacli.training import checkpoint
 from vacli.training.distributed import World, world
 from vacli.training.temporal import adaptation
 from vacli.training.temporal.adaptation import InitialWeights
+from vacli.training.temporal.completed import completed_result, is_same_recipe
 from vacli.training.temporal.history import summarise
 from vacli.training.temporal.leakage import encoder_note, shared_subjects_note, split_note
 from vacli.training.temporal.model_card import CARD, card
@@ -83,11 +84,15 @@ class TrainSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class FoldResult:
-    """One trained model: its directory, its split, and the scores and costs of its training."""
+    """One trained model: its directory, its split, and the scores and costs of its training.
+
+    skipped: it was complete before.
+    """
 
     path: Path
     split: DataSplit
     result: TrainingResult
+    skipped: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +101,11 @@ class TrainResult:
 
     out: Path
     folds: tuple[FoldResult, ...]
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the whole run was complete before."""
+        return all(fold.skipped for fold in self.folds)
 
     @property
     def valence(self) -> float:
@@ -114,7 +124,7 @@ class TrainResult:
 
 
 def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResult:
-    """Train the models of a recipe.
+    """Train the models of a recipe; a run that is complete with the same settings is skipped.
 
     Under torchrun every process calls this; only the main process writes files and messages.
     Raises: UsageError, StoreError, RunError.
@@ -122,6 +132,10 @@ def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResul
     with world(pick_device(settings.device)) as processes:
         listener = (progress or RecordingProgress()) if processes.is_main else RecordingProgress()
         jobs = _jobs(settings, _recipe(settings), listener)
+        if not settings.resume and (done := _completed(jobs)):
+            processes.wait()
+            listener.info(f"{settings.out}: complete with the same settings, skipped")
+            return TrainResult(out=settings.out, folds=done)
         if processes.is_main and not settings.resume:
             _check_free(jobs)
         bundled = _encoders(settings, jobs[0], listener) if processes.is_main else ()
@@ -158,7 +172,8 @@ def _recipe(settings: TrainSettings) -> Recipe:
     stored = read_recipe(folder)
     model = (settings.preset, settings.recipe_file, settings.temporal, settings.fusion)
     given = (*model, settings.assignments, settings.init, settings.freeze)
-    if any(given) and not _is_same(with_streams_of(stored, resolve(settings), settings), stored):
+    wanted = with_streams_of(stored, resolve(settings), settings)
+    if any(given) and not is_same_recipe(wanted, stored):
         raise RunError(
             f"{folder / RECIPE_FILE} is another recipe than the requested one",
             hint="resume without model options, or train a new run into another folder",
@@ -166,16 +181,22 @@ def _recipe(settings: TrainSettings) -> Recipe:
     return stored
 
 
-def _is_same(recipe: Recipe, stored: Recipe) -> bool:
-    """Whether two recipes are equal except for their descriptions, which presets may reword."""
-    return replace(recipe, summary=stored.summary, source=stored.source) == stored
+def _completed(jobs: Sequence[TrainingJob]) -> tuple[FoldResult, ...]:
+    """The results of all jobs if each has a complete run, else none."""
+    results = [(job, completed_result(job)) for job in jobs]
+    found = tuple(
+        FoldResult(path=job.folder, split=job.split, result=result, skipped=True)
+        for job, result in results
+        if result is not None
+    )
+    return found if len(found) == len(jobs) else ()
 
 
 def _jobs(settings: TrainSettings, recipe: Recipe, progress: Progress) -> list[TrainingJob]:
-    views = _labelled(settings.store)
+    views = labelled_videos(settings.store)
     if has_default_streams(settings):
         recipe = without_absent_streams(recipe, views, settings.store, progress)
-    videos = _undamaged(open_sequences(views, recipe.model))
+    videos = undamaged(open_sequences(views, recipe.model))
     videos = [s for s in videos if s.labels is not None and np.isfinite(s.labels).all(axis=1).any()]
     if not videos:
         raise StoreError(
@@ -183,7 +204,7 @@ def _jobs(settings: TrainSettings, recipe: Recipe, progress: Progress) -> list[T
         )
     features = describe_features(views, recipe.model)
     start = starting_run(settings)
-    grouping = _grouping(videos, settings)
+    grouping = grouping_of(videos, settings)
     request = split_request(settings, videos, grouping, cross_validate=start is not None)
 
     def job(split: DataSplit) -> TrainingJob:
@@ -208,34 +229,6 @@ def _jobs(settings: TrainSettings, recipe: Recipe, progress: Progress) -> list[T
         )
 
     return [job(split) for split in make_splits(videos, grouping, request, recipe.training.seed)]
-
-
-def _grouping(videos: Sequence[StoredSequence], settings: TrainSettings) -> Grouping:
-    subjects = from_options(settings.subjects, settings.subject_pattern)
-    identities = [identity(video.view, subjects) for video in videos]
-    return group_videos(identities, by_subject=subjects is not None)
-
-
-def _undamaged(videos: list[StoredSequence]) -> list[StoredSequence]:
-    """The same videos; StoreError if some are damaged, because fewer videos would give another run."""
-    damaged = []
-    for video in videos:
-        try:
-            video.check()
-        except StoreError as error:
-            damaged.append(error)
-    if damaged:
-        raise StoreError(
-            f"{len(damaged)} of {len(videos)} videos are damaged: {'; '.join(map(str, damaged))}",
-            hint="; ".join(dict.fromkeys(str(error.hint) for error in damaged)),
-        )
-    return videos
-
-
-def _labelled(store: Path) -> list[VideoView]:
-    """The labelled videos that are not in the test split."""
-    views = [view for view in Store.open(store).videos() if view.has("label")]
-    return [view for view in views if view.part_attrs("label").get("split") != "test"]
 
 
 def _check_free(jobs: Sequence[TrainingJob]) -> None:

@@ -211,6 +211,27 @@ def test_run_is_not_overwritten_without_force(settings):
     run(replace(settings, epochs=1, max_frames_per_video=8, force=True))
 
 
+def test_complete_run_with_the_same_settings_is_skipped(settings):
+    short = replace(settings, epochs=1, max_frames_per_video=8)
+    first = run(short)
+    before = {path.name: path.stat().st_mtime_ns for path in short.out.iterdir()}
+    listener = RecordingProgress()
+    assert run(replace(short, device="auto"), listener) == first
+    assert listener.messages == [f"{short.out}: complete with the same settings, skipped"]
+    assert {path.name: path.stat().st_mtime_ns for path in short.out.iterdir()} == before
+
+
+def test_run_that_was_interrupted_is_not_skipped(settings, monkeypatch):
+    short = replace(settings, epochs=1, max_frames_per_video=8)
+    run(short)
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "run", lambda *others: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(replace(short, force=True))
+    with pytest.raises(RunError, match="already holds a run"):
+        run(short)
+
+
 def test_learning_rates_decay_towards_the_image(settings):
 
     objective = VaObjective(build_vit("test_vit"), 3, PixelNormalization((0.5,) * 3, (0.5,) * 3))

@@ -130,7 +130,11 @@ def _fit(trainer: Trainer[Batch], folder: Path, parameters: int, progress: Progr
     if epochs := trainer.resume():
         progress.info(f"{folder}: resuming after {epochs} complete epochs")
     progress.info(HEADER)
-    history = trainer.run(progress)
+    return result_of(trainer.run(progress), parameters)
+
+
+def result_of(history: History, parameters: int) -> TrainingResult:
+    """The best epoch of a history, and the cost of all epochs."""
     return TrainingResult(
         best=history.best,
         epochs=len(history.rows),
@@ -153,7 +157,7 @@ def _describe(job: TrainingJob, progress: Progress) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
     digests.write(job.folder / RECIPE_FILE, recipe_io.to_json(job.recipe).encode("utf-8"))
     digests.write(job.folder / FEATURES_FILE, checkpoint.json_bytes(job.features))
-    digests.write(job.folder / DATA_FILE, checkpoint.json_bytes(_provenance(job) | _videos(job)))
+    digests.write(job.folder / DATA_FILE, checkpoint.json_bytes(data_record(job)))
     digests.write(
         job.folder / NORMALIZATION_FILE, checkpoint.arrays_bytes(_statistics(job, progress).tensors())
     )
@@ -178,9 +182,15 @@ def _provenance(job: TrainingJob) -> dict[str, Any]:
         "folds": job.split.fold.count,
         "subjects": {rows.video: job.subjects.get(rows.video) for rows in videos},
         "sha256": {rows.video: rows.view.source.get("sha256") for rows in videos},
+        "labels": {rows.video: rows.view.part_attrs("label").get("fingerprint") for rows in videos},
         "notes": [*job.notes, *job.warnings],
         **({} if job.init is None else {INIT: job.init.record()}),
     }
+
+
+def data_record(job: TrainingJob) -> dict[str, Any]:
+    """The values of data.json: how the videos were chosen, and their names and frame counts."""
+    return _provenance(job) | _videos(job)
 
 
 def _counted(videos: Sequence[FeatureRows], advance: Advance) -> Iterator[FeatureRows]:
