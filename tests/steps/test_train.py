@@ -270,7 +270,7 @@ def test_the_official_split_is_used_and_a_missing_one_is_reported(store, tmp_pat
     assert result.folds[0].split.fold.number == 0
     listener = RecordingProgress()
     train.run(settings(store, tmp_path / "b", "training.epochs=1"), listener)
-    assert "held out by seed 42, because the labels have no split" in listener.messages[0]
+    assert "held out by video, seed 42, because the labels have no split" in listener.messages[0]
     with pytest.raises(UsageError, match="train set"):
         train.run(settings(store, tmp_path / "c", fold=0))
 
