@@ -159,6 +159,15 @@ EVALUATE_DEFAULTS: dict[str, object] = {
     "device": "auto",
     "allow_mismatch": False,
 }
+COMPARE_DEFAULTS: dict[str, object] = {
+    "first": Path("a"),
+    "second": Path("b"),
+    "store": None,
+    "labels": None,
+    "split": "held-out",
+    "format": "table",
+    "device": "auto",
+}
 PREDICT_DEFAULTS: dict[str, object] = {
     "inputs": PATHS,
     "model": None,
@@ -427,6 +436,21 @@ CASES = (
             "figure_formats": ("pdf", "svg"),
             "device": "cpu",
             "allow_mismatch": True,
+        },
+    ),
+    Case("compare", "a b", "compare", COMPARE_DEFAULTS),
+    Case(
+        "compare",
+        "a b --store s.zarr --labels l --split test --format latex --device cpu",
+        "compare",
+        {
+            "first": Path("a"),
+            "second": Path("b"),
+            "store": Path("s.zarr"),
+            "labels": Path("l"),
+            "split": "test",
+            "format": "latex",
+            "device": "cpu",
         },
     ),
     Case("predict", "a b --csv", "predict", {**PREDICT_DEFAULTS, "live": True}),

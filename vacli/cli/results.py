@@ -1,4 +1,4 @@
-"""`va evaluate`, `va ablate`, `va predict`, `va demo`, `va submit`, `va presets`."""
+"""`va evaluate`, `va compare`, `va ablate`, `va predict`, `va demo`, `va submit`, `va presets`."""
 
 from __future__ import annotations
 
@@ -61,6 +61,36 @@ def evaluate(inputs: tuple[str, ...], **chosen: Any) -> None:
     result = step.run(step.EvaluateSettings(inputs=paths, **chosen), Console())
     put(f"{result.text}\n" if result.text else "")
     leave(bool(result.failed))
+
+
+@click.command("compare", short_help="Difference of two runs on common held-out videos.")
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@click.option(
+    "--store", type=click.Path(path_type=Path), help="Features and labels. [default: each run's own]"
+)
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="Annotation files to score predictions against."
+)
+@click.option("--split", default="held-out", show_default=True, metavar="held-out|train|validation|test|all")
+@click.option("--format", default="table", show_default=True, metavar="table|json|markdown|latex")
+@options.device
+def compare(first: Path, second: Path, **chosen: Any) -> None:
+    """Compare two models on the videos that neither was trained on.
+
+    FIRST and SECOND are runs of `va train`, or CSV files of `va predict`, whose labels come from --labels or
+    --store. The table shows the CCC of both on the common videos, the difference with its 95 % interval, and
+    the share of resamples in which FIRST is better (paired bootstrap over videos). Cross-validations are
+    compared on the held-out videos of all folds joined, and fold by fold if their folds hold out the same
+    videos.
+
+    \b
+    Example:
+      va compare runs/bdca runs/concat
+    """
+    from vacli.steps import compare as step
+
+    put(step.run(step.CompareSettings(first=first, second=second, **chosen), Console()).text)
 
 
 @click.command("ablate", short_help="Train the ablations of the papers and fill their tables.")
@@ -243,4 +273,4 @@ def presets(name: str | None, assignments: tuple[str, ...], form: str) -> None:
     print_table(["preset", "parameters", "what", "source"], rows)
 
 
-COMMANDS = (evaluate, predict, ablate, submit, presets, demo)
+COMMANDS = (evaluate, compare, predict, ablate, submit, presets, demo)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from vacli.evaluation.comparison import Comparison, Difference
 from vacli.evaluation.published_results import (
     BEST_FOLD,
     HEADLINE,
@@ -16,7 +17,7 @@ from vacli.evaluation.published_results import (
     is_of_other_paper,
     row_preset,
 )
-from vacli.evaluation.score import DIMENSIONS, Result, Score
+from vacli.evaluation.score import DIMENSIONS, N_RESAMPLES, Result, Score
 from vacli.output.text_tables import Grid
 
 NOTHING = "-"
@@ -166,6 +167,43 @@ def _costs(result: Result) -> dict[str, str]:
         "time an epoch": (result.epoch_s, lambda s: f"{s:.0f} s" if s >= 10 else f"{s:.1f} s"),
     }
     return {name: show(value) for name, (value, show) in known.items() if value is not None}
+
+
+def comparison_grid(comparison: Comparison) -> Grid:
+    """The CCC of two models, their difference, its interval, and the share of resamples above 0."""
+    first, second = comparison.first, comparison.second
+    names = (first, second) if first != second else (f"{first} (first)", f"{second} (second)")
+    header = ("", "", *names, "difference", "95 %", "above 0")
+    rows = tuple(
+        _difference_row(group.name if name == DIMENSIONS[0] else "", name, difference)
+        for group in comparison.groups
+        for name, difference in group.differences.items()
+    )
+    everything = comparison.groups[0]
+    notes = (
+        f"Difference: {names[0]} minus {names[1]}, with its 95 % interval and the share of resamples above "
+        f"0; {N_RESAMPLES} resamples of the videos, the same for both.",
+    )
+    if comparison.only_first or comparison.only_second:
+        notes += (
+            f"Left out: {comparison.only_first} videos that only {names[0]} is scored on, "
+            f"{comparison.only_second} that only {names[1]} is scored on.",
+        )
+    title = f"CCC on {everything.videos} common videos, {everything.frames} frames"
+    return Grid(title, header, rows, notes + comparison.notes, frozenset({0, 1}))
+
+
+def _difference_row(group: str, dimension: str, difference: Difference) -> tuple[str, ...]:
+    span, share = difference.interval, difference.share_above_0
+    return (
+        group,
+        DIMENSION_NAMES[dimension],
+        number(difference.first),
+        number(difference.second),
+        f"{difference.value:+.3f}",
+        NOTHING if span is None else f"{span[0]:+.3f} to {span[1]:+.3f}",
+        NOTHING if share is None else f"{share:.1%}",
+    )
 
 
 def _ccc_row(score: Score) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ from vacli.errors import RunError
 from vacli.files import atomic
 from vacli.files.run_directory import METRICS_FILE
 from vacli.progress import Progress, RecordingProgress
+from vacli.steps._finetune_settings import as_json, difference
 
 if TYPE_CHECKING:
     from vacli.training.encoder.objective import (
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
     from vacli.training.trainer import Trainer
 
 SETTINGS, CARD = "finetune.json", "card.md"
-RENAMED = {  # settings of va 0.1 -> present
-    "every": "frame_stride",
-    "most_per_video": "max_frames_per_video",
-    "accumulate": "grad_accum",
-    "average": "ema_decay",
-}
-RENAMED_STATISTICS = {"own": "model", "channels": "per-channel"}  # values of `normalise` of va 0.1 -> present
-NOT_COMPARED = ("out", "device", "resume", "force")  # settings that may change when a run resumes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +136,7 @@ def _result(settings: FinetuneMaeSettings, history: History) -> FinetuneMaeResul
 def _is_complete(settings: FinetuneMaeSettings) -> bool:
     """Whether the folder has a complete run of the same settings; its card is written last."""
     path, card = settings.out / SETTINGS, settings.out / CARD
-    return path.is_file() and card.is_file() and _difference(path, _json_settings(settings)) is None
+    return path.is_file() and card.is_file() and difference(path, settings) is None
 
 
 def _read_history(folder: Path) -> History:
@@ -235,7 +228,7 @@ def _check_claim(settings: FinetuneMaeSettings) -> None:
     """Raise RunError unless the run directory is new, may be overwritten, or holds the run to resume."""
     path = settings.out / SETTINGS
     if settings.resume:
-        _check_same(path, _json_settings(settings))
+        _check_same(path, settings)
     elif path.exists() and not settings.force:
         raise RunError(
             f"{settings.out} already holds a run",
@@ -249,42 +242,15 @@ def _claim(settings: FinetuneMaeSettings) -> None:
 
     (settings.out / CARD).unlink(missing_ok=True)
     remove_run(settings.out)
-    atomic.write_text(settings.out / SETTINGS, json.dumps(_json_settings(settings), indent=2) + "\n")
+    atomic.write_text(settings.out / SETTINGS, json.dumps(as_json(settings), indent=2) + "\n")
 
 
-def _json_settings(settings: FinetuneMaeSettings) -> dict[str, Any]:
-    """The settings as JSON values."""
-    return json.loads(json.dumps(asdict(settings), default=str))
-
-
-def _check_same(path: Path, current: dict[str, Any]) -> None:
-    if difference := _difference(path, current):
+def _check_same(path: Path, settings: FinetuneMaeSettings) -> None:
+    if changed := difference(path, settings):
         raise RunError(
-            f"{path.parent} was started with {difference}",
+            f"{path.parent} was started with {changed}",
             hint="resume with the same settings, or start another run",
         )
-
-
-def _difference(path: Path, current: dict[str, Any]) -> str | None:
-    """The first setting that differs from those in a file, None if all are equal; RunError without a run."""
-    try:
-        before = _present_names(json.loads(path.read_text()))
-    except (OSError, ValueError, AttributeError):
-        raise RunError(f"{path.parent} holds no run to resume", hint="omit --resume") from None
-    defaults = {field.name: field.default for field in fields(FinetuneMaeSettings)}
-    for key, value in current.items():
-        initial = before.get(key, defaults[key])  # earlier versions lack some settings
-        if key not in NOT_COMPARED and initial != value:
-            return f"{key} {initial!r}, not {value!r}"
-    return None
-
-
-def _present_names(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run of any version in the present names."""
-    renamed = {RENAMED.get(name, name): value for name, value in settings.items()}
-    if "normalise" in renamed:
-        renamed["normalise"] = RENAMED_STATISTICS.get(renamed["normalise"], renamed["normalise"])
-    return renamed
 
 
 def _write_card(settings: FinetuneMaeSettings, best: Row, selected: SelectedFrames) -> None:

@@ -1,0 +1,80 @@
+"""`va compare`: the difference of two models on the videos that both were not trained on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vacli.errors import UsageError, nearest
+from vacli.evaluation import evaluator
+from vacli.evaluation.comparison import Comparison, compare
+from vacli.evaluation.score import N_RESAMPLES
+from vacli.output import text_tables
+from vacli.output.score_tables import comparison_grid
+from vacli.progress import Progress, RecordingProgress
+from vacli.steps.evaluate import FORMATS, EvaluateSettings, evaluate_input
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings:
+    """The two runs or predictions; the other fields are those of `EvaluateSettings`."""
+
+    first: Path
+    second: Path
+    store: Path | None = None
+    labels: Path | None = None
+    split: str = evaluator.HELD_OUT
+    format: str = "table"
+    device: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareResult:
+    """The comparison, and its text in the chosen format."""
+
+    comparison: Comparison
+    text: str
+
+
+def run(settings: CompareSettings, progress: Progress | None = None) -> CompareResult:
+    """Score both inputs and compare them on their common videos.
+
+    Raises UsageError (an unknown value, or no common video), RunError, StoreError, LabelError or InputError.
+    """
+    progress = progress or RecordingProgress()
+    for value, known, name in (
+        (settings.format, FORMATS, "--format"),
+        (settings.split, evaluator.SPLITS, "--split"),
+    ):
+        if value not in known:
+            raise UsageError(f"{name} {value} is unknown", hint=nearest(value, known))
+    paths = (settings.first, settings.second)
+    chosen = EvaluateSettings(
+        inputs=paths,
+        store=settings.store,
+        labels=settings.labels,
+        split=settings.split,
+        device=settings.device,
+    )
+    first, second = (evaluate_input(path, chosen, progress) for path in paths)
+    comparison = compare(first, second)
+    if settings.format == "json":
+        return CompareResult(comparison=comparison, text=json.dumps(_plain(comparison), indent=2) + "\n")
+    text = text_tables.FORMATS[settings.format](comparison_grid(comparison))
+    return CompareResult(comparison=comparison, text=text)
+
+
+def _plain(comparison: Comparison) -> dict[str, Any]:
+    """All fields, with the difference of each dimension; unknown values are null."""
+    groups = [
+        {
+            "name": group.name,
+            "videos": group.videos,
+            "frames": group.frames,
+            **{name: {**asdict(d), "difference": d.value} for name, d in group.differences.items()},
+        }
+        for group in comparison.groups
+    ]
+    return {**asdict(comparison), "groups": groups, "resamples": N_RESAMPLES}
