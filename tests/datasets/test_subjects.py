@@ -23,8 +23,21 @@ def test_video_with_two_subjects_is_an_error(tmp_path):
 def test_missing_column_is_an_error(tmp_path):
     table = tmp_path / "people.csv"
     table.write_text("file,subject\ns1,anna\n")
-    with pytest.raises(LabelError, match="no video"):
+    with pytest.raises(LabelError, match=r"people.csv:1: no column video"):
         subjects.from_file(table)
+
+
+def test_row_without_subject_is_an_error(tmp_path):
+    table = tmp_path / "people.csv"
+    table.write_text("video,subject\ns1,NA\n")
+    with pytest.raises(LabelError, match=r"people.csv:2: no video or subject"):
+        subjects.from_file(table)
+
+
+def test_tables_of_other_dialects(tmp_path):
+    table = tmp_path / "people.csv"
+    table.write_bytes("Video;Subject;Größe\r\nclip 1.mp4;Jürgen;1,8\r\n".encode("cp1252"))
+    assert subjects.from_file(table).of("clip_1") == "Jürgen"
 
 
 @pytest.mark.parametrize(("pattern", "subject"), [(r"^(\d+)_", "1001"), (r"^\d+", "1001"), (r"^x", None)])

@@ -175,6 +175,20 @@ def test_predictions_are_scored_against_annotation_files(tmp_path, trials):
     assert result.ccc["arousal"] == pytest.approx(ccc(0.5 * labels[:, 1], labels[:, 1]), abs=1e-3)
 
 
+def test_predictions_are_scored_against_a_table_of_several_videos_and_raters(tmp_path, trials):
+    lines = ["video;time;valence_1;arousal_1;valence_2;arousal_2"]
+    (tmp_path / "p").mkdir()
+    for trial in trials[:2]:
+        csv_of(tmp_path / "p", trial, np.nan_to_num(0.5 * trial.labels))
+        for frame, (v, a) in enumerate(np.nan_to_num(0.8 * trial.labels)):
+            cells = [frame / affwild2.RATE_HZ, v - 0.1, a, v + 0.1, a]
+            lines.append(f"{trial.name}.mp4;" + ";".join(f"{x:.5f}" for x in cells))
+    (tmp_path / "all.csv").write_text("\n".join(lines))
+    (result,) = run(EvaluateSettings(inputs=(tmp_path / "p",), labels=tmp_path / "all.csv")).results
+    labels = np.nan_to_num(np.concatenate([t.labels for t in trials[:2]]))
+    assert result.ccc["valence"] == pytest.approx(ccc(0.5 * labels[:, 0], 0.8 * labels[:, 0]), abs=1e-3)
+
+
 def test_missing_rows_give_a_warning(tmp_path, store, trials):
     trial = trials[0]
     kept = np.arange(40, len(trial.labels))

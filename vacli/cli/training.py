@@ -38,7 +38,7 @@ REFINEMENTS = ("fill", "fill+repair", "off")
     "value_range",
     type=(float, float),
     default=(-1.0, 1.0),
-    show_default=True,
+    show_default="-1 1",
     metavar="LOW HIGH",
     help="Scale of the annotations, such as 1 7. It is mapped to -1 to 1.",
 )
@@ -62,9 +62,7 @@ REFINEMENTS = ("fill", "fill+repair", "off")
     metavar="REGEX",
     help="Part of a file's path that names the rater. [default: as in rater1/clip.csv, clip_rater1.csv]",
 )
-@click.option(
-    "--subjects", type=click.Path(path_type=Path), help="CSV file with the columns video and subject."
-)
+@click.option("--subjects", type=click.Path(path_type=Path), help="Table with the columns video and subject.")
 @click.option("--subject-pattern", metavar="REGEX", help="Part of a video's name that is its subject.")
 @click.option(
     "--refine",
@@ -88,7 +86,8 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, **chos
     \b
     Examples:
       va import-labels annotations/ s.zarr
-      va import-labels ratings.csv s.zarr --unit ms --range 1 7 --delay 2.0 --raters ewe
+      va import-labels ratings.csv s.zarr --unit ms --range 1 7 --delay 2
+      va import-labels labels/ s.zarr --subjects people.csv --raters ewe
     """
     from vacli.datasets.label_columns import ColumnNames
     from vacli.datasets.label_tables import TableFormat

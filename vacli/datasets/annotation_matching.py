@@ -16,8 +16,8 @@ from vacli.store import Store
 from vacli.store.schema import file_stem, safe_id
 
 _WORDS = "|".join(RATER_WORDS)
-RATER_FOLDER = re.compile(rf"(?:^|(?<=/))(?:{_WORDS})[_ -]?(\w+)/", re.IGNORECASE)
-RATER_SUFFIX = re.compile(rf"[_. -](?:{_WORDS})[_ -]?(\w+)$", re.IGNORECASE)
+RATER_FOLDER = re.compile(rf"(?:^|(?<=/))(?:{_WORDS})(?:s/|[_ -]?(?!s/))([^/]+)/", re.IGNORECASE)
+RATER_SUFFIX = re.compile(rf"[_. -](?:{_WORDS})[_ -]?(\d+|[a-z])$", re.IGNORECASE)
 
 
 class Named(Protocol):
@@ -32,6 +32,8 @@ class Named(Protocol):
     @property
     def rater(self) -> str: ...
 
+
+TWICE_HINT = "give one edition at a time; name the rater with --rater-pattern if they are of several raters"
 
 Item = TypeVar("Item", bound=Named)
 
@@ -66,9 +68,10 @@ class _Label(Generic[Item]):
 
 @dataclass(frozen=True)
 class RaterPattern:
-    """Finds the rater in the path of a file without its suffix; the match is removed from the path.
+    """Finds the rater in a file's path below the given folder, without suffix; the match is removed.
 
-    Without an expression: a folder or a suffix such as rater1, annotator_B or coder-2.
+    Without an expression: a folder such as rater1, annotator_Ann or raters/Ann, or a suffix such as _rater1
+    or -annotator-B.
     """
 
     expression: re.Pattern[str] | None = None
@@ -136,26 +139,23 @@ def _choose(video: str, labels: Sequence[_Label[Item]], matches: Matches[Item]) 
         message = f"{second.path} and {first.path} annotate the same trial"
         if first.path == second.path:
             message = f"{first.path} has {first.trial} and {second.trial}, which are one video"
-        matches.refused.append(Refusal(video, LabelError(message, hint="give one edition at a time")))
+        matches.refused.append(Refusal(video, LabelError(message, hint=TWICE_HINT)))
     else:
         matches.videos[video] = {rater: items[0] for rater, items in by_rater.items()}
 
 
 def _label(store: Store, item: Item, base: Path, raters: RaterPattern) -> _Label[Item]:
     """The name, folders and rater of an annotation, from its table or else from its path."""
-    folders = item.folders if item.folders is not None else _below(item.path, base)
+    below = item.path.parent.relative_to(base).parts
+    folders = item.folders if item.folders is not None else below
     path = "/".join((*folders, item.trial))
     rater, rest = raters.split(path, lambda name: bool(store.find_by_name(name)))
     *left, name = rest.split("/")
     if not store.find_by_name(name):  # a recording in another container
         name = file_stem(name)
     # The names of a table's columns and cells take precedence over those of files.
-    return _Label(item, name, tuple(left), item.rater or rater)
-
-
-def _below(path: Path, base: Path) -> tuple[str, ...]:
-    """The folders of a file from the given one on."""
-    return (base.name, *path.parent.relative_to(base).parts)
+    above = (base.name,) if item.folders is None else ()
+    return _Label(item, name, (*above, *left), item.rater or rater)
 
 
 def _removed(expression: re.Pattern[str], path: str) -> tuple[str, str]:
@@ -198,8 +198,8 @@ def _reason(store: Store, name: str) -> str:
     base = re.sub(r"_(left|right)$", "", name)
     if base != name and store.find_by_name(base):
         return f"the store has only {base}; run `va align --face {name[len(base) + 1 :]}` to add that person"
-    similar = safe_id(name)
-    reason = "the store has no video of that name"
-    if similar in store:
+    reason, wanted = "the store has no video of that name", safe_id(name).casefold()
+    similar = next((video for video in store.video_ids() if video.casefold() == wanted), None)
+    if similar is not None:
         reason += f"; {store.video(similar).source.get('name', similar)} has another name"
     return reason

@@ -1,4 +1,4 @@
-"""Annotation tables as people have them: any dialect, time unit and scale, several raters and videos."""
+"""Annotation tables of any dialect, time unit and scale, of several raters and videos."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMMON_RANGES = ((0, 1), (1, 5), (1, 7), (1, 9), (0, 10), (-10, 10), (0, 100), (
 
 @dataclass(frozen=True, kw_only=True)
 class TableFormat:
-    """What the user says about annotation tables; unit None: by the column's name.
+    """Columns, unit and scale of annotation tables; unit None: by the column's name.
 
     value_range: the lowest and highest value of the annotation's scale, which is mapped to [-1, 1].
     """
@@ -51,6 +51,8 @@ def read(file: LabelFile, table_format: TableFormat) -> list[Annotation | Discre
 def read_table(table: TextTable, table_format: TableFormat, split: str = "") -> list[Annotation]:
     """The annotations of a table, one for each video and rater."""
     columns = find_columns(table, table_format.columns, table_format.unit)
+    if not table.rows:
+        raise LabelError(f"{table.path} has no rows below its header", hint="remove the file")
     ratings = np.array(table.numbers([c for pair in columns.raters.values() for c in pair]), np.float64)
     ratings = _mapped(table, ratings.reshape(len(table.rows), -1, 2), table_format.value_range)
     times = _times(table, columns)
@@ -82,6 +84,8 @@ def _first_line(path: Path) -> tuple[str, ...]:
 
 def _groups(table: TextTable, columns: LabelColumns) -> dict[tuple[str, str], np.ndarray]:
     """Video and rater, "" without such a column -> the places of their rows in the table."""
+    if columns.video is None and columns.rater is None:
+        return {("", ""): np.arange(len(table.rows))}
     places: dict[tuple[str, str], list[int]] = {}
     for place, (line, cells) in enumerate(table.rows):
         key = tuple("" if c is None else cells[c] for c in (columns.video, columns.rater))
@@ -89,7 +93,7 @@ def _groups(table: TextTable, columns: LabelColumns) -> dict[tuple[str, str], np
             if column is not None and is_missing(text):
                 raise table.error(line, f"no {table.header[column]}")
         places.setdefault((key[0], key[1]), []).append(place)
-    return {key: np.array(rows) for key, rows in places.items()} or {("", ""): np.array([], int)}
+    return {key: np.array(rows) for key, rows in places.items()}
 
 
 def _video(table: TextTable, text: str) -> dict[str, Any]:
@@ -131,13 +135,17 @@ def _mapped(table: TextTable, ratings: np.ndarray, value_range: tuple[float, flo
     if len(outside):
         value = ratings[tuple(outside[0])]
         where = f"[{low:g}, {high:g}]"
-        raise table.error(table.rows[outside[0][0]][0], f"{value:g} is outside {where}", _range_hint(ratings))
+        raise table.error(
+            table.rows[outside[0][0]][0], f"{value:g} is outside {where}", _range_hint(ratings, outside)
+        )
     if value_range == DEFAULT_RANGE:
         return ratings.clip(-1.0, 1.0)
     return (2 * (ratings - low) / (high - low) - 1).clip(-1.0, 1.0)
 
 
-def _range_hint(ratings: np.ndarray) -> str:
+def _range_hint(ratings: np.ndarray, outside: np.ndarray) -> str:
+    if (ratings[tuple(outside.T)] == affwild2.VA_INVALID).all():
+        return "leave the cells of frames without annotation empty"
     low, high = np.nanmin(ratings), np.nanmax(ratings)
     fits = [r for r in COMMON_RANGES if r[0] <= low and high <= r[1]]
     example = min(fits, key=lambda r: r[1] - r[0], default=(math.floor(low), math.ceil(high)))

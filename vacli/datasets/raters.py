@@ -1,4 +1,4 @@
-"""Labels of one video by several raters: their mean, and how far the raters agree."""
+"""Labels of one video by several raters: their combination and the inter-rater agreement."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def combine(raters: Mapping[str, FrameLabels], method: Method = "mean") -> Combi
     """The labels of a video from those of its raters; a frame has the mean over the raters who annotated it.
 
     raters: rater -> labels (N, 2). "ewe" is the evaluator-weighted estimator of Grimm and Kroschel (ASRU
-    2005, eq. 6): each rater is weighted by the Pearson correlation with the mean of all raters, in this video
+    2005): each rater is weighted by the Pearson correlation with the mean of all raters, in this video
     and dimension. Negative weights are 0; where no weight is positive, all are equal.
     """
     names = sorted(raters)

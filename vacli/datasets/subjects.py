@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vacli.errors import LabelError, UsageError
+from vacli.datasets.text_dialect import is_missing, read_table
+from vacli.errors import UsageError
 from vacli.store.schema import safe_id
 
 COLUMNS = ("video", "subject")
@@ -27,22 +27,22 @@ class Subjects:
 
 
 def from_file(path: Path) -> Subjects:
-    """A CSV file with the columns video and subject; a video is given by its id or its file name.
+    """A text table with the columns video and subject; a video is given by its id or its file name.
 
     Raises LabelError where the file cannot be read, lacks a column or gives a video two subjects.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LabelError(f"{path} cannot be read: {error}", hint="it must be a CSV table") from None
+    table = read_table(path)
+    header = [name.lower() for name in table.header]
+    absent = [name for name in COLUMNS if name not in header]
+    if absent:
+        raise table.error(1, f"no column {' or '.join(absent)}", "give a table with both columns")
     subjects: dict[str, str] = {}
-    for line, row in enumerate(rows, start=2):
-        video, subject = ((row.get(name) or "").strip() for name in COLUMNS)
-        if not video or not subject:
-            raise LabelError(f"{path}:{line}: no {' or '.join(COLUMNS)}", hint="give a CSV with both columns")
+    for line, cells in table.rows:
+        video, subject = (cells[header.index(name)] for name in COLUMNS)
+        if is_missing(video) or is_missing(subject):
+            raise table.error(line, f"no {' or '.join(COLUMNS)}", "remove the row or complete it")
         if subjects.setdefault(safe_id(video), subject) != subject:
-            raise LabelError(f"{path}:{line}: {video} has two subjects", hint="keep one of the rows")
+            raise table.error(line, f"{video} has two subjects", "keep one of the rows")
     by_stem = {Path(name).stem: subject for name, subject in subjects.items()}  # given as file names
     return Subjects(lambda video: subjects.get(video) or by_stem.get(video), f"subjects of {path.name}")
 

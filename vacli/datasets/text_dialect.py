@@ -1,4 +1,4 @@
-"""Text tables of any usual dialect: encoding, separator, comments, quotes, decimal points and commas."""
+"""Text tables of any common dialect: encoding, separator, comments, quotes, decimal points and commas."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import csv
 import io
 import math
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ BYTE_ORDER_MARKS = {  # UTF-32 first, since its mark begins with that of UTF-16
     codecs.BOM_UTF16_BE: "utf-16",
     codecs.BOM_UTF8: "utf-8-sig",
 }
+MESSAGE_CHARACTERS = 160  # an unclosed quote makes one cell of the whole file
 SAMPLE_LINES = 200  # for the detection of the separator
 POINT, COMMA = ".", ","
 
@@ -45,7 +47,8 @@ class TextTable:
 
     def error(self, line: int, message: str, hint: str | None = None) -> LabelError:
         """An error that names file and line."""
-        return LabelError(f"{self.path}:{line}: {message}", hint=hint)
+        short = textwrap.shorten(message, MESSAGE_CHARACTERS, placeholder=" ...")
+        return LabelError(f"{self.path}:{line}: {short}", hint=hint)
 
     def cells(self, column: int) -> list[str]:
         """One column's cells."""
@@ -64,16 +67,16 @@ class TextTable:
         return [[self._number(line, cells[c], mark) for c in columns] for line, cells in self.rows]
 
     def _number(self, line: int, text: str, mark: str) -> float:
-        if is_missing(text):
-            return math.nan
         try:
             return parse_number(text, mark)
         except ValueError:
+            if is_missing(text):
+                return math.nan
             raise self.error(line, f"{text!r} is not a number") from None
 
 
 def is_missing(text: str) -> bool:
-    """Whether a cell stands for a value that is not there: empty, NA, NaN, - and the like."""
+    """Whether a cell marks a missing value: empty, NA, NaN, - and others of MISSING."""
     return text.lower() in MISSING
 
 
@@ -115,22 +118,22 @@ def read_table(path: Path) -> TextTable:
 def detect_separator(lines: Sequence[str]) -> str:
     """The separator that splits most lines into as many cells as the header, which has two or more.
 
-    Returns "," where no separator does.
+    Blanks come last, since cells may hold them. Returns "," where no separator does.
     """
 
-    def score(separator: str) -> tuple[float, int]:
+    def score(separator: str) -> tuple[float, bool, int]:
         try:
             widths = [len(cells) for _, cells in _split(lines, separator)]
         except csv.Error:
-            return 0.0, 0
+            widths = []
         if not widths or widths[0] < 2:
-            return 0.0, 0
+            return 0.0, False, 0
         # R's write.table writes no name above the row names.
         fits = [width in (widths[0], widths[0] + (separator in "\t ")) for width in widths[1:]]
-        return (sum(fits) + 1) / (len(fits) + 1), widths[0]
+        return (sum(fits) + 1) / (len(fits) + 1), separator != BLANKS, widths[0]
 
     best = max(SEPARATORS, key=lambda s: (score(s), -SEPARATORS.index(s)))
-    return best if score(best)[1] else ","
+    return best if score(best)[0] else ","
 
 
 def decimal_mark(texts: Iterable[str]) -> str:
@@ -139,6 +142,9 @@ def decimal_mark(texts: Iterable[str]) -> str:
     A mark that occurs twice in a number, or before the other mark, separates thousands. Raises ValueError
     where numbers of both kinds occur.
     """
+    texts = list(texts)
+    if not any(COMMA in text or text.count(POINT) > 1 for text in texts):  # fast for long tables
+        return POINT
     marks = {mark for text in texts if (mark := _mark_of(text))}
     if len(marks) > 1:
         raise ValueError("some numbers have decimal points and others decimal commas")
@@ -152,7 +158,7 @@ def parse_number(text: str, mark: str) -> float:
     """
     other = COMMA if mark == POINT else POINT
     plain = text
-    if other in text:
+    if other in text:  # thousands
         whole, _, rest = text.partition(mark)
         if not re.fullmatch(rf"[+-]?\d{{1,3}}(\{other}\d{{3}})+", whole):
             raise ValueError(text)

@@ -12,7 +12,7 @@ import numpy as np
 from vacli.datasets import affwild2, label_tables
 from vacli.datasets.affwild2 import ACTION_UNITS, EXPRESSION, DiscreteAnnotation
 from vacli.datasets.annotation_matching import Matches, RaterPattern, match
-from vacli.datasets.annotations import Annotation, FrameLabels, on_frames
+from vacli.datasets.annotations import OUTSIDE, Annotation, FrameLabels, on_frames
 from vacli.datasets.label_tables import DEFAULT_RANGE, TableFormat
 from vacli.datasets.raters import METHODS, AgreementCount, CombinedLabels, Method, agreement, combine
 from vacli.datasets.subjects import Subjects
@@ -58,6 +58,11 @@ class Trial:
         any_expression = expression is not None and bool((expression >= 0).any())
         return any_expression or not bool(np.isnan(self.labels.values).any(axis=1).all())
 
+    @property
+    def lowest(self) -> float:
+        """The lowest value of valence and arousal, infinite without a label."""
+        return float(np.min(self.labels.values, initial=np.inf, where=~np.isnan(self.labels.values)))
+
     def expression(self) -> np.ndarray | None:
         """(N,) class of each frame, -1 where not annotated."""
         if EXPRESSION not in self.discrete:
@@ -71,6 +76,7 @@ class Trials:
 
     surplus_rows: trial -> rows minus frames if they differ. first_frame: the number of the first frame, None
     without frame numbers. without_subject: videos that the table or pattern of subjects does not have.
+    sparse: videos whose labels have times on less than half of their frames.
     """
 
     trials: list[Trial] = field(default_factory=list)
@@ -80,6 +86,7 @@ class Trials:
     first_frame: int | None = None
     notes: list[str] = field(default_factory=list)
     without_subject: list[str] = field(default_factory=list)
+    sparse: list[str] = field(default_factory=list)
     agreement: AgreementCount = field(default_factory=AgreementCount)
 
 
@@ -181,6 +188,8 @@ def _add(
         raise LabelError(
             f"{annotation.path}: no frame of {view.id} has a label", hint="check the times and their unit"
         )
+    if is_timed and (combined.labels.source == OUTSIDE).mean() > 0.5:
+        found.sparse.append(view.id)
     subject = _subject(view, items, found, options.subjects)
     surplus = len(annotation.values) - len(view.times_s)
     if not is_timed and surplus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -183,21 +184,31 @@ def _report(
     off_by_one = [t for t, n in result.surplus_rows.items() if abs(n) == 1]
     if off_by_one:
         progress.info(f"{len(off_by_one)} annotations differ by one row from their videos' frames")
+    for problem in _problems(settings, found, result):
+        progress.warn(problem)
+
+
+def _problems(settings: ImportLabelsSettings, found: Trials, result: ImportLabelsResult) -> Iterator[str]:
+    """Problems that the user should check, one line each."""
     for trial, surplus in sorted(result.surplus_rows.items()):
         if abs(surplus) > 1:
             difference = "more" if surplus > 0 else "fewer"
-            progress.warn(
+            yield (
                 f"{trial}: the annotation has {abs(surplus)} {difference} rows than the video has frames; "
                 "they are matched from the first row"
             )
     for failure in result.unmatched:
-        progress.warn(f"{failure.name}: {failure.reason}")
-    if result.unlabelled:
-        first = ", ".join(result.unlabelled[:3])
-        progress.warn(f"{len(result.unlabelled)} videos have no annotation ({first} ...)")
-    if found.without_subject:
-        first = ", ".join(found.without_subject[:3])
-        progress.warn(f"{len(found.without_subject)} videos have no subject ({first} ...)")
+        yield f"{failure.name}: {failure.reason}"
+    lowest = min((t.lowest for t in found.trials), default=math.inf)
+    if settings.table_format.value_range == DEFAULT_RANGE and 0 <= lowest < math.inf:
+        yield "no label is below 0; give --range 0 1 if that is the scale of the annotations"
+    for videos, problem in (
+        (result.unlabelled, "have no annotation"),
+        (found.without_subject, "have no subject"),
+        (found.sparse, "have times of labels for less than half of their frames; check the unit"),
+    ):
+        if videos:
+            yield f"{len(videos)} videos {problem} ({', '.join(videos[:3])} ...)"
 
 
 def _choices(settings: ImportLabelsSettings, found: Trials) -> Iterator[str]:
