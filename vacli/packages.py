@@ -18,6 +18,7 @@ EXTRAS: dict[str, str] = {
     "mamba_ssm": "mamba",
     "decord": "decord",
     "pillow_heif": "heic",
+    "pyarrow": "parquet",
 }
 
 

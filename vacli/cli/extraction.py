@@ -1,4 +1,4 @@
-"""`va align`, `va extract-visual`, `va extract-audio`: from recordings into a store."""
+"""`va align`, `va extract-visual`, `va extract-audio`, `va import-feature`: into a store."""
 
 from __future__ import annotations
 
@@ -181,4 +181,40 @@ def extract_audio(inputs: tuple[str, ...], out: Path | None, **chosen: Any) -> N
     finish(step.run(settings, console), console)
 
 
-COMMANDS = (align, extract_visual, extract_audio)
+@click.command("import-feature", short_help="Your own features: arrays or tables -> store.")
+@click.argument("name")
+@click.argument("arrays", type=click.Path(path_type=Path))
+@options.store
+@click.option(
+    "--modality",
+    type=click.Choice([VISUAL, AUDIO]),
+    default=VISUAL,
+    show_default=True,
+    help="What the feature is made from.",
+)
+@click.option("--rate", "rate_hz", type=float, metavar="HZ", help="Rate of rows that have no times.")
+@click.option("--version", default="1", show_default=True, help="Compared between a run and a store.")
+@options.force
+def import_feature(name: str, arrays: Path, store: str | None, **chosen: Any) -> None:
+    """Import a feature of your own, one file for each video, called like the recording.
+
+    ARRAYS is a folder of npy, npz, CSV or Parquet files, or one of them: rows x columns. Rows with times
+    (a column time_s, an array times_s in npz, or --rate) are interpolated at the frames of the video, and
+    frames outside of them are NaN with a flag. Without times there must be a row for each frame.
+
+    STORE defaults to $VA_STORE, else ./feats.zarr; `-` reads its path from stdin. The command prints it.
+
+    \b
+    Examples:
+      va import-feature openface openface_csv/ s.zarr
+      va train s.zarr --set 'model.streams.visual.features=["openface"]' --set model.streams.visual.dim=35
+    """
+    from vacli.steps import import_feature as step
+
+    console = Console()
+    (named, *_) = options.read_inputs([store]) if store else (options.default_store(),)
+    settings = step.ImportFeatureSettings(name=name, arrays=arrays, store=named, **chosen)
+    finish(step.run(settings, console), console)
+
+
+COMMANDS = (align, extract_visual, extract_audio, import_feature)

@@ -15,6 +15,7 @@ from vacli.features.flags import ENCODER_TRAINING, MISSING
 from vacli.recipe.schema import Model, Stream
 from vacli.sequences.base import FeatureSequence
 from vacli.sequences.labels import annotated_labels
+from vacli.spec import AUDIO, IMPORTED
 from vacli.store.reader import VideoView
 
 
@@ -117,28 +118,36 @@ def open_sequences(views: Sequence[VideoView], model: Model) -> list[StoredSeque
         for feature in stream.features:
             without = [view for view in views if not view.has(f"feature/{feature}")]
             if without:
-                raise _missing_feature(without, len(views), stream, feature)
+                raise _missing_feature(without, views, stream, feature)
     return [StoredSequence(view, model) for view in views]
 
 
-def _missing_feature(without: Sequence[VideoView], count: int, stream: Stream, feature: str) -> StoreError:
-    where = without[0].path if count == 1 else f"{len(without)} of {count} videos ({without[0].path}, ...)"
+def _missing_feature(
+    without: Sequence[VideoView], views: Sequence[VideoView], stream: Stream, feature: str
+) -> StoreError:
+    first, count = without[0], len(views)
+    where = first.path if count == 1 else f"{len(without)} of {count} videos ({first.path}, ...)"
+    others = [view for view in views if view not in without]
+    if others and IMPORTED in others[0].part_attrs(f"feature/{feature}").get("settings", {}):
+        command = f"va import-feature {feature} ARRAYS {first.path.parent}"
+    else:
+        command = extract_command(first.path.parent, stream, feature)
     return StoreError(
         f"no feature {feature!r} in {where}; the model's stream {stream.name!r} needs it",
-        hint=f"make it with `{extract_command(without[0].path.parent, stream, feature)}`",
+        hint=f"make it with `{command}`",
     )
 
 
 def extract_command(store: Path, stream: Stream, feature: str) -> str:
     """The command that extracts a feature of a stream, which may have a tag (NAME@TAG), into a store."""
     name, _, tag = feature.partition("@")
-    command = "va extract-audio" if stream.name == "audio" else "va extract-visual"
+    command = "va extract-audio" if stream.name == AUDIO else "va extract-visual"
     return f"{command} {store} --feature {name}" + (f" --tag {tag}" if tag else "")
 
 
 def _width(view: VideoView, stream: Stream, feature: str) -> int:
     if not view.has(f"feature/{feature}"):
-        raise _missing_feature([view], 1, stream, feature)
+        raise _missing_feature([view], [view], stream, feature)
     return int(view.part_attrs(f"feature/{feature}")["dim"])
 
 
