@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from synth import annotators
 
-from vacli.errors import UsageError
+from vacli.errors import RunError, StoreError, UsageError
 from vacli.files.run_directory import NORMALIZATION_FILE
+from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import BUNDLED, load_run, read_recipe
+from vacli.metrics import ccc
 from vacli.progress import RecordingProgress
+from vacli.sequences.stored import open_sequences
+from vacli.spec import FeatureSpec
 from vacli.steps import train
 from vacli.steps.train import TrainSettings
+from vacli.store import Store
 
 QUICK = ("training.epochs=2",)
 
@@ -117,3 +123,45 @@ def test_one_video_cannot_be_cross_validated(tmp_path):
     store = annotators.write_store(tmp_path / "s.zarr", annotators.View(), videos=1, frames=60)
     with pytest.raises(UsageError, match="cannot be cross-validated"):
         train.run(TrainSettings(store=store.path, out=tmp_path / "run", init="bundled", device="cpu"))
+
+
+def test_gain_is_shown_over_the_start_on_the_same_videos(adapted, store):
+    out, progress = adapted
+    gain = json.loads((out / "gain.json").read_text())
+    whole = gain["groups"][0]
+    assert whole["videos"] == 3
+    assert whole["valence"]["difference"] > 0.1
+    assert whole["mean"]["interval"][0] > 0
+    start = load_run(BUNDLED)
+    rows = open_sequences(list(store.videos()), start.recipe.model)
+    predicted = np.concatenate([predict_sequence(start, r, r.times_s).values for r in rows])
+    labels = np.concatenate([r.labels for r in rows])
+    assert whole["valence"]["second"] == pytest.approx(ccc(predicted[:, 0], labels[:, 0]), abs=1e-6)
+    assert any("compact (start)" in line for line in progress.messages)
+    assert not any("worse" in warning for warning in progress.warnings)
+
+
+def test_loss_against_the_start_is_said(tmp_path):
+    store = annotators.write_store(tmp_path / "s.zarr", annotators.View(noise=0.02), videos=3, frames=200)
+    progress = RecordingProgress()
+    ruined = ("training.epochs=1", "training.optim.lr=0.5", "training.schedule.warmup_epochs=0")
+    train.run(
+        TrainSettings(
+            store=store.path, out=tmp_path / "run", init="bundled", assignments=ruined, device="cpu"
+        ),
+        progress,
+    )
+    gain = json.loads((tmp_path / "run" / "gain.json").read_text())
+    assert gain["groups"][0]["mean"]["difference"] < 0
+    assert any("is worse than the run it started from" in warning for warning in progress.warnings)
+
+
+def test_features_of_another_kind_are_refused(store, tmp_path):
+    shutil.copytree(store.path, tmp_path / "s.zarr")
+    other = Store.open(tmp_path / "s.zarr")
+    view = next(iter(other.videos()))
+    values, flags = view.feature("egemaps")
+    spec = FeatureSpec(name="egemaps", version="another", modality="audio", dim=23)
+    other.put_feature(view.id, spec.attributes(), values, flags)
+    with pytest.raises((RunError, StoreError), match="egemaps"):
+        train.run(TrainSettings(store=other.path, out=tmp_path / "run", init="bundled", device="cpu"))

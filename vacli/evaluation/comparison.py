@@ -113,7 +113,7 @@ def _common_folds(first: Sequence[Score], second: Sequence[Score]) -> list[tuple
     """The folds that hold out the same videos in both cross-validations."""
     theirs = {score.fold: {v.video for v in score.videos} for score in second if score.fold}
     folds = [score for score in first if score.fold]
-    same = [s for s in folds if {v.video for v in s.videos} == theirs.get(s.fold)]
+    same = [s for s in folds if s.fold and {v.video for v in s.videos} == theirs.get(s.fold)]
     return [(f"fold {s.fold}", [v.video for v in s.videos]) for s in same] if len(folds) > 1 else []
 
 

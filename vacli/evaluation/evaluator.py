@@ -84,6 +84,14 @@ def evaluate_run(run: Run, store: Store, split: str, advance: Advance) -> Evalua
     return result, trajectories
 
 
+def evaluate_videos(run: Run, store: Store, videos: Sequence[str], name: str, advance: Advance) -> Evaluation:
+    """Score all models of a run together on the named videos."""
+    predict = _ensemble(run)
+    trajectories = [_labelled_trajectory(predict, rows, advance) for rows in _labelled(store, run, videos)]
+    score = Score(name=name, videos=tuple(t.score() for t in trajectories))
+    return Result(name=name, scores=(score,)), trajectories
+
+
 def _notes(run: Run, split: str, videos: Sequence[StoredSequence]) -> tuple[str, ...]:
     """What the scored videos have in common with the training of the run and of its encoder."""
     if split == HELD_OUT:

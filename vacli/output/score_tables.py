@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from vacli.evaluation.comparison import Comparison, Difference
 from vacli.evaluation.published_results import (
@@ -180,7 +181,7 @@ def comparison_grid(comparison: Comparison) -> Grid:
         for name, difference in group.differences.items()
     )
     everything = comparison.groups[0]
-    notes = (
+    notes: tuple[str, ...] = (
         f"Difference: {names[0]} minus {names[1]}, with its 95 % interval and the share of resamples above "
         f"0; {N_RESAMPLES} resamples of the videos, the same for both.",
     )
@@ -191,6 +192,20 @@ def comparison_grid(comparison: Comparison) -> Grid:
         )
     title = f"CCC on {everything.videos} common videos, {everything.frames} frames"
     return Grid(title, header, rows, notes + comparison.notes, frozenset({0, 1}))
+
+
+def comparison_values(comparison: Comparison) -> dict[str, Any]:
+    """All fields as JSON values, with the difference of each dimension; unknown values are null."""
+    groups = [
+        {
+            "name": group.name,
+            "videos": group.videos,
+            "frames": group.frames,
+            **{name: {**asdict(d), "difference": d.value} for name, d in group.differences.items()},
+        }
+        for group in comparison.groups
+    ]
+    return {**asdict(comparison), "groups": groups, "resamples": N_RESAMPLES}
 
 
 def _difference_row(group: str, dimension: str, difference: Difference) -> tuple[str, ...]:

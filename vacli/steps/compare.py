@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vacli.errors import UsageError, nearest
 from vacli.evaluation import evaluator
 from vacli.evaluation.comparison import Comparison, compare
-from vacli.evaluation.score import N_RESAMPLES
 from vacli.output import text_tables
-from vacli.output.score_tables import comparison_grid
+from vacli.output.score_tables import comparison_grid, comparison_values
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps.evaluate import FORMATS, EvaluateSettings, evaluate_input
 
@@ -61,20 +59,7 @@ def run(settings: CompareSettings, progress: Progress | None = None) -> CompareR
     first, second = (evaluate_input(path, chosen, progress) for path in paths)
     comparison = compare(first, second)
     if settings.format == "json":
-        return CompareResult(comparison=comparison, text=json.dumps(_plain(comparison), indent=2) + "\n")
+        values = json.dumps(comparison_values(comparison), indent=2)
+        return CompareResult(comparison=comparison, text=f"{values}\n")
     text = text_tables.FORMATS[settings.format](comparison_grid(comparison))
     return CompareResult(comparison=comparison, text=text)
-
-
-def _plain(comparison: Comparison) -> dict[str, Any]:
-    """All fields, with the difference of each dimension; unknown values are null."""
-    groups = [
-        {
-            "name": group.name,
-            "videos": group.videos,
-            "frames": group.frames,
-            **{name: {**asdict(d), "difference": d.value} for name, d in group.differences.items()},
-        }
-        for group in comparison.groups
-    ]
-    return {**asdict(comparison), "groups": groups, "resamples": N_RESAMPLES}

@@ -78,10 +78,14 @@ def _matched(arrays: Path, store: Store, progress: Progress) -> dict[str, Path]:
     matched: dict[str, Path] = {}
     unmatched = []
     for path in files:
-        video = store.find_by_name(path.stem)
-        if video not in store:
+        videos = [path.stem] if path.stem in store else store.find_by_name(path.stem)
+        if len(videos) > 1:
+            raise InputError(
+                f"{path} is called like the videos {', '.join(videos)}", hint="name it like one of these ids"
+            )
+        if not videos:
             unmatched.append(path.name)
-        elif video in matched:
+        elif (video := videos[0]) in matched:
             raise InputError(
                 f"{matched[video]} and {path} are both called like the video {video}", hint="keep one of them"
             )

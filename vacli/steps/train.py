@@ -11,7 +11,8 @@ import numpy as np
 
 from vacli.errors import RunError, StoreError, UsageError
 from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
-from vacli.inference.run import read_recipe
+from vacli.inference.feature_check import check_stored_features
+from vacli.inference.run import load_run, read_recipe
 from vacli.progress import Progress, RecordingProgress
 from vacli.recipe import io as recipe_io
 from vacli.recipe.modules import with_fusion, with_temporal
@@ -19,6 +20,7 @@ from vacli.recipe.schema import Freeze, Recipe
 from vacli.runtime.devices import pick_device
 from vacli.sequences.stored import open_sequences
 from vacli.steps._encoders import EncoderFile, encoder_files
+from vacli.steps._gain import report_gain
 from vacli.steps._training_inputs import (
     DEFAULT_PRESET,
     base_recipe,
@@ -31,6 +33,7 @@ from vacli.steps._training_inputs import (
     with_streams_of,
     without_absent_streams,
 )
+from vacli.store import Store
 from vacli.training import checkpoint
 from vacli.training.distributed import World, world
 from vacli.training.temporal import adaptation
@@ -146,6 +149,8 @@ def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResul
             listener.info(f"{settings.out}: the weights of {encoder.feature} were copied from {encoder.path}")
         if processes.is_main and jobs[0].folder != settings.out:
             _report_summary(settings.out, listener)
+        if processes.is_main and jobs[0].init is not None:
+            report_gain(load_run(jobs[0].init.run), settings.out, Store.open(settings.store), listener)
     return TrainResult(out=settings.out, folds=results)
 
 
@@ -204,6 +209,8 @@ def _jobs(settings: TrainSettings, recipe: Recipe, progress: Progress) -> list[T
         )
     features = describe_features(views, recipe.model)
     start = starting_run(settings)
+    if start is not None:
+        check_stored_features(load_run(start), views)
     grouping = grouping_of(videos, settings)
     request = split_request(settings, videos, grouping, cross_validate=start is not None)
 
