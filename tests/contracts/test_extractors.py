@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,15 @@ import pytest
 import vacli
 from vacli.errors import PackageMissing, UsageError
 from vacli.features import registry
-from vacli.features.registry import EXTRACTORS, create, create_audio, create_visual, default_names, names
+from vacli.features.registry import (
+    EXTRACTORS,
+    create,
+    create_audio,
+    create_visual,
+    default_names,
+    names,
+    recreate,
+)
 from vacli.features.weights import WEIGHTS
 from vacli.spec import AUDIO, VISUAL
 
@@ -62,6 +71,18 @@ def test_the_identity_agrees_with_the_entry(name):
     assert (extractor.spec.name, extractor.spec.modality) == (name, entry.modality)
     assert extractor.spec.licence in ("", entry.licence)
     assert f" {extractor.spec.dim} values" in entry.help
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in EXTRACTORS if n not in WEIGHTS or WEIGHTS[n].source == "package"]
+)
+def test_an_extractor_is_made_again_from_its_settings(name):
+    try:
+        spec = create(name).spec
+    except PackageMissing as error:
+        pytest.skip(str(error))
+    again = recreate(f"{name}@again", spec.settings, {}, {"unknown": 1}).spec
+    assert again == replace(spec, name=f"{name}@again")
 
 
 def test_weights_and_entries_state_the_same_licence():

@@ -174,3 +174,12 @@ def test_folds_of_different_models_are_not_mixed(tmp_path: Path) -> None:
         load_run(tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "fold_2")
     assert len(load_run(tmp_path / "run").members) == 1
+
+
+def test_a_preset_named_as_a_run_gets_the_command_that_trains_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match="lightmamba is a preset, and presets have no published") as caught:
+        load_run(Path("lightmamba"))
+    assert "va train STORE --preset lightmamba" in caught.value.one_line()
+    write_run(Path("lightmamba"))
+    assert load_run(Path("lightmamba")).members

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from vacli.errors import RunError, UsageError
 from vacli.features.encoder_run import EncoderRun
-from vacli.files.run_directory import CALIBRATION_FILE, DATA_FILE, RECIPE_FILE
+from vacli.files.run_directory import CALIBRATION_FILE, DATA_FILE, FEATURES_FILE, RECIPE_FILE
 from vacli.recipe import io as recipe_io
 from vacli.recipe import presets
 from vacli.recipe.io import to_json
@@ -28,6 +28,8 @@ def trained_as(preset, folder):
         (folder / member / RECIPE_FILE).write_text(to_json(presets.preset(preset)))
         videos = {"train": {"a": 9, "b": 9}, "validation": {"c": 7}}
         (folder / member / DATA_FILE).write_text(json.dumps({"store": "s.zarr", **videos}))
+        features = {"compact": {"version": "1", "weights_files": {"weights": "/home/somebody/face"}}}
+        (folder / member / FEATURES_FILE).write_text(json.dumps(features))
         save_file(TENSORS, folder / member / "weights.safetensors")
         (folder / member / "last.safetensors").write_text("to resume from")
     return folder
@@ -48,6 +50,7 @@ def test_folds_are_exported_in_half_precision(tmp_path, trained):
         assert (kept["net"].dtype, kept["steps"].dtype) == (np.float16, np.int64)
         about = json.loads((made / member / DATA_FILE).read_text())
         assert about == {"store": "s.zarr", "validation": {"c": 7}, "folds": 2}
+        assert json.loads((made / member / FEATURES_FILE).read_text()) == {"compact": {"version": "1"}}
     assert [p.name for p in made.parent.iterdir()] == ["compact"]
 
 

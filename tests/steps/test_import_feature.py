@@ -102,6 +102,17 @@ def test_two_files_of_one_video_are_refused(settings, arrays):
         run(settings)
 
 
+def test_recordings_of_one_name_need_a_file_each(store, settings, arrays):
+    source = {"name": "clip.mp4", "path": "b/clip.mp4", "size_bytes": 0, "sha256": "another"}
+    store.add_video("clip-2", np.arange(4) / 25, source=source, stream={})
+    with pytest.raises(InputError, match="2 videos are called clip: clip, clip-2"):
+        run(settings)
+    np.save(arrays / "clip-2.npy", np.full((4, 3), 7.0))
+    assert run(settings).done == ["clip-2.npy", "clip.npy", "other.npz"]
+    assert (store.video("clip-2").feature("mine")[0] == 7).all()
+    assert len(store.video("clip").feature("mine")[0]) == 10
+
+
 @pytest.mark.parametrize("name", ["mae-vit-l", "vggish@tag", "a/b", ""])
 def test_names_of_extractors_and_names_that_cannot_be_stored_are_refused(settings, name):
     with pytest.raises(UsageError, match=r"is a feature of|not a feature's name"):

@@ -308,12 +308,61 @@ def test_divergence_raises(store, tmp_path):
         train.run(settings(store, tmp_path, "training.optim.lr=1e30", "training.schedule.warmup_epochs=0"))
 
 
+@pytest.mark.parametrize("folds", [None, 2])
+def test_a_training_that_fails_in_its_first_epoch_leaves_nothing(store, tmp_path, folds):
+    diverging = ("training.optim.lr=1e30", "training.schedule.warmup_epochs=0")
+    out = tmp_path / "run"
+    with pytest.raises(RunError, match="diverged"):
+        train.run(settings(store, out, *diverging, folds=folds))
+    assert not out.exists()
+    out.mkdir()
+    (out / "notes.txt").write_text("the user's own")
+    with pytest.raises(RunError, match="diverged"):
+        train.run(settings(store, out, *diverging, folds=folds))
+    assert os.listdir(out) == ["notes.txt"]
+    train.run(settings(store, out, "training.epochs=1", folds=folds))
+    assert load_run(out).members
+
+
+def test_a_training_that_fails_later_keeps_its_epochs(store, tmp_path, monkeypatch):
+    scores = iter([{"valence": 0.1, "arousal": 0.1, "mean": 0.1}])
+
+    def validate(self, model):
+        return next(scores, {"valence": np.nan, "arousal": np.nan, "mean": np.nan})
+
+    monkeypatch.setattr("vacli.training.temporal.task.SequenceTask.validate", validate)
+    with pytest.raises(RunError, match="diverged"):
+        train.run(settings(store, tmp_path / "run"))
+    assert len(metrics(tmp_path / "run")) == 1
+    assert load_run(tmp_path / "run").members
+
+
+def test_a_run_interrupted_in_its_first_epoch_is_trained_again_without_resume(store, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train.run(settings(store, tmp_path / "run"), Interrupt(1, 1))
+    with pytest.raises(RunError, match="is not a trained run"):
+        load_run(tmp_path / "run")
+    result = train.run(settings(store, tmp_path / "run", "training.epochs=1"))
+    assert result.folds[0].result.epochs == 1
+
+
+def test_a_single_run_and_folds_do_not_share_a_folder(store, whole, tmp_path):
+    with pytest.raises(RunError, match="holds a single run, which would hide the folds"):
+        train.run(settings(store, whole, folds=2))
+    train.run(settings(store, tmp_path / "folds", "training.epochs=1", folds=2))
+    for resume in (False, True):
+        with pytest.raises(RunError, match=r"holds 2 fold runs \(fold_1, \.\.\.\), which a single run"):
+            train.run(settings(store, tmp_path / "folds", "training.epochs=1", resume=resume))
+    assert not (tmp_path / "folds" / "recipe.json").exists()
+
+
 def test_every_video_must_have_the_features(tmp_path):
     store = planted(tmp_path / "s.zarr", videos=4)
     stores.add_video(store, "bare", 120)
     stores.put_labels(store, "bare", np.zeros((120, 2)))
     with pytest.raises(StoreError, match=r"no feature 'face'.*bare"):
         train.run(settings(store, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_store_without_labels_raises(tmp_path):

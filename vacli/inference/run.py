@@ -34,6 +34,7 @@ from vacli.models import arrays
 from vacli.packages import needed_by
 from vacli.progress import Progress
 from vacli.recipe import io as recipe_io
+from vacli.recipe.presets import PRESETS
 from vacli.recipe.schema import Model, Recipe
 from vacli.sequences.normalization import Normalisation
 from vacli.spec import AUDIO, VISUAL, present_settings
@@ -106,10 +107,20 @@ def load_run(
 
 def trained_folders(path: Path) -> list[Path]:
     """The folders of a run's trained models: the run's own, or one a fold; RunError if there is none."""
+    check_not_preset(path)
     folders = [f for f in (path, *sorted(path.glob(f"{FOLD_PREFIX}*"))) if digests.has_file(f / WEIGHTS_FILE)]
     if not folders:
         raise RunError(f"{path} is not a trained run", hint="name the folder that `va train` wrote")
     return [path] if path in folders else folders
+
+
+def check_not_preset(path: Path) -> None:
+    """Raise RunError if a preset is named in place of a run."""
+    if str(path) in PRESETS and not path.exists():
+        raise RunError(
+            f"{path} is a preset, and presets have no published weights",
+            hint=f"train one with `va train STORE --preset {path} -o runs/{path}`, then name runs/{path}",
+        )
 
 
 def _warn_of_missing_folds(path: Path, folders: Sequence[Path], progress: Progress) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vacli.errors import WeightsError
+from vacli.features.encoder_frames import FRAMES_FILE
 from vacli.features.encoder_run import read_encoder_run
 from vacli.features.weights import short_hash
 from vacli.features.weights_search import (
@@ -48,6 +49,8 @@ class EncoderFile:
             with digests.staged_file(target / WEIGHTS_FILE, weights.stat().st_size) as part:
                 self._copy(weights, part)
             record.write(target)
+            if (self.path / FRAMES_FILE).is_file():
+                digests.write(target / FRAMES_FILE, (self.path / FRAMES_FILE).read_bytes())
             return
         folder.mkdir(parents=True, exist_ok=True)
         with atomic.staged_file(folder / f"{self.key}{self.path.suffix}", self.path.stat().st_size) as part:

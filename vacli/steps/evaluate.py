@@ -15,7 +15,7 @@ from vacli.evaluation.published_results import PAPERS, is_of_other_paper
 from vacli.evaluation.score import Result, Score, with_video_notes
 from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.feature_check import check_stored_features
-from vacli.inference.run import Run, load_run
+from vacli.inference.run import Run, check_not_preset, load_run
 from vacli.output import text_tables
 from vacli.output.plot import FORMATS as FIGURE_FORMATS
 from vacli.output.score_tables import published_grids, score_grids
@@ -102,6 +102,7 @@ def _check(settings: EvaluateSettings) -> None:
 
 def evaluate_input(path: Path, settings: EvaluateSettings, progress: Progress) -> evaluator.Evaluation:
     """Score one run, prediction table or folder of tables; raises as `run` does for a single input."""
+    check_not_preset(path)
     if not path.exists():
         raise InputError(f"no such run or file: {path}", hint="check the path")
     if (path / RECIPE_FILE).is_file() or any(path.glob(f"{FOLD_PREFIX}*")):

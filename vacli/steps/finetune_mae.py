@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vacli.errors import RunError
+from vacli.features.encoder_frames import FRAMES_FILE
 from vacli.files import atomic
-from vacli.files.run_directory import METRICS_FILE
+from vacli.files.run_directory import METRICS_FILE, WEIGHTS_FILE
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._finetune_settings import as_json, difference
+from vacli.steps._run_folder import removed_on_failure
 
 if TYPE_CHECKING:
     from vacli.training.encoder.objective import (
@@ -101,6 +103,7 @@ def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> Fine
     from vacli.runtime.devices import pick_device
     from vacli.steps._encoder_data import images, select
     from vacli.training.encoder.registry import encoder_factory
+    from vacli.training.encoder.task import STATE_FILE
 
     device = pick_device(settings.device)
     _check_claim(settings)
@@ -111,13 +114,14 @@ def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> Fine
     data = images(selected, setup.objective, progress)
     _report_sizes(selected, setup.objective, progress)
     trainer = _trainer(settings, setup, data, progress)
-    if settings.resume:
-        progress.info(f"{settings.out}: resuming after {trainer.resume()} complete epochs")
-    else:
-        _claim(settings)
-    setup.record.write(settings.out)
-    selected.record.write(settings.out)
-    history = trainer.run(progress)
+    with removed_on_failure(settings.out, STATE_FILE, SETTINGS, FRAMES_FILE):
+        if settings.resume:
+            progress.info(f"{settings.out}: resuming after {trainer.resume()} complete epochs")
+        else:
+            _claim(settings)
+        setup.record.write(settings.out)
+        selected.record.write(settings.out)
+        history = trainer.run(progress)
     _write_card(settings, history.best, selected)
     return _result(settings, history)
 
@@ -229,7 +233,7 @@ def _check_claim(settings: FinetuneMaeSettings) -> None:
     path = settings.out / SETTINGS
     if settings.resume:
         _check_same(path, settings)
-    elif path.exists() and not settings.force:
+    elif (settings.out / WEIGHTS_FILE).exists() and not settings.force:
         raise RunError(
             f"{settings.out} already holds a run",
             hint="give --resume to continue it, or --force to replace it",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -78,14 +78,10 @@ def _matched(arrays: Path, store: Store, progress: Progress) -> dict[str, Path]:
     matched: dict[str, Path] = {}
     unmatched = []
     for path in files:
-        videos = [path.stem] if path.stem in store else store.find_by_name(path.stem)
-        if len(videos) > 1:
-            raise InputError(
-                f"{path} is called like the videos {', '.join(videos)}", hint="name it like one of these ids"
-            )
-        if not videos:
+        video = _video_of(path, files, store)
+        if video is None:
             unmatched.append(path.name)
-        elif (video := videos[0]) in matched:
+        elif video in matched:
             raise InputError(
                 f"{matched[video]} and {path} are both called like the video {video}", hint="keep one of them"
             )
@@ -99,6 +95,22 @@ def _matched(arrays: Path, store: Store, progress: Progress) -> dict[str, Path]:
     if unmatched:
         progress.warn(f"{arrays}: {len(unmatched)} files have no video in {store.path}: {_listed(unmatched)}")
     return matched
+
+
+def _video_of(path: Path, files: Sequence[Path], store: Store) -> str | None:
+    """The video that a file is called like: its recording, or its name in the store; None if there is none.
+
+    Raises InputError if several recordings have that name, unless each has a file with its name in the store.
+    """
+    videos = store.find_by_name(path.stem) or [name for name in store.video_ids() if name == path.stem]
+    if len(videos) < 2:
+        return next(iter(videos), None)
+    if path.stem in videos and {file.stem for file in files} >= set(videos):
+        return path.stem
+    raise InputError(
+        f"{path}: {len(videos)} videos are called {path.stem}: {_listed(videos)}",
+        hint="give a file for each, called like the video in the store",
+    )
 
 
 def _files(arrays: Path) -> list[Path]:

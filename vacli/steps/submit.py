@@ -13,7 +13,7 @@ from vacli.evaluation import submission
 from vacli.evaluation.predictions import read_predictions
 from vacli.inference.feature_check import check_stored_features
 from vacli.inference.prediction import predict_sequence
-from vacli.inference.run import load_run
+from vacli.inference.run import check_not_preset, load_run
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import device_name
 from vacli.sequences.stored import open_sequences
@@ -41,6 +41,7 @@ def run(settings: SubmitSettings, progress: Progress | None = None) -> submissio
     """
     progress = progress or RecordingProgress()
     trials = list(dict.fromkeys(trial for _, trial, _ in submission.locations(settings.frame_list)))
+    check_not_preset(settings.inputs[0])
     if settings.inputs[0].is_dir():
         trajectories = _predict(settings, trials, progress)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from vacli.runtime.devices import pick_device
 from vacli.sequences.stored import open_sequences
 from vacli.steps._encoders import EncoderFile, encoder_files
 from vacli.steps._gain import report_gain
+from vacli.steps._run_folder import check_free, removed_on_failure
 from vacli.steps._training_inputs import (
     DEFAULT_PRESET,
     base_recipe,
@@ -39,7 +41,7 @@ from vacli.training.distributed import World, world
 from vacli.training.temporal import adaptation
 from vacli.training.temporal.adaptation import InitialWeights
 from vacli.training.temporal.completed import completed_result, is_same_recipe
-from vacli.training.temporal.history import summarise
+from vacli.training.temporal.history import TENSORBOARD_FOLDER, summarise
 from vacli.training.temporal.leakage import encoder_note, shared_subjects_note, split_note
 from vacli.training.temporal.model_card import CARD, card
 from vacli.training.temporal.provenance import describe_features
@@ -139,8 +141,9 @@ def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResul
             processes.wait()
             listener.info(f"{settings.out}: complete with the same settings, skipped")
             return TrainResult(out=settings.out, folds=done)
-        if processes.is_main and not settings.resume:
-            _check_free(jobs)
+        if processes.is_main:
+            folders = [job.folder for job in jobs]
+            check_free(settings.out, folders, checkpoint.STATE_FILE, resume=settings.resume)
         bundled = _encoders(settings, jobs[0], listener) if processes.is_main else ()
         processes.wait()
         results = tuple(_train(job, processes, listener) for job in jobs)
@@ -238,15 +241,6 @@ def _jobs(settings: TrainSettings, recipe: Recipe, progress: Progress) -> list[T
     return [job(split) for split in make_splits(videos, grouping, request, recipe.training.seed)]
 
 
-def _check_free(jobs: Sequence[TrainingJob]) -> None:
-    for job in jobs:
-        if (job.folder / RECIPE_FILE).exists():
-            raise RunError(
-                f"{job.folder} already contains a run",
-                hint="continue it with --resume, or choose another folder with --out",
-            )
-
-
 def _encoders(settings: TrainSettings, job: TrainingJob, progress: Progress) -> tuple[EncoderFile, ...]:
     """The weights to copy into the run."""
     if not settings.bundle_encoder:
@@ -263,7 +257,9 @@ def _train(job: TrainingJob, processes: World, progress: Progress) -> FoldResult
         progress.info(note)
     for warning in job.warnings:
         progress.warn(f"{job.split.description}: {warning}")
-    result = train(job, processes, progress)
+    names = (checkpoint.STATE_FILE, TENSORBOARD_FOLDER)
+    with removed_on_failure(job.folder, *names) if processes.is_main else nullcontext():
+        result = train(job, processes, progress)
     if processes.is_main:
         checkpoint.write_text(job.folder / CARD, card(job, result))
     return FoldResult(path=job.folder, split=job.split, result=result)

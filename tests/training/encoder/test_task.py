@@ -228,8 +228,20 @@ def test_run_that_was_interrupted_is_not_skipped(settings, monkeypatch):
         patched.setattr(Trainer, "run", lambda *others: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(replace(short, force=True))
-    with pytest.raises(RunError, match="already holds a run"):
-        run(short)
+    listener = RecordingProgress()
+    run(short, listener)
+    assert not any("skipped" in message for message in listener.messages)
+    assert (short.out / "card.md").is_file()
+
+
+def test_a_training_that_fails_in_its_first_epoch_leaves_nothing(settings, monkeypatch):
+    asked = replace(settings, epochs=1, max_frames_per_video=8)
+    with monkeypatch.context() as patched:
+        patched.setattr(FrameTask, "validate", lambda self, model: {"score": float("nan")})
+        with pytest.raises(RunError, match="diverged"):
+            run(asked)
+    assert not asked.out.exists()
+    assert run(asked).epochs == 1
 
 
 def test_learning_rates_decay_towards_the_image(settings):
