@@ -29,6 +29,7 @@ COUNTS = {
     "mae-pretrained": 70_617_998,
     "charon": 67_155_086,
     "baseline": 4_098,
+    "baseline-finetuned": 4_098,
     "compact": 479_234,
     "compact-audio": 113_762,
 }

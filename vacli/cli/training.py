@@ -110,7 +110,9 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, **chos
 @click.command("finetune-mae", short_help="Fine-tune a face encoder on single frames of a store.")
 @options.inputs
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Run directory to write.")
-@click.option("--encoder", default="mae-vit-l", show_default=True, help="mae-vit-l, compact or a timm ViT.")
+@click.option(
+    "--encoder", default="mae-vit-l", show_default=True, help="mae-vit-l, compact or any timm model."
+)
 @click.option("--objective", type=click.Choice(["va", "reconstruct"]), default="va", show_default=True)
 @click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint to start from.")
 @click.option("--from-scratch", is_flag=True, help="Start from random weights.")

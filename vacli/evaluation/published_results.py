@@ -171,7 +171,11 @@ BDCA = (
 
 PAPERS: Mapping[str, tuple[PublishedTable, ...]] = {"lightmamba": LIGHTMAMBA, "bdca": BDCA}
 HEADLINE: Mapping[str, str] = {"lightmamba": "lightmamba", "bdca": "bdca"}  # the preset of the paper's model
-VARIANTS: Mapping[str, str] = {"lightmamba-text": "lightmamba", "bdca-text": "bdca"}  # other readings of it
+VARIANTS: Mapping[str, str] = {  # presets that stand beside the row of another one, under their own name
+    "lightmamba-text": "lightmamba",
+    "bdca-text": "bdca",
+    "baseline-finetuned": "baseline",
+}
 
 
 def row_preset(preset: str) -> str:

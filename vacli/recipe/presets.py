@@ -183,6 +183,14 @@ BASELINE = Recipe(
     model=Model(streams=(Stream(name="visual", features=("resnet50",), dim=2048),)),
 )
 
+BASELINE_FINETUNED = replace(
+    BASELINE,
+    name="baseline-finetuned",
+    summary="baseline on the features of a ResNet-50 that is fine-tuned on faces",
+    source="this project, beside the frozen network of the challenge's baseline",
+    model=Model(streams=(Stream(name="visual", features=("resnet50@finetuned",), dim=2048),)),
+)
+
 COMPACT = Recipe(
     name="compact",
     summary="small and causal, for a CPU and for live use; needs no large network",
@@ -237,6 +245,7 @@ PRESETS: dict[str, Recipe] = {
         MAE_PRETRAINED,
         CHARON,
         BASELINE,
+        BASELINE_FINETUNED,
     )
 }
 

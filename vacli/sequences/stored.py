@@ -142,7 +142,8 @@ def extract_command(store: Path, stream: Stream, feature: str) -> str:
     """The command that extracts a feature of a stream, which may have a tag (NAME@TAG), into a store."""
     name, _, tag = feature.partition("@")
     command = "va extract-audio" if stream.name == AUDIO else "va extract-visual"
-    return f"{command} {store} --feature {name}" + (f" --tag {tag}" if tag else "")
+    weights = " --weights RUN" if tag == "finetuned" else ""  # the run of `va finetune-mae`
+    return f"{command} {store} --feature {name}{weights}" + (f" --tag {tag}" if tag else "")
 
 
 def _width(view: VideoView, stream: Stream, feature: str) -> int:

@@ -35,10 +35,11 @@ SETTINGS, CARD = "finetune.json", "card.md"
 class FinetuneMaeSettings:
     """The encoder, the stores with its training frames, and the training; None: the encoder's default.
 
-    `encoder` is `mae-vit-l`, `compact` or any timm vision transformer. `weights` is a checkpoint to start
-    from. `freeze_blocks` counts blocks from the input. `validation` and `exclude` are patterns of video ids;
-    excluded videos and subjects are not used. `subjects` (a CSV) or `subject_pattern` replace the subjects
-    of the labels. `frame_list`: a CSV of the training frames (`read_frame_list`).
+    `encoder` is `mae-vit-l`, `compact` or any timm model; all layers are trained if it is no vision
+    transformer. `weights` is a checkpoint to start from. `freeze_blocks` counts blocks from the input.
+    `validation` and `exclude` are patterns of video ids; excluded videos and subjects are not used.
+    `subjects` (a CSV) or `subject_pattern` replace the subjects of the labels. `frame_list`: a CSV of the
+    training frames (`read_frame_list`).
     """
 
     stores: tuple[Path, ...]

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import load_file, save_file
 from synth.face_stores import face_store
@@ -194,6 +195,41 @@ def test_reconstruction_improves_without_labels(tmp_path, settings):
     assert extractor.extract(np.zeros((2, 224, 224, 3), np.uint8)).shape == (2, 64)
 
 
+def test_fine_tuned_cnn_extracts_its_pooled_features(settings):
+    asked = replace(settings, encoder="test_resnet", weights=None, from_scratch=True, freeze_blocks=None)
+    result = run(replace(asked, epochs=1, max_frames_per_video=8))
+    assert result.epochs == 1
+    crops = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), np.uint8)
+    extractor = TimmBackbone("test_resnet", settings.out, ExecutionOptions(device="cpu", dtype="float32"))
+    tensors = load_file(settings.out / "weights.safetensors")
+    model = timm.create_model("test_resnet", num_classes=0).eval()
+    model.load_state_dict(
+        {k.removeprefix("encoder."): x for k, x in tensors.items() if k.startswith("encoder.")}
+    )
+    pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        want = model((pixels - 0.389) / 0.198).numpy()
+    np.testing.assert_allclose(extractor.extract(crops), want, atol=1e-4)
+    with pytest.raises(VaError, match="fine-tuned test_resnet, not test_vit"):
+        TimmBackbone("test_vit", settings.out, ExecutionOptions(device="cpu"))
+
+
+def test_every_layer_of_a_cnn_is_trained_from_its_weights(settings, tmp_path):
+    torch.manual_seed(1)
+    start = timm.create_model("test_resnet", num_classes=0).state_dict()
+    save_file(start, tmp_path / "r.safetensors")
+    asked = replace(settings, encoder="test_resnet", weights=tmp_path / "r.safetensors", freeze_blocks=None)
+    run(replace(asked, epochs=1, max_frames_per_video=8, lr=1e-6))
+    after = load_file(settings.out / "weights.safetensors")
+    moved = {
+        k: (after[f"encoder.{k}"] - x.float()).abs().max()
+        for k, x in start.items()
+        if k.endswith("conv1.weight")
+    }
+    assert moved
+    assert all(0 < change < 1e-4 for change in moved.values())
+
+
 def test_early_stop(settings, monkeypatch):
     scores = iter([0.1, 0.5, 0.3, 0.4, 0.45, 0.2])
     monkeypatch.setattr(FrameTask, "validate", lambda self, model: {"score": next(scores)})
@@ -258,7 +294,9 @@ def test_learning_rates_decay_towards_the_image(settings):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"encoder": "resnet10t"}, UsageError, "not a vision transformer"),
+        ({"encoder": "resnet10t"}, UsageError, "no blocks to freeze"),
+        ({"encoder": "resnet10t", "objective": "reconstruct"}, UsageError, "no objective `reconstruct`"),
+        ({"encoder": "resnet10x"}, UsageError, "timm has no model 'resnet10x'"),
         ({"freeze_blocks": 9}, UsageError, "has 6"),
         ({"encoder": "compact", "weights": None}, UsageError, "no blocks to freeze"),
         ({"encoder": "compact", "objective": "reconstruct"}, UsageError, "no objective `reconstruct`"),

@@ -19,12 +19,13 @@ from vacli.features.backbones.vit import (
     build_vit,
     class_token,
     has_class_token,
+    is_vision_transformer,
     load_encoder,
     timm_name,
 )
 from vacli.features.downloads import Weights, locate_record
 from vacli.features.encoder_run import read_encoder_run
-from vacli.features.weights import WEIGHTS, load_tensors, short_hash
+from vacli.features.weights import WEIGHTS, check_keys, load_tensors, short_hash
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.devices import in_batches, pick_device, pick_dtype
 from vacli.runtime.options import DEFAULT_EXECUTION, ExecutionOptions
@@ -154,7 +155,7 @@ def load_network(
     mean, std = _normalisation(normalise, own_normalisation(name))
     if not has_class_token(plain):
         side = int(config["input_size"][-1])
-        return Network(_load_by_timm(plain, path), mean, std, side, short_hash(path), False)
+        return Network(load_by_timm(plain, path), mean, std, side, short_hash(path), False)
     vit = build_vit(plain, empty=True)
     load_encoder(vit, load_tensors(path), path)
     return Network(vit, mean, std, SIDE_PX, short_hash(path), True)
@@ -180,10 +181,29 @@ def _from_run(name: str, folder: Path, normalise: str | Statistics | None) -> Ne
         raise WeightsError(
             f"{folder} holds a fine-tuned {run.encoder}, not {name}", hint=f"give --feature {run.encoder}"
         )
+    mean, std = _normalisation(normalise, (run.mean, run.std))
+    if not is_vision_transformer(name):
+        return Network(_load_finetuned(name, path), mean, std, SIDE_PX, short_hash(path), False)
     vit = build_vit(name, empty=True)
     load_encoder(vit, load_tensors(path), path)
-    mean, std = _normalisation(normalise, (run.mean, run.std))
     return Network(vit, mean, std, SIDE_PX, short_hash(path), True)
+
+
+def _load_finetuned(name: str, path: Path) -> nn.Module:
+    """A timm model with the encoder's tensors of a run, without the head of the run."""
+    model = create_timm(name)
+    tensors = load_tensors(path).items()
+    own = {key.removeprefix("encoder."): x for key, x in tensors if key.startswith("encoder.")}
+    check_keys({key: tuple(x.shape) for key, x in model.state_dict().items()}, own, path)
+    model.load_state_dict(own)
+    return model
+
+
+def create_timm(name: str) -> nn.Module:
+    """A timm model without its head, with random weights."""
+    import timm
+
+    return timm.create_model(_plain_name(name), pretrained=False, num_classes=0)
 
 
 def _normalisation(choice: str | Statistics | None, own: Statistics) -> Statistics:
@@ -218,14 +238,14 @@ def _record(name: str, config: dict[str, Any]) -> Weights:
     raise UsageError(f"timm has no weights for {name!r}", hint="give them with --weights FILE")
 
 
-def _load_by_timm(name: str, path: Path) -> nn.Module:
+def load_by_timm(name: str, path: Path) -> nn.Module:
     """Build a model with timm's own conversion of keys, from tensors that were read safely."""
     import timm
 
     tensors = load_tensors(path)
     try:
         return timm.create_model(
-            name,
+            _plain_name(name),
             pretrained=True,
             num_classes=0,
             pretrained_cfg_overlay={"state_dict": tensors, "custom_load": False},

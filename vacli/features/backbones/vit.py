@@ -61,6 +61,18 @@ def build_vit(encoder: str, drop_path: float = 0.0, *, empty: bool = False) -> V
     return vit
 
 
+def is_vision_transformer(encoder: str) -> bool:
+    """Whether an encoder is timm's VisionTransformer; UsageError if timm has no such model."""
+    import timm
+    from timm.models.vision_transformer import VisionTransformer
+
+    name = timm_name(encoder)
+    if not timm.is_model(name):
+        raise UsageError(f"timm has no model {name!r}", hint="see timm.list_models()")
+    with torch.device("meta"):
+        return isinstance(timm.create_model(name, pretrained=False, num_classes=0), VisionTransformer)
+
+
 def has_class_token(name: str) -> bool:
     """Whether timm's model `name` is a vision transformer for 224 x 224 whose output is its class token."""
     import timm

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from vacli.errors import UsageError
+from vacli.features.backbones.vit import is_vision_transformer
 from vacli.features.compact.network import CompactFace, load_weights
 from vacli.features.encoder_run import EncoderRun
 from vacli.progress import Progress
 from vacli.recipe import schema as recipe
 from vacli.training.encoder.compact_objective import CompactObjective
 from vacli.training.encoder.objective import EncoderRequest, EncoderSetup, EncoderTrainingConfig
+from vacli.training.encoder.timm_objective import create_timm_setup
 from vacli.training.encoder.vit_objectives import create_vit_setup
 
 COMPACT_CONFIG = EncoderTrainingConfig(
@@ -25,7 +27,8 @@ def encoder_factory(request: EncoderRequest, progress: Progress) -> EncoderSetup
     """Create the requested encoder; loads or downloads its weights unless it is trained from scratch."""
     if request.encoder == "compact":
         return _compact(request)
-    return create_vit_setup(request, progress)
+    create = create_vit_setup if is_vision_transformer(request.encoder) else create_timm_setup
+    return create(request, progress)
 
 
 def _compact(request: EncoderRequest) -> EncoderSetup:

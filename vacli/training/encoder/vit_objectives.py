@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vacli.errors import UsageError
 from vacli.features.backbones.backbone import NORMALISATIONS, own_normalisation, published_weights
@@ -22,14 +21,17 @@ from vacli.training.encoder.objective import (
     EncoderSetup,
     EncoderTrainingConfig,
     Objective,
-    single_frame_ccc,
+)
+from vacli.training.encoder.regression import (
+    PAPER_AUGMENTATION,
+    FrameRegression,
+    PixelNormalization,
+    regression_head,
 )
 
 if TYPE_CHECKING:
     from timm.models.vision_transformer import VisionTransformer
 
-PIXEL_LEVELS = 255.0
-PAPER_AUGMENTATION = ImageAugmentation()
 PRETRAIN_AUGMENTATION = ImageAugmentation(rotation_deg=0.0, scale=(0.5, 1.0))
 DROP_PATH = 0.2  # facebookresearch/mae, FINETUNE.md, ViT-L
 VA_CONFIG = EncoderTrainingConfig(epochs=20, batch_size=64, layer_decay=0.75, patience_epochs=5)
@@ -44,22 +46,7 @@ RECONSTRUCT_CONFIG = EncoderTrainingConfig(
 )
 
 
-class PixelNormalization(nn.Module):
-    """Pixels (N, 3, H, W) in [0, 255], standardised with a mean and deviation a channel (of [0, 1])."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1) * PIXEL_LEVELS, persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1) * PIXEL_LEVELS, persistent=False)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        return (pixels - self.mean) / self.std
-
-
-class VaObjective(PartlyFrozen, Objective):
+class VaObjective(PartlyFrozen, FrameRegression):
     """VA from the class token, trained with the CCC loss (BDCA II-B, LightMamba III-B)."""
 
     encoder: VisionTransformer
@@ -72,24 +59,12 @@ class VaObjective(PartlyFrozen, Objective):
         augmentation: ImageAugmentation = PAPER_AUGMENTATION,
     ) -> None:
         super().__init__(vit, frozen_blocks)
-        self.head = nn.Linear(vit.embed_dim, 2)
-        nn.init.trunc_normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
+        self.head = regression_head(vit.embed_dim)
         self.normalization = normalization
         self.augmentation = augmentation
 
-    def loss(self, images: Tensor, target: Tensor, votes: Tensor | None) -> Tensor:
-        pixels = augment_images(images.permute(0, 3, 1, 2).float(), self.augmentation)
-        return single_frame_ccc(self._va(pixels).float(), target, VA_CONFIG.loss)
-
-    def predict(self, images: Tensor) -> Tensor:
-        return self._va(images.permute(0, 3, 1, 2).float())
-
     def layer_of(self, name: str) -> int:
         return layer_of_vit(name, len(self.encoder.blocks))
-
-    def _va(self, pixels: Tensor) -> Tensor:
-        return self.head(self(self.normalization(pixels)))
 
 
 class ReconstructObjective(MaskedAutoencoder, Objective):
