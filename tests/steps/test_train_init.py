@@ -165,3 +165,12 @@ def test_features_of_another_kind_are_refused(store, tmp_path):
     other.put_feature(view.id, spec.attributes(), values, flags)
     with pytest.raises((RunError, StoreError), match="egemaps"):
         train.run(TrainSettings(store=other.path, out=tmp_path / "run", init="bundled", device="cpu"))
+
+
+def test_audio_model_of_the_package_is_a_start(store, tmp_path):
+    settings = TrainSettings(
+        store=store.path, out=tmp_path / "run", init="bundled-audio", assignments=QUICK, device="cpu"
+    )
+    train.run(settings)
+    assert [s.name for s in read_recipe(tmp_path / "run" / "fold_1").model.streams] == ["audio"]
+    assert "bundled-audio" in (tmp_path / "run" / "fold_1" / "card.md").read_text()

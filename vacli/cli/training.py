@@ -196,7 +196,9 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: Any) -> None:
 @click.option("--fusion", metavar="concat|bdca", help="Fusion of the streams.")
 @click.option("--folds", type=click.IntRange(2), help="Cross-validate with N folds, a model for each.")
 @click.option("--fold", type=click.IntRange(0), help="Train only this fold; 0 is the official split.")
-@click.option("--init", metavar="bundled|RUN", help="Start from the bundled model or a run.")
+@click.option(
+    "--init", metavar="bundled|bundled-audio|RUN", help="Start from a model of the package or a run."
+)
 @click.option(
     "--freeze",
     type=click.Choice(["all-but-head", "all-but-last", "none"]),

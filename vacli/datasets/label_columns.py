@@ -159,7 +159,7 @@ def _rating_columns(
     absent = [n for n, found in (("valence", valence), ("arousal", arousal)) if not found]
     if absent:
         missing = " and ".join(absent)
-        hint = f"name it with --{absent[0]}-column"
+        hint = "give " + " and ".join(f"--{name}-column NAME" for name in absent)
         raise table.error(1, f"no column {missing} in the header {_shown(table)}", hint)
     unused: tuple[str, ...] = ()
     if "" in valence and "" in arousal:

@@ -13,10 +13,10 @@ from torch import nn
 from vacli.errors import RunError, UsageError
 from vacli.files.digests import file_sha256
 from vacli.files.run_directory import DATA_FILE, WEIGHTS_FILE, read_json, read_tensors
-from vacli.inference.run import BUNDLED, is_bundled_run, read_recipe, trained_folders
+from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, read_recipe, trained_folders
 from vacli.recipe.schema import Augment, Freeze, Recipe
 
-BUNDLED_NAME = "bundled"
+BUNDLED_RUNS = {"bundled": BUNDLED, "bundled-audio": BUNDLED_AUDIO}  # names of the package's models
 BUNDLED_LICENCE = "CC BY-NC-SA 4.0 (RAVDESS), not for commercial use; see the bundled model's card"
 UNKNOWN_LICENCE = "that of the run it started from; see the run's card"
 INIT = "init"  # key of DATA_FILE
@@ -59,7 +59,7 @@ class InitialWeights:
     def record(self) -> dict[str, str]:
         """The entry of DATA_FILE: the run, the digest of the weights and their licence."""
         return {
-            "run": BUNDLED_NAME if is_bundled_run(self.run) else str(self.run.resolve()),
+            "run": _bundled_name(self.run) or str(self.run.resolve()),
             "member": self.member.name,
             "sha256": file_sha256(self.member / WEIGHTS_FILE),
             "licence": self.licence,
@@ -67,8 +67,12 @@ class InitialWeights:
 
 
 def run_path(name: str | Path) -> Path:
-    """The run directory that `--init` names: `bundled` is the model of the package."""
-    return BUNDLED if str(name) == BUNDLED_NAME else Path(name)
+    """The run directory that `--init` names, which may be one of BUNDLED_RUNS."""
+    return BUNDLED_RUNS.get(str(name), Path(name))
+
+
+def _bundled_name(run: Path) -> str | None:
+    return next((name for name, path in BUNDLED_RUNS.items() if path.resolve() == run.resolve()), None)
 
 
 def recorded_start(folder: Path) -> Path | None:
@@ -79,7 +83,7 @@ def recorded_start(folder: Path) -> Path | None:
 
 def licence_of(run: Path, member: Path) -> str:
     """The licence of a run's weights: passed on from run to run, or that of the bundled model."""
-    if is_bundled_run(run):
+    if _bundled_name(run):
         return BUNDLED_LICENCE
     start: Mapping[str, Any] = read_json(member / DATA_FILE).get(INIT) or {}
     return str(start.get("licence") or UNKNOWN_LICENCE)
