@@ -164,3 +164,26 @@ def test_a_video_without_the_feature_gets_the_command_that_imports_it(labelled, 
     with pytest.raises(StoreError) as caught:
         open_sequences(labelled.videos(), model)
     assert f"va import-feature mine ARRAYS {labelled.path}" in caught.value.one_line()
+
+
+@pytest.mark.torch
+def test_frames_with_an_imported_visual_feature_are_valid_without_stored_faces(labelled, tmp_path):
+    from synth.recipes import TRAINING
+
+    from vacli.steps import predict, train
+
+    dim = affwild2.VISUAL_DIM
+    streams = f"model.streams=[{{name='visual', features=['mine'], dim={dim}}}]"
+    small = ("model.tcn={channels=[8], kernel=3}", "model.temporal={kind='none'}", "training.epochs=1")
+    settings = train.TrainSettings(
+        store=labelled.path, out=tmp_path / "run", assignments=(streams, *TRAINING, *small), device="cpu"
+    )
+    train.run(settings)
+    tables: list[FrameTable] = []
+    asked = predict.PredictSettings(inputs=(labelled.path,), model=settings.out, device="cpu")
+    predict.run(asked, tables.append)
+    for table in tables:
+        view = labelled.video(table.name)
+        missing = view.feature("mine")[1] == MISSING
+        assert missing.any()
+        np.testing.assert_array_equal(table.columns["modality"] == "none", missing)

@@ -222,6 +222,16 @@ def test_a_run_that_carries_its_weights_needs_no_other_file(timm_run, two_videos
 
 
 @pytest.mark.torch
+def test_weights_are_copied_into_a_complete_run(timm_run, two_videos):
+    model, store, weights = timm_run
+    before = (model / "weights.safetensors").read_bytes()
+    assert trained_on_timm(store, model, bundle_encoder=True) == model
+    assert (model / "weights.safetensors").read_bytes() == before
+    weights.unlink()
+    assert len(tables(two_videos.parent / "a.mp4", model=model)[0]) == 30
+
+
+@pytest.mark.torch
 def test_a_run_carries_a_finetuned_encoder(two_videos, tmp_path):
     import torch
     from safetensors.torch import save_file

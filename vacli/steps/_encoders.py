@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,3 +91,10 @@ def _files(
                 hint=f"give them with --weights {feature}=FILE",
             )
         yield EncoderFile(feature=feature, key=key, path=path, sha256=sha256)
+
+
+def copy_encoders(files: Iterable[EncoderFile], run: Path, progress: Progress) -> None:
+    """Copy weights into a run; raises as `EncoderFile.copy_into`."""
+    for file in files:
+        file.copy_into(run)
+        progress.info(f"{run}: the weights of {file.feature} were copied from {file.path}")

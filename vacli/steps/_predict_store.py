@@ -105,10 +105,11 @@ def _may_fit(view: VideoView, loaded: LoadedModel) -> bool:
 
 def _observation(view: VideoView, model: Model) -> Observation:
     """The stored faces and sound of a video, without features."""
+    faces = FaceDetections.empty(len(view.times_s))
     if view.has("face"):
         faces = FaceDetections(view.read("face/detected"), view.read("face/score"), view.read("face/box"))
-    else:  # imported features need no detection
-        faces = replace(FaceDetections.empty(len(view.times_s)), detected=_extracted(view, model, VISUAL))
+    elif not is_audio_only(view):  # imported features need no stored faces
+        faces = replace(faces, detected=_extracted(view, model, VISUAL))
     audio_present = _extracted(view, model, AUDIO)
     return Observation(times_s=view.times_s, face_id=0, faces=faces, audio_present=audio_present, features={})
 

@@ -20,7 +20,7 @@ from vacli.recipe.modules import with_fusion, with_temporal
 from vacli.recipe.schema import Freeze, Recipe
 from vacli.runtime.devices import pick_device
 from vacli.sequences.stored import open_sequences
-from vacli.steps._encoders import EncoderFile, encoder_files
+from vacli.steps._encoders import EncoderFile, copy_encoders, encoder_files
 from vacli.steps._gain import report_gain
 from vacli.steps._run_folder import check_free, removed_on_failure
 from vacli.steps._training_inputs import (
@@ -137,19 +137,18 @@ def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResul
     with world(pick_device(settings.device)) as processes:
         listener = (progress or RecordingProgress()) if processes.is_main else RecordingProgress()
         jobs = _jobs(settings, _recipe(settings), listener)
+        bundled = _encoders(settings, jobs[0], listener) if processes.is_main else ()
         if not settings.resume and (done := _completed(jobs)):
+            copy_encoders(bundled, settings.out, listener)
             processes.wait()
             listener.info(f"{settings.out}: complete with the same settings, skipped")
             return TrainResult(out=settings.out, folds=done)
         if processes.is_main:
             folders = [job.folder for job in jobs]
             check_free(settings.out, folders, checkpoint.STATE_FILE, resume=settings.resume)
-        bundled = _encoders(settings, jobs[0], listener) if processes.is_main else ()
         processes.wait()
         results = tuple(_train(job, processes, listener) for job in jobs)
-        for encoder in bundled:
-            encoder.copy_into(settings.out)
-            listener.info(f"{settings.out}: the weights of {encoder.feature} were copied from {encoder.path}")
+        copy_encoders(bundled, settings.out, listener)
         if processes.is_main and jobs[0].folder != settings.out:
             _report_summary(settings.out, listener)
         if processes.is_main and jobs[0].init is not None:
