@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from synth.stores import add_video, empty, put_feature, put_labels
@@ -9,7 +11,7 @@ from synth.stores import add_video, empty, put_feature, put_labels
 from vacli.errors import StoreError
 from vacli.features.flags import INTERPOLATED, MISSING
 from vacli.recipe.schema import Model, Stream
-from vacli.sequences.stored import StoredSequence, open_sequences
+from vacli.sequences.stored import StoredSequence, extract_command, open_sequences
 
 MODEL = Model(
     streams=(
@@ -83,6 +85,24 @@ def test_missing_feature_names_the_command(store):
         open_sequences(store.videos(), MODEL)
     assert "va extract-audio" in caught.value.hint
     assert "--feature alpha" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("stream", "feature", "command"),
+    [
+        ("visual", "mae-vit-l", "va extract-visual s.zarr --feature mae-vit-l"),
+        ("visual", "mae-vit-l@pretrained", "va extract-visual s.zarr --feature mae-vit-l --tag pretrained"),
+        (
+            "visual",
+            "resnet50@finetuned",
+            "va extract-visual s.zarr --feature resnet50 --weights RUN --tag finetuned",
+        ),
+        ("audio", "vggish", "va extract-audio s.zarr --feature vggish"),
+    ],
+)
+def test_command_that_extracts_a_feature(stream, feature, command):
+    made = extract_command(Path("s.zarr"), Stream(name=stream, features=(feature,), dim=1), feature)
+    assert made == command
 
 
 def test_wrong_width_names_stream_and_widths(store):

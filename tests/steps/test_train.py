@@ -26,6 +26,7 @@ from vacli.metrics import ccc
 from vacli.models.size import count_parameters
 from vacli.progress import RecordingProgress
 from vacli.recipe import io as recipe_io
+from vacli.recipe.presets import PRESETS
 from vacli.sequences.stored import open_sequences
 from vacli.steps import train
 from vacli.steps.train import TrainSettings, resolve
@@ -388,6 +389,14 @@ def test_module_options_change_only_other_kinds(store, tmp_path):
     assert resolve(replace(base, preset="bdca", fusion="concat")).model.fusion.kind == "concat"
     with pytest.raises(UsageError, match="no temporal module 'mambo'"):
         resolve(replace(base, temporal="mambo"))
+
+
+def test_printed_preset_is_read_as_the_same_recipe(store, tmp_path):
+    for name in ("bdca", "charon", "baseline"):
+        path = tmp_path / "r.toml"
+        path.write_text(recipe_io.to_toml(PRESETS[name]), encoding="utf-8")
+        asked = TrainSettings(store=store.path, out=tmp_path, recipe_file=path)
+        assert resolve(asked) == resolve(replace(asked, preset="lightmamba")) == PRESETS[name]
 
 
 WORKER = """

@@ -61,9 +61,10 @@ def score_grids(results: Sequence[Result]) -> list[Grid]:
 
 @dataclass(frozen=True)
 class _Line:
-    """Our result beside a published row: what it is, its CCC by dimension, and its costs by column."""
+    """A score of a result beside a published row: its name, its CCC by dimension, and its costs by column."""
 
     label: str
+    result: Result
     ccc: Mapping[str, float]
     costs: Mapping[str, str]
 
@@ -87,23 +88,26 @@ def _published_grid(paper: str, table: PublishedTable, results: Sequence[Result]
     extra = tuple(dict.fromkeys(name for row in table.rows for name in row.extra or ()))
     ours = ("ours", *(f"ours {name}" for name in (*DIMENSION_NAMES.values(), *extra)))
     header = ("", *DIMENSION_NAMES.values(), *extra, *ours, "protocol")
-    rows = [line for row in table.rows for line in _published_rows(paper, row, extra, results)]
+    placed = [(row, _ours(paper, row, results)) for row in table.rows]
+    rows = [cells for row, lines in placed for cells in _published_rows(row, extra, lines)]
+    own: list[_Line] = []
     if not any(row.fold_mean for row in table.rows):
-        own = [
-            line for r in results if not has_row(paper, r.preset) for line in _run_lines(r, best_fold=False)
-        ]
-        blank = (NOTHING,) * (len(DIMENSIONS) + len(extra))
-        rows += [("own row", *blank, *line.cells(extra), "ours") for line in own]
+        others = (result for result in results if not has_row(paper, result.preset))
+        own = [line for result in others for line in _run_lines(result, best_fold=False)]
+    blank = (NOTHING,) * (len(DIMENSIONS) + len(extra))
+    rows += [("own row", *blank, *line.cells(extra), "ours") for line in own]
+    shown = {line.result.name for lines in (*(lines for _, lines in placed), own) for line in lines}
     title = f"{paper}, table {table.number}: {table.title}"
     left = frozenset({0, header.index("ours"), len(header) - 1})
-    return Grid(title, header, tuple(rows), _notes(table, results), left)
+    notes = _notes(table, [result for result in results if result.name in shown])
+    return Grid(title, header, tuple(rows), notes, left)
 
 
-def _notes(table: PublishedTable, results: Sequence[Result]) -> tuple[str, ...]:
+def _notes(table: PublishedTable, shown: Sequence[Result]) -> tuple[str, ...]:
     notes: tuple[str, ...] = (table.note,) if table.note else ()
-    if len({result.videos for result in results}) > 1:
+    if len({result.videos for result in shown}) > 1:
         notes += ("Our runs are scored on different videos; `va compare` scores two of them on common ones.",)
-    return notes + tuple(_changes(result) for result in results if result.changes)
+    return notes + tuple(_changes(result) for result in shown if result.changes)
 
 
 def _changes(result: Result) -> str:
@@ -113,18 +117,14 @@ def _changes(result: Result) -> str:
 
 
 def _published_rows(
-    paper: str, row: PublishedRow, extra: tuple[str, ...], results: Sequence[Result]
+    row: PublishedRow, extra: tuple[str, ...], lines: Sequence[_Line]
 ) -> list[tuple[str, ...]]:
     """The published row with our first result, and a row for each further result."""
     printed = [number(v) for v in (row.valence, row.arousal, row.mean)]
     columns = [(row.extra or {}).get(name, NOTHING) for name in extra]
-    lines = [line.cells(extra) for line in _ours(paper, row, results)]
-    first, *others = lines or [(NOTHING,) * (1 + len(DIMENSIONS) + len(extra))]
+    cells = [line.cells(extra) for line in lines] or [(NOTHING,) * (1 + len(DIMENSIONS) + len(extra))]
     blank = ("",) * (1 + len(printed) + len(columns))
-    return [
-        (row.label, *printed, *columns, *first, row.protocol),
-        *((*blank, *cells, "") for cells in others),
-    ]
+    return [(row.label, *printed, *columns, *cells[0], row.protocol), *((*blank, *c, "") for c in cells[1:])]
 
 
 def _ours(paper: str, row: PublishedRow, results: Sequence[Result]) -> list[_Line]:
@@ -141,9 +141,9 @@ def _ours(paper: str, row: PublishedRow, results: Sequence[Result]) -> list[_Lin
 def _run_lines(result: Result, *, best_fold: bool) -> list[_Line]:
     """The mean of a run's folds and, if asked for, its best fold; or its one score."""
     if result.folds is None or result.best_fold is None:
-        return [_Line(_named(result, result.scores[0].name), result.ccc, _costs(result))]
+        return [_Line(_named(result, result.scores[0].name), result, result.ccc, _costs(result))]
     label = f"{result.name}, mean of {result.folds.folds} folds"
-    lines = [_Line(_named(result, label), result.ccc, _costs(result))]
+    lines = [_Line(_named(result, label), result, result.ccc, _costs(result))]
     if best_fold:
         line = _score_line(result, result.best_fold)
         lines.append(replace(line, label=f"{line.label}, the best of {result.folds.folds}"))
@@ -152,7 +152,7 @@ def _run_lines(result: Result, *, best_fold: bool) -> list[_Line]:
 
 def _score_line(result: Result, score: Score) -> _Line:
     ccc = {name: score.pooled[f"ccc_{name}"] for name in DIMENSIONS}
-    return _Line(_named(result, score.name), ccc, {})
+    return _Line(_named(result, score.name), result, ccc, {})
 
 
 def _named(result: Result, label: str) -> str:

@@ -77,6 +77,15 @@ def test_identity_depends_on_weights_and_normalisation_not_on_the_batch(run):
     assert channels.settings["std"] == [0.220, 0.193, 0.180]
 
 
+def test_signed_normalisation_maps_pixels_to_minus_1_and_1(run):
+    folder, vit = run
+    extractor = TimmBackbone("test_vit", folder, PLAIN, "signed")
+    images = torch.from_numpy(crops()).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        expected = vit(images * 2 - 1).numpy()
+    assert np.allclose(extractor.extract(crops()), expected, atol=1e-4)
+
+
 def test_a_run_of_another_encoder_is_an_error(run):
     with pytest.raises(WeightsError, match="test_vit, not mae-vit-l"):
         TimmBackbone("mae-vit-l", run[0], PLAIN)
