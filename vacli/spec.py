@@ -18,6 +18,7 @@ RENAMED_SETTINGS = {"every": "frame_stride"}  # names of va 0.1 -> present
 RENAMED_VALUES = {("align", "past"): "causal"}  # setting and value of va 0.1 -> present
 WEIGHTS_FILES = "weights_files"  # attribute of a feature: setting -> the file of weights that was given
 IMPORTED = "imported"  # setting of a feature of the user's own, which no extractor makes
+FOLD_TAG = "fold"  # tag of a feature whose encoder was fine-tuned for one fold, before the fold's number
 TAG = "@"  # between the name of an extractor and a tag: two versions of a feature in one store
 
 

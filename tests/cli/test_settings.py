@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 
 import click
@@ -36,7 +36,7 @@ class Case:
     @property
     def marks(self) -> list[pytest.MarkDecorator]:
         """Steps whose modules import torch are skipped where it is not installed."""
-        return [pytest.mark.torch] if self.step in ("train", "ablate", "export_model") else []
+        return [pytest.mark.torch] if self.step in ("train", "ablate", "export_model", "crossval") else []
 
 
 class Recorded(Exception):
@@ -411,6 +411,61 @@ CASES = (
         {**TRAIN_DEFAULTS, "out": Path("runs/adapted"), "init": "bundled", "freeze": "all-but-last"},
     ),
     Case(
+        "crossval",
+        "",
+        "crossval",
+        {
+            "train": {"store": Path("feats.zarr"), "out": Path("runs/crossval"), "folds": 5},
+            "encoder": {"stores": (Path("feats.zarr"),), "out": Path("runs/crossval")},
+            "dtype": "auto",
+            "force": False,
+        },
+    ),
+    Case(
+        "crossval",
+        "s.zarr --out r --preset bdca --recipe t.toml --set training.epochs=3 --temporal mamba "
+        "--fusion concat --folds 3 --fold 2 --subjects p.csv --subject-pattern p --include-encoder-frames "
+        "--encoder compact --weights w --from-scratch --freeze-blocks 4 --normalise model --frame-stride 3 "
+        "--max-frames-per-video 9 --encoder-epochs 2 --encoder-batch-size 8 --encoder-lr 0.001 "
+        "--encoder-seed 7 --dtype float32 --device cpu --force --exclude-encoder-frames",
+        "crossval",
+        {
+            "train": {
+                "store": Path("s.zarr"),
+                "out": Path("r"),
+                "preset": "bdca",
+                "recipe_file": Path("t.toml"),
+                "assignments": ("training.epochs=3",),
+                "temporal": "mamba",
+                "fusion": "concat",
+                "folds": 3,
+                "fold": 2,
+                "subjects": Path("p.csv"),
+                "subject_pattern": "p",
+                "exclude_encoder_frames": True,
+                "device": "cpu",
+            },
+            "encoder": {
+                "stores": (Path("s.zarr"),),
+                "out": Path("r"),
+                "encoder": "compact",
+                "weights": Path("w"),
+                "from_scratch": True,
+                "freeze_blocks": 4,
+                "normalise": "model",
+                "frame_stride": 3,
+                "max_frames_per_video": 9,
+                "epochs": 2,
+                "batch_size": 8,
+                "lr": 0.001,
+                "seed": 7,
+                "device": "cpu",
+            },
+            "dtype": "float32",
+            "force": True,
+        },
+    ),
+    Case(
         "plot",
         "",
         "plot",
@@ -593,8 +648,17 @@ def call(command: str, arguments: str) -> object:
     return call.value.settings
 
 
+def default_of(field: Field[object]) -> object:
+    """The default value of a dataclass field."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
 def plain(value: object) -> object:
-    """Rows of an ablation as the names of their presets; other values as they are."""
+    """Rows of an ablation as the names of their presets, and settings of another step as those that were
+    changed; other values as they are."""
+    if type(value).__name__ in ("TrainSettings", "FinetuneMaeSettings"):
+        given = {f.name: getattr(value, f.name) for f in fields(value)}
+        return {f.name: given[f.name] for f in fields(value) if given[f.name] != default_of(f)}
     if isinstance(value, tuple) and value and hasattr(value[0], "preset"):
         return [row.preset for row in value]
     return value

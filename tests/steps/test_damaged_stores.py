@@ -53,7 +53,9 @@ HARMS = [
 def test_prediction_continues_with_the_other_videos(store, harm):
     damage(store.path / "b", harm)
     recipe = replace(presets.preset("compact"), model=MODEL)
-    member = EnsembleMember(path=Path("run"), predictor=lambda rows: _first_column(rows), validation=())
+    member = EnsembleMember(
+        path=Path("run"), model=MODEL, predictor=lambda rows: _first_column(rows), validation=()
+    )
     loaded = LoadedModel(
         Run(path=Path("run"), recipe=recipe, members=(member,), features={}), extractors=None
     )

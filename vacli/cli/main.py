@@ -16,6 +16,7 @@ import click
 from vacli import __version__, packages
 from vacli.cli import (
     bundled_model,
+    crossval,
     extraction,
     figures,
     renamed,
@@ -85,6 +86,7 @@ def va(ctx: click.Context, traceback: bool) -> None:
 for command in (
     *extraction.COMMANDS,
     *training.COMMANDS,
+    *crossval.COMMANDS,
     *figures.COMMANDS,
     *results.COMMANDS,
     *weights.COMMANDS,

@@ -26,7 +26,7 @@ from vacli.models.size import count_parameters
 from vacli.progress import Advance
 from vacli.recipe.io import differences
 from vacli.recipe.presets import PRESETS, preset_of
-from vacli.recipe.schema import Recipe
+from vacli.recipe.schema import Model, Recipe
 from vacli.sequences.base import labels_of
 from vacli.sequences.grouping import identity
 from vacli.sequences.labels import annotated_labels
@@ -87,7 +87,9 @@ def evaluate_run(run: Run, store: Store, split: str, advance: Advance) -> Evalua
 def evaluate_videos(run: Run, store: Store, videos: Sequence[str], name: str, advance: Advance) -> Evaluation:
     """Score all models of a run together on the named videos."""
     predict = _ensemble(run)
-    trajectories = [_labelled_trajectory(predict, rows, advance) for rows in _labelled(store, run, videos)]
+    trajectories = [
+        _labelled_trajectory(predict, rows, advance) for rows in _labelled(store, run.recipe.model, videos)
+    ]
     score = Score(name=name, videos=tuple(t.score() for t in trajectories))
     return Result(name=name, scores=(score,)), trajectories
 
@@ -191,19 +193,19 @@ def _held_out(member: EnsembleMember, store: Store, run: Run) -> list[StoredSequ
             f"{len(absent)} validation videos of {member.path} are not in {store.path} ({absent[0]}, ...)",
             hint="give the store that the run was trained on with --store",
         )
-    return _labelled(store, run, member.validation)
+    return _labelled(store, member.model, member.validation)
 
 
 def _of_split(store: Store, run: Run, split: str) -> list[StoredSequence]:
     if split not in SPLITS:
         raise UsageError(f"there is no split {split!r}", hint=f"give one of {', '.join(SPLITS)}")
-    rows = _labelled(store, run, store.video_ids())
+    rows = _labelled(store, run.recipe.model, store.video_ids())
     return [r for r in rows if split in (ALL, r.split)]
 
 
-def _labelled(store: Store, run: Run, videos: Sequence[str]) -> list[StoredSequence]:
+def _labelled(store: Store, model: Model, videos: Sequence[str]) -> list[StoredSequence]:
     views = [view for video in videos if (view := store.video(video)).has("label")]
-    return open_sequences(views, run.recipe.model)
+    return open_sequences(views, model)
 
 
 def _ensemble(run: Run) -> Predict:

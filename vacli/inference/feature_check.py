@@ -62,7 +62,7 @@ def check_stored_features(run: Run, views: Sequence[VideoView], *, allow: bool =
     early version has no record; its videos are compared with the first of them.
     Returns: with `allow`, a sentence for each feature that differs. Raises RunError otherwise.
     """
-    names = [name for stream in run.recipe.model.streams for name in stream.features]
+    names = [name for m in run.members for s in m.model.streams for name in s.features]
     found = [m for name in dict.fromkeys(names) if (m := _mismatch(run, name, views))]
     if found and not allow:
         raise RunError(_sentence(run, found[0], len(views)), hint=ALLOW)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vacli.errors import InputError
+from vacli.errors import InputError, RunError
 from vacli.features.compact.layout import decode_emotions
 from vacli.inference.postprocessing import EnsembleOutput
 from vacli.inference.run import Run
@@ -38,8 +38,16 @@ def predict_sequence(run: Run, rows: FeatureRows, times_s: np.ndarray) -> Trajec
 
 
 def model_outputs(run: Run, rows: FeatureRows) -> np.ndarray:
-    """(M, T, 2): the output of each of the run's models; raises InputError like `check_widths`."""
+    """(M, T, 2): the output of each of the run's models.
+
+    Raises InputError like `check_widths`, RunError where the models read features of different encoders.
+    """
     check_widths(run, rows)
+    if any(member.model != run.recipe.model for member in run.members):
+        raise RunError(
+            f"each fold of {run.path} has an encoder of its own, so the folds have no common input",
+            hint=f"name one fold: {run.members[0].path}",
+        )
     return np.stack([member.predictor(rows) for member in run.members])
 
 

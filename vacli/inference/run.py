@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from vacli.recipe import io as recipe_io
 from vacli.recipe.presets import PRESETS
 from vacli.recipe.schema import Model, Recipe
 from vacli.sequences.normalization import Normalisation
-from vacli.spec import AUDIO, VISUAL, present_settings
+from vacli.spec import AUDIO, FOLD_TAG, TAG, VISUAL, present_settings
 
 CALIBRATE = "make it again with `va calibrate`"
 CALIBRATE_SPEECH = "make it again with `va calibrate --speech-reference`"
@@ -53,9 +54,13 @@ def is_bundled_run(path: Path) -> bool:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class EnsembleMember:
-    """One trained model of a run. validation: the videos that it was validated on, not trained on."""
+    """One trained model of a run. validation: the videos that it was validated on, not trained on.
+
+    model: the run's model, whose features may have another fold's tag (`va crossval`).
+    """
 
     path: Path
+    model: Model
     predictor: SlidingWindowPredictor
     validation: tuple[str, ...]
 
@@ -85,7 +90,7 @@ def load_run(
     folders = trained_folders(path)
     recipes = [read_recipe(folder) for folder in folders]
     for folder, recipe in zip(folders, recipes, strict=True):
-        if (recipe.model, recipe.window) != (recipes[0].model, recipes[0].window):
+        if (_untagged(recipe.model), recipe.window) != (_untagged(recipes[0].model), recipes[0].window):
             raise RunError(
                 f"{folder} and {folders[0]} have different models",
                 hint="keep the folds of one model in the folder",
@@ -96,7 +101,7 @@ def load_run(
         path=path,
         recipe=recipes[0],
         members=tuple(_member(f, r, device) for f, r in zip(folders, recipes, strict=True)),
-        features=_features(folders[0] / FEATURES_FILE),
+        features={name: made for f in folders for name, made in _features(f / FEATURES_FILE).items()},
         postprocess=PostProcessor(
             calibration=None if CALIBRATION_FILE in without else _calibration(path),
             speech=None if SPEECH_FILE in without else _speech(path, recipes[0].model),
@@ -152,6 +157,15 @@ def _speech(path: Path, model: Model) -> SpeechDetector | None:
         raise RunError(f"{path / SPEECH_FILE}: {error}", hint=CALIBRATE_SPEECH) from None
 
 
+def _untagged(model: Model) -> Model:
+    """The model without the tags of features that were made for one fold."""
+    streams = (
+        replace(s, features=tuple(re.sub(rf"{TAG}{FOLD_TAG}\d+$", "", f) for f in s.features))
+        for s in model.streams
+    )
+    return replace(model, streams=tuple(streams))
+
+
 def read_recipe(folder: Path) -> Recipe:
     """The recipe of a run; raises RunError if it is not valid."""
     try:
@@ -185,6 +199,7 @@ def _member(folder: Path, recipe: Recipe, device: str) -> EnsembleMember:
     make = _array_predictor if in_arrays else _torch_predictor
     return EnsembleMember(
         path=folder,
+        model=recipe.model,
         predictor=make(folder, recipe, device),
         validation=_validation(folder / DATA_FILE),
     )

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from vacli.datasets.subjects import from_options
 from vacli.errors import StoreError, UsageError
 from vacli.files.run_directory import FOLD_PREFIX
@@ -87,7 +89,7 @@ def split_request(
         folds = min(DEFAULT_FOLDS, len(set(grouping.groups.values())))
         if folds < 2:
             raise UsageError(
-                "--init: one annotated video or person cannot be cross-validated",
+                f"--init: one annotated {grouping.basis} cannot be cross-validated",
                 hint="annotate a second one, or give --fold 0 with labels that have a split",
             )
     return SplitRequest(folds, settings.fold)
@@ -103,6 +105,11 @@ def labelled_videos(store: Path) -> list[VideoView]:
     """The labelled videos that are not in the test split."""
     views = [view for view in Store.open(store).videos() if view.has("label")]
     return [view for view in views if view.part_attrs("label").get("split") != "test"]
+
+
+def is_annotated(video: StoredSequence) -> bool:
+    """Whether a video has a frame with annotated valence and arousal."""
+    return video.labels is not None and bool(np.isfinite(video.labels).all(axis=1).any())
 
 
 def undamaged(videos: list[StoredSequence]) -> list[StoredSequence]:
@@ -122,6 +129,7 @@ def undamaged(videos: list[StoredSequence]) -> list[StoredSequence]:
 
 
 def grouping_of(videos: Sequence[StoredSequence], settings: TrainSettings) -> Grouping:
+    """The groups of videos that a split keeps together; UsageError as `group_videos`."""
     subjects = from_options(settings.subjects, settings.subject_pattern)
     identities = [identity(video.view, subjects) for video in videos]
     return group_videos(identities, by_subject=subjects is not None)

@@ -8,8 +8,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from vacli.errors import RunError, StoreError, UsageError
 from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.feature_check import check_stored_features
@@ -28,6 +26,7 @@ from vacli.steps._training_inputs import (
     base_recipe,
     grouping_of,
     has_default_streams,
+    is_annotated,
     labelled_videos,
     split_request,
     starting_run,
@@ -172,7 +171,9 @@ def resolve(settings: TrainSettings) -> Recipe:
 
 def _recipe(settings: TrainSettings) -> Recipe:
     """The recipe to train; if a run is resumed, its stored recipe."""
-    first_fold = next(iter(sorted(settings.out.glob(f"{FOLD_PREFIX}*/{RECIPE_FILE}"))), None)
+    folds = sorted(settings.out.glob(f"{FOLD_PREFIX}*/{RECIPE_FILE}"))
+    own = settings.out / f"{FOLD_PREFIX}{settings.fold}" / RECIPE_FILE
+    first_fold = own if own in folds else next(iter(folds), None)
     folder = first_fold.parent if first_fold else settings.out
     if not settings.resume or not (folder / RECIPE_FILE).is_file():
         return resolve(settings)
@@ -204,7 +205,7 @@ def _jobs(settings: TrainSettings, recipe: Recipe, progress: Progress) -> list[T
     if has_default_streams(settings):
         recipe = without_absent_streams(recipe, views, settings.store, progress)
     videos = undamaged(open_sequences(views, recipe.model))
-    videos = [s for s in videos if s.labels is not None and np.isfinite(s.labels).all(axis=1).any()]
+    videos = [video for video in videos if is_annotated(video)]
     if not videos:
         raise StoreError(
             f"{settings.store}: no video has labels to train on", hint="add them with `va import-labels`"
@@ -221,7 +222,11 @@ def _jobs(settings: TrainSettings, recipe: Recipe, progress: Progress) -> list[T
         chosen = training_set([v for v in videos if v.video in fold.train], settings.exclude_encoder_frames)
         held_out = [v for v in videos if v.video in fold.validation]
         folder = settings.out / f"{FOLD_PREFIX}{fold.number}" if request.is_cross_validation else settings.out
-        warnings = (shared_subjects_note(split, grouping), encoder_note(held_out, videos, grouping))
+        warnings = (
+            shared_subjects_note(split, grouping),
+            encoder_note(held_out, videos, grouping),
+            chosen.warning,
+        )
         return TrainingJob(
             recipe=recipe,
             folder=folder,

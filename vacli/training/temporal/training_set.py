@@ -12,17 +12,20 @@ from vacli.sequences.base import labels_of
 from vacli.sequences.labels import training_labels
 from vacli.sequences.stored import StoredSequence
 
+MORE_FRAMES = "Fine-tune on fewer frames (--frame-stride), or give --include-encoder-frames."
+
 
 @dataclass(frozen=True)
 class TrainingSet:
     """Training videos. excluded: labelled frames that are left out, because they trained the encoder.
 
-    note: a sentence for people who read the scores, "" without one.
+    note: a sentence for people who read the scores, "" without one. warning: the same, for a likely mistake.
     """
 
     videos: tuple[StoredSequence, ...]
     excluded: int = 0
     note: str = ""
+    warning: str = ""
 
 
 def training_set(videos: Sequence[StoredSequence], exclude: bool | None) -> TrainingSet:
@@ -47,6 +50,8 @@ def training_set(videos: Sequence[StoredSequence], exclude: bool | None) -> Trai
     if total == left:
         return TrainingSet(refined)
     note = f"{total - left} of {total} labelled training frames are left out: they trained the encoder."
+    if left < total / 2:
+        return TrainingSet(kept, total - left, warning=f"{note} {MORE_FRAMES}")
     return TrainingSet(kept, total - left, note)
 
 
