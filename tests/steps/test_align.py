@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +169,32 @@ def test_aligned_faces_use_the_frame_times_of_their_video(tmp_path, video, trial
     assert len(view.times_s) == 8
     assert np.flatnonzero(view.read("face/detected")).tolist() == [0, 3]
     assert "its aligned faces are given" in progress.messages[0]
+
+
+def two_batches(tmp_path: Path, first: Path, second: Path) -> Path:
+    """A folder with two files called anna.mp4 in two batches."""
+    for batch, source in (("batch1", first), ("batch2", second)):
+        (tmp_path / "videos" / batch).mkdir(parents=True)
+        shutil.copy(source, tmp_path / "videos" / batch / "anna.mp4")
+    return tmp_path / "videos"
+
+
+def test_aligned_faces_accept_two_copies_of_their_video(tmp_path, video):
+    folder = crop_folder(tmp_path / "cropped_aligned" / "anna", [1, 4])
+    batch, store, progress = align(tmp_path, folder.parent, two_batches(tmp_path, video, video))
+    assert (batch.done, batch.failed) == ([str(folder)], [])
+    assert store.video_ids() == ["anna"]
+    assert len(store.video("anna").times_s) == 8
+    assert sum("its aligned faces are given" in message for message in progress.messages) == 2
+
+
+def test_aligned_faces_of_two_different_videos_fail(tmp_path, video):
+    other = write_video(tmp_path / "other.mp4", [scene((200, 120))] * 4)
+    folder = crop_folder(tmp_path / "cropped_aligned" / "anna", [1, 4])
+    batch, store, _ = align(tmp_path, folder.parent, two_batches(tmp_path, video, other))
+    assert (batch.done, store.video_ids()) == ([], [])
+    (failure,) = batch.failed
+    assert re.match(r"anna: 2 different videos have this name \(.*batch1.*, .*batch2.*\)", failure.reason)
 
 
 @pytest.mark.parametrize("wrong", [{"face": "biggest"}, {"backend": "vlc"}])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
+from vacli.errors import InputError
 from vacli.faces.align import resize_crop
 from vacli.faces.quality import sharpness
 from vacli.faces.tracker import Face
+from vacli.files.digests import file_sha256
 from vacli.media.crops import CropFolder
 from vacli.media.video import open_video
 
@@ -27,14 +29,27 @@ class TimedCrops:
     times_s: np.ndarray
 
 
-def video_of(trial: str, videos: Mapping[str, Path]) -> Path | None:
-    """The video that a trial was cut from: the one of its name, less a trailing _left or _right."""
+def videos_of(trial: str, videos: Mapping[str, Sequence[Path]]) -> Sequence[Path]:
+    """The videos with the name of a trial, or with that name less a trailing _left or _right."""
     if trial in videos:
         return videos[trial]
     for side in TRIAL_SUFFIXES:
         if trial.endswith(side):
-            return videos.get(trial.removesuffix(side))
-    return None
+            return videos.get(trial.removesuffix(side), ())
+    return ()
+
+
+def single_video(trial: str, paths: Sequence[Path]) -> Path | None:
+    """The first of several copies of a video, or None without one.
+
+    Aff-Wild2's batches of videos have some files in common. Raises InputError if the files differ.
+    """
+    if len(paths) > 1 and len({file_sha256(path) for path in paths}) > 1:
+        raise InputError(
+            f"{trial}: {len(paths)} different videos have this name ({', '.join(map(str, paths))})",
+            hint="give only the video that the faces were cut from",
+        )
+    return paths[0] if paths else None
 
 
 def open_crops(path: Path, video: Path | None) -> TimedCrops:

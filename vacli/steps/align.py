@@ -48,9 +48,9 @@ def run(settings: AlignSettings, progress: Progress | None = None) -> Batch:
     A video has one row for each frame of its container, with or without a face. A damaged video keeps all
     rows; those after the damage have no face. A folder of aligned faces (Aff-Wild2's `cropped_aligned`) is
     stored without detection, one row for each number, with the frame times of the video of the same name if
-    that is among the inputs. `all` stores one entry for each person: NAME, NAME_face2, ... by decreasing
-    number of visible frames; left and right are stored as NAME_left and NAME_right, track n as
-    NAME_person<n>.
+    that is among the inputs; equal copies of the video are accepted. `all` stores one entry for each person:
+    NAME, NAME_face2, ... by decreasing number of visible frames; left and right are stored as NAME_left and
+    NAME_right, track n as NAME_person<n>.
     Raises UsageError for an unknown `face` or backend.
     """
     progress = progress or RecordingProgress()
@@ -58,17 +58,18 @@ def run(settings: AlignSettings, progress: Progress | None = None) -> Batch:
     check_backend(settings.backend)
     store, batch = Store.open_or_create(settings.store), Batch(settings.store)
     inputs = usable(settings.inputs, _use, _no_video_error, batch, progress)
-    videos = {media.name: media.path for media in inputs if media.kind == "video"}
+    videos: dict[str, list[Path]] = {}
+    for media in inputs:
+        if media.kind == "video":
+            videos.setdefault(media.name, []).append(media.path)
     crops = [media.name for media in inputs if media.kind == "crops"]
-    ready = {precropped.video_of(trial, videos) for trial in crops}
-
-    for path in videos.values():
-        if path in ready:
-            progress.info(f"{path}: faces are not detected, because its aligned faces are given")
+    ready = {path for trial in crops for path in precropped.videos_of(trial, videos)}
+    for path in sorted(ready):
+        progress.info(f"{path}: faces are not detected, because its aligned faces are given")
 
     def work(media: MediaInput) -> str:
         if media.kind == "crops":
-            video = precropped.video_of(media.name, videos)
+            video = precropped.single_video(media.name, precropped.videos_of(media.name, videos))
             return _align_crops(_Target(settings, store, progress), media, video)
         return _align_video(_Target(settings, store, progress), media.path)
 
