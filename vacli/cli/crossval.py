@@ -29,16 +29,7 @@ ENCODER_OPTIONS = {  # option -> setting of `va finetune-mae`
 @click.command("crossval", short_help="Cross-validate with an encoder fine-tuned for each fold.")
 @options.store
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Run directory. [default: runs/crossval]")
-@click.option("--preset", help="See `va presets`. [default: compact]")
-@click.option(
-    "--recipe",
-    "recipe_file",
-    type=click.Path(path_type=Path),
-    help="TOML file whose values override the preset.",
-)
-@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Set one value; repeatable.")
-@click.option("--temporal", metavar="mamba|transformer|tcn|none", help="Temporal module.")
-@click.option("--fusion", metavar="concat|bdca", help="Fusion of the streams.")
+@options.recipe
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Number of folds.")
 @click.option("--fold", type=click.IntRange(1), help="Only this fold.")
 @options.subjects

@@ -16,15 +16,7 @@ from vacli.cli.report import finish
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), default=Path("figures"), show_default=True, help="Folder."
 )
-@click.option(
-    "--format",
-    "formats",
-    multiple=True,
-    default=("png",),
-    show_default=True,
-    metavar="png|pdf|svg",
-    help="Format of the figures; repeatable.",
-)
+@options.figure_formats("--format")
 def plot(store: str | None, out: Path, formats: tuple[str, ...]) -> None:
     """Draw the labels of a store: each video over time, histograms, and their density in the plane.
 

@@ -6,8 +6,9 @@ import codecs
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -19,6 +20,7 @@ from vacli.files import store_folder
 DEFAULT_STORE = "feats.zarr"
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 LEFT_OUT = "vacli.left_out"  # key in the meta data of click's context
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 def named_files(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, Path]:
@@ -79,6 +81,20 @@ allow_mismatch = click.option(
     is_flag=True,
     help="Use stored features that differ from those of the run's training, with a warning.",
 )
+_RECIPE = (
+    click.option("--preset", help="See `va presets`. [default: compact]"),
+    click.option(
+        "--recipe",
+        "recipe_file",
+        type=click.Path(path_type=Path),
+        help="TOML file whose values override the preset.",
+    ),
+    click.option(
+        "--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Set one value; repeatable."
+    ),
+    click.option("--temporal", metavar="mamba|transformer|tcn|none", help="Temporal module."),
+    click.option("--fusion", metavar="concat|bdca", help="Fusion of the streams."),
+)
 store_out = click.option(
     "-o",
     "--out",
@@ -86,6 +102,26 @@ store_out = click.option(
     type=click.Path(path_type=Path),
     help="Store to write. [default: $VA_STORE, else ./feats.zarr]",
 )
+
+
+def recipe(command: Decorated) -> Decorated:
+    """The options that choose the recipe of a model."""
+    for option in reversed(_RECIPE):
+        command = option(command)
+    return command
+
+
+def figure_formats(name: str) -> Callable[[Decorated], Decorated]:
+    """The option `name`: the formats of figures."""
+    return click.option(
+        name,
+        "formats" if name == "--format" else "figure_formats",
+        multiple=True,
+        default=("png",),
+        show_default=True,
+        metavar="png|pdf|svg",
+        help="Format of the figures; repeatable.",
+    )
 
 
 def read_inputs(values: Sequence[str]) -> tuple[Path, ...]:

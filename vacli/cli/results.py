@@ -33,15 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--figures", type=click.Path(path_type=Path), help="Folder for figures of trajectories and densities."
 )
-@click.option(
-    "--figure-format",
-    "figure_formats",
-    multiple=True,
-    default=("png",),
-    show_default=True,
-    metavar="png|pdf|svg",
-    help="Format of the figures; repeatable.",
-)
+@options.figure_formats("--figure-format")
 @options.allow_mismatch
 @options.device
 def evaluate(inputs: tuple[str, ...], **chosen: Any) -> None:

@@ -184,16 +184,7 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: Any) -> None:
     type=click.Path(path_type=Path),
     help="Run directory. [default: runs/PRESET, or runs/adapted]",
 )
-@click.option("--preset", help="See `va presets`. [default: compact]")
-@click.option(
-    "--recipe",
-    "recipe_file",
-    type=click.Path(path_type=Path),
-    help="TOML file whose values override the preset.",
-)
-@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Set one value; repeatable.")
-@click.option("--temporal", metavar="mamba|transformer|tcn|none", help="Temporal module.")
-@click.option("--fusion", metavar="concat|bdca", help="Fusion of the streams.")
+@options.recipe
 @click.option("--folds", type=click.IntRange(2), help="Cross-validate with N folds, a model for each.")
 @click.option("--fold", type=click.IntRange(0), help="Train only this fold; 0 is the official split.")
 @click.option(
