@@ -51,7 +51,7 @@ def make_data(lab: Lab) -> Path:
     folder = lab.folder("world")
     trials = affwild2.make(affwild2.World(videos=len(VIDEOS), frames=FRAMES))
     store = write_store(folder / "s.zarr", trials)
-    write_store(folder / "held.zarr", [replace(trial, split="") for trial in trials])
+    write_store(folder / "held.zarr", [replace(t, name=f"held-{t.name}", split="") for t in trials])
     affwild2.write_annotations(folder / "aw2", trials)
     face_store(folder / "faces.zarr", videos=3, frames=12)
     shutil.copytree(BUNDLED, folder / BUNDLED_COPY)

@@ -161,3 +161,12 @@ def test_unknown_names(call, message, hint):
     with pytest.raises(UsageError, match=message) as error:
         call()
     assert hint in error.value.hint
+
+
+def test_a_model_with_features_of_one_fold_is_that_of_its_preset():
+    model = PRESETS["visual-only"].model
+    (stream,) = model.streams
+    tagged = replace(model, streams=(replace(stream, features=("mae-vit-l@fold3",)),))
+    assert preset_of(tagged) == preset_of(model)
+    other = replace(model, streams=(replace(stream, features=("mae-vit-l@pretrained",)),))
+    assert preset_of(other) != preset_of(model)

@@ -1,4 +1,4 @@
-"""A store in which a face shows only who it is, and labels are random for each person."""
+"""A store whose faces show only the identity of a person, with labels that are random for each person."""
 
 from __future__ import annotations
 

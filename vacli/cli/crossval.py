@@ -60,7 +60,7 @@ ENCODER_OPTIONS = {  # option -> setting of `va finetune-mae`
 def crossval(store: str | None, out: Path | None, device: str, force: bool, **chosen: Any) -> None:
     """Fine-tune the encoder, extract its feature and train, for each fold on its training videos only.
 
-    An encoder that is fine-tuned once for all folds has seen the held-out people, and the scores are too
+    An encoder that is fine-tuned once for all folds is trained on the held-out people, and the scores are too
     high. Here the encoder of fold N is OUT/encoder_N, its feature NAME@foldN, and its model OUT/fold_N. The
     cost is one `va finetune-mae` and one `va extract-visual` for each fold. The same command continues
     where it was interrupted. Frames that fine-tune the encoder do not count in the loss, so give

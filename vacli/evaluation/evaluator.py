@@ -87,15 +87,14 @@ def evaluate_run(run: Run, store: Store, split: str, advance: Advance) -> Evalua
 def evaluate_videos(run: Run, store: Store, videos: Sequence[str], name: str, advance: Advance) -> Evaluation:
     """Score all models of a run together on the named videos."""
     predict = _ensemble(run)
-    trajectories = [
-        _labelled_trajectory(predict, rows, advance) for rows in _labelled(store, run.recipe.model, videos)
-    ]
+    labelled = _labelled(store, run.recipe.model, videos)
+    trajectories = [_labelled_trajectory(predict, rows, advance) for rows in labelled]
     score = Score(name=name, videos=tuple(t.score() for t in trajectories))
     return Result(name=name, scores=(score,)), trajectories
 
 
 def _notes(run: Run, split: str, videos: Sequence[StoredSequence]) -> tuple[str, ...]:
-    """What the scored videos have in common with the training of the run and of its encoder."""
+    """Notes on the split, and on scored videos that the run or its encoder was trained on."""
     if split == HELD_OUT:
         return tuple(dict.fromkeys(note for m in run.members for note in _data(m).get("notes", ())))
     trained = training_record(run)
@@ -220,7 +219,7 @@ def _ensemble(run: Run) -> Predict:
 
 def _member(run: Run, member: EnsembleMember) -> Predict:
     """One model of a run without rescaling, as in the validation of its training."""
-    single = replace(run, members=(member,))
+    single = replace(run, members=(member,), recipe=replace(run.recipe, model=member.model))
 
     def predict(rows: StoredSequence) -> tuple[np.ndarray, np.ndarray | None]:
         output = ensemble_output(single, rows, rows.times_s, model_outputs(single, rows))

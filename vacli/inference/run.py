@@ -35,6 +35,7 @@ from vacli.models import arrays
 from vacli.packages import needed_by
 from vacli.progress import Progress
 from vacli.recipe import io as recipe_io
+from vacli.recipe.modules import without_fold_tags
 from vacli.recipe.presets import PRESETS
 from vacli.recipe.schema import Model, Recipe
 from vacli.sequences.normalization import Normalisation
@@ -89,8 +90,9 @@ def load_run(
     path = Path(path)
     folders = trained_folders(path)
     recipes = [read_recipe(folder) for folder in folders]
-    for folder, recipe in zip(folders, recipes, strict=True):
-        if (_untagged(recipe.model), recipe.window) != (_untagged(recipes[0].model), recipes[0].window):
+    models = [(without_fold_tags(recipe.model), recipe.window) for recipe in recipes]
+    for folder, model in zip(folders, models, strict=True):
+        if model != models[0]:
             raise RunError(
                 f"{folder} and {folders[0]} have different models",
                 hint="keep the folds of one model in the folder",

@@ -1,12 +1,14 @@
-"""Exchange of the temporal module and the fusion of a model."""
+"""Exchange of the temporal module, the fusion and the feature names of a model."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from vacli.errors import UsageError, nearest
 from vacli.recipe.schema import Bdca, Concat, Fusion, Mamba, Model, NoTemporal, Tcn, Temporal, Transformer
+from vacli.spec import FOLD_TAG, TAG
 
 # Names for `--temporal` (from a depth and a width) and `--fusion`.
 TEMPORAL: dict[str, Callable[[int, int], Temporal]] = {
@@ -51,3 +53,10 @@ def _size(temporal: Temporal) -> tuple[int, int]:
     if isinstance(temporal, Tcn):
         return len(temporal.channels), temporal.channels[-1]
     return temporal.n_layers, temporal.d_model
+
+
+def without_fold_tags(model: Model) -> Model:
+    """The model with the names of features that `va crossval` made for one fold without the fold's tag."""
+    tag = re.compile(rf"{TAG}{FOLD_TAG}\d+$")
+    streams = (replace(s, features=tuple(tag.sub("", f) for f in s.features)) for s in model.streams)
+    return replace(model, streams=tuple(streams))

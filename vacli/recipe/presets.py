@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from vacli.errors import UsageError, nearest
 from vacli.recipe.migration import RENAMED_PRESETS
+from vacli.recipe.modules import without_fold_tags
 from vacli.recipe.schema import (
     Augment,
     Bdca,
@@ -260,5 +261,9 @@ def preset(name: str) -> Recipe:
 
 
 def preset_of(model: Model) -> str:
-    """The name of the preset with exactly this model, features included; "" if there is none."""
-    return next((name for name, recipe in PRESETS.items() if recipe.model == model), "")
+    """The name of the preset with exactly this model, features included; "" if there is none.
+
+    Features that were made for one fold (`va crossval`) count as those of the preset.
+    """
+    plain = without_fold_tags(model)
+    return next((name for name, recipe in PRESETS.items() if recipe.model == plain), "")

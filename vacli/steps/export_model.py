@@ -139,7 +139,7 @@ def _write_features(source: Path, target: Path) -> None:
 
 
 def _write_data(source: Path, target: Path, folds: int) -> None:
-    """Copy the data record without the long lists of videos and people; add the number of folds."""
+    """Copy the data record without the long lists of videos and subjects; add the number of folds."""
     about = {name: value for name, value in read_json(source).items() if name not in LONG_LISTS}
     if folds and not about.get("folds"):  # runs of earlier versions lack it
         about["folds"] = folds

@@ -66,7 +66,7 @@ def test_without_official_split_some_recordings_are_held_out() -> None:
 
 
 @pytest.mark.parametrize("basis", ["video", "subject"])
-def test_the_description_names_what_the_split_keeps_together(basis: str) -> None:
+def test_the_description_names_the_basis_of_the_split(basis: str) -> None:
     subject = "s{}" if basis == "subject" else ""
     identities = (VideoIdentity(v.video, subject=subject.format(i // 2)) for i, v in enumerate(FREE))
     request = SplitRequest(folds=3, fold=1)

@@ -24,8 +24,8 @@ TENSORBOARD_FOLDER = "tensorboard"
 
 
 def line(history: History, row: Row) -> str:
-    """An epoch under `HEADER`; a star marks the best so far."""
-    star = "*" if history.best is row else " "
+    """An epoch under `HEADER`; a star marks the best so far, if the run keeps the best."""
+    star = "*" if history.best_by == MEAN and history.best is row else " "
     valence, arousal, mean = (row.scores[name] for name in SCORES)
     return (
         f"{row.epoch:5d}  {row.loss:7.4f}  {valence:7.3f}  {arousal:7.3f}  {mean:8.3f}{star}"

@@ -1,4 +1,4 @@
-"""Sentences about what training and held-out videos have in common."""
+"""Notes on subjects, recordings and encoder frames that training and held-out videos share."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def _statistics(job: TrainingJob, progress: Progress) -> normalization.Normalisa
 
 
 def _provenance(job: TrainingJob) -> dict[str, Any]:
-    """How the videos were chosen, and whose they are."""
+    """The store, the split, and the subject and the source file of each video."""
     videos = [*job.train, *job.validation]
     return {
         "store": str(job.store),
