@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ from vacli.recipe.modules import without_fold_tags
 from vacli.recipe.presets import PRESETS
 from vacli.recipe.schema import Model, Recipe
 from vacli.sequences.normalization import Normalisation
-from vacli.spec import AUDIO, FOLD_TAG, TAG, VISUAL, present_settings
+from vacli.spec import AUDIO, VISUAL, present_settings
 
 CALIBRATE = "make it again with `va calibrate`"
 CALIBRATE_SPEECH = "make it again with `va calibrate --speech-reference`"
@@ -157,15 +156,6 @@ def _speech(path: Path, model: Model) -> SpeechDetector | None:
         return SpeechDetector.from_arrays(read_tensors(path / SPEECH_FILE, CALIBRATE_SPEECH), columns)
     except ValueError as error:
         raise RunError(f"{path / SPEECH_FILE}: {error}", hint=CALIBRATE_SPEECH) from None
-
-
-def _untagged(model: Model) -> Model:
-    """The model without the tags of features that were made for one fold."""
-    streams = (
-        replace(s, features=tuple(re.sub(rf"{TAG}{FOLD_TAG}\d+$", "", f) for f in s.features))
-        for s in model.streams
-    )
-    return replace(model, streams=tuple(streams))
 
 
 def read_recipe(folder: Path) -> Recipe:
