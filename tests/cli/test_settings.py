@@ -167,6 +167,7 @@ COMPARE_DEFAULTS: dict[str, object] = {
     "split": "held-out",
     "format": "table",
     "device": "auto",
+    "allow_mismatch": False,
 }
 PREDICT_DEFAULTS: dict[str, object] = {
     "inputs": PATHS,
@@ -524,7 +525,7 @@ CASES = (
     Case("compare", "a b", "compare", COMPARE_DEFAULTS),
     Case(
         "compare",
-        "a b --store s.zarr --labels l --split test --format latex --device cpu",
+        "a b --store s.zarr --labels l --split test --format latex --device cpu --allow-mismatch",
         "compare",
         {
             "first": Path("a"),
@@ -534,6 +535,7 @@ CASES = (
             "split": "test",
             "format": "latex",
             "device": "cpu",
+            "allow_mismatch": True,
         },
     ),
     Case("predict", "a b --csv", "predict", {**PREDICT_DEFAULTS, "live": True}),

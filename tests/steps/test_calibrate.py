@@ -196,6 +196,18 @@ def test_an_invalid_speech_detector_file_raises(model, tmp_path):
         load_run(tmp_path / "run")
 
 
+def test_features_of_another_extractor_are_refused(model, store, tmp_path):
+    shutil.copytree(store.path, tmp_path / "s.zarr")
+    other = Store.open(tmp_path / "s.zarr")
+    view = next(v for v in other.videos() if v.part_attrs("label")["split"] == "validation")
+    values, flags = view.feature(affwild2.VISUAL)
+    about = view.part_attrs(f"feature/{affwild2.VISUAL}")
+    spec = FeatureSpec(name=affwild2.VISUAL, version="2", modality=about["modality"], dim=values.shape[1])
+    other.put_feature(view.id, spec.attributes(), values, flags)
+    with pytest.raises(RunError, match=f"{affwild2.VISUAL} with version 1, not 2"):
+        run(CalibrateSettings(model, (other.path,)))
+
+
 def test_training_videos_are_left_out(model, tmp_path):
     with pytest.raises(LabelError, match="no labelled videos to calibrate on"):
         run(CalibrateSettings(model, (image_store(tmp_path / "faces.zarr", "train").path,), "cpu"))

@@ -66,6 +66,7 @@ def evaluate(inputs: tuple[str, ...], **chosen: Any) -> None:
 )
 @click.option("--split", default="held-out", show_default=True, metavar="held-out|train|validation|test|all")
 @click.option("--format", default="table", show_default=True, metavar="table|json|markdown|latex")
+@options.allow_mismatch
 @options.device
 def compare(first: Path, second: Path, **chosen: Any) -> None:
     """Compare two models on the videos that neither was trained on.

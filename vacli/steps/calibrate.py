@@ -11,6 +11,7 @@ from vacli.errors import LabelError, RunError, StoreError
 from vacli.files import digests
 from vacli.files.run_directory import CALIBRATION_FILE, SPEECH_FILE
 from vacli.inference.calibration import MIN_FRAMES, Calibration
+from vacli.inference.feature_check import check_stored_features
 from vacli.inference.postprocessing import (
     EnsembleOutput,
     Postprocessed,
@@ -76,6 +77,7 @@ def run(settings: CalibrateSettings, progress: Progress | None = None) -> list[S
         detector = _fit_detector(model, settings.speech_reference, progress)
     views, outputs = _labelled(settings.stores), []
     _check_held_out(model, views, settings, progress)
+    check_stored_features(model, views)
     with progress.task("calibrate", len(views), "videos") as advance:
         for view in views:
             outputs.append(_output(model, detector, view))

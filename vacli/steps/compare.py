@@ -26,6 +26,7 @@ class CompareSettings:
     split: str = evaluator.HELD_OUT
     format: str = "table"
     device: str = "auto"
+    allow_mismatch: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ def run(settings: CompareSettings, progress: Progress | None = None) -> CompareR
         labels=settings.labels,
         split=settings.split,
         device=settings.device,
+        allow_mismatch=settings.allow_mismatch,
     )
     first, second = (evaluate_input(path, chosen, progress) for path in paths)
     comparison = compare(first, second)
