@@ -120,4 +120,4 @@ def test_a_traceback_is_shown_when_asked_for(capsys, monkeypatch):
 
 def test_presets_print_a_recipe(capsys):
     assert run(["presets", "bdca", "--set", "training.epochs=3"]) == 0
-    assert '"epochs": 3' in capsys.readouterr().out
+    assert "epochs = 3\n" in capsys.readouterr().out

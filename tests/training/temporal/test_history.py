@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
+from vacli.files import digests
+from vacli.recipe import io as recipe_io
+from vacli.recipe.presets import preset
 from vacli.training.history import History, Row
 from vacli.training.temporal.history import HEADER, line, read_best
 
@@ -26,7 +31,10 @@ def test_lines_align_with_the_header() -> None:
     assert first.index("0.200") + 5 == HEADER.index("arousal") + 7
 
 
-def test_best_epoch_of_metrics_jsonl(tmp_path) -> None:
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 2), ("last", 3)])
+def test_kept_epoch_of_metrics_jsonl(tmp_path, keep, epoch) -> None:
     history = History("mean", [row(1, 0.1), row(2, 0.3), row(3, 0.2)])
     (tmp_path / "metrics.jsonl").write_text(history.jsonl())
-    assert read_best(tmp_path / "metrics.jsonl").epoch == 2
+    recipe = recipe_io.set_values(preset("compact"), [f"training.keep={keep}"])
+    digests.write(tmp_path / "recipe.json", recipe_io.to_json(recipe).encode())
+    assert read_best(tmp_path / "metrics.jsonl").epoch == epoch
