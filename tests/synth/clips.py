@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,8 @@ class Clip:
 
     events: rows of `times_s` with a white picture and a click at the same time.
     sound_spans: spans with audio packets; there are none between them.
+    picture: row -> (H, W, 3) uint8, in place of the flashes. sound: times (N,) in seconds -> samples (N,), in
+    place of the clicks.
     """
 
     times_s: tuple[float, ...] = ()
@@ -35,6 +37,8 @@ class Clip:
     tick_s: Fraction = Fraction(1, 90_000)  # some old codecs support 1/25 and similar only
     options: dict[str, str] = field(default_factory=dict)  # of the picture's encoder
     muxer: dict[str, str] = field(default_factory=dict)  # of the container
+    picture: Callable[[int], np.ndarray] | None = None
+    sound: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def steady(rate_hz: Fraction | float, seconds: float, start_s: float = 0.0) -> tuple[float, ...]:
@@ -105,7 +109,8 @@ def _picture_stream(container: av.container.OutputContainer, clip: Clip) -> av.V
 
 def _frames(clip: Clip) -> Iterator[av.VideoFrame]:
     for row, time_s in enumerate(clip.times_s):
-        frame = av.VideoFrame.from_ndarray(picture_of(clip, row), format="rgb24")
+        picture = clip.picture(row) if clip.picture else picture_of(clip, row)
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = round(time_s / clip.tick_s), clip.tick_s
         yield frame
 
@@ -114,12 +119,18 @@ def _sound_stream(container: av.container.OutputContainer, clip: Clip) -> av.Aud
     return container.add_stream(clip.sound_codec, rate=clip.sound_rate_hz, layout=clip.layout)
 
 
+def _samples(clip: Clip, first: int, count: int) -> np.ndarray:
+    if clip.sound is None:
+        return sound_of(clip, first, count)
+    return clip.sound((first + np.arange(count)) / clip.sound_rate_hz).astype(np.float32)
+
+
 def _blocks(clip: Clip) -> Iterator[av.AudioFrame]:
     channels = len(av.AudioLayout(clip.layout).channels)
     for start_s, end_s in clip.sound_spans:
         first, end = round(start_s * clip.sound_rate_hz), round(end_s * clip.sound_rate_hz)
         for at in range(first, end, BLOCK_SAMPLES):
-            mono = sound_of(clip, at, min(BLOCK_SAMPLES, end - at))
+            mono = _samples(clip, at, min(BLOCK_SAMPLES, end - at))
             planes = np.repeat(mono[None], channels, axis=0)
             frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=clip.layout)
             frame.sample_rate = clip.sound_rate_hz
