@@ -82,7 +82,7 @@ def _mostly_neutral(trial: Trial) -> Trial:
 
 
 def _with_unlabelled_end(trial: Trial) -> Trial:
-    """One trial has no labels at its end, where they are not interpolated. The expression is neutral there."""
+    """One trial has no labels at its end, too far to interpolate; its expression is neutral there."""
     if trial.name != UNLABELLED_END:
         return trial
     labels, expression = trial.labels.copy(), trial.expression.copy()

@@ -96,7 +96,7 @@ def evaluate_videos(run: Run, store: Store, videos: Sequence[str], name: str, ad
 def _notes(run: Run, split: str, videos: Sequence[StoredSequence]) -> tuple[str, ...]:
     """Notes on the split, and on scored videos that the run or its encoder was trained on."""
     if split == HELD_OUT:
-        return tuple(dict.fromkeys(note for m in run.members for note in _data(m).get("notes", ())))
+        return _training_notes(run)
     trained = training_record(run)
     known = sum(trained.includes(rows.video, identity(rows.view).sha256) for rows in videos)
     seen = sum(bool(rows.encoder_use) for rows in videos)
@@ -106,6 +106,17 @@ def _notes(run: Run, split: str, videos: Sequence[StoredSequence]) -> tuple[str,
         "their scores are too high.",
     )
     return tuple(note for note, count in zip(notes, (known, seen), strict=True) if count)
+
+
+def _training_notes(run: Run) -> tuple[str, ...]:
+    """The notes of the models' trainings; those of some folds only name their folds."""
+    folds: dict[str, list[str]] = {}
+    for member in run.members:
+        data = _data(member)
+        for note in data.get("notes", ()):
+            folds.setdefault(note, []).append(str(data["fold"]))
+    common = len(run.members)
+    return tuple(n if len(f) == common else f"fold {', '.join(f)}: {n}" for n, f in folds.items())
 
 
 def evaluate_predictions(
