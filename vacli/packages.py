@@ -19,6 +19,7 @@ EXTRAS: dict[str, str] = {
     "decord": "decord",
     "pillow_heif": "heic",
     "pyarrow": "parquet",
+    "openpyxl": "xlsx",
 }
 
 

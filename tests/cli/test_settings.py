@@ -180,6 +180,7 @@ PREDICT_DEFAULTS: dict[str, object] = {
     "audio_track": None,
     "live": False,
     "allow_mismatch": False,
+    "one_recording": False,
 }
 CORPUS_DEFAULTS: dict[str, object] = {
     "kind": "ferplus",
@@ -556,6 +557,38 @@ CASES = (
             "audio_track": 2,
             "live": False,
             "allow_mismatch": True,
+            "one_recording": False,
+        },
+    ),
+    Case(
+        "predict",
+        "a b --columns valence,arousal --decimal-comma",
+        "predict",
+        {**PREDICT_DEFAULTS, "live": True},
+    ),
+    Case("predict", "a b -o t.TextGrid", "predict", {**PREDICT_DEFAULTS, "one_recording": True}),
+    Case(
+        "convert",
+        "a --to t.tsv",
+        "convert",
+        {
+            "table": Path("a"),
+            "out": Path("t.tsv"),
+            "recording": None,
+            "columns": None,
+            "decimal_comma": False,
+        },
+    ),
+    Case(
+        "convert",
+        "a --to t.csv --input b --columns valence --decimal-comma",
+        "convert",
+        {
+            "table": Path("a"),
+            "out": Path("t.csv"),
+            "recording": "b",
+            "columns": "valence",
+            "decimal_comma": True,
         },
     ),
     Case(

@@ -11,6 +11,7 @@ import pytest
 from vacli.cli.console import Console
 from vacli.cli.table_target import TableTarget
 from vacli.errors import OutputError, ReaderGone
+from vacli.files.atomic import write_bytes
 
 
 def fill(path: Path | None, *texts: str) -> TableTarget:
@@ -107,3 +108,51 @@ def test_stdout(path, capsys):
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(OutputError, match="is a folder"):
         TableTarget(tmp_path)
+
+
+def test_a_file_is_converted_from_its_rows_at_the_end(tmp_path):
+    def convert(rows: Path) -> None:
+        assert rows.parent == tmp_path
+        (tmp_path / "t.xlsx").write_text(rows.read_text().upper())
+
+    with TableTarget(tmp_path / "t.xlsx", convert).opened(Console()) as put:
+        put("a\n")
+        put("b\n")
+        assert not (tmp_path / "t.xlsx").exists()
+    assert os.listdir(tmp_path) == ["t.xlsx"]
+    assert (tmp_path / "t.xlsx").read_text() == "A\nB\n"
+
+
+def test_no_rows_are_not_converted(tmp_path):
+    def convert(rows: Path) -> None:
+        raise AssertionError("there is nothing to convert")
+
+    (tmp_path / "t.xlsx").write_text("old")
+    with TableTarget(tmp_path / "t.xlsx", convert).opened(Console()):
+        pass
+    assert os.listdir(tmp_path) == ["t.xlsx"]
+
+
+def test_rows_are_kept_if_the_conversion_fails(tmp_path, capsys):
+    def convert(rows: Path) -> None:
+        raise OutputError("too many rows")
+
+    target = TableTarget(tmp_path / "t.xlsx", convert)
+    with pytest.raises(OutputError, match="too many rows"), target.opened(Console()) as put:
+        put("a\n")
+    assert os.listdir(tmp_path) == ["t.xlsx.jsonl.partial"]
+    assert capsys.readouterr().err == f"{tmp_path}/t.xlsx.jsonl.partial has the rows so far\n"
+
+
+def test_a_file_to_convert_to_is_checked_at_the_start(tmp_path):
+    (tmp_path / "t.xlsx").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        TableTarget(tmp_path / "t.xlsx", lambda rows: None)
+    assert os.listdir(tmp_path) == ["t.xlsx"]
+
+
+def test_rows_of_a_killed_process_are_removed_by_the_next(tmp_path):
+    with open(tmp_path / ".t.eaf.jsonl.va-01234567.part", "w") as leftover:
+        leftover.write("a\n")
+    write_bytes(tmp_path / "t.eaf", b"1")
+    assert os.listdir(tmp_path) == ["t.eaf"]

@@ -462,3 +462,27 @@ def test_one_frame_with_a_face_selects_the_audiovisual_model():
     assert with_audio_model.audio_model.postprocess.audio_only
     assert with_audio_model.select_model(np.array([False])).model.path == BUNDLED_AUDIO
     assert with_audio_model.select_model(np.array([True])).model.path == BUNDLED
+
+
+def test_one_recording_is_checked_before_the_prediction(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        write_wav(tmp_path / name, np.zeros(RATE_HZ, np.float32))
+    tables: list[FrameTable] = []
+    for inputs in ((tmp_path,), (tmp_path / "a.wav", tmp_path / "b.wav")):
+        with pytest.raises(UsageError, match="the output file holds one recording, and there are 2"):
+            run(PredictSettings(inputs=inputs, one_recording=True), tables.append)
+    assert tables == []
+    run(PredictSettings(inputs=(tmp_path / "a.wav",), one_recording=True), tables.append)
+    assert len(tables) == 1
+
+
+def test_one_recording_of_a_store_is_checked_before_the_prediction(tmp_path):
+    for number, name in enumerate(("a.wav", "b.wav")):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        write_wav(tmp_path / "in" / name, np.full(RATE_HZ, 0.1 * number, np.float32))
+    extraction = extract_audio.ExtractAudioSettings(inputs=(tmp_path / "in",), store=tmp_path / "s.zarr")
+    store = extract_audio.run(extraction).out
+    tables: list[FrameTable] = []
+    with pytest.raises(UsageError, match="the output file holds one recording, and there are 2"):
+        run(PredictSettings(inputs=(store,), one_recording=True), tables.append)
+    assert tables == []

@@ -24,6 +24,7 @@ from vacli.cli import (
     signals,
     streams,
     supervisor,
+    tables,
     training,
     weights,
 )
@@ -89,6 +90,7 @@ for command in (
     *crossval.COMMANDS,
     *figures.COMMANDS,
     *results.COMMANDS,
+    *tables.COMMANDS,
     *weights.COMMANDS,
     *bundled_model.COMMANDS,
 ):

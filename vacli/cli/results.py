@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vacli.cli import options, supervisor
+from vacli.cli import options, supervisor, tables
 from vacli.cli.console import Console, print_table
 from vacli.cli.report import leave
 from vacli.cli.streams import put
 from vacli.cli.table_target import TableTarget
-from vacli.errors import UsageError
 
 if TYPE_CHECKING:
     from vacli.output.frame_table import FrameTable
@@ -131,9 +130,17 @@ def ablate(store: str | None, rows: tuple[str, ...], **chosen: Any) -> None:
 @click.option("--model", type=click.Path(path_type=Path), help="A trained run. [default: the bundled model]")
 @options.weights
 @options.allow_mismatch
-@click.option("--csv", "as_json", flag_value=False, default=False, help="Write CSV (the default).")
-@click.option("--json", "as_json", flag_value=True, help="Write one JSON object a line.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write. [default: stdout]")
+@click.option("--csv", "ending", flag_value=".csv", default=None, help="Write CSV (the default on stdout).")
+@click.option("--json", "ending", flag_value=".jsonl", help="Write one JSON object a line.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"File to write; its ending selects the format: {tables.ENDINGS}. [default: stdout]",
+)
+@tables.columns
+@tables.decimal_comma
 @click.option("--summary", is_flag=True, help="Write one row for each input: means, sd and fractions.")
 @click.option("--images", is_flag=True, help="Predict single pictures instead of videos.")
 @click.option(
@@ -142,7 +149,15 @@ def ablate(store: str | None, rows: tuple[str, ...], **chosen: Any) -> None:
 @options.audio_track
 @options.backend
 @options.device
-def predict(inputs: tuple[str, ...], as_json: bool, out: Path | None, summary: bool, **chosen: Any) -> None:
+def predict(
+    inputs: tuple[str, ...],
+    ending: str | None,
+    out: Path | None,
+    columns: str | None,
+    decimal_comma: bool,
+    summary: bool,
+    **chosen: Any,
+) -> None:
     """Predict valence and arousal of every frame, from face and voice together.
 
     INPUTS are videos, sound files, folders of either, folders of aligned faces, or stores. `-` reads paths
@@ -152,27 +167,25 @@ def predict(inputs: tuple[str, ...], as_json: bool, out: Path | None, summary: b
     On stdout the rows appear while a video is read, if exactly one face is visible in the first second; they
     belong to this face. In a file, `largest` is the face with the largest area over the whole video.
 
+    Subtitles (.vtt, .srt) and annotations for ELAN (.eaf) and Praat (.TextGrid) hold the episodes of one
+    recording.
+
     \b
     Examples:
       va predict clip.mp4 --csv
+      va predict clip.mp4 -o clip.eaf
       va predict videos/ -o va.csv
       va predict faces/*.png --images --summary
     """
-    if summary and as_json:
-        raise UsageError("--summary is a CSV table", hint="leave out --json")
+    output = tables.PredictionOutput.of(out, ending, columns, decimal_comma, summary)
     paths = options.read_inputs(inputs)
-    target = TableTarget(out)
+    target = TableTarget(out, output.convert)
     live = target.is_stdout and not summary
     child = supervisor.split(target.draft)
-    from vacli.output.writers import CsvWriter, JsonWriter, SummaryWriter
     from vacli.steps import predict as step
 
     console, text = Console(rows=live, is_news=child.is_news), io.StringIO()
-    writer: JsonWriter | SummaryWriter | CsvWriter
-    if as_json:
-        writer = JsonWriter(text)
-    else:
-        writer = (SummaryWriter if summary else CsvWriter)(text, header=not child.has_header)
+    writer = output.row_writer(text, header=not child.has_header)
     with target.opened(console) as put_rows:
 
         def write(table: FrameTable) -> None:
@@ -182,7 +195,9 @@ def predict(inputs: tuple[str, ...], as_json: bool, out: Path | None, summary: b
             text.seek(0)
             text.truncate()
 
-        batch = step.run(step.PredictSettings(inputs=paths, live=live, **chosen), write, console)
+        one = output.one_recording
+        settings = step.PredictSettings(inputs=paths, live=live, one_recording=one, **chosen)
+        batch = step.run(settings, write, console)
     if not target.is_stdout:
         console.info(
             f"{out}: {len(batch.done)} done" + (f", {len(batch.failed)} failed" if batch.failed else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,10 @@ COLUMNS = {
     "input": "the file",
 }
 NO_MODALITY = "none"
+INTEGERS = ("frame", "face_id")
+FLAGS = ("face_detected", "audio_present")
+TEXTS = ("modality", "input")
+NUMBERS = tuple(name for name in COLUMNS if name not in (*INTEGERS, *FLAGS, *TEXTS))
 DECIMALS = {"time_s": 6, "face_x": 1, "face_y": 1, "face_w": 1, "face_h": 1}
 
 
@@ -33,25 +37,31 @@ DECIMALS = {"time_s": 6, "face_x": 1, "face_y": 1, "face_w": 1, "face_h": 1}
 class FrameTable:
     """Valence and arousal of one face in one input.
 
-    columns: name -> (N,) array; floats are NaN where a value is unknown.
+    columns: name -> (N,) array; floats are NaN where a value is unknown. A prediction has all of COLUMNS but
+    `input`; a table that was read from a file has `time_s` and the other columns of the file.
     """
 
     name: str
     columns: Mapping[str, np.ndarray]
 
     def __len__(self) -> int:
-        return len(self.columns["frame"])
+        return len(self.columns["time_s"])
 
     @property
     def valid(self) -> np.ndarray:
-        """(N,) bool: rows whose prediction is based on a face or on speech."""
+        """(N,) bool: rows whose prediction is based on a face or on speech; all without a modality."""
+        if "modality" not in self.columns:
+            return np.ones(len(self), bool)
         return self.columns["modality"] != NO_MODALITY
 
-    def rows(self) -> Iterator[list[str]]:
-        """Rows as text, in the order of COLUMNS; unknown values are empty."""
-        texts = [_texts(self.columns[c], DECIMALS.get(c, 4)) for c in COLUMNS if c != "input"]
-        for cells in zip(*texts, strict=True):
-            yield [*cells, self.name]
+    def rows(self, columns: Sequence[str] = tuple(COLUMNS)) -> Iterator[list[str]]:
+        """Rows as text, in the order of `columns`; unknown values are empty."""
+        yield from map(list, zip(*map(self._cells, columns), strict=True))
+
+    def _cells(self, column: str) -> list[str]:
+        if column == "input":
+            return [self.name] * len(self)
+        return _texts(self.columns[column], decimals(column))
 
     def summary(self) -> dict[str, str | float]:
         """One row for the whole input.
@@ -74,6 +84,11 @@ class FrameTable:
         }
 
 
+def decimals(column: str) -> int:
+    """The number of decimals of a column of NUMBERS."""
+    return DECIMALS.get(column, 4)
+
+
 def _fraction(flags: np.ndarray) -> float:
     return float(np.mean(flags)) if len(flags) else 0.0
 
@@ -83,9 +98,9 @@ def modality(face: np.ndarray, audio: np.ndarray) -> np.ndarray:
     return np.array([NO_MODALITY, "audio", "visual", "audiovisual"])[2 * face.astype(int) + audio.astype(int)]
 
 
-def _texts(values: np.ndarray, decimals: int) -> list[str]:
+def _texts(values: np.ndarray, places: int) -> list[str]:
     if values.dtype.kind == "f":
-        return ["" if np.isnan(v) else f"{v:.{decimals}f}" for v in values.tolist()]
+        return ["" if np.isnan(v) else f"{v:.{places}f}" for v in values.tolist()]
     if values.dtype.kind == "b":
         return [str(int(v)) for v in values]
     if values.dtype.kind == "i":

@@ -1,4 +1,4 @@
-"""Frame tables as CSV, JSON lines or summaries.
+"""Frame tables as CSV, JSON lines or summaries, row by row.
 
 In CSV a relative path that begins like a spreadsheet formula is written with ./ before it, which is a path of
 the same file. JSON has names unchanged.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
-from vacli.output.frame_table import COLUMNS, FrameTable
+from vacli.output.formats import DEFAULTS, TableOptions
+from vacli.output.frame_table import COLUMNS, FLAGS, INTEGERS, NUMBERS, TEXTS, FrameTable
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters of a formula in spreadsheets
 
@@ -19,45 +21,64 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters of a formula in s
 class CsvWriter:
     """One table for all inputs, with one header, or none if it was written before."""
 
-    def __init__(self, out: TextIO, header: bool = True) -> None:
-        self._out = out
-        self._header = [COLUMNS] if header else []
+    def __init__(self, out: TextIO, header: bool = True, options: TableOptions = DEFAULTS) -> None:
+        self._out, self._options = out, options
+        self._columns = options.columns or tuple(COLUMNS)
+        self._header = [self._columns] if header else []
 
     def write(self, table: FrameTable) -> None:
         """Append the rows of one table, the first one below the header."""
-        writer = csv.writer(self._out, lineterminator="\n", quoting=_quoting(table.name))
+        writer = _csv_writer(self._out, table.name, self._options)
         writer.writerows(self._header)
         self._header = []
-        writer.writerows(replace(table, name=_path_cell(table.name)).rows())
+        rows = replace(table, name=_path_cell(table.name)).rows(self._columns)
+        writer.writerows(self._with_commas(rows) if self._options.decimal_comma else rows)
+
+    def _with_commas(self, rows: Iterable[Sequence[str]]) -> Iterable[list[str]]:
+        is_number = [column in NUMBERS for column in self._columns]
+        for row in rows:
+            pairs = zip(row, is_number, strict=True)
+            yield [cell.replace(".", ",") if number else cell for cell, number in pairs]
 
 
 class JsonWriter:
-    """One JSON object a line, one line a frame."""
+    """One JSON object a line, one line a frame. `header` has no effect: each line has the names."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, header: bool = True, options: TableOptions = DEFAULTS) -> None:
         self._out = out
+        self._columns = options.columns or tuple(COLUMNS)
 
     def write(self, table: FrameTable) -> None:
         """Append the rows of one table."""
-        for cells in table.rows():
-            values = {name: _value(name, cell) for name, cell in zip(COLUMNS, cells, strict=True)}
+        for cells in table.rows(self._columns):
+            values = {name: _value(name, cell) for name, cell in zip(self._columns, cells, strict=True)}
             self._out.write(json.dumps(values) + "\n")
 
 
 class SummaryWriter:
     """One CSV row an input; see FrameTable.summary."""
 
-    def __init__(self, out: TextIO, header: bool = True) -> None:
-        self._out, self._header = out, header
+    def __init__(self, out: TextIO, header: bool = True, options: TableOptions = DEFAULTS) -> None:
+        self._out, self._header, self._options = out, header, options
 
     def write(self, table: FrameTable) -> None:
         """Append the row of one input."""
         row = table.summary() | {"input": _path_cell(table.name)}
-        writer = csv.writer(self._out, lineterminator="\n", quoting=_quoting(table.name))
+        writer = _csv_writer(self._out, table.name, self._options)
         if self._header:
             writer.writerow(row)
         self._header = False
-        writer.writerow([f"{v:.4f}" if isinstance(v, float) else v for v in row.values()])
+        writer.writerow([self._cell(value) for value in row.values()])
+
+    def _cell(self, value: str | float) -> str | int:
+        if not isinstance(value, float):
+            return value
+        text = f"{value:.4f}"
+        return text.replace(".", ",") if self._options.decimal_comma else text
+
+
+def _csv_writer(out: TextIO, name: str, options: TableOptions) -> Any:
+    return csv.writer(out, lineterminator="\n", quoting=_quoting(name), delimiter=options.delimiter)
 
 
 def _path_cell(name: str) -> str:
@@ -70,8 +91,8 @@ def _quoting(name: str) -> Literal[0, 1]:
 
 
 def _value(name: str, cell: str) -> str | float | int | None:
-    if name in ("modality", "input"):
+    if name in TEXTS:
         return cell
     if cell == "":
         return None
-    return int(cell) if name in ("frame", "face_detected", "audio_present", "face_id") else float(cell)
+    return int(cell) if name in (*INTEGERS, *FLAGS) else float(cell)

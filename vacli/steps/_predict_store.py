@@ -5,6 +5,7 @@ This is a separate module, because the prediction of recordings does not import 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,11 +33,13 @@ def predict_stores(
     write: Write,
     batch: Batch,
     progress: Progress,
+    check_count: Callable[[int], None],
     *,
     allow_mismatch: bool = False,
 ) -> None:
     """Write a table for every video of the stores; `batch` records the stores and videos that fail.
 
+    check_count: gets the number of videos before any is predicted; what it raises ends the prediction.
     allow_mismatch: warn of stored features that differ from those of the training, instead of refusing them.
     """
     model = loaded.model.recipe.model
@@ -59,7 +62,8 @@ def predict_stores(
             progress.warn(note)
         return views
 
-    views = find_each(paths, find, batch, progress)
+    views = list(find_each(paths, find, batch, progress))
+    check_count(len(views))
     run_each(batch, views, lambda view: view.id, work, progress)
 
 

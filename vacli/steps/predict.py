@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from vacli.errors import InputError
+from vacli.errors import InputError, UsageError
 from vacli.faces.selection import check_face_choice
 from vacli.files.store_folder import is_store
 from vacli.inference.feature_check import check_extractor
@@ -47,7 +47,7 @@ class PredictSettings:
     from stored features that differ from those of the training, with a warning. live: rows are written
     while a video is read, if exactly one face is visible in the first second with a face
     (`live.LivePredictor`). audio_track: the number of the audio stream, from 1; None for the one that
-    `media.audio_tracks` selects.
+    `media.audio_tracks` selects. one_recording: raise UsageError for several recordings.
     """
 
     inputs: tuple[Path, ...]
@@ -60,6 +60,7 @@ class PredictSettings:
     audio_track: int | None = None
     live: bool = False
     allow_mismatch: bool = False
+    one_recording: bool = False
 
     @property
     def run(self) -> Path:
@@ -81,6 +82,7 @@ def run(settings: PredictSettings, write: Write, progress: Progress | None = Non
     progress = progress or RecordingProgress()
     check_face_choice(settings.face)
     check_backend(settings.backend)
+    _check_count(settings, len(settings.inputs))
     loaded = _load(settings, progress)
     batch = Batch(loaded.model.path)
     stores = [path for path in settings.inputs if is_store(path)]
@@ -89,10 +91,21 @@ def run(settings: PredictSettings, write: Write, progress: Progress | None = Non
     if stores:
         from vacli.steps._predict_store import predict_stores
 
-        predict_stores(stores, loaded, write, batch, progress, allow_mismatch=settings.allow_mismatch)
+        found = partial(_check_count, settings)
+        predict_stores(stores, loaded, write, batch, progress, found, allow_mismatch=settings.allow_mismatch)
     media = _media(settings, stores, batch, progress)
+    _check_count(settings, len(media))
     work = _InputPredictor(settings, loaded, write, progress)
     return run_each(batch, media, lambda item: str(item.path), work.predict, progress)
+
+
+def _check_count(settings: PredictSettings, count: int) -> None:
+    """Raise UsageError for several recordings where only one is allowed."""
+    if settings.one_recording and count > 1:
+        raise UsageError(
+            f"the output file holds one recording, and there are {count}",
+            hint="name one recording, or write .csv and then use `va convert --input NAME`",
+        )
 
 
 def _load(settings: PredictSettings, progress: Progress) -> LoadedModel:

@@ -1,0 +1,91 @@
+"""`va convert`: the same file as `va predict -o` from an existing table."""
+
+from __future__ import annotations
+
+import pytest
+from synth.frame_tables import N_FRAMES, frame_table
+
+from vacli.errors import InputError, UsageError
+from vacli.output.formats import WRITERS, TableOptions, write_file
+from vacli.progress import RecordingProgress
+from vacli.steps.convert import ConvertSettings, run
+
+BY_ROW = [ending for ending, entry in WRITERS.items() if entry.by_row]
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "va.csv"
+    write_file([frame_table("a.mp4"), frame_table("b/c.mp4")], path, TableOptions())
+    return path
+
+
+@pytest.mark.parametrize("ending", BY_ROW)
+def test_a_converted_table_equals_a_written_one(ending, table, tmp_path):
+    out = tmp_path / f"out{ending}"
+    assert run(ConvertSettings(table=table, out=out)) == out
+    write_file([frame_table("a.mp4"), frame_table("b/c.mp4")], tmp_path / f"direct{ending}", TableOptions())
+    assert out.read_bytes() == (tmp_path / f"direct{ending}").read_bytes()
+
+
+@pytest.mark.parametrize("recording", ["b/c.mp4", "c"])
+@pytest.mark.parametrize("ending", WRITERS)
+def test_one_recording_is_selected_by_path_or_name(ending, recording, table, tmp_path):
+    if WRITERS[ending].package:
+        pytest.importorskip(WRITERS[ending].package)
+    out = tmp_path / f"out{ending}"
+    run(ConvertSettings(table=table, out=out, recording=recording))
+    assert out.stat().st_size
+    if ending in BY_ROW:
+        assert out.read_text().count("c.mp4") == N_FRAMES
+        assert "a.mp4" not in out.read_text()
+
+
+def test_selected_columns_and_decimal_commas(table, tmp_path):
+    out = tmp_path / "out.csv"
+    run(ConvertSettings(table=table, out=out, columns="arousal,time_s", decimal_comma=True))
+    assert out.read_text().splitlines()[:2] == ["arousal;time_s", "0,3000;0,000000"]
+
+
+def test_a_table_keeps_its_selection_of_columns(table, tmp_path):
+    some = ConvertSettings(table=table, out=tmp_path / "some.csv", columns="time_s,valence", recording="c")
+    run(some)
+    run(ConvertSettings(table=tmp_path / "some.csv", out=tmp_path / "out.tsv"))
+    assert (tmp_path / "out.tsv").read_text().splitlines()[0] == "time_s\tvalence"
+
+
+def test_a_table_can_replace_itself(table):
+    before = table.read_bytes()
+    run(ConvertSettings(table=table, out=table))
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("out", "more", "error", "message"),
+    [
+        ("x.foo", {}, UsageError, "unknown ending '.foo'"),
+        (
+            "x.eaf",
+            {},
+            UsageError,
+            "a .eaf file holds one recording, and there are 2; name one with `va convert",
+        ),
+        ("x.csv", {"recording": "d"}, InputError, "va.csv has no input 'd'"),
+        ("x.csv", {"columns": "valance"}, UsageError, "unknown column 'valance'"),
+        ("x.vtt", {"columns": "valence"}, UsageError, "--columns has no effect on .vtt"),
+        ("x.parquet", {"decimal_comma": True}, UsageError, "--decimal-comma has no effect on .parquet"),
+    ],
+)
+def test_refusals_are_one_line_and_write_nothing(out, more, error, message, table, tmp_path):
+    with pytest.raises(error) as caught:
+        run(ConvertSettings(table=table, out=tmp_path / "new" / out, **more))
+    assert message in caught.value.one_line()
+    assert not (tmp_path / "new").exists()
+
+
+def test_absent_columns_are_refused_and_unknown_ones_reported(tmp_path):
+    (tmp_path / "t.csv").write_text("time_s,notes\n0,x\n")
+    progress = RecordingProgress()
+    with pytest.raises(UsageError, match="has no column valence"):
+        run(ConvertSettings(table=tmp_path / "t.csv", out=tmp_path / "x.tsv", columns="valence"), progress)
+    assert progress.warnings == [f"{tmp_path}/t.csv: the columns notes are left out"]

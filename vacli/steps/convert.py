@@ -1,0 +1,72 @@
+"""`va convert`: a table of `va predict` in another file format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vacli.errors import InputError, UsageError
+from vacli.output.formats import (
+    WRITERS,
+    TableOptions,
+    check_options,
+    ending_of,
+    parse_columns,
+    write_file,
+)
+from vacli.output.frame_table import FrameTable
+from vacli.output.table_reader import TableFile, read_table_file
+from vacli.progress import Progress, RecordingProgress
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertSettings:
+    """table: CSV, TSV or JSON lines of `va predict`. out: its ending selects the format.
+
+    recording: a value of the column `input`, or the stem of one; None for all rows. columns: comma-separated
+    names in the order to write, None for those of the table.
+    """
+
+    table: Path
+    out: Path
+    recording: str | None = None
+    columns: str | None = None
+    decimal_comma: bool = False
+
+
+def run(settings: ConvertSettings, progress: Progress | None = None) -> Path:
+    """Write the table in the format of the ending of `out`, which is returned.
+
+    Raises UsageError for an unknown ending or options that the format does not have, InputError for a table
+    that cannot be read, OutputError for a file that cannot be written.
+    """
+    progress = progress or RecordingProgress()
+    columns = None if settings.columns is None else parse_columns(settings.columns)
+    check_options(ending_of(settings.out), TableOptions(columns, settings.decimal_comma))
+    file = read_table_file(settings.table)
+    if file.ignored:
+        progress.warn(f"{settings.table}: the columns {', '.join(file.ignored)} are left out")
+    absent = [name for name in columns or () if name not in file.columns]
+    if absent:
+        raise UsageError(f"{settings.table} has no column {', '.join(absent)}")
+    _write(settings, file, columns)
+    return settings.out
+
+
+def _write(settings: ConvertSettings, file: TableFile, columns: tuple[str, ...] | None) -> None:
+    tables = _select(file.tables, settings)
+    needs_columns = not WRITERS[ending_of(settings.out)].one_recording
+    chosen = (columns or file.columns) if needs_columns else None
+    write_file(tables, settings.out, TableOptions(chosen, settings.decimal_comma))
+
+
+def _select(tables: list[FrameTable], settings: ConvertSettings) -> list[FrameTable]:
+    """The tables of the recording. Raises InputError if the table does not have it."""
+    name = settings.recording
+    if name is None:
+        return tables
+    exact = [table for table in tables if table.name == name]
+    chosen = exact or [table for table in tables if Path(table.name).stem == name]
+    if not chosen:
+        raise InputError(f"{settings.table} has no input {name!r}")
+    return chosen
