@@ -11,7 +11,8 @@ from synth import stores
 
 from vacli.errors import RunError
 from vacli.inference.feature_check import check_stored_features, feature_differences
-from vacli.inference.run import Run
+from vacli.inference.run import EnsembleMember, Run
+from vacli.inference.sliding_window import SlidingWindowPredictor
 from vacli.recipe.schema import Model, Recipe, Stream
 from vacli.spec import VISUAL, FeatureSpec
 
@@ -30,7 +31,9 @@ def changed(**settings: object) -> FeatureSpec:
 
 
 def run_of(record: dict) -> Run:
-    return Run(path=Path("runs/a"), recipe=RECIPE, members=(), features={"face": record})
+    path, predictor = Path("runs/a"), SlidingWindowPredictor(lambda streams, mask: mask, RECIPE.window)
+    member = EnsembleMember(path=path, predictor=predictor, validation=(), model=RECIPE.model)
+    return Run(path=path, recipe=RECIPE, members=(member,), features={"face": record})
 
 
 @pytest.fixture
