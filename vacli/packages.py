@@ -36,7 +36,10 @@ def require(package: str, user: str, otherwise: str = "") -> None:
 
 @contextmanager
 def needed_by(user: str) -> Iterator[None]:
-    """Turn failed imports of optional packages into PackageMissing, which names `user`."""
+    """Turn failed imports of optional packages into PackageMissing, which names `user`.
+
+    A package that is installed may fail too, such as one that was built for another version of NumPy.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
@@ -44,6 +47,15 @@ def needed_by(user: str) -> Iterator[None]:
         if package not in EXTRAS:
             raise
         raise _absent(package, user) from error
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == __package__:
+            raise
+        line = " ".join(str(error).split())
+        raise PackageMissing(
+            f"{user} needs a package that cannot be imported: {line}",
+            package=error.name or "",
+            hint="upgrade the packages that the message names",
+        ) from error
 
 
 def _absent(package: str, user: str, otherwise: str = "") -> PackageMissing:

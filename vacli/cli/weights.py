@@ -12,7 +12,10 @@ HEADER = ("name", "file", "source", "licence", "sha256", "state")
 
 
 @click.group(
-    "weights", short_help="List the weights of the features, or fetch them.", invoke_without_command=True
+    "weights",
+    short_help="List the weights of the features, or fetch them.",
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND] [ARGS]...",  # versions of click differ in it
 )
 @click.pass_context
 def weights(ctx: click.Context) -> None:
