@@ -60,12 +60,16 @@ def test_prediction_continues_with_the_other_videos(store, harm):
         Run(path=Path("run"), recipe=recipe, members=(member,), features={}), extractors=None
     )
     tables, batch, progress = [], Batch(store.path), RecordingProgress()
-    _predict_store.predict_stores([store.path], loaded, tables.append, batch, progress)
+    _predict_store.predict_stores([store.path], loaded, tables.append, batch, progress, _any_count)
     assert batch.done == ["a", "c"]
     (failure,) = batch.failed
     assert failure.name == "b"
     assert str(store.path / "b") in failure.reason
     assert [len(table) for table in tables] == [FRAMES, FRAMES]
+
+
+def _any_count(videos: int) -> None:
+    """Accepts any number of videos."""
 
 
 def _first_column(rows) -> np.ndarray:
@@ -80,7 +84,7 @@ def test_a_store_without_the_feature_is_one_failure(store):
     recipe = replace(presets.preset("compact"), model=MODEL)
     loaded = LoadedModel(Run(path=Path("run"), recipe=recipe, members=(), features={}), extractors=None)
     batch = Batch(store.path)
-    _predict_store.predict_stores([store.path], loaded, [].append, batch, RecordingProgress())
+    _predict_store.predict_stores([store.path], loaded, [].append, batch, RecordingProgress(), _any_count)
     (failure,) = batch.failed
     assert "in 3 of 3 videos" in failure.reason
 
