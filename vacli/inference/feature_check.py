@@ -10,12 +10,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vacli.errors import RunError, StoreError
 from vacli.inference.run import Run
 from vacli.spec import FeatureSpec
-from vacli.store.reader import VideoView
+
+if TYPE_CHECKING:
+    from vacli.store.reader import (
+        VideoView,
+    )  # it imports zarr, which a prediction of recordings does not need
 
 # These change the precision of a feature, not its meaning.
 PRECISION_SETTINGS = frozenset({"dtype", "frame_stride"})
