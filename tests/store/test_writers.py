@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,6 +71,32 @@ def test_one_feature_is_replaced_by_two_while_it_is_read(tmp_path):
     assert refused <= {"replaced by another process while it was read"}
     # Two that end at one moment may both leave the folder to the other; work of theirs is not in it.
     assert not [path for path in (tmp_path / "s.zarr" / FOLDER).glob("*") if path.is_dir()]
+
+
+def test_a_feature_that_is_replaced_between_two_chunks_is_refused(tmp_path, monkeypatch):
+    first_edition(tmp_path)
+    view = Store.open(tmp_path / "s.zarr").video("clip")
+    read_bytes = Path.read_bytes
+
+    def replace_first(path: Path) -> bytes:
+        monkeypatch.undo()
+        write_feature(Store.open(tmp_path / "s.zarr"), AUDIO, 2)
+        path.unlink()  # the new edition may have fewer chunks
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", replace_first)
+    with pytest.raises(StoreError, match="was replaced by another process while it was read"):
+        view.feature(AUDIO)
+
+
+def test_a_chunk_that_cannot_be_read_is_damage(tmp_path):
+    first_edition(tmp_path)
+    view = Store.open(tmp_path / "s.zarr").video("clip")
+    (chunk,) = (view.path / "feature" / AUDIO / "c").rglob("0/0")
+    chunk.unlink()
+    chunk.mkdir()
+    with pytest.raises(StoreError, match="cannot be read: Is a directory"):
+        view.feature(AUDIO)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")

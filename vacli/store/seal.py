@@ -81,9 +81,13 @@ def chunk_keys(meta: Meta, rows: range | None = None) -> Iterator[str]:
 
 def chunk_problem(file: Path, expected: int | None) -> str | None:
     """The problem of a chunk file that differs from its CRC-32 `expected`, or None."""
-    if not file.is_file():
+    try:
+        found = _crc(file)
+    except FileNotFoundError:  # also if another process removes it meanwhile
         return None if expected is None else f"{file} is missing"
-    return None if expected == _crc(file) else f"{file} has been changed or cut short"
+    except OSError as error:
+        return f"{file} cannot be read: {error.strerror}"
+    return None if found == expected else f"{file} has been changed or cut short"
 
 
 def _crc(path: Path) -> int:
