@@ -5,7 +5,7 @@ This is a separate module, because the prediction of recordings does not import 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from vacli.errors import StoreError
 from vacli.features.flags import MISSING
 from vacli.inference.feature_check import check_stored_features
 from vacli.inference.prediction import predict_sequence
+from vacli.output.frame_table import FrameTable
 from vacli.pipeline.face_embedding import FaceDetections
 from vacli.pipeline.live import LoadedModel, Write, emit_table, frame_table
 from vacli.pipeline.observation import Observation
@@ -42,19 +43,20 @@ def predict_stores(
     check_count: gets the number of videos before any is predicted; what it raises ends the prediction.
     allow_mismatch: warn of stored features that differ from those of the training, instead of refusing them.
     """
-    model = loaded.model.recipe.model
-    used = frozenset(stream.name for stream in model.streams)
 
     def work(view: VideoView) -> str:
-        audio_only = _has_audio_model(loaded, view)
-        if not audio_only:
-            open_sequences([view], model)
-        detected = np.zeros(1, bool) if audio_only else _extracted(view, model, VISUAL)
-        run = loaded.select_model(detected).model
-        (sequence,) = open_sequences([view], run.recipe.model)
-        predicted = predict_sequence(run, sequence, view.times_s)
-        emit_table(frame_table(view.id, _observation(view, model), predicted, used), write, progress)
+        emit_table(stored_table(view, loaded), write, progress)
         return DONE
+
+    views = list(find_views(paths, loaded, batch, progress, allow_mismatch=allow_mismatch))
+    check_count(len(views))
+    run_each(batch, views, lambda view: view.id, work, progress)
+
+
+def find_views(
+    paths: list[Path], loaded: LoadedModel, batch: Batch, progress: Progress, *, allow_mismatch: bool
+) -> Iterator[VideoView]:
+    """The videos of stores that `stored_table` can predict; `batch` records the stores that fail."""
 
     def find(path: Path) -> list[VideoView]:
         views = _videos(path, loaded)
@@ -62,9 +64,21 @@ def predict_stores(
             progress.warn(note)
         return views
 
-    views = list(find_each(paths, find, batch, progress))
-    check_count(len(views))
-    run_each(batch, views, lambda view: view.id, work, progress)
+    return find_each(paths, find, batch, progress)
+
+
+def stored_table(view: VideoView, loaded: LoadedModel) -> FrameTable:
+    """The table of a stored video. Raises StoreError if it is damaged or lacks a feature of the model."""
+    model = loaded.model.recipe.model
+    used = frozenset(stream.name for stream in model.streams)
+    audio_only = _has_audio_model(loaded, view)
+    if not audio_only:
+        open_sequences([view], model)
+    detected = np.zeros(1, bool) if audio_only else _extracted(view, model, VISUAL)
+    run = loaded.select_model(detected).model
+    (sequence,) = open_sequences([view], run.recipe.model)
+    predicted = predict_sequence(run, sequence, view.times_s)
+    return frame_table(view.id, _observation(view, model), predicted, used)
 
 
 def _check_features(loaded: LoadedModel, views: list[VideoView], allow: bool) -> tuple[str, ...]:

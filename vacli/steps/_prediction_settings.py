@@ -1,0 +1,43 @@
+"""The settings of `va predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vacli.inference.run import BUNDLED, is_bundled_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings:
+    """The inputs, the run (None: the bundled one) and the faces to select.
+
+    weights: name of a feature -> its weights; "" is the single visual feature. allow_mismatch: predict
+    from stored features that differ from those of the training, with a warning. live: rows are written
+    while a video is read, if exactly one face is visible in the first second with a face
+    (`live.LivePredictor`). audio_track: the number of the audio stream, from 1; None for the one that
+    `media.audio_tracks` selects. one_recording: raise UsageError for several recordings.
+    """
+
+    inputs: tuple[Path, ...]
+    model: Path | None = None
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    face: str = "largest"
+    images: bool = False
+    backend: str = "auto"
+    device: str = "auto"
+    audio_track: int | None = None
+    live: bool = False
+    allow_mismatch: bool = False
+    one_recording: bool = False
+
+    @property
+    def run(self) -> Path:
+        """The folder of the run."""
+        return self.model or BUNDLED
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether the run is the bundled one, named or not."""
+        return is_bundled_run(self.run)

@@ -1,0 +1,138 @@
+"""Predict the tables of one recording after another with one loaded model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vacli.errors import InputError
+from vacli.inference.feature_check import check_extractor
+from vacli.inference.prediction import predict_images
+from vacli.inference.run import BUNDLED_AUDIO, load_run
+from vacli.media.kinds import MediaInput, resolve_kind
+from vacli.output.frame_table import FrameTable
+from vacli.pipeline import observation
+from vacli.pipeline.extractors import build_extractors
+from vacli.pipeline.live import (
+    FrameTableStream,
+    LivePredictor,
+    LoadedModel,
+    Write,
+    frame_table,
+    predict_audio_only,
+    resample_trajectory,
+)
+from vacli.progress import Progress, RecordingProgress
+from vacli.runtime.options import device_name
+from vacli.spec import extractor_name
+from vacli.steps._prediction_settings import PredictSettings
+
+IMAGE_FEATURE = "compact"  # the bundled model predicts single images with its face network
+EMBEDDING_RATES_HZ = {"compact": 15.0}  # expressions change slowly: the frames between are interpolated
+
+
+def load_model(settings: PredictSettings, progress: Progress) -> LoadedModel:
+    """Load the run on its device; the bundled run uses the CPU by default, so that torch is not imported."""
+    on_cpu = settings.is_bundled and settings.device == "auto"
+    device = "cpu" if on_cpu else device_name(settings.device)
+    model = load_run(settings.run, device, progress)
+    audio_model = load_run(BUNDLED_AUDIO, device, progress) if settings.is_bundled else None
+    return LoadedModel(model, observation.Extractors({}, {}), audio_model)
+
+
+def with_extractors(loaded: LoadedModel, settings: PredictSettings, progress: Progress) -> LoadedModel:
+    """The same runs with the extractors of their features."""
+    extractors = build_extractors(loaded.model, settings.device, settings.weights, progress)
+    if loaded.audio_model is not None:
+        for name, extractor in extractors.audio.items():
+            check_extractor(loaded.audio_model, name, extractor.spec)
+    return replace(loaded, extractors=extractors)
+
+
+@dataclass(frozen=True)
+class RecordingPredictor:
+    """Predicts the tables of one input, one for each selected face.
+
+    write: gets the first parts of a table while a video is read, see `PredictSettings.live`.
+    """
+
+    settings: PredictSettings
+    loaded: LoadedModel
+    write: Write
+    progress: Progress
+
+    def tables(self, named: MediaInput) -> Iterator[FrameTable]:
+        """The tables of an input, or with `live` their last parts. Raises VaError if it cannot be read."""
+        item, name = resolve_kind(named), str(named.path)
+        if item.kind == "image" and not self.settings.images:
+            raise wrong_kind_error(item.path, images=False)
+        extractors, progress = self.loaded.extractors, self.progress
+        if item.kind == "video":
+            yield from self._video_tables(item.path)
+        elif item.kind == "image":
+            yield self._image_table(item.path, name)
+        elif item.kind == "crops":
+            yield self._table(name, observation.observe_crops(item.path, extractors, progress))
+        else:
+            yield self._table(
+                name, observation.observe_sound(item.path, self._observation_settings(), progress)
+            )
+
+    def _observation_settings(self) -> observation.ObservationSettings:
+        rates_hz = [EMBEDDING_RATES_HZ.get(extractor_name(name)) for name in self.loaded.extractors.visual]
+        known_hz = [rate_hz for rate_hz in rates_hz if rate_hz is not None]
+        return observation.ObservationSettings(
+            self.loaded.extractors,
+            self.settings.face,
+            self.settings.backend,
+            embedding_rate_hz=None if len(known_hz) < len(rates_hz) else max(known_hz, default=None),
+            audio_track=self.settings.audio_track,
+        )
+
+    def _table(self, name: str, observed: observation.Observation) -> FrameTable:
+        selected = self.loaded.select_model(observed.faces.detected)
+        return FrameTableStream(name, selected, observed.times_s).finish(observed)
+
+    def _video_tables(self, path: Path) -> Iterator[FrameTable]:
+        live, settings = None, self._observation_settings()
+        if self.settings.live and self.settings.face == "largest":
+            live = LivePredictor(str(path), self.loaded, self.write)
+        for observed in observation.observe_video(path, settings, self.progress, live):
+            if live and live.stream:
+                yield live.stream.finish(observed)
+            elif self._is_audio_only(observed):
+                yield self._audio_only_table(path, observed, settings)
+            else:
+                yield self._table(str(path), observed)
+
+    def _is_audio_only(self, observed: observation.Observation) -> bool:
+        """Whether a video shows no face and an audio model can predict from its audio."""
+        has_model = self.loaded.audio_model is not None and bool(self.loaded.extractors.audio)
+        return has_model and bool(observed.audio_present.any()) and not observed.faces.detected.any()
+
+    def _audio_only_table(
+        self, path: Path, observed: observation.Observation, settings: observation.ObservationSettings
+    ) -> FrameTable:
+        """Predict at the row rate of audio, so that the result does not depend on the frame rate."""
+        selected = self.loaded.select_model(observed.faces.detected)
+        sound = observation.observe_sound(path, settings, RecordingProgress())  # its warnings have been shown
+        predicted = resample_trajectory(predict_audio_only(str(path), selected, sound), observed.times_s)
+        return frame_table(str(path), observed, predicted, selected.used)
+
+    def _image_table(self, path: Path, name: str) -> FrameTable:
+        extractors, bundled = self.loaded.extractors, self.settings.is_bundled
+        observed = observation.observe_image(path, extractors, self.progress, augment=bundled)
+        if not bundled:
+            return self._table(name, observed)
+        rows = observed.features[IMAGE_FEATURE]
+        predicted = predict_images(self.loaded.model, rows, name, observed.times_s)
+        return frame_table(name, observed, predicted, self.loaded.used)
+
+
+def wrong_kind_error(path: Path, images: bool) -> InputError:
+    """The error for a path without pictures (`images`), or with pictures only."""
+    if images:
+        return InputError(f"{path} contains no images", hint="omit --images for videos and audio")
+    problem = "contains only images" if path.is_dir() else "is an image"
+    return InputError(f"{path} {problem}", hint="add --images to predict each image separately")

@@ -1,0 +1,108 @@
+"""Recordings with their predicted tables: predicted now, or read from tables of `va predict`.
+
+Reports, overlays, figures and summaries take their inputs through this module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from vacli.faces.selection import check_face_choice
+from vacli.files.store_folder import is_store
+from vacli.media.kinds import MediaInput
+from vacli.media.video import check_backend
+from vacli.output.frame_table import FrameTable
+from vacli.output.table_reader import read_table_file
+from vacli.pipeline.live import LoadedModel
+from vacli.progress import Progress
+from vacli.steps._batch import Batch, find_each
+from vacli.steps._prediction_settings import PredictSettings
+from vacli.steps._recording_predictor import RecordingPredictor, load_model, with_extractors
+from vacli.steps.predict import select_media
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One recording and its tables, one for each selected face.
+
+    name: as in the column `input`. media: its file, None if it is not there. load: predicts or reads the
+    tables; raises VaError.
+    """
+
+    name: str
+    media: Path | None
+    load: Callable[[], list[FrameTable]]
+
+
+def find_recordings(settings: PredictSettings, batch: Batch, progress: Progress) -> list[Recording]:
+    """The recordings of media files, folders, stores and tables of `va predict`, in this order of kinds.
+
+    Nothing is predicted before `Recording.load`. `batch` records the inputs that cannot be read. The model is
+    loaded only if an input needs it. Raises UsageError for wrong settings.
+    """
+    check_face_choice(settings.face)
+    check_backend(settings.backend)
+    tables = [path for path in settings.inputs if path.suffix.lower() in TABLE_SUFFIXES and path.is_file()]
+    others = replace(settings, inputs=tuple(path for path in settings.inputs if path not in tables))
+    predicted = list(_predicted(others, batch, progress)) if others.inputs else []
+    return [*predicted, *find_each(tables, _of_table, batch, progress)]
+
+
+def _predicted(settings: PredictSettings, batch: Batch, progress: Progress) -> Iterator[Recording]:
+    loaded = load_model(settings, progress)
+    stores = [path for path in settings.inputs if is_store(path)]
+    media = select_media(settings, stores, batch, progress) if len(stores) < len(settings.inputs) else []
+    if media:
+        extracting = with_extractors(loaded, settings, progress)
+        predictor = RecordingPredictor(settings, extracting, _refuse_parts, progress)
+        for item in media:
+            yield Recording(str(item.path), _file_of(item), partial(_predict, predictor, item))
+    if stores:
+        yield from _of_stores(stores, loaded, settings, batch, progress)
+
+
+def _of_stores(
+    stores: list[Path], loaded: LoadedModel, settings: PredictSettings, batch: Batch, progress: Progress
+) -> Iterator[Recording]:
+    from vacli.steps._predict_store import find_views, stored_table  # they import zarr
+
+    for view in find_views(stores, loaded, batch, progress, allow_mismatch=settings.allow_mismatch):
+        path = Path(view.source.get("path", ""))
+        media = path if path.is_file() else None
+        yield Recording(view.id, media, partial(lambda view: [stored_table(view, loaded)], view))
+
+
+def _predict(predictor: RecordingPredictor, item: MediaInput) -> list[FrameTable]:
+    return list(predictor.tables(item))
+
+
+def _file_of(item: MediaInput) -> Path | None:
+    return None if item.kind == "crops" else item.path
+
+
+def _refuse_parts(table: FrameTable) -> None:
+    raise AssertionError("only `live` settings give parts of tables")
+
+
+def _of_table(path: Path) -> list[Recording]:
+    """The recordings of a table. Raises InputError if it is not one of `va predict`."""
+    by_name: dict[str, list[FrameTable]] = {}
+    for table in read_table_file(path).tables:
+        by_name.setdefault(table.name, []).append(table)
+    return [Recording(name, _media_of(name, path), partial(list, tables)) for name, tables in by_name.items()]
+
+
+def _media_of(name: str, table: Path) -> Path | None:
+    """The file that the column `input` names: as written, or beside the table."""
+    if name == str(table):  # a table without the column
+        return None
+    for candidate in (Path(name), table.parent / name, table.parent / os.path.basename(name)):
+        if candidate.is_file():
+            return candidate
+    return None
