@@ -34,10 +34,13 @@ class RecordingProgress:
 
     @contextmanager
     def task(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
+        """A task without a display."""
         yield lambda amount: None
 
     def info(self, message: str) -> None:
+        """Keep a message."""
         self.messages.append(message)
 
     def warn(self, message: str) -> None:
+        """Keep a warning."""
         self.warnings.append(message)

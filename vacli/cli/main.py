@@ -39,6 +39,7 @@ class PipelineGroup(click.Group):
     """Lists subcommands in the order in which they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the subcommands in the order in which they were added."""
         return list(self.commands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -24,13 +24,24 @@ class Named(Protocol):
     """An annotation with a name, a file, and the video's folders where its table names them."""
 
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """The annotation file."""
+        ...
+
     @property
-    def trial(self) -> str: ...
+    def trial(self) -> str:
+        """The name by which a video is found."""
+        ...
+
     @property
-    def folders(self) -> tuple[str, ...] | None: ...
+    def folders(self) -> tuple[str, ...] | None:
+        """The folders above the file that may name its video; None if only the name counts."""
+        ...
+
     @property
-    def rater(self) -> str: ...
+    def rater(self) -> str:
+        """The annotator, empty if unknown."""
+        ...
 
 
 TWICE_HINT = "give one edition at a time; name the rater with --rater-pattern if they are of several raters"

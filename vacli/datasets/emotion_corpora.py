@@ -40,8 +40,11 @@ EMODB_EMOTIONS = {
 
 @dataclass(frozen=True, eq=False)
 class FaceImages:
-    """One split of FER+. images (N, 48, 48) uint8 grey; votes (N, 8) shares of the eight emotions;
-    labels (N, 2) float32 mapped valence and arousal."""
+    """One split of FER+.
+
+    images: (N, 48, 48) uint8 grey. votes: (N, 8) shares of the eight emotions. labels: (N, 2) float32 mapped
+    valence and arousal.
+    """
 
     split: str
     images: np.ndarray

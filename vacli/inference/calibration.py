@@ -156,8 +156,10 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
-        """The inverse of `to_dict`, for any version up to VERSION; KeyError, TypeError or ValueError if the
-        values are no calibration."""
+        """The inverse of `to_dict`, for any version up to VERSION.
+
+        Raises KeyError, TypeError or ValueError if the values are no calibration.
+        """
         version = values.get("version", 1)
         if version not in (1, VERSION):
             raise ValueError(f"version {version} is not known")

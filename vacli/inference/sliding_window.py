@@ -20,8 +20,10 @@ Network = Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class SlidingWindowPredictor:
-    """The predictor of validation during training, `va evaluate` and `va predict`, so that their scores are
-    comparable. network_causal: the network's output for frame t depends only on frames <= t of its window.
+    """The predictor of validation during training, `va evaluate` and `va predict`.
+
+    All three use it, so that their scores are comparable.
+    network_causal: the network's output for frame t depends only on frames <= t of its window.
     """
 
     network: Network

@@ -68,6 +68,7 @@ class ArrayNet:
             raise ValueError(f"{odd[0]} is not expected")
 
     def __call__(self, streams: Mapping[str, np.ndarray], mask: np.ndarray) -> np.ndarray:
+        """Valence and arousal (B, T, 2) of streams (B, T, D) and a mask (B, T), True for real frames."""
         rows, present = [], []
         for stream in self._model.streams:
             x = streams[stream.name]

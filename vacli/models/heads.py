@@ -33,12 +33,14 @@ class Passthrough(TemporalModule):
         self.in_dim = self.out_dim = dim
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The input itself."""
         return x
 
     def initial_state(self, batch: int) -> None:
         """No state."""
 
     def step(self, x: Tensor, state: None) -> tuple[Tensor, None]:
+        """One frame (B, D), unchanged."""
         return x, None
 
 

@@ -66,6 +66,7 @@ class Mamba(nn.Module):
         (init_charon if config.init == "charon" else init_dt)(self)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Frames (B, T, D) and a mask (B, T), True for real frames -> (B, T, D)."""
         x = zero_padding(x, mask)
         fused = _fused() if self._is_float32_on_cpu(x) else None
         return self.plain(x, mask)[0] if fused is None else fused(x, mask, self.weights())[0]
@@ -173,6 +174,7 @@ class MambaEncoder(TemporalModule):
         self.project = nn.Linear(width, width) if config.output_projection else nn.Identity()
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Frames (B, T, D) and a mask (B, T), True for real frames -> (B, T, width)."""
         x = self._enter(zero_padding(x, mask))
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = norm(self.dropout(layer(x, mask)) + x)

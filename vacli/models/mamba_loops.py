@@ -94,8 +94,10 @@ def convolve(xz, real, taps, bias, u, block, first, last):
 
 @loops(nogil=True)
 def convolve_back(xz, real, taps, bias, g_u, gradients, block, first, last):
-    """g_u (B, L, E), which is overwritten -> the first half of g_xz (B, L, 2E), g_taps (B, K, E), g_bias
-    (B, E)."""
+    """g_u (B, L, E) -> the first half of g_xz (B, L, 2E), g_taps (B, K, E), g_bias (B, E).
+
+    g_u is overwritten.
+    """
     g_xz, g_taps, g_bias = gradients
     length, channels, kernel = g_u.shape[1], g_u.shape[2], taps.shape[0]
     blocks = (channels + block - 1) // block

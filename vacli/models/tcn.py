@@ -77,9 +77,11 @@ class Block(nn.Module):
         return self.act(y + self.residual(x)).masked_fill(padded, 0.0)
 
     def initial_state(self, batch: int) -> BlockState:
+        """The states of the two convolutions before the first frame."""
         return self.conv1.initial_state(batch), self.conv2.initial_state(batch)
 
     def step(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
+        """One frame (B, C) and the states before it -> the output (B, C) and the states after it."""
         y, after1 = self.conv1.step(x, state[0])
         y, after2 = self.conv2.step(self.act1(y), state[1])
         if isinstance(self.residual, nn.Conv1d):
@@ -100,6 +102,7 @@ class Tcn(TemporalModule):
         self.receptive_field = 1 + 2 * (config.kernel - 1) * (2 ** len(pairs) - 1)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Frames (B, T, D) and a mask (B, T), True for real frames -> (B, T, C)."""
         padded = ~mask.unsqueeze(1)
         y = zero_padding(x, mask).transpose(1, 2)
         for block in self.blocks:
@@ -107,9 +110,11 @@ class Tcn(TemporalModule):
         return y.transpose(1, 2)
 
     def initial_state(self, batch: int) -> tuple[BlockState, ...]:
+        """The states of all blocks before the first frame."""
         return tuple(cast(Block, block).initial_state(batch) for block in self.blocks)
 
     def step(self, x: Tensor, state: tuple[BlockState, ...]) -> tuple[Tensor, tuple[BlockState, ...]]:
+        """One frame (B, D) and the states before it -> the output (B, C) and the states after it."""
         after = []
         for block, past in zip(self.blocks, state, strict=True):
             x, past = cast(Block, block).step(x, past)

@@ -31,6 +31,7 @@ class TransformerEncoder(TemporalModule):
         )
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Frames (B, T, D) and a mask (B, T), True for real frames -> (B, T, width)."""
         ignored = ~mask
         # Without a real frame the softmax would be NaN: the frames of such a row attend to each other.
         ignored = ignored & mask.any(dim=1, keepdim=True)

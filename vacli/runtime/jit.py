@@ -43,6 +43,7 @@ class Compiled:
         self.__doc__ = function.__doc__
 
     def __call__(self, *arguments: Any) -> Any:
+        """Call the compiled function."""
         return self.machine_code(*arguments)
 
     @cached_property

@@ -15,11 +15,20 @@ class FeatureRows(Protocol):
     """A video whose rows are read in pieces: a `FeatureSequence` in memory or a `StoredSequence`."""
 
     @property
-    def video(self) -> str: ...
+    def video(self) -> str:
+        """The id of the video."""
+        ...
+
     @property
-    def labels(self) -> np.ndarray | None: ...
+    def labels(self) -> np.ndarray | None:
+        """Valence and arousal (N, 2), NaN where not annotated; None without labels."""
+        ...
+
     @property
-    def dims(self) -> Mapping[str, int]: ...
+    def dims(self) -> Mapping[str, int]:
+        """Name of each stream -> its number of columns."""
+        ...
+
     def __len__(self) -> int: ...
     def fill(self, start: int, out: Mapping[str, np.ndarray]) -> None:
         """Write rows start, start + 1, ... into `out`: stream -> (n, D) float32, NaN where missing."""

@@ -53,8 +53,11 @@ class CalibrateSettings:
 
 @dataclass(frozen=True)
 class StateScore:
-    """The labelled frames of one state: their number, CCC and RMSE of (valence, arousal), and the fraction
-    of labels within one and two standard deviations of the prediction (0.68 and 0.95 for normal errors)."""
+    """The labelled frames of one state: their number, CCC and RMSE of (valence, arousal), and the coverage.
+
+    The coverage is the fraction of labels within one and two standard deviations of the prediction (0.68 and
+    0.95 for normal errors).
+    """
 
     name: str
     frames: int

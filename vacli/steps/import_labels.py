@@ -28,9 +28,9 @@ MAX_NOTES = 3  # files whose notes are shown
 
 @dataclass(frozen=True, kw_only=True)
 class ImportLabelsSettings:
-    """annotations: a folder or one file. refine: the refinement of training labels
-    (`label_refinement.MODES`).
+    """annotations: a folder or one file.
 
+    refine: the refinement of training labels (`label_refinement.MODES`).
     delay_s: the labels are moved earlier by this time, the reaction delay of the raters. raters: how the
     labels of several raters are combined. rater_pattern: an expression for the rater in a file's path.
     subjects: a CSV file of videos and subjects; subject_pattern: an expression for the subject in an id.

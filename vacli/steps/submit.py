@@ -23,8 +23,11 @@ from vacli.store.schema import safe_id
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitSettings:
-    """inputs: a run, or CSV files of `va predict`. store: the features for a run. frame_list: the challenge's
-    official list of frames. allow_mismatch: use stored features that differ from those of the training."""
+    """inputs: a run, or CSV files of `va predict`. store: the features for a run.
+
+    frame_list: the challenge's official list of frames. allow_mismatch: use stored features that differ from
+    those of the training.
+    """
 
     inputs: tuple[Path, ...]
     frame_list: Path

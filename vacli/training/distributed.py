@@ -89,6 +89,7 @@ class SharedNorm(nn.BatchNorm1d):
     momentum: float
 
     def forward(self, x: Tensor) -> Tensor:
+        """Rows (N, C), normalized by the mean and variance of all processes together."""
         if not self.training:
             return super().forward(x)
         exact = x.to(self.running_mean.dtype)  # autocast gives half precision

@@ -88,6 +88,7 @@ class Norm:
         self.shape, self.eps = layer.normalized_shape, layer.eps
 
     def __call__(self, x: Tensor) -> Tensor:
+        """The normalized tokens, of the shape of `x`."""
         return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
 
 

@@ -27,6 +27,7 @@ class PackedLinear:
             self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight.contiguous(), rows)
 
     def __call__(self, x: Tensor) -> Tensor:
+        """The product with the bias: (..., in) -> (..., out)."""
         if self.packed:
             return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "none")
         return F.linear(x, self.weight, self.bias)

@@ -183,6 +183,7 @@ class PartlyFrozen(nn.Module):
                 token.requires_grad_(False)
 
     def train(self, mode: bool = True) -> PartlyFrozen:
+        """Set the mode of training; the frozen blocks stay in the mode of evaluation."""
         super().train(mode)
         if self.frozen_blocks:
             for module in self._front():

@@ -63,6 +63,7 @@ class Residual(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Conv2d(inward, outward, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (N, C, H, W) -> (N, outward, H / stride, W / stride)."""
         inner = torch.relu(self.norm1(self.conv1(x)))
         return torch.relu(self.norm2(self.conv2(inner)) + self.shortcut(x))
 
@@ -88,6 +89,7 @@ class CompactFace(nn.Module):
         return torch.relu(self.embed(x.mean(dim=(2, 3))))
 
     def forward(self, grey: Tensor) -> Tensor:
+        """Emotion logits (N, 8)."""
         return self.votes(self.dropout(self.embedding(grey)))
 
     def expectation(self, logits: Tensor) -> Tensor:
@@ -133,8 +135,10 @@ def load_weights(face: CompactFace, path: Path) -> None:
 
 
 def on_device(path: Path, device: str, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The network with the weights in `path`, by torch: crops (N, 224, 224, 3) uint8 RGB to rows (N, 128)
-    float32."""
+    """The torch network with the weights in `path`.
+
+    It maps crops (N, 224, 224, 3) uint8 RGB to rows (N, 128) float32.
+    """
     model, place = CompactFace(), pick_device(device)
     load_weights(model, path)
     model = for_inference(model).to(place)

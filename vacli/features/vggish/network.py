@@ -46,6 +46,7 @@ class VggishNet(nn.Module):
         )
 
     def forward(self, patches: Tensor) -> Tensor:
+        """Patches (N, 1, 96, 64) -> embeddings (N, 128)."""
         maps = self.features(patches)
         return self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))  # time, band, channel
 

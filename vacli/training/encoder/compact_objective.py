@@ -43,6 +43,7 @@ class CompactObjective(Objective):
         self.augmentation = augmentation
 
     def loss(self, images: Tensor, target: Tensor, votes: Tensor | None) -> Tensor:
+        """See `Objective.loss`; with votes the cross-entropy of the emotions is added."""
         large = augment_images(images.unsqueeze(1).float(), self.augmentation)
         logits = self.face(self._reduced(large[:, 0]))
         loss = single_frame_ccc(self.face.expectation(logits.float()), target, self.loss_weights)
@@ -51,6 +52,7 @@ class CompactObjective(Objective):
         return loss + F.cross_entropy(logits.float(), votes / votes.sum(1, keepdim=True).clamp_min(1e-6))
 
     def predict(self, images: Tensor) -> Tensor:
+        """Valence and arousal (N, 2): the expectation over the emotions."""
         return self.face.expectation(self.face(self._reduced(images.float())).float())
 
     def export(self) -> dict[str, Tensor]:

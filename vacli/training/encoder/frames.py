@@ -19,8 +19,10 @@ CACHE_BLOCK = 256
 
 @dataclass(frozen=True, kw_only=True)
 class FrameSampling:
-    """Which frames of a video are used: frames with a face (and a label), one in `stride`, evenly spaced
-    where there are more than `max_per_video`."""
+    """Which frames of a video are used: those with a face (and a label).
+
+    One in `stride` is used, evenly spaced where there are more than `max_per_video`.
+    """
 
     stride: int = 1
     max_per_video: int | None = None
@@ -29,8 +31,11 @@ class FrameSampling:
 
 @dataclass(frozen=True, eq=False)
 class FrameSource:
-    """A video to sample frames of. labels: (N, 2), NaN where not annotated, or None without labels.
-    rows: the only frames to use, ascending; None for all of them."""
+    """A video to sample frames of.
+
+    labels: (N, 2), NaN where not annotated, or None without labels. rows: the only frames to use, ascending;
+    None for all of them.
+    """
 
     view: VideoView
     labels: np.ndarray | None = None
@@ -92,6 +97,7 @@ class Images:
         self.memory = memory
 
     def __call__(self, items: np.ndarray) -> np.ndarray:
+        """Pictures of items (N,), as in `Frames.crops`."""
         return self.frames.crops(items) if self.memory is None else self.memory[items]
 
 

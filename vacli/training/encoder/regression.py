@@ -25,6 +25,7 @@ class PixelNormalization(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1) * PIXEL_LEVELS, persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels (N, 3, H, W) from 0 to 255, normalized by the channel."""
         return (pixels - self.mean) / self.std
 
 
@@ -36,10 +37,12 @@ class FrameRegression(Objective):
     augmentation: ImageAugmentation
 
     def loss(self, images: Tensor, target: Tensor, votes: Tensor | None) -> Tensor:
+        """The CCC loss of augmented pictures; votes are not used."""
         pixels = augment_images(images.permute(0, 3, 1, 2).float(), self.augmentation)
         return single_frame_ccc(self._va(pixels).float(), target, recipe.Loss())
 
     def predict(self, images: Tensor) -> Tensor:
+        """Valence and arousal (N, 2) of pictures (N, H, W, 3)."""
         return self._va(images.permute(0, 3, 1, 2).float())
 
     def _va(self, pixels: Tensor) -> Tensor:

@@ -16,7 +16,9 @@ from vacli.store import VideoView
 @dataclass(frozen=True, kw_only=True)
 class EncoderSplitRequest:
     """validation: patterns of ids of validation videos. share: of the groups, where nothing else decides.
-    exclude: patterns of ids of videos that are not used. exclude_subjects: people who are not used."""
+
+    exclude: patterns of ids of videos that are not used. exclude_subjects: people who are not used.
+    """
 
     validation: Sequence[str] = ()
     share: float = 0.1
@@ -27,8 +29,10 @@ class EncoderSplitRequest:
 
 @dataclass(frozen=True)
 class EncoderSplit:
-    """Training and validation videos. is_given: they are those of the labels or of the patterns, which may
-    separate videos of one group."""
+    """Training and validation videos.
+
+    is_given: they are those of the labels or of the patterns, which may separate videos of one group.
+    """
 
     train: tuple[VideoView, ...]
     validation: tuple[VideoView, ...]

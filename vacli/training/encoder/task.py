@@ -55,13 +55,16 @@ class FrameTask:
 
     @property
     def model(self) -> nn.Module:
+        """The network and its objective."""
         return self._objective
 
     @property
     def steps_per_epoch(self) -> int:
+        """Optimiser steps, each of `grad_accum` batches."""
         return math.ceil(len(self._data.train.frames) / (self._config.batch_size * self._config.grad_accum))
 
     def lr_scale(self, name: str) -> float:
+        """The factor of the learning rate of a parameter, by its layer."""
         return self._lr_scale(name)
 
     def epoch(self, number: int) -> Iterator[list[FrameBatch]]:
@@ -75,6 +78,7 @@ class FrameTask:
             yield group
 
     def loss(self, batch: FrameBatch) -> Tensor:
+        """The objective's loss of one batch, under autocast where it is used."""
         items, images = batch
         frames = self._data.train.frames
         target = torch.from_numpy(frames.target[items]).to(self._device)
@@ -92,6 +96,7 @@ class FrameTask:
         return self._mean_loss(objective, batches)
 
     def export(self, model: nn.Module) -> Mapping[str, Tensor]:
+        """The tensors of the encoder under the keys of its checkpoint."""
         return cast(Objective, model).export()
 
     def upgrade(self, state: State, folder: Path) -> State:

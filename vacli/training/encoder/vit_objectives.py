@@ -64,6 +64,7 @@ class VaObjective(PartlyFrozen, FrameRegression):
         self.augmentation = augmentation
 
     def layer_of(self, name: str) -> int:
+        """The layer of a parameter, see `layer_of_vit`."""
         return layer_of_vit(name, len(self.encoder.blocks))
 
 
@@ -81,12 +82,14 @@ class ReconstructObjective(MaskedAutoencoder, Objective):
         self.augmentation = augmentation
 
     def loss(self, images: Tensor, target: Tensor, votes: Tensor | None) -> Tensor:
+        """The reconstruction error of masked patches; labels are not used."""
         pixels = images.permute(0, 3, 1, 2).float()
         return self(
             self.normalization(augment_images(pixels, self.augmentation) if self.training else pixels)
         )
 
     def predict(self, images: Tensor) -> Tensor:
+        """Raises UsageError."""
         raise UsageError("a masked autoencoder does not predict valence and arousal")
 
 

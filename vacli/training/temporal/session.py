@@ -62,8 +62,10 @@ class TrainingJob:
 
     @property
     def seed(self) -> int:
-        """The recipe's seed; in a cross-validation it is combined with the number of the fold, because models
-        with equal initial weights would agree too much."""
+        """The recipe's seed; in a cross-validation it is combined with the number of the fold.
+
+        Models with equal initial weights would agree too much.
+        """
         seed, fold = self.recipe.training.seed, self.split.fold.number
         return seed if fold == OFFICIAL else int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
 

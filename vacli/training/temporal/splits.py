@@ -19,9 +19,15 @@ class Entry(Protocol):
     """A video with the properties that a split depends on."""
 
     @property
-    def video(self) -> str: ...
+    def video(self) -> str:
+        """The id of the video."""
+        ...
+
     @property
-    def split(self) -> str: ...
+    def split(self) -> str:
+        """The split of the labels: train, validation, test, or empty."""
+        ...
+
     def __len__(self) -> int: ...
 
 

@@ -47,13 +47,16 @@ class SequenceTask:
 
     @property
     def model(self) -> nn.Module:
+        """The network."""
         return self._net
 
     @property
     def steps_per_epoch(self) -> int:
+        """Batches of an epoch, of this process."""
         return len(self._batches)
 
     def lr_scale(self, name: str) -> float:
+        """1 for every parameter: all have the recipe's learning rate."""
         return 1.0
 
     def epoch(self, number: int) -> Iterator[tuple[Batch]]:
@@ -63,15 +66,18 @@ class SequenceTask:
             yield (batch,)
 
     def loss(self, batch: Batch) -> Tensor:
+        """The loss of a batch over the frames of all processes."""
         with torch.autocast(self._world.device.type, torch.bfloat16, enabled=self._training.amp):
             preds = self._parallel(batch.streams, batch.mask)
         return batch_loss(preds, batch, self._training.loss, all_reduce_sum)
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
+        """CCC of valence, of arousal and their mean on the held-out videos."""
         valence, arousal = self._validate(model)
         return {"valence": valence, "arousal": arousal, MEAN: 0.5 * (valence + arousal)}
 
     def export(self, model: nn.Module) -> Mapping[str, Tensor]:
+        """The network's tensors."""
         return model.state_dict()
 
     def upgrade(self, state: State, folder: Path) -> State:
