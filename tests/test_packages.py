@@ -28,6 +28,6 @@ def test_package_that_cannot_be_imported_is_one_line():
         ImportError("cannot import name 'x' from 'vacli'", name="vacli"),
     ],
 )
-def test_faults_of_the_program_itself_are_not_hidden(error):
+def test_faults_of_the_program_are_not_hidden(error):
     with pytest.raises(type(error), match="vacli"), needed_by("this test"):
         raise error

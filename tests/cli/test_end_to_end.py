@@ -97,7 +97,7 @@ def test_seven_commands_on_real_clips(clips, tmp_path, typed):
     assert {r["modality"] for r in rows if "22_" in r["input"]} == {"visual"}
 
 
-def test_the_demo_runs_the_whole_line(tmp_path):
+def test_the_demo_runs_every_step(tmp_path):
     said = va("demo", cwd=tmp_path)
     for name in ("demo.mp4", "demo.zarr", "demo.csv", "demo.png"):
         assert f"va-demo/{name}" in said

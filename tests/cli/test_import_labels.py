@@ -51,6 +51,6 @@ def test_times_far_beyond_the_video_exit_with_1(tmp_path, store, capsys):
     assert "milliseconds? give --unit ms" in capsys.readouterr().err
 
 
-def test_columns_of_different_numbers_are_wrong_usage(tmp_path, store):
+def test_different_numbers_of_columns_are_wrong_usage(tmp_path, store):
     path = table(tmp_path / "a.csv", "time,v,a", "0,0,0")
     assert run(["import-labels", str(path), str(store), "--valence-column", "v"]) == 2

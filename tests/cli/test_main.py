@@ -22,7 +22,7 @@ def test_every_command_has_help(name, capsys):
     assert len(said.splitlines()) > 5
 
 
-def test_commands_stand_in_pipeline_order():
+def test_commands_are_listed_in_pipeline_order():
     order = [
         "align",
         "extract-visual",

@@ -26,7 +26,7 @@ def test_generated_files_are_fresh(name):
     assert (TOP / name).read_text() == pages()[name], "run python -m vacli.cli.manual"
 
 
-def test_nothing_stale_lies_beside_them():
+def test_no_outdated_files_are_left():
     there = {f"{folder}/{p.name}" for folder in ("man", "completions") for p in (TOP / folder).iterdir()}
     assert there == set(pages())
 
@@ -47,7 +47,7 @@ def project() -> dict:
     return tomllib.loads((TOP / "pyproject.toml").read_text())
 
 
-def test_the_wheel_carries_all_pages_and_completions_where_they_are_looked_for(project):
+def test_the_wheel_installs_all_man_pages_and_completions(project):
     carried = {
         str(path.relative_to(TOP)): place
         for place, patterns in project["tool"]["setuptools"]["data-files"].items()

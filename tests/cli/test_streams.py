@@ -75,7 +75,7 @@ def test_a_terminal_gets_no_control_characters_on_stdout_and_a_pipe_all_of_them(
         ("-o - | cat", 0, b"header\na whole\n", b"begin a\n1 0 0\n"),
     ],
 )
-def test_streams_that_are_closed_or_full(closed, code, out, err, tmp_path):
+def test_closed_and_full_streams_are_reported(closed, code, out, err, tmp_path):
     if "full" in closed and not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full here")
     done = shell(f"$VA crunch a {closed}", tmp_path)
@@ -85,7 +85,7 @@ def test_streams_that_are_closed_or_full(closed, code, out, err, tmp_path):
         assert (tmp_path / "t").read_text() == "header\na whole\n"
 
 
-def test_stdin_that_is_closed_holds_no_line(tmp_path):
+def test_a_closed_stdin_has_no_lines(tmp_path):
     done = shell("$VA crunch - <&-", tmp_path)
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"va: no input: stdin had no line")
@@ -108,12 +108,12 @@ def context():
         b"a b.mp4\0\xe7\x94\xb0.mp4\0",
     ],
 )
-def test_a_list_from_stdin(data, context, monkeypatch):
+def test_paths_are_read_from_stdin(data, context, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     assert options.read_inputs(["-"]) == (Path("a b.mp4"), Path("田.mp4"))
 
 
-def test_names_from_stdin_may_hold_any_byte(context, monkeypatch):
+def test_names_from_stdin_may_contain_any_byte(context, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"two\nlines\0" + LATIN)))
     assert [os.fsencode(path) for path in options.read_inputs(["-"])] == [b"two\nlines", LATIN]
 

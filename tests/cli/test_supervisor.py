@@ -46,7 +46,7 @@ def crunch(*arguments: str, cwd: Path) -> tuple[int, list[str], list[str]]:
         ("input", "input: no; do"),
     ],
 )
-def test_one_input_never_ends_the_rest(what, why, tmp_path):
+def test_a_crash_of_one_input_does_not_stop_the_others(what, why, tmp_path):
     code, rows, said = crunch("a", "skip", what, "b", cwd=tmp_path)
     assert code == 1
     assert rows == ["header", "a whole", "skip whole", "b whole"]
@@ -56,7 +56,7 @@ def test_one_input_never_ends_the_rest(what, why, tmp_path):
     assert said[-1] == "2 1 1"
 
 
-def test_rows_of_an_input_that_was_cut_off_stay_on_stdout_and_not_in_a_file(tmp_path):
+def test_rows_of_an_interrupted_input_are_kept_on_stdout_but_not_in_a_file(tmp_path):
     inputs = ("a", "half-1", "b", "half-2", "c")
     code, rows, _ = crunch(*inputs, cwd=tmp_path)
     assert code == 1
@@ -73,7 +73,7 @@ def test_a_crash_of_the_first_input_leaves_one_header(tmp_path):
     assert (tmp_path / "t.csv").read_text() == "header\na whole\n"
 
 
-def test_the_one_that_crashes_is_found_among_several(tmp_path):
+def test_the_input_that_crashes_is_found_among_several(tmp_path):
     code, rows, said = crunch("pair-bad", "pair-good", "a", "b", "--workers", "2", cwd=tmp_path)
     assert code == 1
     assert sorted(set(rows)) == ["a whole", "b whole", "header", "pair-good whole"]
@@ -81,7 +81,7 @@ def test_the_one_that_crashes_is_found_among_several(tmp_path):
     assert said[-1] == "3 0 1"
 
 
-def test_a_crash_before_any_input_is_the_end(tmp_path):
+def test_a_crash_before_any_input_ends_the_command(tmp_path):
     process = start("early", cwd=tmp_path)
     _, err = process.communicate(timeout=100)
     assert process.returncode == 1
@@ -95,7 +95,7 @@ def test_a_crash_before_any_input_is_the_end(tmp_path):
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 @pytest.mark.parametrize("to_all", [True, False])
-def test_signals_end_it_with_what_is_complete_kept(number, code, to_all, tmp_path):
+def test_signals_end_the_command_and_keep_complete_rows(number, code, to_all, tmp_path):
     (tmp_path / "t.csv").write_text("old\n")
     process = start("crunch", "a", "wait", "b", "-o", "t.csv", cwd=tmp_path, start_new_session=True)
     wait_for(process.stderr, "begin wait")
@@ -197,7 +197,7 @@ def test_the_real_commands_survive_a_crash(tmp_path):
     assert {path.name for path in (tmp_path / "s.zarr").iterdir() if path.is_dir()} == {"a", "c"}
 
 
-def test_head_ends_it_without_a_failure(tmp_path):
+def test_a_closed_reader_ends_the_command_without_a_failure(tmp_path):
     names = [str(number) for number in range(20_000)]  # more rows than a pipe holds
     (tmp_path / "names").write_text("\n".join(names))
     with open(tmp_path / "names") as stdin:

@@ -31,7 +31,7 @@ def test_a_file_appears_at_the_end(tmp_path):
     assert (tmp_path / "new" / "t.csv").read_bytes() == b"1\n2 \xe9\n"
 
 
-def test_nothing_to_write_leaves_the_old_file(tmp_path):
+def test_an_empty_output_keeps_the_old_file(tmp_path):
     (tmp_path / "t.csv").write_text("old")
     fill(tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text() == "old"
@@ -39,7 +39,7 @@ def test_nothing_to_write_leaves_the_old_file(tmp_path):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OutputError("x")])
-def test_what_was_written_before_an_error_is_kept_under_another_name(error, tmp_path, capsys):
+def test_rows_before_an_error_are_kept_under_another_name(error, tmp_path, capsys):
     for old in ("t.csv", "t.csv.part", ".t.csv.part", "t.csv.partial"):
         (tmp_path / old).write_text("the user's")
     with pytest.raises(BaseException), TableTarget(tmp_path / "t.csv").opened(Console()) as put:  # noqa: B017
@@ -54,7 +54,7 @@ def test_what_was_written_before_an_error_is_kept_under_another_name(error, tmp_
     assert {p.read_text() for p in tmp_path.iterdir()} == {"the user's", "1\n"}
 
 
-def test_links_laid_where_drafts_used_to_be_are_not_followed(tmp_path):
+def test_links_in_place_of_drafts_are_not_followed(tmp_path):
     for name in ("t.csv.part", ".t.csv.part", "t.csv.partial"):
         (tmp_path / name).symlink_to(tmp_path / "victim")
     fill(tmp_path / "t.csv", "1\n")
@@ -90,7 +90,7 @@ def test_a_pipe_with_a_name_is_written_to(tmp_path):
     assert got == ["1\n"]
 
 
-def test_a_pipe_whose_reader_has_gone_is_no_failure(tmp_path):
+def test_a_pipe_without_a_reader_is_not_a_failure(tmp_path):
     near, far = os.pipe()
     target = TableTarget(Path(f"/dev/fd/{far}"))
     os.close(far)
@@ -105,7 +105,7 @@ def test_stdout(path, capsys):
     assert capsys.readouterr().out == "1\n"
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_a_folder_is_refused_as_a_file(tmp_path):
     with pytest.raises(OutputError, match="is a folder"):
         TableTarget(tmp_path)
 

@@ -75,7 +75,7 @@ def light(folder) -> dict[str, Answer]:
     return va(["demo -o .", "import-labels labels demo.zarr", *PREDICT, *WORKS, *NEEDS], folder)
 
 
-def test_the_demo_runs_the_whole_line(light, folder):
+def test_the_demo_runs_every_step(light, folder):
     assert light["demo -o ."].code == 0, light["demo -o ."].err
     assert light["import-labels labels demo.zarr"].code == 0
     assert (folder / "demo.png").stat().st_size > 10_000
@@ -90,20 +90,20 @@ def full(light, folder) -> dict[str, Answer]:
 
 
 @pytest.mark.parametrize("line", PREDICT)
-def test_predict_gives_the_same_numbers_either_way(line, light, full):
+def test_predict_gives_the_same_numbers_with_and_without_torch(line, light, full):
     assert light[line].code == full[line].code == 0, light[line].err
     assert light[line].out == full[line].out
     assert light[line].out.count("\n") >= (2 if "portrait" in line else 150)
 
 
 @pytest.mark.parametrize("line", WORKS)
-def test_what_is_not_training_works(line, light):
+def test_commands_other_than_training_work(line, light):
     assert light[line].code == 0, light[line].err
     assert light[line].out
 
 
 @pytest.mark.parametrize("line", NEEDS)
-def test_what_needs_more_says_in_one_line_what_to_install(line, light):
+def test_commands_that_need_an_extra_name_it_in_one_line(line, light):
     answer = light[line]
     assert (answer.code, answer.out) == (1, "")
     (said,) = answer.err.splitlines()
@@ -111,7 +111,7 @@ def test_what_needs_more_says_in_one_line_what_to_install(line, light):
     assert NEEDS[line] in said
 
 
-def test_with_torch_but_without_timm_it_is_timm_that_is_named(light, folder):
+def test_with_torch_but_without_timm_the_error_names_timm(light, folder):
     pytest.importorskip("torch")
     (answer,) = va(["extract-visual demo.zarr --feature resnet50"], folder, hidden=("timm",)).values()
     assert answer == (1, "", f"va: the feature resnet50 needs timm, {TRAIN}\n")

@@ -70,7 +70,7 @@ def test_difference_and_interval_equal_those_of_a_plain_loop():
     assert group.frames == sum(len(t.labels) - np.isnan(t.labels[:, 0]).sum() for t in first[1])
 
 
-def test_a_model_equals_itself():
+def test_a_model_compared_with_itself_has_no_difference():
     one = evaluation("a", 0.2, 0, {None: ALL})
     for difference in compare(one, one).groups[0].differences.values():
         assert (difference.value, difference.interval, difference.share_above_0) == (0, (0, 0), 0)

@@ -91,7 +91,7 @@ def test_transparent_pixels_are_drawn_on_white(tmp_path, mode):
     assert rgb[RAMP > 200].mean() < 220
 
 
-def test_of_sixteen_bits_per_colour_the_upper_eight_are_kept(tmp_path):
+def test_the_upper_eight_of_sixteen_bits_are_kept(tmp_path):
     import struct
     import zlib
 

@@ -92,7 +92,7 @@ def test_the_longer_neighbour_is_joined():
     ]
 
 
-def test_of_equally_long_neighbours_the_one_before_is_joined():
+def test_the_earlier_of_equally_long_neighbours_is_joined():
     valence = [0.5] * 6 + [0.5] * 3 + [-0.5] * 6
     arousal = [0.5] * 6 + [-0.5] * 3 + [-0.5] * 6
     times_s = np.arange(15) / 8  # exact in binary

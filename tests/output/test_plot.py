@@ -38,7 +38,7 @@ def test_histogram_and_plane(tmp_path, labels):
     assert colours(tmp_path / "p.png") > 10
 
 
-def test_nothing_annotated_still_draws(tmp_path):
+def test_figures_are_drawn_without_annotated_frames(tmp_path):
     nothing = np.full((5, 2), np.nan)
     plot.label_histogram(tmp_path / "h.png", nothing)
     plot.plane(tmp_path / "p.png", {"Annotated": nothing, "Predicted": nothing})

@@ -37,7 +37,7 @@ def test_each_face_has_its_own_tiers(tmp_path):
     )  # fmt: skip
 
 
-def test_a_recording_without_any_prediction_is_one_empty_interval(tmp_path):
+def test_a_recording_without_predictions_is_one_empty_interval(tmp_path):
     columns = {**frame_table().columns, "modality": np.array(["none"] * 150)}
     write_file([FrameTable("a", columns)], tmp_path / "x.TextGrid", TableOptions())
     grid = read(tmp_path / "x.TextGrid")

@@ -41,7 +41,7 @@ def test_csv(table):
     assert {r["input"] for r in rows} == {"a, b.mp4"}
 
 
-def test_json_says_the_same(table):
+def test_json_has_the_values_of_the_csv(table):
     out = io.StringIO()
     JsonWriter(out).write(table)
     rows = [json.loads(line) for line in out.getvalue().splitlines()]
@@ -75,7 +75,7 @@ def test_frames_without_modality_are_in_no_mean(table):
     assert list(empty.summary()) == list(row)
 
 
-def test_modality_names_what_a_row_rests_on():
+def test_modality_names_the_streams_of_a_row():
     face = np.array([True, True, False, False])
     sound = np.array([True, False, True, False])
     assert modality(face, sound).tolist() == ["audiovisual", "visual", "audio", "none"]
@@ -109,7 +109,7 @@ def test_no_name_is_a_formula_or_breaks_a_row(name, cell, kind, table):
     assert {json.loads(line)["input"] for line in out.getvalue().splitlines()} == {name}
 
 
-def test_a_table_that_goes_on_has_no_second_header(table):
+def test_a_continued_table_has_no_second_header(table):
     out = io.StringIO()
     CsvWriter(out).write(table)
     CsvWriter(out, header=False).write(table)

@@ -94,7 +94,7 @@ def test_none_is_a_kind_and_an_activation():
         ("dim=3", "did you mean 'model.streams.NAME.dim'?"),
     ],
 )
-def test_what_does_not_fit_is_named(assignment, said):
+def test_values_that_do_not_fit_are_named(assignment, said):
     with pytest.raises(UsageError) as caught:
         set_values(made(), [assignment])
     assert said in caught.value.one_line()

@@ -56,7 +56,7 @@ def test_an_old_preset_names_the_new_one():
         assert caught.value.hint == f"it is called {new!r} now"
 
 
-def test_migration_leaves_its_argument_as_it_was():
+def test_migration_does_not_change_its_argument():
     values = {"name": "voice", "training": {"batch_windows": 4}}
     assert migrate(values) == {"name": "compact-audio", "training": {"batch_size": 4}}
     assert values == {"name": "voice", "training": {"batch_windows": 4}}

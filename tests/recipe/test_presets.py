@@ -47,7 +47,7 @@ def test_parameter_count(name):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_preset_says_what_it_is_and_survives_json(name):
+def test_a_preset_has_a_summary_and_survives_json(name):
     recipe = PRESETS[name]
     assert recipe.name == name
     assert recipe.summary
@@ -119,12 +119,12 @@ def test_exchanged_temporal_module_keeps_width_and_depth():
     assert with_temporal(with_temporal(model, "none"), "mamba").temporal.n_layers == 4
 
 
-def test_the_part_that_is_there_already_stays_as_it_is():
+def test_a_part_of_the_same_kind_is_not_changed():
     model = preset("compact").model
     assert with_fusion(with_temporal(model, "mamba"), "concat") is model
 
 
-def test_bdca_gets_streams_of_one_width_and_keeps_those_that_are():
+def test_bdca_gets_streams_of_equal_width():
     model = with_fusion(preset("compact").model, "bdca")
     assert [s.tcn.channels for s in model.streams] == [(128,) * 4] * 2
     assert [s.tcn.kernel for s in model.streams] == [5, 5]

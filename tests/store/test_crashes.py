@@ -57,7 +57,7 @@ def template(tmp_path: Path) -> Path:
     return folder
 
 
-def test_new_faces_come_with_the_end_of_what_described_the_old(tmp_path, template):
+def test_new_faces_remove_the_features_of_the_old_ones(tmp_path, template):
     seen = set()
     for folder in dead_stores(tmp_path, "new_faces", template):
         store = Store.open(folder / "s.zarr")

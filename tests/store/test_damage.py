@@ -61,7 +61,7 @@ def files_of(view: VideoView) -> list[Path]:
     return sorted(path for path in view.path.rglob("*") if path.is_file() and path not in groups)
 
 
-def test_every_file_that_is_missing_cut_or_changed_is_named(view):
+def test_missing_cut_and_changed_files_are_named(view):
     whole = read_all(view.path)
     assert len(files_of(view)) > 15
     for file in files_of(view):
@@ -78,7 +78,7 @@ def test_every_file_that_is_missing_cut_or_changed_is_named(view):
         np.testing.assert_array_equal(one, other)
 
 
-def test_every_folder_that_is_missing_is_named(view):
+def test_missing_folders_are_named(view):
     for folder in ("time", "face/track", "face/crop", "feature/xa", "flag/xa", "label", "label/valence"):
         (view.path / folder).rename(view.path.parent / ".aside")
         with pytest.raises(StoreError, match=folder.partition("/")[0]):
@@ -121,14 +121,14 @@ def test_a_group_without_one_of_its_members_is_refused(view):
         ("feature/xa", "--force"),
     ],
 )
-def test_the_command_that_makes_it_again_is_said(view, part, command):
+def test_the_error_names_the_command_that_makes_the_part_again(view, part, command):
     (view.path / part / "zarr.json").write_text("{")
     with pytest.raises(StoreError, match=part) as caught:
         read_all(view.path)
     assert command in caught.value.hint
 
 
-def test_a_lost_chunk_of_an_earlier_version_is_found_where_it_can_be(view):
+def test_lost_chunks_of_earlier_versions_are_found(view):
     forget_seals(view.path)
     read_all(view.path)
     for chunk in ("time/c/0", "feature/xa/c/0/0"):
@@ -139,7 +139,7 @@ def test_a_lost_chunk_of_an_earlier_version_is_found_where_it_can_be(view):
         (view.path / chunk).write_bytes(data)
 
 
-def test_a_chunk_of_nothing_but_missing_rows_has_never_had_a_file(tmp_path, monkeypatch):
+def test_a_chunk_of_missing_rows_has_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr("vacli.store.schema.CHUNK_BYTES", 60)
     store = empty(tmp_path / "s.zarr")
     add_video(store, "clip", FRAMES)
@@ -166,7 +166,7 @@ def test_a_chunk_of_nothing_but_missing_rows_has_never_had_a_file(tmp_path, monk
         ("label/valence", {"data_type": "uint8", "fill_value": 0}, "holds uint8"),
     ],
 )
-def test_metadata_of_an_earlier_version_that_makes_no_sense(view, array, change, message):
+def test_invalid_metadata_of_an_earlier_version_is_refused(view, array, change, message):
     forget_seals(view.path)
     path = view.path / array / "zarr.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
@@ -175,14 +175,14 @@ def test_metadata_of_an_earlier_version_that_makes_no_sense(view, array, change,
 
 
 @pytest.mark.parametrize("times", [[0, np.nan, 1], [0, 2, 1], [0, 1, np.inf]])
-def test_times_that_are_none(tmp_path, times):
+def test_invalid_times_are_refused(tmp_path, times):
     store = empty(tmp_path / "s.zarr")
     with pytest.raises(StoreError, match="not finite or decrease"):
         store.add_video("clip", np.array(times, float), source={}, stream={})
     assert store.video_ids() == []
 
 
-def test_a_part_that_is_replaced_while_it_is_read_is_no_mixture(view):
+def test_a_part_that_is_replaced_while_it_is_read_is_refused(view):
     reading = Store.open(view.path.parent).video("clip")
     _, flags = reading.feature("xa")
     put_feature(Store.open(view.path.parent), "clip", "xa", 2 * ROWS, flags + 2)

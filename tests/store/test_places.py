@@ -28,7 +28,7 @@ def assert_second_edition(path: Path) -> None:
     assert sorted(os.listdir(path)) == ["clip", "zarr.json"]
 
 
-def test_behind_a_link_to_another_disk(tmp_path):
+def test_a_store_behind_a_link_to_another_disk(tmp_path):
     with mounted("tmpfs", tmp_path / "disk", "size=16m") as disk:
         (disk / "s.zarr").mkdir()
         (tmp_path / "s.zarr").symlink_to(disk / "s.zarr")
@@ -37,14 +37,14 @@ def test_behind_a_link_to_another_disk(tmp_path):
         assert (tmp_path / "s.zarr").is_symlink()
 
 
-def test_a_link_to_what_is_not_there_yet(tmp_path):
+def test_a_link_to_an_absent_folder(tmp_path):
     (tmp_path / "s.zarr").symlink_to(tmp_path / "elsewhere" / "real.zarr")
     first_edition(tmp_path)
     assert (tmp_path / "elsewhere" / "real.zarr" / "clip").is_dir()
     assert_second_edition(tmp_path / "s.zarr")
 
 
-def test_the_root_of_a_file_system(tmp_path):
+def test_a_store_at_the_root_of_a_file_system(tmp_path):
     with mounted("tmpfs", tmp_path / "s.zarr", "size=16m") as path:
         (path / "lost+found").mkdir()
         first_edition(tmp_path)
@@ -52,7 +52,7 @@ def test_the_root_of_a_file_system(tmp_path):
         assert_second_edition(path)
 
 
-def test_folders_of_an_image_below(tmp_path):
+def test_folders_in_a_lower_layer_of_overlayfs(tmp_path):
     """A container's file system does not rename folders that come with its image."""
     (tmp_path / "image").mkdir()
     first_edition(tmp_path / "image")
@@ -72,7 +72,7 @@ def test_an_empty_folder_becomes_a_store_and_a_full_one_does_not(tmp_path):
         Store.open_or_create(tmp_path / "photos")
 
 
-def test_a_store_that_may_only_be_read(tmp_path):
+def test_a_read_only_store(tmp_path):
     first_edition(tmp_path)
     with mounted("tmpfs", tmp_path / "disk", "size=16m") as disk:
         first_edition(disk)
@@ -85,7 +85,7 @@ def test_a_store_that_may_only_be_read(tmp_path):
             write_feature(store, AUDIO, 2)
 
 
-def test_a_full_disk_keeps_what_was_there(tmp_path):
+def test_a_full_disk_keeps_the_old_parts(tmp_path):
     with mounted("tmpfs", tmp_path / "disk", "size=8m") as disk:
         first_edition(disk)
         store = Store.open(disk / "s.zarr")
@@ -108,7 +108,7 @@ def _free(disk: Path) -> int:
     return about.f_bavail * about.f_frsize
 
 
-def test_leftovers_are_hidden_from_readers_and_go_when_they_are_old(tmp_path):
+def test_leftovers_are_hidden_and_removed_when_old(tmp_path):
     first_edition(tmp_path)
     store = Store.open(tmp_path / "s.zarr")
     foreign = store.path / FOLDER / "0123456789ab"

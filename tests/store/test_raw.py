@@ -51,7 +51,7 @@ def test_part_of_a_wider_array_can_be_filled(tmp_path, values):
     assert not out[:, 7:].any()
 
 
-def test_a_chunk_of_nothing_but_nan_may_have_no_file(tmp_path, values):
+def test_a_chunk_of_nan_may_have_no_file(tmp_path, values):
     values[8:12] = np.nan
     made = table(tmp_path / "a", values, 4)
     chunk = tmp_path / "a" / "c" / "2"
@@ -71,7 +71,7 @@ def test_a_chunk_that_is_cut_short_is_named(tmp_path, values):
 
 
 @pytest.mark.parametrize(("start", "count", "columns"), [(20, 4, 5), (-1, 2, 5), (0, 2, 4)])
-def test_rows_that_are_not_there(tmp_path, values, start, count, columns):
+def test_rows_beyond_the_end_are_refused(tmp_path, values, start, count, columns):
     with pytest.raises(IndexError):
         table(tmp_path / "a", values, 4).read_into(start, np.empty((count, columns), np.float32))
 

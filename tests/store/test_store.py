@@ -58,7 +58,7 @@ def test_feature_round_trip_and_replacement(store):
     assert store.video("clip").feature_names() == ["mfcc39"]
 
 
-def test_a_dropped_feature_is_gone_with_its_flags(store):
+def test_a_dropped_feature_is_removed_with_its_flags(store):
     store.put_feature("clip", SPEC, np.ones((4, 3), np.float32), np.zeros(4, np.uint8))
     store.drop_feature("clip", "mfcc39")
     assert store.video("clip").feature_names() == []
@@ -175,7 +175,7 @@ def test_threads_that_write_the_same_part(store):
     assert not (store.path / ".work").exists()
 
 
-def test_what_cannot_be_placed_leaves_what_was_there(store, monkeypatch):
+def test_a_part_that_cannot_be_placed_keeps_the_old_one(store, monkeypatch):
     store.put_feature("clip", SPEC, np.ones((4, 3), np.float32), np.zeros(4, np.uint8))
     rename = Path.rename
 
@@ -200,7 +200,7 @@ def test_xarray_reads_the_store(store):
     assert tree["clip"]["time"].dims == ("frame",)
 
 
-def test_a_place_that_cannot_be_made_is_an_error(tmp_path):
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "s.zarr").mkdir()
     (tmp_path / "s.zarr" / ".work").write_text("in the way")
     with pytest.raises(StoreError, match="cannot be written"):

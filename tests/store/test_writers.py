@@ -100,7 +100,7 @@ def test_a_chunk_that_cannot_be_read_is_damage(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
-def test_the_work_of_the_living_stays_and_that_of_the_dead_goes(tmp_path):
+def test_work_of_running_processes_stays_and_that_of_dead_ones_is_removed(tmp_path):
     first_edition(tmp_path)
     started = SPAWN.Event()
     worker = SPAWN.Process(target=wait_in_stage, args=(str(tmp_path / "s.zarr"), started))
@@ -132,7 +132,7 @@ def test_a_lock_is_given_to_one_at_a_time(store):
     assert order == ["first", "second"]
 
 
-def test_without_locks_old_work_goes_by_age_and_writing_works(store, monkeypatch):
+def test_without_locks_old_work_is_removed_by_age(store, monkeypatch):
     def unsupported(file, wait, shared):
         raise OSError(95, "not supported")
 
@@ -159,7 +159,7 @@ def test_a_recording_by_another_name_is_the_same_video(store):
     assert store.id_for("copy.mp4", "a", reuse=False) == "copy"
 
 
-def test_people_of_stores_that_did_not_note_them(store):
+def test_subjects_of_stores_without_subjects(store):
     for video in ("clip", "clip_left", "clip-2"):
         store.add_video(video, TIMES, source=source("a"), stream={})
     assert store.id_for("copy.mp4", "a", "_left") == "clip_left"
@@ -167,14 +167,14 @@ def test_people_of_stores_that_did_not_note_them(store):
     assert store.id_for("copy.mp4", "a", "_right") == "copy_right"
 
 
-def test_another_recording_of_the_same_length_is_not_taken_for_the_first(store):
+def test_a_recording_of_the_same_length_is_another_video(store):
     store.add_video("clip", TIMES, source=source("a"), stream={})
     with pytest.raises(StoreError, match="belongs to another recording"):
         store.add_video("clip", TIMES, source=source("b"), stream={})
 
 
 @pytest.mark.parametrize("stem", ["x" * 245, "顔" * 80, "é" * 120, "a" * ID_BYTES])
-def test_long_names_fit_and_stay_apart(store, stem):
+def test_long_names_are_shortened_and_remain_unique(store, stem):
     made = [safe_id(stem), safe_id(stem + "1"), safe_id(stem + "_left")]
     assert len(set(made)) == 3
     assert made == [safe_id(stem), safe_id(stem + "1"), safe_id(stem + "_left")]
@@ -186,7 +186,7 @@ def test_long_names_fit_and_stay_apart(store, stem):
     store.put_feature(view.id, {"name": AUDIO, "dim": 3}, write, np.zeros(4, np.uint8))
 
 
-def test_names_that_become_alike_are_told_apart_by_their_recordings(store):
+def test_equal_safe_names_are_numbered_by_recording(store):
     for sha, name in (("a", "clip 1.mp4"), ("b", "clip_1.mp4"), ("c", "e\u0301te\u0301.mp4")):
         store.add_recording(name, TIMES, source=source(sha, name), stream={})
     store.add_recording("clip 1.mp4", TIMES, source=source("a", "clip 1.mp4"), stream={}, person="_left")
@@ -212,7 +212,7 @@ def test_folders_of_crops_have_dots_in_their_names(store):
     assert store.find_by_name("1") == []
 
 
-def test_names_that_differ_in_marks_only_stay_apart():
+def test_names_that_differ_only_in_marks_have_different_ids():
     assert safe_id("किरण") == "किरण" != safe_id("कारण")
     assert safe_id("e\u0301te") == safe_id("\u00e9te")
     assert safe_id("a b/c:d") == "a_b_c_d"
