@@ -19,7 +19,7 @@ decord = pytest.importorskip("decord")
 
 ROUNDS = 5
 MEMORY_BOUND = 1.15
-PIECE_BOUND = 3.0  # of `read_sound`, in bytes of the samples
+PIECE_BOUND = 1.2  # of `read_sound`, in bytes of the samples
 
 READ_FRAMES = """
 from vacli.media.video import open_video

@@ -21,7 +21,7 @@ def report_gain(start: Run, out: Path, store: Store, progress: Progress) -> Comp
     """Compare the run in `out` with the run that it started from, show the table and write GAIN_FILE.
 
     The new models are scored on the videos that they were not trained on, the start with all its models on
-    the same videos. A warning says that the new run is worse, or that the start knew the videos.
+    the same videos. A warning appears if the new run is worse, or if the start was trained on the videos.
     """
     trained = load_run(out)
     with progress.task("gain", None, "frames") as advance:

@@ -80,7 +80,7 @@ def safe_id(stem: str) -> str:
     """A file's stem as a group name: letters, digits, '-', '_' and '.', never hidden, never empty.
 
     At most ID_BYTES long in UTF-8; of a longer one the beginning is kept, and a hash of all of it. Letters
-    keep their marks, which many scripts tell words apart by, and are composed as Unicode's NFC.
+    keep their marks, which distinguish words in many scripts, and are composed as Unicode's NFC.
     """
     name = unicodedata.normalize("NFC", stem)
     safe = re.sub("\0+", "_", "".join(c if _is_allowed(c) else "\0" for c in name))
