@@ -181,6 +181,7 @@ PREDICT_DEFAULTS: dict[str, object] = {
     "live": False,
     "allow_mismatch": False,
     "one_recording": False,
+    "fill": False,
 }
 CORPUS_DEFAULTS: dict[str, object] = {
     "kind": "ferplus",
@@ -544,7 +545,7 @@ CASES = (
     Case(
         "predict",
         "a b --out t.csv --summary --model r --weights w --weights vggish=v --allow-mismatch "
-        "--images --face 1 --audio-track 2 --backend decord --device cpu",
+        "--images --fill --face 1 --audio-track 2 --backend decord --device cpu",
         "predict",
         {
             "inputs": PATHS,
@@ -558,6 +559,7 @@ CASES = (
             "live": False,
             "allow_mismatch": True,
             "one_recording": False,
+            "fill": True,
         },
     ),
     Case(

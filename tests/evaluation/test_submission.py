@@ -54,8 +54,9 @@ def test_missing_trial_and_missing_value_are_named(tmp_path, trajectories):
     with pytest.raises(LabelError, match=r"no prediction for 1 trials \(c"):
         write(tmp_path / "p.txt", trajectories, sample)
     trajectories["a"][0] = np.nan
-    with pytest.raises(LabelError, match=r"no prediction for a/00001\.jpg"):
+    with pytest.raises(LabelError, match=r"no prediction for a/00001\.jpg$") as caught:
         write(tmp_path / "p.txt", trajectories)
+    assert "va predict --fill" in caught.value.one_line()
     assert not (tmp_path / "p.txt").exists()
 
 

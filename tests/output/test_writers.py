@@ -75,6 +75,23 @@ def test_frames_without_modality_are_in_no_mean(table):
     assert list(empty.summary()) == list(row)
 
 
+def test_unsupported_frames_have_empty_values(table):
+    partly = replace(table, columns={**table.columns, "modality": np.array(["audiovisual", "none"])})
+    out = io.StringIO()
+    CsvWriter(out).write(partly.without_unsupported())
+    first, second = csv.DictReader(io.StringIO(out.getvalue()))
+    assert (first["valence"], first["arousal"], first["valence_uncertainty"]) == (
+        "0.2500",
+        "0.2500",
+        "1.0000",
+    )
+    blank = ("valence", "arousal", "valence_uncertainty", "arousal_uncertainty")
+    assert {second[name] for name in blank} == {""}
+    assert second["time_s"] == "0.033333"
+    assert partly.without_unsupported().summary() == partly.summary()
+    assert partly.columns["valence"][1] == -0.5, "the table itself is unchanged"
+
+
 def test_modality_names_the_streams_of_a_row():
     face = np.array([True, True, False, False])
     sound = np.array([True, False, True, False])

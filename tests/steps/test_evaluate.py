@@ -202,6 +202,22 @@ def test_missing_rows_give_a_warning(tmp_path, store, trials):
     assert any(f"{wanted} annotated frames have no prediction" in w for w in quiet.warnings)
 
 
+def test_frames_without_a_value_are_counted_and_not_scored(tmp_path, store, trials):
+    trial = trials[0]
+    values = np.nan_to_num(trial.labels)
+    path = csv_of(tmp_path, trial, values)
+    header, *rows = path.read_text().splitlines()
+    rows[:30] = [f"{row.split(',')[0]},," for row in rows[:30]]
+    path.write_text("\n".join([header, *rows]) + "\n")
+    quiet = RecordingProgress()
+    (result,) = run(EvaluateSettings(inputs=(path,), store=store.path), quiet).results
+    assert result.scores[0].missing == int(np.sum(~np.isnan(trial.labels[:30, 0])))
+    assert (
+        f"{path}: 30 of {len(rows)} frames have no value and are not scored; "
+        "`va predict --fill` writes values for all frames"
+    ) in quiet.warnings
+
+
 def test_failed_inputs_are_reported_and_the_others_are_scored(tmp_path, store, trials):
     good = csv_of(tmp_path, trials[0], np.nan_to_num(trials[0].labels))
     torn = tmp_path / "torn.csv"

@@ -432,13 +432,28 @@ def test_non_speech_predicts_the_prior_and_is_flagged(hum, tmp_path, stored):
         settings = extract_audio.ExtractAudioSettings(inputs=(hum,), store=tmp_path / "feats.zarr")
         asked = extract_audio.run(settings).out
     warnings = Warnings()
-    (made,) = tables(asked, warnings)
+    (made,) = tables(asked, warnings, fill=True)
     assert "no usable face and no speech" in warnings.messages[-1]
     assert np.abs(values(made)).max() < 1e-6
     assert set(made.columns["modality"].tolist()) == {"none"}
     assert made.columns["audio_present"].all()
     assert made.columns["valence_uncertainty"].min() > 0.5
     assert made.columns["arousal_uncertainty"].min() > 0.3
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_frames_without_face_and_speech_have_values_only_with_fill(tmp_path, live):
+    there = [scene((110, 120))] * 40 + [scene(None)] * 20
+    path = write_video(tmp_path / "gone.mp4", there)
+    made, filled = tables(path, live=live), tables(path, live=live, fill=True)
+    for parts, has_values in ((made, False), (filled, True)):
+        valid = np.concatenate([part.valid for part in parts])
+        assert valid.tolist() == [True] * 40 + [False] * 20
+        for name in ("valence", "arousal", "valence_uncertainty", "arousal_uncertainty"):
+            column = np.concatenate([part.columns[name] for part in parts])
+            assert np.isfinite(column[valid]).all()
+            assert np.isfinite(column[~valid]).all() == has_values
+            assert np.isfinite(column[~valid]).any() == has_values
 
 
 def test_a_stored_video_without_a_face_uses_the_audio_model(tmp_path, fused_model):
@@ -448,9 +463,9 @@ def test_a_stored_video_without_a_face_uses_the_audio_model(tmp_path, fused_mode
     align.run(align.AlignSettings(inputs=(video,), store=store))
     extract_visual.run(extract_visual.ExtractVisualSettings(inputs=(store,), feature="compact"))
     extract_audio.run(extract_audio.ExtractAudioSettings(inputs=(video,), store=store))
-    (stored,), (made,) = tables(store), tables(video)
+    (stored,), (made,) = tables(store, fill=True), tables(video, fill=True)
     np.testing.assert_allclose(values(stored), values(made), atol=1e-5)
-    (fused,) = tables(store, model=fused_model)
+    (fused,) = tables(store, model=fused_model, fill=True)
     assert np.abs(values(stored) - values(fused)).max() > 1e-3
 
 

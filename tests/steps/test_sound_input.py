@@ -135,10 +135,10 @@ def test_the_selected_track_is_reported_and_stored(two_tracks, tmp_path):
 
 
 def test_another_track_gives_another_prediction(two_tracks, tmp_path):
-    chosen = predicted(two_tracks)
-    first = predicted(two_tracks, audio_track=1)
+    chosen = predicted(two_tracks, fill=True)
+    first = predicted(two_tracks, fill=True, audio_track=1)
     assert np.abs(first.columns["arousal"] - chosen.columns["arousal"]).max() > 0.05
-    second = predicted(two_tracks, audio_track=2)
+    second = predicted(two_tracks, fill=True, audio_track=2)
     np.testing.assert_array_equal(second.columns["arousal"], chosen.columns["arousal"])
 
 

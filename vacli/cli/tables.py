@@ -25,6 +25,9 @@ columns = click.option(
 decimal_comma = click.option(
     "--decimal-comma", is_flag=True, help="Write numbers as 0,25, and `;` between the cells of CSV."
 )
+fill = click.option(
+    "--fill", is_flag=True, help="Write values for frames without face and speech too (modality `none`)."
+)
 
 
 @dataclass(frozen=True)

@@ -112,5 +112,7 @@ def _all(trajectories: Mapping[str, np.ndarray]) -> list[tuple[str, str, int]]:
 def _pair(values: Iterable[float], location: str) -> str:
     pair = [float(v) for v in values]
     if any(map(math.isnan, pair)):
-        raise LabelError(f"no prediction for {location}", hint="predict all frames of the trial")
+        raise LabelError(
+            f"no prediction for {location}", hint="predict all frames of the trial, with `va predict --fill`"
+        )
     return ",".join(f"{min(max(v, -1.0), 1.0):.6f}" for v in pair)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ COLUMNS = {
     "input": "the file",
 }
 NO_MODALITY = "none"
+PREDICTED = ("valence", "arousal", "valence_uncertainty", "arousal_uncertainty")
 INTEGERS = ("frame", "face_id")
 FLAGS = ("face_detected", "audio_present")
 TEXTS = ("modality", "input")
@@ -53,6 +54,11 @@ class FrameTable:
         if "modality" not in self.columns:
             return np.ones(len(self), bool)
         return self.columns["modality"] != NO_MODALITY
+
+    def without_unsupported(self) -> FrameTable:
+        """The table with NaN in the columns PREDICTED of the rows that are not `valid`."""
+        blank = {name: np.where(self.valid, self.columns[name], np.float32(np.nan)) for name in PREDICTED}
+        return replace(self, columns={**self.columns, **blank})
 
     def rows(self, columns: Sequence[str] = tuple(COLUMNS)) -> Iterator[list[str]]:
         """Rows as text, in the order of `columns`; unknown values are empty."""
@@ -82,6 +88,12 @@ class FrameTable:
             "audio_fraction": _fraction(c["audio_present"]),
             "valid_fraction": _fraction(valid),
         }
+
+
+def summary_columns() -> tuple[str, ...]:
+    """The columns of `FrameTable.summary`, in their order."""
+    empty = dict.fromkeys(COLUMNS, np.empty(0)) | {"modality": np.empty(0, "U1")}
+    return tuple(FrameTable("", empty).summary())
 
 
 def decimals(column: str) -> int:

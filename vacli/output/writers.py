@@ -28,10 +28,10 @@ class CsvWriter:
 
     def write(self, table: FrameTable) -> None:
         """Append the rows of one table, the first one below the header."""
-        writer = _csv_writer(self._out, table.name, self._options)
+        writer = csv_writer(self._out, table.name, self._options)
         writer.writerows(self._header)
         self._header = []
-        rows = replace(table, name=_path_cell(table.name)).rows(self._columns)
+        rows = replace(table, name=path_cell(table.name)).rows(self._columns)
         writer.writerows(self._with_commas(rows) if self._options.decimal_comma else rows)
 
     def _with_commas(self, rows: Iterable[Sequence[str]]) -> Iterable[list[str]]:
@@ -63,25 +63,29 @@ class SummaryWriter:
 
     def write(self, table: FrameTable) -> None:
         """Append the row of one input."""
-        row = table.summary() | {"input": _path_cell(table.name)}
-        writer = _csv_writer(self._out, table.name, self._options)
+        row = table.summary() | {"input": path_cell(table.name)}
+        writer = csv_writer(self._out, table.name, self._options)
         if self._header:
             writer.writerow(row)
         self._header = False
-        writer.writerow([self._cell(value) for value in row.values()])
-
-    def _cell(self, value: str | float) -> str | int:
-        if not isinstance(value, float):
-            return value
-        text = f"{value:.4f}"
-        return text.replace(".", ",") if self._options.decimal_comma else text
+        writer.writerow([summary_cell(value, self._options) for value in row.values()])
 
 
-def _csv_writer(out: TextIO, name: str, options: TableOptions) -> Any:
+def summary_cell(value: str | float, options: TableOptions) -> str | int:
+    """A value of a summary as text with four decimals; texts and integers as they are."""
+    if not isinstance(value, float):
+        return value
+    text = f"{value:.4f}"
+    return text.replace(".", ",") if options.decimal_comma else text
+
+
+def csv_writer(out: TextIO, name: str, options: TableOptions) -> Any:
+    """A writer of CSV rows that contain the name of an input."""
     return csv.writer(out, lineterminator="\n", quoting=_quoting(name), delimiter=options.delimiter)
 
 
-def _path_cell(name: str) -> str:
+def path_cell(name: str) -> str:
+    """The same path, but not a formula of a spreadsheet."""
     return f"./{name}" if name.startswith(FORMULA) else name
 
 

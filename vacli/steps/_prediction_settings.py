@@ -17,7 +17,8 @@ class PredictSettings:
     from stored features that differ from those of the training, with a warning. live: rows are written
     while a video is read, if exactly one face is visible in the first second with a face
     (`live.LivePredictor`). audio_track: the number of the audio stream, from 1; None for the one that
-    `media.audio_tracks` selects. one_recording: raise UsageError for several recordings.
+    `media.audio_tracks` selects. one_recording: raise UsageError for several recordings. fill: keep the
+    values of frames whose modality is `none`; otherwise they are NaN.
     """
 
     inputs: tuple[Path, ...]
@@ -31,6 +32,7 @@ class PredictSettings:
     live: bool = False
     allow_mismatch: bool = False
     one_recording: bool = False
+    fill: bool = False
 
     @property
     def run(self) -> Path:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vacli.errors import InputError, UsageError, nearest
 from vacli.evaluation import evaluator
-from vacli.evaluation.predictions import read_predictions
+from vacli.evaluation.predictions import PredictedTrajectory, read_predictions
 from vacli.evaluation.published_results import PAPERS, is_of_other_paper
 from vacli.evaluation.score import Result, Score, with_video_notes
 from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
@@ -116,7 +118,18 @@ def evaluate_input(path: Path, settings: EvaluateSettings, progress: Progress) -
     if not files:
         raise InputError(f"{path} is neither a run nor a folder of CSV files")
     predictions = [predicted for file in files for predicted in read_predictions(file)]
+    _warn_of_empty(path, predictions, progress)
     return evaluator.evaluate_predictions(path.stem, predictions, _label_source(settings))
+
+
+def _warn_of_empty(path: Path, predictions: Sequence[PredictedTrajectory], progress: Progress) -> None:
+    frames = sum(len(predicted.times_s) for predicted in predictions)
+    empty = sum(int(np.isnan(predicted.values).any(axis=1).sum()) for predicted in predictions)
+    if empty:
+        progress.warn(
+            f"{path}: {empty} of {frames} frames have no value and are not scored; "
+            "`va predict --fill` writes values for all frames"
+        )
 
 
 def _check_features(

@@ -37,6 +37,7 @@ def run(settings: PredictSettings, write: Write, progress: Progress | None = Non
     check_backend(settings.backend)
     _check_count(settings, len(settings.inputs))
     loaded = load_model(settings, progress)
+    write = write if settings.fill else _without_unsupported(write)
     batch = Batch(loaded.model.path)
     stores = [path for path in settings.inputs if is_store(path)]
     if len(stores) < len(settings.inputs):  # a store has the features already
@@ -56,6 +57,10 @@ def run(settings: PredictSettings, write: Write, progress: Progress | None = Non
         return DONE
 
     return run_each(batch, media, lambda item: str(item.path), work, progress)
+
+
+def _without_unsupported(write: Write) -> Write:
+    return lambda table: write(table.without_unsupported())
 
 
 def _check_count(settings: PredictSettings, count: int) -> None:

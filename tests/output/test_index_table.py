@@ -1,0 +1,62 @@
+"""The index of an output folder as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from synth.frame_tables import HOSTILE_NAMES, frame_table
+
+from vacli.output.formats import TableOptions
+from vacli.output.frame_table import summary_columns
+from vacli.output.index_table import IndexEntry, index_text, is_index
+
+
+def rows(text: str, delimiter: str = ",") -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+
+
+def test_each_face_and_each_failure_has_a_row():
+    faces = [frame_table("v/a.mp4", face_id).summary() for face_id in (0, 1)]
+    entries = [IndexEntry("b.csv", "v/b.mp4", cause="v/b.mp4: broken"), IndexEntry("a.csv", "v/a.mp4", faces)]
+    text = index_text(entries, TableOptions())
+    assert text == index_text(entries[::-1], TableOptions())
+    first, second, failed = rows(text)
+    assert list(first) == ["file", "status", *summary_columns(), "cause"]
+    assert [first[c] for c in ("file", "status", "input", "face_id", "frames", "duration_s", "cause")] == [
+        "a.csv", "complete", "v/a.mp4", "0", "150", "5.9600", "",
+    ]  # fmt: skip
+    assert second["face_id"] == "1"
+    assert [failed[c] for c in ("file", "status", "input", "frames", "cause")] == [
+        "b.csv", "failed", "v/b.mp4", "", "v/b.mp4: broken",
+    ]  # fmt: skip
+
+
+def test_the_columns_are_those_of_a_summary():
+    assert summary_columns() == tuple(frame_table().summary())
+
+
+def test_decimal_commas():
+    entry = IndexEntry("a.csv", "a.mp4", [frame_table("a.mp4").summary()])
+    (row,) = rows(index_text([entry], TableOptions(decimal_comma=True)), ";")
+    assert row["duration_s"] == "5,9600"
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_no_name_is_a_formula_or_breaks_a_row(name):
+    entries = [
+        IndexEntry("a.csv", name, [frame_table(name).summary()]),
+        IndexEntry("", name, cause=f"{name}: no"),
+    ]
+    failed, complete = rows(index_text(entries, TableOptions()))
+    prefix = "./" if name[0] in "=@\t" else ""
+    assert failed["input"] == complete["input"] == f"{prefix}{name}"
+    assert not failed["cause"].startswith(("=", "@", "\t"))
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"), [("file,status,x", True), ("file;status", True), ("a,b", False)]
+)
+def test_an_index_is_known_by_its_header(head, expected):
+    assert is_index(head) is expected

@@ -1,0 +1,48 @@
+"""The index of an output folder: a row for each face of each input, with its file, status and summary."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vacli.output.formats import TableOptions
+from vacli.output.frame_table import summary_columns
+from vacli.output.writers import csv_writer, path_cell, summary_cell
+
+COMPLETE, FAILED = "complete", "failed"
+FIRST_COLUMNS = ("file", "status")
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """An input and its output file, "" if it has none.
+
+    summaries: those of its faces (`FrameTable.summary`), empty if it failed. cause: of the failure, in one
+    line.
+    """
+
+    file: str
+    input: str
+    summaries: Sequence[Mapping[str, str | float]] = ()
+    cause: str = ""
+
+
+def index_text(entries: Sequence[IndexEntry], options: TableOptions) -> str:
+    """The index as CSV, sorted by file and input."""
+    columns = (*FIRST_COLUMNS, *summary_columns(), "cause")
+    out = io.StringIO()
+    csv_writer(out, "", options).writerow(columns)
+    for entry in sorted(entries, key=lambda entry: (entry.file, entry.input)):
+        status = FAILED if entry.cause else COMPLETE
+        own = {"file": path_cell(entry.file), "status": status, "cause": path_cell(entry.cause)}
+        for summary in entry.summaries or ({},):
+            row = {**summary, "input": path_cell(entry.input), **own}
+            writer = csv_writer(out, "".join((entry.file, entry.input, entry.cause)), options)
+            writer.writerow([summary_cell(row.get(column, ""), options) for column in columns])
+    return out.getvalue()
+
+
+def is_index(head: str) -> bool:
+    """Whether a text begins like an index."""
+    return any(head.startswith(f"{mark}".join(FIRST_COLUMNS)) for mark in (",", ";"))
