@@ -1,28 +1,26 @@
 _va_completion() {
-    local IFS=$'\n'
-    local response
-
-    response=$(env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD _VA_COMPLETE=bash_complete $1)
-
-    for completion in $response; do
-        IFS=',' read type value <<< "$completion"
-
-        if [[ $type == 'dir' ]]; then
-            COMPREPLY=()
-            compopt -o dirnames
-        elif [[ $type == 'file' ]]; then
-            COMPREPLY=()
-            compopt -o default
-        elif [[ $type == 'plain' ]]; then
-            COMPREPLY+=($value)
-        fi
-    done
-
-    return 0
+    local response type value has_files= has_folders= current="${COMP_WORDS[COMP_CWORD]}"
+    response=$(env COMP_WORDS="${COMP_LINE:0:COMP_POINT}" COMP_BREAKS="$COMP_WORDBREAKS" \
+        _VA_COMPLETE=bash_complete $1)
+    COMPREPLY=()
+    while IFS=, read -r type value; do
+        case $type in
+            part) compopt -o nospace; COMPREPLY+=("$value") ;;
+            plain) COMPREPLY+=("$value") ;;
+            dir) has_folders=1 ;;
+            file) has_files=1 ;;
+        esac
+    done <<< "$response"
+    if [[ -n $has_files && ${#COMPREPLY[@]} -gt 0 ]]; then
+        while IFS= read -r value; do
+            [[ -n $value ]] && COMPREPLY+=("$value")
+        done < <(compgen -f -- "${current#[=:]}")
+        compopt -o filenames
+    elif [[ -n $has_files ]]; then
+        compopt -o default
+    elif [[ -n $has_folders ]]; then
+        compopt -o dirnames
+    fi
 }
 
-_va_completion_setup() {
-    complete -o nosort -F _va_completion va
-}
-
-_va_completion_setup;
+complete -o nosort -F _va_completion va

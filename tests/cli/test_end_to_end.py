@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from vacli.cli.main import run
-from vacli.output.frame_table import COLUMNS
+from vacli.output.columns import COLUMNS
 from vacli.store import Store
 
 CLIPS = ("04_cremad_1001_DFA_ANG_XX.flv", "05_cremad_1001_DFA_HAP_XX.flv", "22_derived_no_audio_track.mp4")

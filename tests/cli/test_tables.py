@@ -13,8 +13,8 @@ from synth.frame_tables import N_FRAMES, frame_table
 
 from vacli.cli.main import run as va
 from vacli.errors import OutputError
+from vacli.output.columns import COLUMNS
 from vacli.output.formats import WRITERS, TableOptions, write_file
-from vacli.output.frame_table import COLUMNS
 from vacli.steps import predict
 from vacli.steps._batch import Batch
 

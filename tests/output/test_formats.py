@@ -10,6 +10,7 @@ import pytest
 from synth.frame_tables import HOSTILE_NAMES, frame_table
 
 from vacli.errors import OutputError, PackageMissing, UsageError
+from vacli.output.columns import COLUMNS
 from vacli.output.formats import (
     WRITERS,
     TableOptions,
@@ -18,7 +19,7 @@ from vacli.output.formats import (
     parse_columns,
     write_file,
 )
-from vacli.output.frame_table import COLUMNS, FrameTable
+from vacli.output.frame_table import FrameTable
 from vacli.output.table_reader import read_table_file
 from vacli.packages import EXTRAS
 

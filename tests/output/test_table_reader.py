@@ -7,8 +7,9 @@ import pytest
 from synth.frame_tables import HOSTILE_NAMES, N_FRAMES, frame_table
 
 from vacli.errors import InputError
+from vacli.output.columns import COLUMNS
 from vacli.output.formats import TableOptions, write_file
-from vacli.output.frame_table import COLUMNS, FLAGS, decimals
+from vacli.output.frame_table import FLAGS, decimals
 from vacli.output.table_reader import read_table_file
 from vacli.output.writers import _path_cell
 

@@ -8,8 +8,9 @@ from synth.frame_tables import HOSTILE_NAMES, N_FRAMES, frame_table
 
 from vacli.errors import OutputError
 from vacli.output import xlsx_writer
+from vacli.output.columns import COLUMNS
 from vacli.output.formats import TableOptions, write_file
-from vacli.output.frame_table import COLUMNS, FLAGS, INTEGERS, NUMBERS, TEXTS
+from vacli.output.frame_table import FLAGS, INTEGERS, NUMBERS, TEXTS
 
 ALL = TableOptions()
 

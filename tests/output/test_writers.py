@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vacli.output.frame_table import COLUMNS, FrameTable, modality
+from vacli.output.columns import COLUMNS
+from vacli.output.frame_table import FrameTable, modality
 from vacli.output.writers import CsvWriter, JsonWriter, SummaryWriter
 
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 TOP = Path(__file__).parents[2]
@@ -111,16 +112,22 @@ def prepare(kind: str, folder: Path, noted: Path) -> dict[str, str]:
     }
 
 
-def offered_by_fish(line: str, folder: Path) -> list[str]:
-    """The completions of fish at the end of a line."""
+def offered_by_fish(lines: Sequence[str], folder: Path) -> list[list[str]]:
+    """The completions of fish at the end of each line."""
     environment = prepare("fish", folder, folder / ".noted")
-    script = f"source {TOP / 'completions' / SCRIPTS['fish']}; complete -C '{line}'"
+    commands = "; ".join(f"complete -C '{line}'; echo {PROMPT!r}" for line in lines)
     run = subprocess.run(
-        [shutil.which("fish"), "--no-config", "-c", script],
+        [
+            shutil.which("fish"),
+            "--no-config",
+            "-c",
+            f"source {TOP / 'completions' / SCRIPTS['fish']}; {commands}",
+        ],
         cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
         check=True,
     )
-    return [entry.partition("\t")[0] for entry in run.stdout.splitlines()]
+    parts = run.stdout.split(f"{PROMPT}\n")[: len(lines)]
+    return [[entry.partition("\t")[0] for entry in part.splitlines()] for part in parts]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import options
+from vacli.cli import completion, options
 from vacli.cli.console import Console
 from vacli.cli.report import finish
 from vacli.cli.streams import put
@@ -61,8 +61,8 @@ def import_corpus(kind: str, path: Path, out: Path | None, **chosen: Any) -> Non
 
 
 @bundled_model.command("synthesize", short_help="Faces + utterances -> a store of synthetic sequences.")
-@click.argument("faces", type=click.Path(path_type=Path))
-@click.argument("voices", type=click.Path(path_type=Path))
+@click.argument("faces", type=click.Path(path_type=Path), shell_complete=completion.stores)
+@click.argument("voices", type=click.Path(path_type=Path), shell_complete=completion.stores)
 @options.store_out
 @click.option("--sequences", type=click.IntRange(1), default=600, show_default=True)
 @click.option(
@@ -107,7 +107,7 @@ def synthesize(
 
 
 @bundled_model.command("export", short_help="A run -> the weights that the package ships.")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.runs)
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder. [default: the package's own]")
 def export(run: Path, out: Path | None) -> None:
     """Export a run of `va train` or `va finetune-mae --encoder compact` as the default of `va predict`.

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import options
+from vacli.cli import completion, options
 from vacli.cli.console import Console
 from vacli.cli.streams import put
 
@@ -35,7 +35,13 @@ ENCODER_OPTIONS = {  # option -> setting of `va finetune-mae`
 @options.subjects
 @options.subject_pattern
 @options.encoder_frames
-@click.option("--encoder", default="mae-vit-l", show_default=True, help="mae-vit-l, compact or a timm ViT.")
+@click.option(
+    "--encoder",
+    default="mae-vit-l",
+    show_default=True,
+    help="mae-vit-l, compact or a timm ViT.",
+    shell_complete=completion.one_of(completion.ENCODERS),
+)
 @click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint that each encoder starts from.")
 @click.option("--from-scratch", is_flag=True, help="Start each encoder from random weights.")
 @click.option("--freeze-blocks", type=click.IntRange(0), help="Number of first blocks to freeze.")
@@ -54,7 +60,13 @@ ENCODER_OPTIONS = {  # option -> setting of `va finetune-mae`
 @click.option("--encoder-batch-size", type=click.IntRange(1))
 @click.option("--encoder-lr", type=float)
 @click.option("--encoder-seed", type=int, default=42, show_default=True)
-@click.option("--dtype", default="auto", show_default=True, help="Of the extraction: auto or float32.")
+@click.option(
+    "--dtype",
+    default="auto",
+    show_default=True,
+    help="Of the extraction: auto or float32.",
+    shell_complete=completion.one_of(completion.DTYPES[:2]),
+)
 @options.device
 @options.force
 def crossval(store: str | None, out: Path | None, device: str, force: bool, **chosen: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import options, supervisor
+from vacli.cli import completion, options, supervisor
 from vacli.cli.console import Console
 from vacli.cli.report import finish
 from vacli.features.registry import EXTRACTORS, default_names, names
@@ -36,13 +36,7 @@ tag = click.option(
 @click.command("align", short_help="Detect, track and align faces: videos -> store.")
 @options.inputs
 @options.store_out
-@click.option(
-    "--face",
-    default="largest",
-    show_default=True,
-    metavar="largest|all|ID|left|right",
-    help="Which face. left and right are for two-person trials; all makes an entry for each face.",
-)
+@options.face("Which face. left and right are for two-person trials; all makes an entry for each face.")
 @click.option("--no-crops", is_flag=True, help="Do not store the aligned faces.")
 @options.backend
 @options.force
@@ -84,6 +78,7 @@ def align(
     default=default_names(VISUAL)[0],
     show_default=True,
     help=f"{', '.join(names(VISUAL))} or any timm model.",
+    shell_complete=completion.one_of(lambda: completion.features(VISUAL)),
 )
 @tag
 @click.option("--weights", type=click.Path(path_type=Path), help="A weights file or a finetune-mae run.")
@@ -95,7 +90,13 @@ def align(
     type=click.Choice(["model", "paper", "per-channel", "signed"]),
     help="Pixel statistics; signed is [-1, 1]. [default: model]",
 )
-@click.option("--dtype", default="auto", show_default=True, help="auto, float32 or bfloat16.")
+@click.option(
+    "--dtype",
+    default="auto",
+    show_default=True,
+    help="auto, float32 or bfloat16.",
+    shell_complete=completion.one_of(completion.DTYPES),
+)
 @click.option("--batch-size", type=click.IntRange(1), help="Faces in a batch. [default: auto]")
 @options.device
 @options.force
@@ -132,6 +133,7 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: Any) -> 
     default=default_names(AUDIO),
     show_default=True,
     help=f"{', '.join(names(AUDIO))}; repeatable.",
+    shell_complete=completion.one_of(lambda: completion.features(AUDIO)),
 )
 @tag
 @click.option(

@@ -16,10 +16,13 @@ import click
 from vacli import __version__, packages
 from vacli.cli import (
     bundled_model,
+    completion,
     crossval,
     extraction,
     figures,
+    inspection,
     predict,
+    presets,
     renamed,
     results,
     signals,
@@ -93,9 +96,12 @@ for command in (
     *figures.COMMANDS,
     *predict.COMMANDS,
     *results.COMMANDS,
+    *presets.COMMANDS,
     *tables.COMMANDS,
     *weights.COMMANDS,
     *bundled_model.COMMANDS,
+    *inspection.COMMANDS,
+    *completion.COMMANDS,
 ):
     va.add_command(command)
 

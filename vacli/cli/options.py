@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
+from vacli.cli import completion
 from vacli.cli.console import Console
 from vacli.errors import StoreError, UsageError
+from vacli.faces.selection import CHOICES as FACES
 from vacli.files import store_folder
 
 DEFAULT_STORE = "feats.zarr"
@@ -33,15 +34,16 @@ def named_files(ctx: click.Context, param: click.Parameter, values: Sequence[str
     return named
 
 
-def complete_paths(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Completion of files and folders; the arguments are not checked."""
-    return [CompletionItem(incomplete, type="file")]
-
-
-inputs = click.argument("inputs", nargs=-1, required=True, shell_complete=complete_paths)
-store = click.argument("store", required=False, shell_complete=complete_paths)
+inputs = click.argument("inputs", nargs=-1, required=True, shell_complete=completion.paths)
+store = click.argument("store", required=False, shell_complete=completion.stores)
 force = click.option("--force", is_flag=True, help="Redo results that were made with other settings.")
-device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+device = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda, cuda:1 or mps.",
+    shell_complete=completion.one_of(completion.DEVICES),
+)
 subjects = click.option(
     "--subjects",
     type=click.Path(path_type=Path),
@@ -73,6 +75,7 @@ weights = click.option(
     multiple=True,
     metavar="[NAME=]FILE",
     callback=named_files,
+    shell_complete=completion.named_paths(completion.weights),
     help="Weights of the feature NAME: a file or a finetune-mae run; repeatable. A plain FILE is for the "
     "visual feature. [default: those in the run, else the published ones]",
 )
@@ -81,19 +84,72 @@ allow_mismatch = click.option(
     is_flag=True,
     help="Use stored features that differ from those of the run's training, with a warning.",
 )
+
+
+def face(text: str) -> Callable[[Decorated], Decorated]:
+    """The option --face."""
+    return click.option(
+        "--face",
+        default="largest",
+        show_default=True,
+        metavar="largest|all|ID|left|right",
+        help=text,
+        shell_complete=completion.one_of(FACES),
+    )
+
+
+def assignments(text: str) -> Callable[[Decorated], Decorated]:
+    """The option --set."""
+    return click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="PATH=VALUE",
+        help=text,
+        shell_complete=completion.assignments,
+    )
+
+
+json_lines = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+split = click.option(
+    "--split",
+    default="held-out",
+    show_default=True,
+    metavar="|".join(completion.SPLITS),
+    shell_complete=completion.one_of(completion.SPLITS),
+)
+table_format = click.option(
+    "--format",
+    default="table",
+    show_default=True,
+    metavar="|".join(completion.TABLE_FORMATS),
+    shell_complete=completion.one_of(completion.TABLE_FORMATS),
+)
 _RECIPE = (
-    click.option("--preset", help="See `va presets`. [default: compact]"),
+    click.option(
+        "--preset",
+        help="See `va presets`. [default: compact]",
+        shell_complete=completion.one_of(completion.presets),
+    ),
     click.option(
         "--recipe",
         "recipe_file",
         type=click.Path(path_type=Path),
         help="TOML file whose values override the preset.",
     ),
+    assignments("Set one value; repeatable."),
     click.option(
-        "--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Set one value; repeatable."
+        "--temporal",
+        metavar="mamba|transformer|tcn|none",
+        help="Temporal module.",
+        shell_complete=completion.one_of(completion.temporal_modules),
     ),
-    click.option("--temporal", metavar="mamba|transformer|tcn|none", help="Temporal module."),
-    click.option("--fusion", metavar="concat|bdca", help="Fusion of the streams."),
+    click.option(
+        "--fusion",
+        metavar="concat|bdca",
+        help="Fusion of the streams.",
+        shell_complete=completion.one_of(completion.fusions),
+    ),
 )
 store_out = click.option(
     "-o",
@@ -119,7 +175,8 @@ def figure_formats(name: str) -> Callable[[Decorated], Decorated]:
         multiple=True,
         default=("png",),
         show_default=True,
-        metavar="png|pdf|svg",
+        metavar="|".join(completion.FIGURE_FORMATS),
+        shell_complete=completion.one_of(completion.FIGURE_FORMATS),
         help="Format of the figures; repeatable.",
     )
 

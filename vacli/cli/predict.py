@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vacli.cli import options, supervisor, tables
+from vacli.cli import completion, options, supervisor, tables
 from vacli.cli.console import Console
 from vacli.cli.report import leave
 from vacli.cli.table_target import TableTarget
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 @click.command("predict", short_help="Valence and arousal of every frame: recordings -> CSV.")
 @options.inputs
-@click.option("--model", type=click.Path(path_type=Path), help="A trained run. [default: the bundled model]")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="A trained run. [default: the bundled model]",
+    shell_complete=completion.runs,
+)
 @options.weights
 @options.allow_mismatch
 @click.option("--csv", "ending", flag_value=".csv", default=None, help="Write CSV (the default on stdout).")
@@ -36,9 +41,7 @@ if TYPE_CHECKING:
 @click.option("--summary", is_flag=True, help="Write one row for each input: means, sd and fractions.")
 @tables.fill
 @click.option("--images", is_flag=True, help="Predict single pictures instead of videos.")
-@click.option(
-    "--face", default="largest", show_default=True, metavar="largest|all|ID|left|right", help="Which face."
-)
+@options.face("Which face.")
 @options.audio_track
 @options.backend
 @options.device

@@ -1,4 +1,4 @@
-"""`va evaluate`, `va compare`, `va ablate`, `va submit`, `va presets`, `va demo`."""
+"""`va evaluate`, `va compare`, `va ablate`, `va submit`, `va demo`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import options
+from vacli.cli import completion, options
 from vacli.cli.console import Console, print_table
 from vacli.cli.report import leave
 from vacli.cli.streams import put
@@ -16,14 +16,22 @@ from vacli.cli.streams import put
 @click.command("evaluate", short_help="Scores of runs or predictions: CCC, intervals, tables.")
 @options.inputs
 @click.option(
-    "--store", type=click.Path(path_type=Path), help="Features and labels. [default: the run's own]"
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Features and labels. [default: the run's own]",
+    shell_complete=completion.stores,
 )
 @click.option(
     "--labels", type=click.Path(path_type=Path), help="Annotation files to score predictions against."
 )
-@click.option("--split", default="held-out", show_default=True, metavar="held-out|train|validation|test|all")
-@click.option("--paper", metavar="lightmamba|bdca", help="Print that paper's tables for comparison.")
-@click.option("--format", default="table", show_default=True, metavar="table|json|markdown|latex")
+@options.split
+@click.option(
+    "--paper",
+    metavar="|".join(completion.PAPERS),
+    help="Print that paper's tables for comparison.",
+    shell_complete=completion.one_of(completion.PAPERS),
+)
+@options.table_format
 @click.option(
     "--figures", type=click.Path(path_type=Path), help="Folder for figures of trajectories and densities."
 )
@@ -53,13 +61,16 @@ def evaluate(inputs: tuple[str, ...], **chosen: Any) -> None:
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
 @click.option(
-    "--store", type=click.Path(path_type=Path), help="Features and labels. [default: each run's own]"
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Features and labels. [default: each run's own]",
+    shell_complete=completion.stores,
 )
 @click.option(
     "--labels", type=click.Path(path_type=Path), help="Annotation files to score predictions against."
 )
-@click.option("--split", default="held-out", show_default=True, metavar="held-out|train|validation|test|all")
-@click.option("--format", default="table", show_default=True, metavar="table|json|markdown|latex")
+@options.split
+@options.table_format
 @options.allow_mismatch
 @options.device
 def compare(first: Path, second: Path, **chosen: Any) -> None:
@@ -91,13 +102,14 @@ def compare(first: Path, second: Path, **chosen: Any) -> None:
     multiple=True,
     metavar="PRESET|FILE.toml",
     help="Train only this row, a preset or a recipe file; repeatable.",
+    shell_complete=completion.any_of(completion.one_of(completion.presets), completion.paths),
 )
-@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Set one value in every row.")
+@options.assignments("Set one value in every row.")
 @click.option("--folds", type=click.IntRange(2), help="Cross-validate every row.")
 @click.option("--fold", type=click.IntRange(0), help="Train only this fold; 0 is the official split.")
 @click.option("--skip-missing", is_flag=True, help="Leave out rows whose features the store lacks.")
 @click.option("--resume", is_flag=True, help="Continue rows that were interrupted.")
-@click.option("--format", default="table", show_default=True, metavar="table|json|markdown|latex")
+@options.table_format
 @options.device
 def ablate(store: str | None, rows: tuple[str, ...], **chosen: Any) -> None:
     """Train the rows of LightMamba's Table III and BDCA's Tables III and IV on one store and fill the tables.
@@ -143,7 +155,12 @@ def demo(out: Path) -> None:
     "--frame-list", type=click.Path(path_type=Path), required=True, help="The official list of frames."
 )
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="File to write.")
-@click.option("--store", type=click.Path(path_type=Path), help="Store with the features of a run.")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Store with the features of a run.",
+    shell_complete=completion.stores,
+)
 @options.allow_mismatch
 @options.device
 def submit(inputs: tuple[str, ...], **chosen: Any) -> None:
@@ -162,38 +179,4 @@ def submit(inputs: tuple[str, ...], **chosen: Any) -> None:
     put(f"{settings.out}\n")
 
 
-@click.command("presets", short_help="List the presets, or print the recipe of one.")
-@click.argument("name", required=False)
-@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Set one value; repeatable.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["toml", "json"]),
-    default="toml",
-    show_default=True,
-    help="Format of a recipe; `va train --recipe` reads TOML.",
-)
-def presets(name: str | None, assignments: tuple[str, ...], form: str) -> None:
-    """List all presets with parameter count and source, or print the recipe of one.
-
-    \b
-    Example:
-      va presets bdca > r.toml
-    """
-    from vacli.recipe import io as recipe_io
-    from vacli.recipe import presets as known
-
-    if name is not None:
-        recipe = recipe_io.set_values(known.preset(name), assignments)
-        put((recipe_io.to_json if form == "json" else recipe_io.to_toml)(recipe))
-        return
-    from vacli.models.size import count_parameters
-
-    rows = [
-        [name, f"{count_parameters(recipe.model):,}", recipe.summary, recipe.source]
-        for name, recipe in known.PRESETS.items()
-    ]
-    print_table(["preset", "parameters", "what", "source"], rows)
-
-
-COMMANDS = (evaluate, compare, ablate, submit, presets, demo)
+COMMANDS = (evaluate, compare, ablate, submit, demo)

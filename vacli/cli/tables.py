@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from vacli.cli import completion
 from vacli.cli.console import Console
 from vacli.cli.streams import put
 from vacli.cli.table_target import ROWS_ENDING, is_stream
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 ENDINGS = ", ".join(WRITERS)
 columns = click.option(
-    "--columns", metavar="NAME,NAME,...", help="Columns to write, in this order. [default: all]"
+    "--columns",
+    metavar="NAME,NAME,...",
+    help="Columns to write, in this order. [default: all]",
+    shell_complete=completion.comma_list(completion.columns),
 )
 decimal_comma = click.option(
     "--decimal-comma", is_flag=True, help="Write numbers as 0,25, and `;` between the cells of CSV."

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import options
+from vacli.cli import completion, options
 from vacli.cli.console import Console
 from vacli.cli.report import finish
 from vacli.cli.streams import put
@@ -111,7 +111,11 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, **chos
 @options.inputs
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Run directory to write.")
 @click.option(
-    "--encoder", default="mae-vit-l", show_default=True, help="mae-vit-l, compact or any timm model."
+    "--encoder",
+    default="mae-vit-l",
+    show_default=True,
+    help="mae-vit-l, compact or any timm model.",
+    shell_complete=completion.one_of(completion.ENCODERS),
 )
 @click.option("--objective", type=click.Choice(["va", "reconstruct"]), default="va", show_default=True)
 @click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint to start from.")
@@ -188,7 +192,10 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: Any) -> None:
 @click.option("--folds", type=click.IntRange(2), help="Cross-validate with N folds, a model for each.")
 @click.option("--fold", type=click.IntRange(0), help="Train only this fold; 0 is the official split.")
 @click.option(
-    "--init", metavar="bundled|bundled-audio|RUN", help="Start from a model of the package or a run."
+    "--init",
+    metavar="bundled|bundled-audio|RUN",
+    help="Start from a model of the package or a run.",
+    shell_complete=completion.any_of(completion.one_of(completion.BUNDLED), completion.runs),
 )
 @click.option(
     "--freeze",
@@ -205,6 +212,7 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: Any) -> None:
     multiple=True,
     metavar="[NAME=]FILE",
     callback=options.named_files,
+    shell_complete=completion.named_paths(completion.weights),
     help="Weights to copy, where `va extract-visual` read them no longer has them; repeatable.",
 )
 @options.device
@@ -236,8 +244,10 @@ def train(store: str | None, out: Path | None, preset: str | None, **chosen: Any
 
 
 @click.command("calibrate", short_help="Fit the error bars of a run on held-out videos.")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.runs)
+@click.argument(
+    "stores", nargs=-1, required=True, type=click.Path(path_type=Path), shell_complete=completion.stores
+)
 @click.option(
     "--speech-reference", type=click.Path(path_type=Path), help="Store of speech, to detect non-speech."
 )

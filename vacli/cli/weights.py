@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from vacli.cli import completion
 from vacli.cli.console import Console, print_table
 from vacli.cli.report import leave
 from vacli.cli.streams import put
@@ -42,7 +43,7 @@ def weights(ctx: click.Context) -> None:
 
 
 @weights.command("fetch", short_help="Fetch weights into the cache.")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1, required=True, shell_complete=completion.one_of(completion.weights))
 def fetch(names: tuple[str, ...]) -> None:
     """Fetch weights into the cache of their publisher's client, and print the paths of the files.
 

@@ -164,7 +164,7 @@ def check_one_recording(ending: str, count: int) -> None:
 
 def parse_columns(text: str) -> tuple[str, ...]:
     """The columns of a comma-separated list. Raises UsageError for unknown, repeated or no names."""
-    from vacli.output.frame_table import COLUMNS
+    from vacli.output.columns import COLUMNS
 
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:

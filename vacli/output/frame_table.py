@@ -7,24 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-COLUMNS = {
-    "frame": "index of the frame in the file, from 0",
-    "time_s": "presentation time in the container, seconds",
-    "valence": "unpleasant -1 to pleasant 1",
-    "arousal": "calm -1 to excited 1",
-    "face_detected": "1 if a face was detected",
-    "audio_present": "1 if there was sound",
-    "modality": "what the prediction is based on: audiovisual, visual, audio or none",
-    "valence_uncertainty": "standard deviation of the expected error; if uncalibrated, over the models",
-    "arousal_uncertainty": "the same for arousal",
-    "face_score": "confidence of the face detector, 0 to 1",
-    "face_x": "left edge of the face's box, pixels of the upright picture",
-    "face_y": "top edge",
-    "face_w": "width",
-    "face_h": "height",
-    "face_id": "number of the face within the file, from 0; empty if no face was detected in all of it",
-    "input": "the file",
-}
+from vacli.output.columns import COLUMNS
+
 NO_MODALITY = "none"
 PREDICTED = ("valence", "arousal", "valence_uncertainty", "arousal_uncertainty")
 INTEGERS = ("frame", "face_id")

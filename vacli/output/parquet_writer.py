@@ -10,8 +10,9 @@ import numpy as np
 
 from vacli import __version__
 from vacli.files.atomic import staged_file
+from vacli.output.columns import COLUMNS
 from vacli.output.formats import TableOptions
-from vacli.output.frame_table import COLUMNS, FLAGS, INTEGERS, TEXTS, FrameTable, decimals
+from vacli.output.frame_table import FLAGS, INTEGERS, TEXTS, FrameTable, decimals
 from vacli.packages import needed_by
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from vacli.errors import InputError
-from vacli.output.frame_table import COLUMNS, FLAGS, INTEGERS, NO_MODALITY, FrameTable
+from vacli.output.columns import COLUMNS
+from vacli.output.frame_table import FLAGS, INTEGERS, NO_MODALITY, FrameTable
 
 RENAMED = {  # columns of va 0.1 -> present names
     "face_ok": "face_detected",

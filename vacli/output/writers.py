@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TextIO
 
+from vacli.output.columns import COLUMNS
 from vacli.output.formats import DEFAULTS, TableOptions
-from vacli.output.frame_table import COLUMNS, FLAGS, INTEGERS, NUMBERS, TEXTS, FrameTable
+from vacli.output.frame_table import FLAGS, INTEGERS, NUMBERS, TEXTS, FrameTable
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters of a formula in spreadsheets
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from vacli.errors import OutputError
 from vacli.files.atomic import staged_file
+from vacli.output.columns import COLUMNS
 from vacli.output.formats import TableOptions
-from vacli.output.frame_table import COLUMNS, FLAGS, INTEGERS, TEXTS, FrameTable
+from vacli.output.frame_table import FLAGS, INTEGERS, TEXTS, FrameTable
 from vacli.packages import needed_by
 
 MAX_ROWS = 1_048_576  # of a sheet, with the header

@@ -11,7 +11,8 @@ from vacli.errors import InputError
 from vacli.files.atomic import staged_writer
 from vacli.media.demo_clip import write_demo_clip
 from vacli.output import plot
-from vacli.output.frame_table import COLUMNS, FrameTable
+from vacli.output.columns import COLUMNS
+from vacli.output.frame_table import FrameTable
 from vacli.output.writers import CsvWriter
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps import align, extract_audio, extract_visual, predict

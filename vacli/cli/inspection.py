@@ -1,0 +1,114 @@
+"""`va info`: the contents of stores, runs, recordings and tables."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vacli.cli import completion, options
+from vacli.cli.console import Console, print_table
+from vacli.cli.report import leave
+from vacli.cli.streams import put
+from vacli.errors import VaError
+
+if TYPE_CHECKING:
+    from vacli.steps.info import Info
+
+BYTE_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+UNITS = {"_s": "s", "_hz": "Hz", "_px": "px", "_deg": "degrees"}
+
+
+@click.command("info", short_help="Contents of a store, run, recording or table, and what is missing.")
+@click.argument("paths", nargs=-1, required=True, shell_complete=completion.paths)
+@click.option("--check", is_flag=True, help="Compare all data of a store with their checksums.")
+@options.json_lines
+def info(paths: tuple[str, ...], check: bool, as_json: bool) -> None:
+    """Describe stores, runs, recordings, pictures, folders and tables of `va predict`.
+
+    For a store: videos, hours, features with their versions, labels, damaged parts. For a run: recipe,
+    features, folds, scores, calibration. For a recording: streams, frame rate, rotation, audio tracks, and
+    whether `va` can read it. The command that adds what is missing is shown.
+
+    \b
+    Examples:
+      va info s.zarr
+      va info runs/bdca clip.mp4 --json
+    """
+    from vacli.steps import info as step
+
+    console, failed = Console(), False
+    for path in options.read_inputs(paths):
+        try:
+            found = step.run(step.InfoSettings(path=path, check=check))
+        except VaError as error:
+            console.warn(error.one_line())
+            failed = True
+            continue
+        if as_json:
+            put(json.dumps(found.to_dict(), ensure_ascii=False) + "\n")
+        else:
+            _print_info(found)
+    leave(failed)
+
+
+def _print_info(found: Info) -> None:
+    put(f"{found.path}: {found.kind}\n")
+    shown = {name: _text(name, value) for name, value in found.values.items()}
+    width = max((len(_label(name)) for name in shown), default=0)
+    for name, value in shown.items():
+        if value:
+            put(f"  {_label(name):{width}}  {value}\n")
+    for name, rows in found.tables.items():
+        if rows:
+            put(f"\n{_label(name)}:\n")
+            _print_rows(rows)
+    for heading, lines in (
+        ("problems", list(found.problems)),
+        ("missing", [f"{missing.description}: {missing.command}" for missing in found.missing]),
+    ):
+        put("".join(f"{line}\n" for line in [f"\n{heading}:", *(f"  {text}" for text in lines)] if lines))
+    put("\n")
+
+
+def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    header = list(rows[0])
+    print_table([_label(name) for name in header], [[_text(n, row[n]) for n in header] for row in rows])
+
+
+def _label(name: str) -> str:
+    """A name of a value without its unit, as words."""
+    for end in (*UNITS, "_bytes"):
+        name = name.removesuffix(end)
+    return name.replace("_", " ")
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None or value == [] or value == {}:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_text(key, inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if name.endswith("_bytes"):
+        return _bytes(value)
+    if name == "duration_s" and value >= 3600:
+        return f"{value / 3600:.1f} h"
+    unit = next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
+    number = (
+        f"{value:,}" if isinstance(value, int) else f"{value:,.10g}" if isinstance(value, float) else value
+    )
+    return f"{number} {unit}".rstrip()
+
+
+def _bytes(count: int) -> str:
+    power = min(int(math.log(max(count, 1), 1000)), len(BYTE_UNITS) - 1)
+    return f"{count / 1000**power:.3g} {BYTE_UNITS[power]}"
+
+
+COMMANDS = (info,)
