@@ -17,6 +17,7 @@ from vacli.datasets.synthesis import UTTERANCES, SynthesisConfig
 from vacli.features.registry import default_names
 from vacli.recipe import io, presets
 from vacli.spec import AUDIO
+from vacli.steps._prediction_settings import PredictSettings
 
 
 @dataclass(frozen=True)
@@ -591,6 +592,42 @@ CASES = (
             "recording": "b",
             "columns": "valence",
             "decimal_comma": True,
+        },
+    ),
+    Case(
+        "overlay",
+        "a b -o v.mp4",
+        "overlay",
+        {
+            "predict": PredictSettings(inputs=PATHS, face="all"),
+            "out": Path("v.mp4"),
+            "table": None,
+            "blur": False,
+            "width_px": None,
+            "force": False,
+        },
+    ),
+    Case(
+        "overlay",
+        "a b --out o --table t.csv --blur --width 640 --force --model m --weights w --allow-mismatch "
+        "--face 1 --audio-track 2 --backend pyav --device cpu",
+        "overlay",
+        {
+            "predict": PredictSettings(
+                inputs=PATHS,
+                model=Path("m"),
+                weights={"": Path("w")},
+                allow_mismatch=True,
+                face="1",
+                audio_track=2,
+                backend="pyav",
+                device="cpu",
+            ),
+            "out": Path("o"),
+            "table": Path("t.csv"),
+            "blur": True,
+            "width_px": 640,
+            "force": True,
         },
     ),
     Case(

@@ -137,6 +137,7 @@ class Bash(_WholeWords, BashComplete):
     source_template = _BASH
 
     def get_completion_args(self) -> tuple[list[str], str]:
+        """The words before the cursor, and the word at it."""
         line = os.environ["COMP_WORDS"]
         words = split_arg_string(line)[1:]
         self._is_quoted = bool(re.search(r"(^|\s)['\"][^'\"]*$", line))
@@ -146,6 +147,7 @@ class Bash(_WholeWords, BashComplete):
         return args, self._incomplete
 
     def format_completion(self, item: CompletionItem) -> str:
+        """One line of the answer, as the script of the shell reads it."""
         breaks = set(os.environ.get("COMP_BREAKS", "=:")) & set("=:")
         start = 0 if self._is_quoted else max((self._incomplete.rfind(c) + 1 for c in breaks), default=0)
         return f"{item.type},{item.value[start:]}"
@@ -163,10 +165,12 @@ class Fish(_WholeWords, FishComplete):
     source_template = _FISH
 
     def get_completion_args(self) -> tuple[list[str], str]:
+        """The words before the cursor, and the word at it."""
         args, self._incomplete = super().get_completion_args()
         return args, self._incomplete
 
     def format_completion(self, item: CompletionItem) -> str:
+        """One line of the answer, as the script of the shell reads it."""
         if item.type in ("plain", PART):
             return f"{item.type}\t{item.value}\t{' '.join((item.help or '').split())}"
         return f"{item.type}\t{item.value}\t{self._incomplete.removesuffix(item.value)}"

@@ -36,11 +36,13 @@ class Orientation:
 
     def apply(self, rgb: np.ndarray) -> np.ndarray:
         """Make a stored picture (H, W, 3) upright; the result is contiguous."""
-        if self == UPRIGHT_AS_STORED:
-            return np.ascontiguousarray(rgb)
-        rows = rgb.transpose(1, 0, 2) if self.transpose else rgb
+        return np.ascontiguousarray(self.turn(rgb))
+
+    def turn(self, stored: np.ndarray) -> np.ndarray:
+        """An upright view of a stored picture (H, W, 3) or of one of its planes (H, W)."""
+        rows = stored.swapaxes(0, 1) if self.transpose else stored
         rows = rows[:, ::-1] if self.mirror_x else rows
-        return np.ascontiguousarray(rows[::-1] if self.mirror_y else rows)
+        return rows[::-1] if self.mirror_y else rows
 
 
 UPRIGHT_AS_STORED = Orientation()

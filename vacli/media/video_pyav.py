@@ -23,8 +23,29 @@ class PyavReader(TimedReader):
         self._video = required_video(info)
 
     def _read(self) -> Generator[Frame, None, None]:
+        errors, is_read = self._new_pass()
+        for row, picture in self._decoded(errors):
+            rgb = self._rgb(picture, errors)
+            if rgb is not None:
+                is_read[row] = True
+                yield Frame(row, float(self.times_s[row]), rgb)
+        self.decode_error = self._summary(is_read, errors)
+
+    def pictures(self) -> Generator[tuple[int, av.VideoFrame], None, None]:
+        """Yield the row and the stored picture of each frame, as iteration does for upright RGB."""
+        errors, is_read = self._new_pass()
+        for row, picture in self._decoded(errors):
+            is_read[row] = True
+            yield row, picture
+        self.decode_error = self._summary(is_read, errors)
+
+    def _new_pass(self) -> tuple[list[str], np.ndarray]:
+        """The errors so far, and (N,) bool: the rows whose picture was read."""
         errors = [self._timeline.decode_error] if self._timeline.decode_error else []
-        is_read = np.zeros(len(self), dtype=bool)
+        return errors, np.zeros(len(self), dtype=bool)
+
+    def _decoded(self, errors: list[str]) -> Generator[tuple[int, av.VideoFrame], None, None]:
+        """Yield the row and the picture of each intact frame: no picture is better than a smeared face."""
         row = -1
         with open_container(self.info.path) as container:
             stream = required_video_stream(container)
@@ -34,12 +55,8 @@ class PyavReader(TimedReader):
                     errors.append("the decoder outputs a frame that is not in the container's list")
                     continue
                 row = found
-                # A row without a picture is better than a smeared face.
-                rgb = self._rgb(picture, errors) if is_intact else None
-                if rgb is not None:
-                    is_read[row] = True
-                    yield Frame(row, float(self.times_s[row]), rgb)
-        self.decode_error = self._summary(is_read, errors)
+                if is_intact:
+                    yield row, picture
 
     def _row_of(self, tick: int | None, first: int) -> int | None:
         """Return the row at or after `first` of a decoded picture, None if there is none."""

@@ -1,0 +1,144 @@
+"""`va overlay`: copies of videos with the predictions drawn on their pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+from vacli.errors import InputError, UsageError
+from vacli.media.probe import probe
+from vacli.media.video_writer import CONTAINERS, container_of, select_encoder
+from vacli.output.frame_table import FrameTable
+from vacli.output.table_reader import read_table_file
+from vacli.progress import Progress, RecordingProgress
+from vacli.steps._batch import DONE, Batch, run_each
+from vacli.steps._overlay_video import Drawing, write_overlay
+from vacli.steps._prediction_settings import PredictSettings
+from vacli.steps._recordings import Recording, find_recordings
+
+SUFFIX = ".overlay.mp4"  # of files in a folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlaySettings:
+    """The inputs and the model are those of `PredictSettings`.
+
+    out: a video file, or a folder. table: predictions to draw, in place of new ones. blur: hide all faces.
+    width_px: of the overlay, None for that of the video. force: replace existing files.
+    """
+
+    predict: PredictSettings
+    out: Path
+    table: Path | None = None
+    blur: bool = False
+    width_px: int | None = None
+    force: bool = False
+
+
+@dataclass
+class OverlayResult(Batch):
+    """The batch of the recordings, and the files that were written."""
+
+    files: list[Path] = field(default_factory=list)
+
+
+def run(settings: OverlaySettings, progress: Progress | None = None) -> OverlayResult:
+    """Write an overlay of each recording.
+
+    A failed recording is recorded in the result, and the others are processed. Raises UsageError for wrong
+    settings, and for several recordings where `out` is a file.
+    """
+    progress = progress or RecordingProgress()
+    result = OverlayResult(settings.out)
+    if not _is_folder(settings.out):
+        _check_free(settings.out, settings)
+    recordings = _recordings(settings, result, progress)
+    outputs = _outputs(settings, recordings)
+    if select_encoder().note:
+        progress.warn(select_encoder().note)
+
+    def work(pair: tuple[Recording, Path]) -> str:
+        recording, path = pair
+        _check_free(path, settings)
+        _write(recording, path, settings, progress)
+        return DONE
+
+    pairs = list(zip(recordings, outputs, strict=True))
+    run_each(result, pairs, lambda pair: pair[0].name, work, progress)
+    result.files += [path for recording, path in pairs if recording.name in result.done]
+    return result
+
+
+def _is_folder(out: Path) -> bool:
+    return out.is_dir() or out.suffix.lower() not in CONTAINERS
+
+
+def _check_free(path: Path, settings: OverlaySettings) -> None:
+    """Raise UsageError for an ending that is not that of a video, and for an existing file without force."""
+    container_of(path)
+    if path.exists() and not settings.force:
+        raise UsageError(f"{path} exists", hint="add --force to replace it, or name another file")
+
+
+def _outputs(settings: OverlaySettings, recordings: Sequence[Recording]) -> list[Path]:
+    """The file of each recording. Raises UsageError for several recordings and one file."""
+    if not _is_folder(settings.out):
+        if len(recordings) > 1:
+            raise UsageError(
+                f"{settings.out} holds one recording, and there are {len(recordings)}",
+                hint="name a folder with -o",
+            )
+        return [settings.out] * len(recordings)
+    if settings.out.suffix and not settings.out.is_dir():
+        container_of(settings.out)
+    outputs: list[Path] = []
+    for recording in recordings:
+        stem = Path(recording.name).stem
+        names = (f"{stem}{f'-{number}' if number > 1 else ''}{SUFFIX}" for number in count(1))
+        outputs.append(next(path for name in names if (path := settings.out / name) not in outputs))
+    return outputs
+
+
+def _recordings(settings: OverlaySettings, batch: Batch, progress: Progress) -> list[Recording]:
+    """The recordings to draw; with a table those of the inputs, with its rows."""
+    if settings.table is None:
+        return find_recordings(settings.predict, batch, progress)
+    tables: dict[str, list[FrameTable]] = {}
+    for table in read_table_file(settings.table).tables:
+        tables.setdefault(table.name, []).append(table)
+    inputs = settings.predict.inputs
+    return [
+        Recording(str(path), path, partial(_tables_of, path, tables, settings.table, len(inputs) == 1))
+        for path in inputs
+    ]
+
+
+def _tables_of(
+    path: Path, tables: dict[str, list[FrameTable]], source: Path, is_only: bool
+) -> list[FrameTable]:
+    """The tables of a file: by its path, by its name, or the only ones for the only file."""
+    same = [name for name in tables if name == str(path)]
+    same = same or [name for name in tables if os.path.basename(name) == path.name]
+    same = same or (list(tables) if is_only and len(tables) == 1 else [])
+    if len(same) != 1:
+        problem = "names it more than once" if same else "has no rows of it"
+        raise InputError(f"{path}: {source} {problem}", hint="compare the column `input` with the path")
+    return tables[same[0]]
+
+
+def _write(recording: Recording, path: Path, settings: OverlaySettings, progress: Progress) -> None:
+    media = recording.media
+    if media is None:
+        raise InputError(
+            f"{recording.name}: its video is not there", hint="name the video, and its table with --table"
+        )
+    if path.exists() and path.samefile(media):
+        raise UsageError(f"{path} is the input", hint="name another file with -o")
+    if probe(media).video is None:
+        raise InputError(f"{media}: has no picture to draw on", hint="`va report` shows sound")
+    drawing = Drawing(settings.blur, settings.width_px, settings.predict.audio_track)
+    write_overlay(media, recording.load(), path, drawing, progress)
