@@ -473,13 +473,25 @@ CASES = (
         "plot",
         "",
         "plot",
-        {"store": Path("feats.zarr"), "out": Path("figures"), "formats": ("png",)},
+        {
+            "inputs": (Path("feats.zarr"),),
+            "out": Path("figures"),
+            "model": None,
+            "face": "all",
+            "formats": ("png",),
+        },
     ),
     Case(
         "plot",
-        "s.zarr --out f --format pdf --format svg",
+        "a b --out f --format pdf --format svg --model r --face left",
         "plot",
-        {"store": Path("s.zarr"), "out": Path("f"), "formats": ("pdf", "svg")},
+        {
+            "inputs": PATHS,
+            "out": Path("f"),
+            "model": Path("r"),
+            "face": "left",
+            "formats": ("pdf", "svg"),
+        },
     ),
     Case(
         "calibrate",

@@ -7,6 +7,7 @@ import pytest
 from synth import stores
 
 from vacli.datasets.annotations import ANNOTATED, FROM_EXPRESSION, INTERPOLATED, NOT_ANNOTATED
+from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import LabelError, UsageError
 from vacli.output import plot as figures
 from vacli.steps import plot
@@ -28,7 +29,7 @@ def labelled(path, source=None):
 @pytest.mark.parametrize(("form", "magic"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
 def test_every_format_is_written_for_each_figure(tmp_path, form, magic):
     store = labelled(tmp_path / "s.zarr")
-    result = plot.run(plot.PlotSettings(store=store.path, out=tmp_path / "f", formats=(form,)))
+    result = plot.run(plot.PlotSettings(inputs=(store.path,), out=tmp_path / "f", formats=(form,)))
     names = [f"f/labels.{form}", f"f/plane.{form}", f"f/videos/a.{form}"]
     assert sorted(str(p.relative_to(tmp_path)) for p in result.figures) == names
     assert all(path.read_bytes().startswith(magic) for path in result.figures)
@@ -38,7 +39,7 @@ def test_every_format_is_written_for_each_figure(tmp_path, form, magic):
 def test_equal_labels_give_equal_files(tmp_path, form):
     store = labelled(tmp_path / "s.zarr")
     for out in ("one", "two"):
-        plot.run(plot.PlotSettings(store=store.path, out=tmp_path / out, formats=(form,)))
+        plot.run(plot.PlotSettings(inputs=(store.path,), out=tmp_path / out, formats=(form,)))
     for name in ("labels", "plane", "videos/a"):
         assert (tmp_path / f"one/{name}.{form}").read_bytes() == (
             tmp_path / f"two/{name}.{form}"
@@ -52,7 +53,7 @@ def test_filled_labels_are_drawn_as_filled(tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "trajectory", lambda path, title, curves: drawn.append(curves.filled))
     panels = []
     monkeypatch.setattr(figures, "plane", lambda path, shown: panels.append(shown))
-    plot.run(plot.PlotSettings(store=store.path, out=tmp_path / "f"))
+    plot.run(plot.PlotSettings(inputs=(store.path,), out=tmp_path / "f"))
     assert np.array_equal(np.flatnonzero(drawn[0]), [*range(50, 60), *range(100, 120), *range(150, 200)])
     assert {title: len(values) for title, values in panels[0].items()} == {"Annotated": 120, "Filled": 80}
 
@@ -61,11 +62,11 @@ def test_filled_labels_have_a_legend_entry(tmp_path):
     source = np.full(200, ANNOTATED, np.uint8)
     source[50:60] = INTERPOLATED
     store = labelled(tmp_path / "s.zarr", source)
-    plot.run(plot.PlotSettings(store=store.path, out=tmp_path / "f", formats=("svg",)))
+    plot.run(plot.PlotSettings(inputs=(store.path,), out=tmp_path / "f", formats=("svg",)))
     for name in ("videos/a", "labels"):
         assert "Filled" in (tmp_path / f"f/{name}.svg").read_text()
     whole = labelled(tmp_path / "whole.zarr")
-    plot.run(plot.PlotSettings(store=whole.path, out=tmp_path / "g", formats=("svg",)))
+    plot.run(plot.PlotSettings(inputs=(whole.path,), out=tmp_path / "g", formats=("svg",)))
     assert "Filled" not in (tmp_path / "g/videos/a.svg").read_text()
 
 
@@ -73,10 +74,31 @@ def test_store_without_labels_is_an_error(tmp_path):
     store = stores.empty(tmp_path / "s.zarr")
     stores.add_video(store, "a", 10)
     with pytest.raises(LabelError, match="no video has labels"):
-        plot.run(plot.PlotSettings(store=store.path, out=tmp_path / "f"))
+        plot.run(plot.PlotSettings(inputs=(store.path,), out=tmp_path / "f"))
     assert not (tmp_path / "f").exists()
 
 
 def test_unknown_format_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="--format bmp"):
-        plot.run(plot.PlotSettings(store=tmp_path / "s.zarr", out=tmp_path / "f", formats=("bmp",)))
+        plot.run(plot.PlotSettings(inputs=(tmp_path / "s.zarr",), out=tmp_path / "f", formats=("bmp",)))
+
+
+def test_each_recording_of_a_table_has_a_figure(tmp_path):
+    rows = [f"{i / 25},0.1,0.2,{name}" for name in ("a/x.mp4", "b/x.mp4") for i in range(3)]
+    (tmp_path / "va.csv").write_text("\n".join(["time_s,valence,arousal,input", *rows]))
+    out = tmp_path / "f"
+    result = plot.run(plot.PlotSettings(inputs=(tmp_path / "va.csv",), out=out, formats=("svg", "pdf")))
+    assert sorted(path.name for path in result.figures) == ["a_x.pdf", "a_x.svg", "b_x.pdf", "b_x.svg"]
+    assert ">x.mp4</text>" in (out / "a_x.svg").read_text()
+
+
+def test_a_recording_is_predicted_and_drawn(tmp_path):
+    write_wav(tmp_path / "quiet.wav", np.zeros(16_000, np.float32))
+    result = plot.run(plot.PlotSettings(inputs=(tmp_path / "quiet.wav",), out=tmp_path / "f"))
+    assert [path.name for path in result.figures] == ["quiet.png"]
+
+
+def test_a_store_among_other_inputs_is_refused(tmp_path):
+    store = labelled(tmp_path / "s.zarr")
+    with pytest.raises(UsageError, match="a store among other inputs"):
+        plot.run(plot.PlotSettings(inputs=(store.path, tmp_path / "va.csv"), out=tmp_path / "f"))

@@ -1,36 +1,50 @@
-"""`va plot`: figures of a store."""
+"""`va plot`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from vacli.cli import options
+from vacli.cli import completion, options
 from vacli.cli.console import Console
 from vacli.cli.report import finish
 
 
-@click.command("plot", short_help="Figures of the labels of a store.")
-@options.store
+@click.command("plot", short_help="Figures of predictions, or of the labels of a store.")
+@click.argument("inputs", nargs=-1, shell_complete=completion.paths)
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), default=Path("figures"), show_default=True, help="Folder."
 )
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="A trained run for recordings. [default: the bundled model]",
+    shell_complete=completion.runs,
+)
+@options.face("Which face of recordings.", default="all")
 @options.figure_formats("--format")
-def plot(store: str | None, out: Path, formats: tuple[str, ...]) -> None:
-    """Draw the labels of a store: each video over time, histograms, and their density in the plane.
+def plot(inputs: tuple[str, ...], **chosen: Any) -> None:
+    """Draw predictions, or the labels of a store, as figures for papers.
 
-    Labels that were filled in or repaired have their own colour. The command prints the folder's path.
+    INPUTS are recordings or tables of `va predict`: one figure for each recording has valence and arousal
+    over time with their uncertainty, shaded by modality, and the valence-arousal plane. Of a store the labels
+    are drawn: each video over time, histograms, and their density in the plane; labels that were filled in or
+    repaired have their own colour. Without INPUTS it is the default store. The command prints the folder's
+    path.
 
     \b
-    Example:
-      va plot s.zarr -o figures/ --format pdf
+    Examples:
+      va plot clip.mp4 --format pdf
+      va plot va.csv -o figures/
+      va plot s.zarr -o figures/
     """
     from vacli.steps import plot as step
 
     console = Console()
-    (path,) = options.read_inputs([store]) if store else (options.default_store(),)
-    finish(step.run(step.PlotSettings(store=path, out=out, formats=formats), console), console)
+    paths = options.read_inputs(inputs) if inputs else (options.default_store(),)
+    finish(step.run(step.PlotSettings(inputs=paths, **chosen), console), console)
 
 
 COMMANDS = (plot,)

@@ -86,11 +86,11 @@ allow_mismatch = click.option(
 )
 
 
-def face(text: str) -> Callable[[Decorated], Decorated]:
+def face(text: str, default: str = "largest") -> Callable[[Decorated], Decorated]:
     """The option --face."""
     return click.option(
         "--face",
-        default="largest",
+        default=default,
         show_default=True,
         metavar="largest|all|ID|left|right",
         help=text,

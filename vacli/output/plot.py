@@ -179,7 +179,17 @@ def _summary(values: np.ndarray) -> str:
 def _figure(
     path: Path, size_in: tuple[float, float], rows: int = 1, columns: int = 1, **shared: Any
 ) -> Iterator[tuple[Figure, Any]]:
-    """A figure with its axes, written to `path` at the end; no display is needed."""
+    """A figure with a grid of axes, see `figure_file`."""
+    with figure_file(path, size_in) as figure:
+        yield figure, figure.subplots(rows, columns, **shared)
+
+
+@contextmanager
+def figure_file(path: Path, size_in: tuple[float, float]) -> Iterator[Figure]:
+    """An empty figure in STYLE, written to `path` at the end; no display is needed.
+
+    The format follows from the suffix (FORMATS). Equal figures give equal files.
+    """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -188,8 +198,7 @@ def _figure(
     with matplotlib.rc_context(STYLE):
         figure: Figure = Figure(figsize=size_in, layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.subplots(rows, columns, **shared)
-        yield figure, axes
+        yield figure
         with staged_file(path) as part:
             # No date: equal data gives equal files.
             metadata: dict[str, Any] = (

@@ -1,4 +1,4 @@
-"""`va plot`: figures of the labels of a store, before anything is trained."""
+"""`va plot`: figures of predictions, and of the labels of a store before anything is trained."""
 
 from __future__ import annotations
 
@@ -8,20 +8,30 @@ from pathlib import Path
 import numpy as np
 
 from vacli.datasets.annotations import ANNOTATED
-from vacli.errors import LabelError
+from vacli.errors import LabelError, UsageError
+from vacli.files.store_folder import is_store
 from vacli.output import plot
+from vacli.output.file_names import output_names
+from vacli.output.prediction_figure import draw_predictions
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._evaluation_figures import check_formats
+from vacli.steps._prediction_settings import PredictSettings
+from vacli.steps._recordings import Recording, find_recordings
 from vacli.store import Store, VideoView
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlotSettings:
-    """store: labelled videos. out: a folder. formats: of `output.plot.FORMATS`, a file for each."""
+    """inputs: recordings, tables of `va predict`, or one labelled store. out: a folder.
 
-    store: Path
+    model and face: of recordings that are predicted. formats: of `output.plot.FORMATS`, a file for each.
+    """
+
+    inputs: tuple[Path, ...]
     out: Path
+    model: Path | None = None
+    face: str = "all"
     formats: tuple[str, ...] = plot.FORMATS[:1]
 
 
@@ -41,17 +51,52 @@ class _Labels:
 
 
 def run(settings: PlotSettings, progress: Progress | None = None) -> PlotResult:
-    """Draw the labels of each video over time, their histograms and their density in the plane.
+    """Draw the predictions of each recording, or the labels of a store.
 
-    Raises UsageError for an unknown format, LabelError where no video has labels.
+    Raises UsageError for an unknown format or a store beside other inputs, LabelError where no video of a
+    store has labels.
     """
     progress = progress or RecordingProgress()
     check_formats("--format", settings.formats)
-    views = [view for view in Store.open(settings.store).videos() if view.has("label")]
+    stores = [path for path in settings.inputs if is_store(path)]
+    if stores and len(settings.inputs) > 1:
+        raise UsageError(f"{stores[0]} is a store among other inputs", hint="draw a store on its own")
+    result = PlotResult(settings.out)
+    if stores:
+        _draw_labels(stores[0], settings, result, progress)
+    else:
+        _draw_recordings(settings, result, progress)
+    return result
+
+
+def _draw_recordings(settings: PlotSettings, result: PlotResult, progress: Progress) -> None:
+    """One figure for each recording, named after it."""
+    predicted = PredictSettings(inputs=settings.inputs, model=settings.model, face=settings.face)
+    recordings = find_recordings(predicted, result, progress)
+    inputs = list(dict.fromkeys(recording.name for recording in recordings))
+    names = dict(zip(inputs, output_names(inputs), strict=True))
+    settings.out.mkdir(parents=True, exist_ok=True)
+
+    def work(recording: Recording) -> str:
+        tables = recording.load()
+        for path in _paths(settings, names[recording.name], result):
+            draw_predictions(path, Path(recording.name).name, tables)
+        return DONE
+
+    run_each(result, recordings, lambda recording: recording.name, work, progress)
+    progress.info(f"{len(result.figures)} figures of {len(result.done)} recordings")
+
+
+def _draw_labels(store: Path, settings: PlotSettings, result: PlotResult, progress: Progress) -> None:
+    """The labels of each video over time, their histograms and their density in the plane."""
+    views = [view for view in Store.open(store).videos() if view.has("label")]
     if not views:
-        raise LabelError(f"{settings.store}: no video has labels", hint="add them with `va import-labels`")
+        raise LabelError(
+            f"{store}: no video has labels",
+            hint="add them with `va import-labels`, or draw a table of `va predict`",
+        )
     (settings.out / plot.VIDEOS).mkdir(parents=True, exist_ok=True)
-    result, drawn = PlotResult(settings.out), []
+    drawn: list[_Labels] = []
 
     def work(view: VideoView) -> str:
         labels = _labels(view)
@@ -65,7 +110,6 @@ def run(settings: PlotSettings, progress: Progress | None = None) -> PlotResult:
     if drawn:
         _draw_all(settings, drawn, result)
     progress.info(f"{len(result.figures)} figures of {len(drawn)} videos")
-    return result
 
 
 def _draw_all(settings: PlotSettings, drawn: list[_Labels], result: PlotResult) -> None:

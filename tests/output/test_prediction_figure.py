@@ -1,0 +1,76 @@
+"""The figure of a recording's predictions: what it names, and how long recordings are thinned."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vacli.output.frame_table import FrameTable
+from vacli.output.plot import FORMATS
+from vacli.output.prediction_figure import BINS, MAX_POINTS, draw_predictions
+
+
+def table(frames: int = 60, face_id: int = 0, **columns: np.ndarray) -> FrameTable:
+    times_s = np.arange(frames) / 25
+    known = {
+        "time_s": times_s,
+        "valence": 0.5 * np.sin(times_s),
+        "arousal": 0.5 * np.cos(times_s),
+        "valence_uncertainty": np.full(frames, 0.1),
+        "arousal_uncertainty": np.full(frames, 0.2),
+        "modality": np.full(frames, "audiovisual"),
+        "face_id": np.full(frames, face_id),
+    }
+    return FrameTable("clip.mp4", {**known, **columns})
+
+
+def texts(path) -> str:
+    return path.read_text()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_equal_tables_give_equal_files(tmp_path, form):
+    for name in ("one", "two"):
+        draw_predictions(tmp_path / f"{name}.{form}", "clip", [table(), table(face_id=1)])
+    assert (tmp_path / f"one.{form}").read_bytes() == (tmp_path / f"two.{form}").read_bytes()
+
+
+def test_the_legend_names_faces_uncertainty_and_the_modalities_that_occur(tmp_path):
+    modality = np.repeat(["visual", "audio", "none"], 20)
+    draw_predictions(tmp_path / "f.svg", "a title", [table(face_id=3, modality=modality)])
+    text = texts(tmp_path / "f.svg")
+    expected = ("a title", "face 3", "1 SD of the expected error", "visual", "audio", "no face and no speech")
+    assert all(f">{name}</text>" in text for name in expected)
+    assert ">audiovisual</text>" not in text
+
+
+def test_tables_of_few_columns_are_drawn(tmp_path):
+    few = {name: table().columns[name] for name in ("time_s", "valence", "arousal")}
+    draw_predictions(tmp_path / "f.svg", "x", [FrameTable("clip.mp4", few)])
+    text = texts(tmp_path / "f.svg")
+    assert ">no face</text>" in text
+    assert "expected error" not in text
+
+
+def test_frames_without_a_prediction_are_gaps(tmp_path):
+    modality = np.full(60, "visual")
+    modality[20:40] = "none"
+    for name, values in (("zero", np.zeros(60)), ("one", np.where(modality == "none", 1.0, 0.0))):
+        draw_predictions(tmp_path / f"{name}.png", "x", [table(valence=values, modality=modality)])
+    with Image.open(tmp_path / "zero.png") as zero, Image.open(tmp_path / "one.png") as one:
+        np.testing.assert_array_equal(np.asarray(zero), np.asarray(one))
+
+
+def test_long_recordings_are_means_over_equal_times_and_say_so(tmp_path):
+    frames = 20 * MAX_POINTS
+    noisy = np.random.default_rng(0).normal(0, 0.2, frames)
+    draw_predictions(tmp_path / "long.svg", "x", [table(frames, valence=noisy)])
+    text = texts(tmp_path / "long.svg")
+    assert f"each point is a mean over {(frames - 1) / 25 / BINS:.2g} s" in text
+    assert len(text) < 2_000_000
+
+
+def test_an_empty_table_is_drawn(tmp_path):
+    draw_predictions(tmp_path / "f.png", "x", [table(0)])
+    assert (tmp_path / "f.png").is_file()
