@@ -199,9 +199,19 @@ def figure_file(path: Path, size_in: tuple[float, float]) -> Iterator[Figure]:
         figure: Figure = Figure(figsize=size_in, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
+        _fix_layout(figure)
         with staged_file(path) as part:
             # No date: equal data gives equal files.
             metadata: dict[str, Any] = (
                 {} if kind == "png" else {"CreationDate" if kind == "pdf" else "Date": None}
             )
             figure.savefig(part, format=kind, metadata=metadata)
+
+
+def _fix_layout(figure: Figure) -> None:
+    """Place the axes and round their positions, whose last digits differ between runs of the solver."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axis in figure.axes:
+        x, y, width, height = np.round(axis.get_position(original=True).bounds, 5).tolist()
+        axis.set_position((x, y, width, height))
