@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from vacli.errors import UsageError
 
@@ -51,9 +50,9 @@ class FeatureSpec:
     columns: tuple[str, ...] = ()
     units: str = ""
     licence: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> dict[str, object]:
         """The JSON form that is stored beside the array."""
         return {**asdict(self), "columns": list(self.columns), "settings": dict(self.settings)}
 
@@ -69,7 +68,7 @@ class FeatureSpec:
         )
 
 
-def present_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+def present_settings(settings: Mapping[str, object]) -> dict[str, object]:
     """A feature's settings in the present names, for settings of any version."""
     renamed = {RENAMED_SETTINGS.get(name, name): value for name, value in settings.items()}
     return {
@@ -78,7 +77,7 @@ def present_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def fingerprint(value: Any) -> str:
+def fingerprint(value: object) -> str:
     """Twelve hexadecimal digits of a JSON value's SHA-256, keys sorted."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
@@ -21,7 +21,7 @@ from vacli.files import store_folder
 DEFAULT_STORE = "feats.zarr"
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 LEFT_OUT = "vacli.left_out"  # key in the meta data of click's context
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
 def named_files(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, Path]:

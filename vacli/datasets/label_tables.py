@@ -96,7 +96,7 @@ def _groups(table: TextTable, columns: LabelColumns) -> dict[tuple[str, str], np
     return {key: np.array(rows) for key, rows in places.items()}
 
 
-def _video(table: TextTable, text: str) -> dict[str, Any]:
+def _video(table: TextTable, text: str) -> dict[str, object]:
     """Name and folders of a video from its cell, or the name from the file."""
     if not text:
         return {"trial": table.path.stem}
@@ -179,7 +179,7 @@ def _timecodes(table: TextTable, texts: Sequence[str]) -> dict[str, np.ndarray]:
     return {"whole_s": whole, "frames": np.nan_to_num(frames)}
 
 
-def _row_times(table: TextTable, at: dict[str, np.ndarray], places: np.ndarray) -> dict[str, Any]:
+def _row_times(table: TextTable, at: dict[str, np.ndarray], places: np.ndarray) -> dict[str, object]:
     """The fields `times_s` and `frame_times` of an annotation; LabelError where times do not ascend."""
     if not at:
         return {}

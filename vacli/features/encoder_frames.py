@@ -33,7 +33,7 @@ class UsedFrames:
     subject: str = ""
     rows: np.ndarray
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """JSON values; the rows as arithmetic progressions [first, count, step]."""
         about = {"video": self.video, "sha256": self.sha256, "subject": self.subject}
         return {**about, "rows": [[r.start, len(r), r.step] for r in progressions(self.rows.tolist())]}
@@ -70,7 +70,7 @@ class EncoderFrames:
             marked[rows[rows < len(flags)]] |= ENCODER_TRAINING
         return marked
 
-    def attributes(self, video: str, sha256: str, subject: str) -> dict[str, Any]:
+    def attributes(self, video: str, sha256: str, subject: str) -> dict[str, object]:
         """How the encoder used a video and its subject, as an attribute of the video's feature."""
         use = {
             "video": self._use(lambda used: _is_same(used, video, sha256)),

@@ -140,7 +140,7 @@ def default_names(modality: str) -> tuple[str, ...]:
     return tuple(name for name in names(modality) if EXTRACTORS[name].default)
 
 
-def create(name: str, **options: Any) -> Any:
+def create(name: str, **options: object) -> Any:
     """Build the extractor `name`, with or without a tag; `options` are the keyword arguments of its class.
 
     Raises: UsageError for an unknown name, PackageMissing or WeightsError from the class itself.
@@ -152,7 +152,7 @@ def create(name: str, **options: Any) -> Any:
         return _tagged(_load(entry.path)(**options), name)
 
 
-def create_visual(name: str, options: Mapping[str, Any]) -> VisualExtractor:
+def create_visual(name: str, options: Mapping[str, object]) -> VisualExtractor:
     """Build a visual extractor of the table, or a timm model; the name may have a tag.
 
     Raises: UsageError for an audio feature or an option that the extractor does not have, and as `create`.
@@ -180,7 +180,7 @@ def tagged_name(name: str, tag: str | None) -> str:
     return f"{name}{TAG}{tag}"
 
 
-def create_audio(name: str, options: Mapping[str, Any]) -> AudioExtractor:
+def create_audio(name: str, options: Mapping[str, object]) -> AudioExtractor:
     """Build an audio extractor with those of `options` that it has; the name may have a tag.
 
     Raises: UsageError for a name that is no audio feature, and as `create`.
@@ -195,7 +195,7 @@ def create_audio(name: str, options: Mapping[str, Any]) -> AudioExtractor:
 
 
 def recreate(
-    name: str, settings: Mapping[str, Any], weights: Mapping[str, Path], options: Mapping[str, Any]
+    name: str, settings: Mapping[str, object], weights: Mapping[str, Path], options: Mapping[str, object]
 ) -> Any:
     """Build the extractor of a stored feature again, from the settings that the store or a run has of it.
 
@@ -218,7 +218,7 @@ def _tagged(extractor: Any, name: str) -> Any:
     return extractor
 
 
-def _options_of(build: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+def _options_of(build: object, options: Mapping[str, object]) -> dict[str, object]:
     """Those of `options` that a class has."""
     return {key: value for key, value in options.items() if _has_option(build, key)}
 

@@ -72,7 +72,7 @@ class WeightsSearch:
 
 
 def named_weights(
-    weights: Mapping[str, Path], records: Mapping[str, Mapping[str, Any]], visual: Sequence[str]
+    weights: Mapping[str, Path], records: Mapping[str, Mapping[str, object]], visual: Sequence[str]
 ) -> dict[str, Path]:
     """The weights that were given for features, by name.
 

@@ -150,7 +150,7 @@ class Calibration:
             uncertainty[here] = models.get(str(state), largest).std(ensemble_std[here])
         return uncertainty
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The values of calibration.json."""
         return {"version": VERSION, "states": {state: asdict(model) for state, model in self.states.items()}}
 

@@ -37,7 +37,7 @@ class Mismatch:
     differences: tuple[str, ...]
 
 
-def feature_differences(trained: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:
+def feature_differences(trained: Mapping[str, object], present: Mapping[str, object]) -> list[str]:
     """What differs between two records of a feature, each as "KEY TRAINED, not PRESENT".
 
     Records of early versions have no settings, which is no difference. PRECISION_SETTINGS are left out.
@@ -88,7 +88,7 @@ def _mismatch(run: Run, name: str, views: Iterable[VideoView]) -> Mismatch | Non
     return Mismatch(name, example, len(found), tuple(differences))
 
 
-def _stored(view: VideoView, name: str) -> dict[str, Any]:
+def _stored(view: VideoView, name: str) -> dict[str, object]:
     try:
         return view.part_attrs(f"feature/{name}") if view.has(f"feature/{name}") else {}
     except StoreError:
@@ -103,13 +103,13 @@ def _sentence(run: Run, mismatch: Mismatch, count: int) -> str:
     )
 
 
-def _comparable(record: Mapping[str, Any]) -> dict[str, Any]:
+def _comparable(record: Mapping[str, Any]) -> dict[str, object]:
     """The settings of a record as JSON values, without those that do not change its meaning."""
     settings = json.loads(json.dumps(dict(record.get("settings", {})), default=str))
     return {key: value for key, value in settings.items() if key not in PRECISION_SETTINGS}
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if value is None:
         return "absent"
     text = value if isinstance(value, str) else json.dumps(value)

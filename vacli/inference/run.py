@@ -197,7 +197,7 @@ def _member(folder: Path, recipe: Recipe, device: str) -> EnsembleMember:
     )
 
 
-def _features(path: Path) -> dict[str, Any]:
+def _features(path: Path) -> dict[str, object]:
     made = read_json(path)
     if not isinstance(made, dict) or not all(isinstance(about, dict) for about in made.values()):
         raise RunError(f"{path} does not describe features", hint=TRAIN_AGAIN)

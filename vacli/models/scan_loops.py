@@ -37,7 +37,7 @@ P1, P2 = F32(0.6931470632553101), F32(0.24022234976291656)
 P3, P4, P5 = F32(0.055506784468889236), F32(0.009671961888670921), F32(0.0013274633092805743)
 
 
-def loops(*, exact: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def loops(*, exact: bool = False, **options: Any) -> Callable[[Callable[..., object]], Callable[..., Any]]:
     """Compiled with SIMD-friendly sums.
 
     `exact` leaves sums in their written order: the argument reduction of exp depends on it.

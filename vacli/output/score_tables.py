@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from vacli.evaluation.comparison import Comparison, Difference
 from vacli.evaluation.published_results import (
@@ -194,7 +193,7 @@ def comparison_grid(comparison: Comparison) -> Grid:
     return Grid(title, header, rows, notes + comparison.notes, frozenset({0, 1}))
 
 
-def comparison_values(comparison: Comparison) -> dict[str, Any]:
+def comparison_values(comparison: Comparison) -> dict[str, object]:
     """All fields as JSON values, with the difference of each dimension; unknown values are null."""
     groups = [
         {

@@ -22,7 +22,7 @@ T = TypeVar("T")
 NONE = "none"  # None in TOML, which has no null
 
 
-def to_dict(record: Any) -> dict[str, Any]:
+def to_dict(record: Any) -> dict[str, object]:
     """A record as JSON values: nested dicts, lists, numbers, strings."""
     return json.loads(json.dumps(asdict(record)))
 
@@ -48,7 +48,7 @@ def differences(recipe: Recipe, other: Recipe) -> tuple[str, ...]:
     )
 
 
-def _values(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def _values(value: Any, path: str = "") -> Iterator[tuple[str, object]]:
     """All values with their paths; items of a list that have names are found by them."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
@@ -73,7 +73,7 @@ def _toml_lines(table: Mapping[str, Any], path: str) -> Iterator[str]:
             yield from _toml_lines(item, f"{header}.")
 
 
-def _is_table(value: Any) -> bool:
+def _is_table(value: object) -> bool:
     return isinstance(value, Mapping) or (isinstance(value, list) and any(map(_is_table, value)))
 
 
@@ -82,7 +82,7 @@ def from_json(values: Any) -> Recipe:
     return from_dict(Recipe, migrate(values) if isinstance(values, Mapping) else values)
 
 
-def from_dict(kind: type[T], values: Mapping[str, Any], path: str = "") -> T:
+def from_dict(kind: type[T], values: Mapping[str, object], path: str = "") -> T:
     """Build a record from JSON values; raises UsageError with the path of an invalid value."""
     if not isinstance(values, Mapping):
         raise UsageError(f"recipe: {path or 'the file'} should be a table of {kind.__name__}")
@@ -106,7 +106,7 @@ def _hint(path: str, key: str, known: Sequence[str]) -> str:
     return f"did you mean {' or '.join(map(repr, elsewhere))}?" if elsewhere else nearest(key, known)
 
 
-def _paths(hint: Any, path: str = "") -> Iterator[str]:
+def _paths(hint: object, path: str = "") -> Iterator[str]:
     """The paths of all values below a type; NAME stands for an item of a list."""
     if is_dataclass(hint):
         for name, inner in typing.get_type_hints(hint).items():
@@ -120,7 +120,7 @@ def _paths(hint: Any, path: str = "") -> Iterator[str]:
             yield from _paths(option, path)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, object]:
     """The tables of a recipe file, unchecked."""
     try:
         return tomllib.loads(path.read_text())
@@ -128,7 +128,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"recipe {path}: {error}", hint="it must be a TOML file") from None
 
 
-def overlay(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+def overlay(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
     """Apply nested changes to a recipe; a changed `kind` starts from the defaults of the new kind."""
     return from_dict(Recipe, _merge(to_dict(recipe), changes))
 
@@ -149,14 +149,14 @@ def set_values(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     return recipe
 
 
-def _toml_value(text: str) -> Any:
+def _toml_value(text: str) -> object:
     try:
         return tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:
         return NONE if text in ("None", "null") else text
 
 
-def _merge(base: Any, changes: Any) -> Any:
+def _merge(base: object, changes: object) -> Any:
     if isinstance(base, list) and isinstance(changes, Mapping):
         return _merge_items(base, changes)
     if not (isinstance(base, Mapping) and isinstance(changes, Mapping)):
@@ -169,7 +169,7 @@ def _merge(base: Any, changes: Any) -> Any:
     return merged
 
 
-def _merge_items(base: list[Any], changes: Mapping[str, Any]) -> list[Any]:
+def _merge_items(base: list[object], changes: Mapping[str, object]) -> list[object]:
     """Change items of a list by number or, where they have names, by name (`streams.audio.dim`)."""
     merged = list(base)
     for key, value in changes.items():
@@ -182,7 +182,7 @@ def _merge_items(base: list[Any], changes: Mapping[str, Any]) -> list[Any]:
     return merged
 
 
-def _convert(hint: Any, value: Any, path: str) -> Any:
+def _convert(hint: Any, value: object, path: str) -> object:
     origin = get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(get_args(hint), value, path)
@@ -201,7 +201,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     return _convert_plain(hint, value, path)
 
 
-def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
+def _convert_union(options: tuple[object, ...], value: object, path: str) -> object:
     if value in (None, NONE) and type(None) in options:
         return None
     records = [o for o in options if is_dataclass(o)]
@@ -219,7 +219,7 @@ def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
     return from_dict(by_kind[kind], value, path)
 
 
-def _convert_plain(hint: type, value: Any, path: str) -> Any:
+def _convert_plain(hint: type, value: object, path: str) -> object:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not hint:

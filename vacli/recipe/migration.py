@@ -46,7 +46,7 @@ def migrate(values: Mapping[str, Any]) -> dict[str, Any]:
     return migrated
 
 
-def _renamed(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+def _renamed(values: Mapping[str, object], path: str = "") -> dict[str, Any]:
     names = RENAMED_KEYS.get(path, {})
     return {
         names.get(key, key): _renamed(value, f"{path}.{key}" if path else key)

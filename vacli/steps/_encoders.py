@@ -63,7 +63,7 @@ class EncoderFile:
 
 
 def encoder_files(
-    model: Model, features: Mapping[str, Mapping[str, Any]], given: Mapping[str, Path], progress: Progress
+    model: Model, features: Mapping[str, Mapping[str, object]], given: Mapping[str, Path], progress: Progress
 ) -> tuple[EncoderFile, ...]:
     """The files of weights that the features of a model were extracted with.
 

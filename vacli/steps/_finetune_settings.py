@@ -22,7 +22,7 @@ RENAMED_STATISTICS = {"own": "model", "channels": "per-channel"}  # values of `n
 NOT_COMPARED = ("out", "device", "resume", "force")  # settings that may change when a run resumes
 
 
-def as_json(settings: FinetuneMaeSettings) -> dict[str, Any]:
+def as_json(settings: FinetuneMaeSettings) -> dict[str, object]:
     """The settings as JSON values."""
     return json.loads(json.dumps(asdict(settings), default=str))
 
@@ -41,7 +41,7 @@ def difference(path: Path, settings: FinetuneMaeSettings) -> str | None:
     return None
 
 
-def _present_names(settings: dict[str, Any]) -> dict[str, Any]:
+def _present_names(settings: dict[str, Any]) -> dict[str, object]:
     """The settings of a run of any version in the present names."""
     renamed = {RENAMED.get(name, name): value for name, value in settings.items()}
     if "normalise" in renamed:

@@ -44,7 +44,7 @@ class Trial:
     subject: str
     labels: FrameLabels
     discrete: Mapping[str, DiscreteAnnotation]
-    attributes: Mapping[str, Any]
+    attributes: Mapping[str, object]
 
     @property
     def is_training(self) -> bool:
@@ -237,9 +237,9 @@ def _subject(
     return named[0] if named else ""
 
 
-def _attributes(combined: CombinedLabels, options: TrialOptions) -> dict[str, Any]:
+def _attributes(combined: CombinedLabels, options: TrialOptions) -> dict[str, object]:
     """How the labels were made, where it is not the usual way."""
-    made: dict[str, Any] = {}
+    made: dict[str, object] = {}
     if options.table_format.value_range != DEFAULT_RANGE:
         made["value_range"] = list(options.table_format.value_range)
     if options.delay_s:

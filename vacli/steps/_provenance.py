@@ -23,9 +23,9 @@ def source_of(path: Path) -> dict[str, Any]:
     return {"name": path.name, "path": str(path.resolve()), "size_bytes": size_bytes, "sha256": sha256}
 
 
-def stream_of(info: MediaInfo) -> dict[str, Any]:
+def stream_of(info: MediaInfo) -> dict[str, object]:
     """The properties of a file's streams as JSON values."""
-    facts: dict[str, Any] = {"container": info.container}
+    facts: dict[str, object] = {"container": info.container}
     if info.video is not None:
         names = ("codec", "width_px", "height_px", "rotation_deg", "pixel_format", "start_s", "nominal_hz")
         facts["video"] = {name: getattr(info.video, name) for name in names}
@@ -35,7 +35,7 @@ def stream_of(info: MediaInfo) -> dict[str, Any]:
     return facts
 
 
-def given_weights(spec: FeatureSpec, files: Mapping[str, Path | None]) -> dict[str, Any]:
+def given_weights(spec: FeatureSpec, files: Mapping[str, Path | None]) -> dict[str, object]:
     """The attribute with the weights that the user gave for a feature, for those who need them later.
 
     files: setting that holds the hash of weights -> their file or run, None for the published weights.

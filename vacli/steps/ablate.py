@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from vacli.errors import StoreError, UsageError, nearest
 from vacli.evaluation import evaluator
@@ -258,7 +257,7 @@ def _write(out: Path, grids: Sequence[Grid], results: dict[str, Result]) -> None
     checkpoint.write_json(out / JSON, _json_rows(results))
 
 
-def _json_rows(results: dict[str, Result]) -> list[dict[str, Any]]:
+def _json_rows(results: dict[str, Result]) -> list[dict[str, object]]:
     return [
         {
             "label": result.name,

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -179,7 +178,7 @@ def _text(settings: EvaluateSettings, results: tuple[Result, ...]) -> str:
     return "\n".join(text_tables.FORMATS[settings.format](grid) for grid in grids)
 
 
-def _plain(results: tuple[Result, ...]) -> list[dict[str, Any]]:
+def _plain(results: tuple[Result, ...]) -> list[dict[str, object]]:
     """All scores by name, with those of each video; unknown values are null."""
     return [
         {
@@ -198,7 +197,7 @@ def _plain(results: tuple[Result, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def _plain_score(score: Score) -> dict[str, Any]:
+def _plain_score(score: Score) -> dict[str, object]:
     videos = [
         {
             "video": video.video,

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -163,7 +163,7 @@ class _RecordingExtractor:
         warn_of_sound(path, sound, self.progress)
         return sound
 
-    def _add(self, path: Path, source: dict[str, Any], sound: Sound | None) -> str:
+    def _add(self, path: Path, source: dict[str, object], sound: Sound | None) -> str:
         info = probe(path)
         times_s = self._times(info, sound)
         return self.store.add_recording(path.name, times_s, source=source, stream=stream_of(info)).id
@@ -179,7 +179,7 @@ class _RecordingExtractor:
         return timeline.times_s
 
 
-def _provenance(sound: Sound) -> dict[str, Any]:
+def _provenance(sound: Sound) -> dict[str, object]:
     """The track and the gain of a sound, as stored with its features."""
     return {"track": sound.track, "gain_db": round(sound.gain_db, 3)}
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -128,7 +127,7 @@ def _features(
 
 def _encoder_use(
     view: VideoView, flags: np.ndarray, frames: EncoderFrames | None
-) -> tuple[np.ndarray, dict[str, Any]]:
+) -> tuple[np.ndarray, dict[str, object]]:
     """The flags with the training frames of the encoder marked, and how the encoder used the video.
 
     The attributes are no part of the feature's identity: they do not change its values.
@@ -163,7 +162,7 @@ def _is_complete(view: VideoView, spec: FeatureSpec, force: bool) -> bool:
 
 def _extractor(settings: ExtractVisualSettings, progress: Progress) -> VisualExtractor:
     execution = ExecutionOptions(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
-    options: dict[str, Any] = {"weights": settings.weights, "execution": execution, "progress": progress}
+    options: dict[str, object] = {"weights": settings.weights, "execution": execution, "progress": progress}
     if settings.normalise is not None:
         options["normalise"] = settings.normalise
     return create_visual(tagged_name(settings.feature, settings.tag), options)

@@ -209,7 +209,7 @@ def _encoder_request(settings: FinetuneMaeSettings) -> EncoderRequest:
 def _training_config(settings: FinetuneMaeSettings, default: EncoderTrainingConfig) -> EncoderTrainingConfig:
     """The encoder's default configuration, changed where a setting is given."""
 
-    def given(**values: Any) -> dict[str, Any]:
+    def given(**values: object) -> dict[str, Any]:
         return {k: v for k, v in values.items() if v is not None}
 
     return replace(

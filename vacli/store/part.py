@@ -137,7 +137,7 @@ def _create(
 
 
 def write_array(
-    group: zarr.Group, name: str, values: np.ndarray, dims: Sequence[str], attrs: Mapping[str, Any]
+    group: zarr.Group, name: str, values: np.ndarray, dims: Sequence[str], attrs: Mapping[str, object]
 ) -> None:
     """Write a whole array (N, ...) at once; `dims` names its axes, `attrs` holds JSON values."""
     rows = min(max(len(values), 1), schema.chunk_rows(values.shape[1:], values.dtype))

@@ -215,7 +215,7 @@ class VideoView:
         path = self.path / schema.part_of(array)
         return StoreError(f"{path} was replaced by another process while it was read", hint="run it again")
 
-    def _attributes(self, part: str) -> dict[str, Any]:
+    def _attributes(self, part: str) -> dict[str, object]:
         return present_attributes(seal.user_attributes(self._meta(part).get("attributes", {})))
 
     def _meta(self, part: str) -> seal.Meta:

@@ -49,7 +49,7 @@ def read(folder: Path) -> Meta:
     return meta
 
 
-def user_attributes(attributes: Meta) -> dict[str, Any]:
+def user_attributes(attributes: Meta) -> dict[str, object]:
     """Attributes without the checksums and member names of the seal."""
     return {key: value for key, value in attributes.items() if key not in (SEAL, CHUNKS, MEMBERS)}
 

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from vacli.store.part import PartWriter, write_array
 from vacli.store.reader import EDITION, VideoView
 from vacli.store.work import WorkFolder
 
-JsonDict = Mapping[str, Any]
+JsonDict = Mapping[str, object]
 NEW = "new"  # the new part, in a work folder
 
 

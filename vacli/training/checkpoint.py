@@ -34,12 +34,12 @@ def write_text(path: Path, text: str) -> None:
     atomic.write_text(path, text)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write a JSON value, indented."""
     atomic.write_bytes(path, json_bytes(value))
 
 
-def json_bytes(value: Any) -> bytes:
+def json_bytes(value: object) -> bytes:
     """A JSON value, indented, as the content of a file."""
     return (json.dumps(value, indent=2) + "\n").encode("utf-8")
 
@@ -59,7 +59,7 @@ def arrays_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     return save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
-def write_state(path: Path, state: Mapping[str, Any]) -> None:
+def write_state(path: Path, state: Mapping[str, object]) -> None:
     """Write training state (tensors, numbers, strings in dicts and lists)."""
     import torch
 

@@ -61,7 +61,7 @@ class History:
         """The inverse of `jsonl`."""
         return cls.from_state([json.loads(line) for line in text.splitlines()], best_by)
 
-    def state(self) -> list[dict[str, Any]]:
+    def state(self) -> list[dict[str, object]]:
         """The rows as plain values."""
         return [row.values() for row in self.rows]
 

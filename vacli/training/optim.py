@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 from torch import nn
@@ -30,7 +29,7 @@ def n_trainable(model: nn.Module) -> int:
 
 def parameter_groups(
     named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, scale: LayerScale = lambda name: 1.0
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Groups by (learning-rate scale, decayed or not), in a fixed order; frozen parameters are left out."""
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in named:

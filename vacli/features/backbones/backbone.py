@@ -85,7 +85,7 @@ class TimmBackbone:
         self.spec = self._spec(network)
 
     @staticmethod
-    def options_from(settings: Mapping[str, Any], weights: Mapping[str, Path]) -> dict[str, Any]:
+    def options_from(settings: Mapping[str, Any], weights: Mapping[str, Path]) -> dict[str, object]:
         """See `features.registry.Extractor`."""
         known = "mean" in settings and "std" in settings
         statistics = (tuple(settings["mean"]), tuple(settings["std"])) if known else None

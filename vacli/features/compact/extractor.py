@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -44,7 +43,7 @@ class Compact:
         self.spec = layout.spec(identity)
 
     @staticmethod
-    def options_from(settings: Mapping[str, Any], weights: Mapping[str, Path]) -> dict[str, Any]:
+    def options_from(settings: Mapping[str, object], weights: Mapping[str, Path]) -> dict[str, object]:
         """See `features.registry.Extractor`."""
         return {"weights": weights.get("weights")}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -55,7 +54,7 @@ class _Functionals:
         )
 
     @staticmethod
-    def options_from(settings: Mapping[str, Any], weights: Mapping[str, Path]) -> dict[str, Any]:
+    def options_from(settings: Mapping[str, object], weights: Mapping[str, Path]) -> dict[str, object]:
         """See `features.registry.Extractor`."""
         return {"window_s": settings.get("window_s", WINDOW_S)}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -93,7 +93,7 @@ class Vggish:
         )
 
     @staticmethod
-    def options_from(settings: Mapping[str, Any], weights: Mapping[str, Path]) -> dict[str, Any]:
+    def options_from(settings: Mapping[str, object], weights: Mapping[str, Path]) -> dict[str, object]:
         """See `features.registry.Extractor`."""
         after = Postprocessing(
             final_relu=bool(settings.get("final_relu")),

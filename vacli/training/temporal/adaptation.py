@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -85,7 +84,7 @@ def licence_of(run: Path, member: Path) -> str:
     """The licence of a run's weights: passed on from run to run, or that of the bundled model."""
     if _bundled_name(run):
         return BUNDLED_LICENCE
-    start: Mapping[str, Any] = read_json(member / DATA_FILE).get(INIT) or {}
+    start: Mapping[str, object] = read_json(member / DATA_FILE).get(INIT) or {}
     return str(start.get("licence") or UNKNOWN_LICENCE)
 
 

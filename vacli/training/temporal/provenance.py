@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
 
 from vacli.errors import StoreError
 from vacli.recipe.schema import Model
 from vacli.spec import WEIGHTS_FILES, FeatureSpec
 from vacli.store.reader import VideoView
 
-Features = Mapping[str, Mapping[str, Any]]
+Features = Mapping[str, Mapping[str, object]]
 
 
-def describe_features(views: Sequence[VideoView], model: Model) -> dict[str, dict[str, Any]]:
+def describe_features(views: Sequence[VideoView], model: Model) -> dict[str, dict[str, object]]:
     """Feature -> its stored settings and fingerprint; StoreError where they differ between videos."""
     names = [name for stream in model.streams for name in stream.features]
     return {name: _same(views, name) for name in names}
 
 
-def _same(views: Sequence[VideoView], name: str) -> dict[str, Any]:
+def _same(views: Sequence[VideoView], name: str) -> dict[str, object]:
     first = _describe(views[0], name)
     for view in views[1:]:
         other = _describe(view, name)
@@ -33,7 +32,7 @@ def _same(views: Sequence[VideoView], name: str) -> dict[str, Any]:
     return first
 
 
-def _describe(view: VideoView, name: str) -> dict[str, Any]:
+def _describe(view: VideoView, name: str) -> dict[str, object]:
     stored = view.part_attrs(f"feature/{name}")
     spec = FeatureSpec(**{f.name: stored[f.name] for f in fields(FeatureSpec) if f.name in stored})
     given = {WEIGHTS_FILES: stored[WEIGHTS_FILES]} if WEIGHTS_FILES in stored else {}

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -173,7 +172,7 @@ def _statistics(job: TrainingJob, progress: Progress) -> normalization.Normalisa
         return normalization.fit(_counted(job.train, advance))
 
 
-def _provenance(job: TrainingJob) -> dict[str, Any]:
+def _provenance(job: TrainingJob) -> dict[str, object]:
     """The store, the split, and the subject and the source file of each video."""
     videos = [*job.train, *job.validation]
     return {
@@ -190,7 +189,7 @@ def _provenance(job: TrainingJob) -> dict[str, Any]:
     }
 
 
-def data_record(job: TrainingJob) -> dict[str, Any]:
+def data_record(job: TrainingJob) -> dict[str, object]:
     """The values of data.json: how the videos were chosen, and their names and frame counts."""
     return _provenance(job) | _videos(job)
 
@@ -201,7 +200,7 @@ def _counted(videos: Sequence[FeatureRows], advance: Advance) -> Iterator[Featur
         advance(1)
 
 
-def _videos(job: TrainingJob) -> dict[str, Any]:
+def _videos(job: TrainingJob) -> dict[str, object]:
     """Names and frame counts of the training and validation videos, and the number of excluded frames."""
     excluded = {"excluded_frames": job.excluded_frames} if job.excluded_frames else {}
     return {
