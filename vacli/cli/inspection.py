@@ -1,10 +1,11 @@
-"""`va info`: the contents of stores, runs, recordings and tables."""
+"""`va info` and `va doctor`: what is stored, and whether the installation works."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -111,4 +112,29 @@ def _bytes(count: int) -> str:
     return f"{count / 1000**power:.3g} {BYTE_UNITS[power]}"
 
 
-COMMANDS = (info,)
+@click.command("doctor", short_help="Check the installation.")
+@options.json_lines
+def doctor(as_json: bool) -> None:
+    """Check the installation, and predict a short generated clip.
+
+    Each check is ok, a note, or a problem with what to do. The exit code is 1 if something does not work that
+    `va predict` needs.
+
+    \b
+    Example:
+      va doctor
+    """
+    from vacli.steps import doctor as step
+
+    failed = False
+    for check in step.run():
+        failed |= check.is_needed and check.status == step.PROBLEM
+        if as_json:
+            put(json.dumps(asdict(check), ensure_ascii=False) + "\n")
+        else:
+            put(f"{check.status:8} {check.name}: {check.detail}\n")
+            put(f"{'':8} -> {check.advice}\n" if check.advice and check.status != step.OK else "")
+    leave(failed)
+
+
+COMMANDS = (info, doctor)

@@ -24,8 +24,8 @@ SPEECH_END_S = 5.0
 FORMANTS_HZ = ((700, 90), (1220, 110), (2600, 160))  # centre and bandwidth, an open vowel
 
 
-def write_demo_clip(path: Path) -> None:
-    """Write an H.264 + AAC clip of SECONDS at RATE."""
+def write_demo_clip(path: Path, seconds: float = SECONDS) -> None:
+    """Write an H.264 + AAC clip at RATE; `seconds` is at most SECONDS."""
     import av
 
     with staged_file(path) as part, av.open(str(part), "w", format="mp4") as container:
@@ -33,22 +33,22 @@ def write_demo_clip(path: Path) -> None:
         video.width, video.height = SIZE_PX
         video.pix_fmt = "yuv420p"
         audio = container.add_stream("aac", rate=SOUND_HZ, layout="mono")
-        for picture in _pictures():
+        for picture in _pictures(seconds):
             container.mux(video.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         container.mux(video.encode(None))
-        sound = av.AudioFrame.from_ndarray(_speech()[np.newaxis], "fltp", "mono")
+        sound = av.AudioFrame.from_ndarray(_speech()[np.newaxis, : int(seconds * SOUND_HZ)], "fltp", "mono")
         sound.sample_rate, sound.pts = SOUND_HZ, 0
         container.mux(audio.encode(sound))
         container.mux(audio.encode(None))
 
 
-def _pictures() -> Iterator[np.ndarray]:
+def _pictures(seconds: float) -> Iterator[np.ndarray]:
     """Yield pictures (360, 640, 3) uint8 of the photograph, seen by a moving camera."""
     from PIL import Image
 
     photograph = Image.open(PHOTOGRAPH)
     width, height = SIZE_PX
-    for index in range(int(SECONDS * RATE)):
+    for index in range(int(seconds * RATE)):
         time_s = float(index / RATE)
         zoom = 1.85 + 0.25 * np.sin(2 * np.pi * time_s / SECONDS)
         sway = 8 * np.sin(2 * np.pi * 0.4 * time_s)
