@@ -15,6 +15,7 @@ from vacli.datasets.label_columns import ColumnNames
 from vacli.datasets.label_tables import TableFormat
 from vacli.datasets.synthesis import UTTERANCES, SynthesisConfig
 from vacli.features.registry import default_names
+from vacli.output.formats import TableOptions
 from vacli.recipe import io, presets
 from vacli.spec import AUDIO
 from vacli.steps._prediction_settings import PredictSettings
@@ -183,6 +184,7 @@ PREDICT_DEFAULTS: dict[str, object] = {
     "allow_mismatch": False,
     "one_recording": False,
     "fill": False,
+    "record_inputs": False,
 }
 CORPUS_DEFAULTS: dict[str, object] = {
     "kind": "ferplus",
@@ -573,6 +575,7 @@ CASES = (
             "allow_mismatch": True,
             "one_recording": False,
             "fill": True,
+            "record_inputs": True,
         },
     ),
     Case(
@@ -581,7 +584,40 @@ CASES = (
         "predict",
         {**PREDICT_DEFAULTS, "live": True},
     ),
-    Case("predict", "a b -o t.TextGrid", "predict", {**PREDICT_DEFAULTS, "one_recording": True}),
+    Case(
+        "predict",
+        "a b -o t.TextGrid",
+        "predict",
+        {**PREDICT_DEFAULTS, "one_recording": True, "record_inputs": True},
+    ),
+    Case(
+        "predict",
+        "a b -o out/",
+        "predict_folder",
+        {
+            "prediction": PredictSettings(inputs=PATHS),
+            "folder": Path("out"),
+            "ending": ".csv",
+            "also": (),
+            "options": TableOptions(),
+            "jobs": 1,
+            "force": False,
+        },
+    ),
+    Case(
+        "predict",
+        "a b -o out/ --json --also .eaf --also vtt --columns valence --fill --face all --force --jobs 3",
+        "predict_folder",
+        {
+            "prediction": PredictSettings(inputs=PATHS, face="all", fill=True),
+            "folder": Path("out"),
+            "ending": ".jsonl",
+            "also": (".eaf", ".vtt"),
+            "options": TableOptions(columns=("valence",)),
+            "jobs": 3,
+            "force": True,
+        },
+    ),
     Case(
         "convert",
         "a --to t.tsv",
@@ -592,11 +628,12 @@ CASES = (
             "recording": None,
             "columns": None,
             "decimal_comma": False,
+            "force": False,
         },
     ),
     Case(
         "convert",
-        "a --to t.csv --input b --columns valence --decimal-comma",
+        "a --to t.csv --input b --columns valence --decimal-comma --force",
         "convert",
         {
             "table": Path("a"),
@@ -604,6 +641,7 @@ CASES = (
             "recording": "b",
             "columns": "valence",
             "decimal_comma": True,
+            "force": True,
         },
     ),
     Case(

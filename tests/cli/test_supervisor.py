@@ -193,7 +193,7 @@ def test_the_real_commands_survive_a_crash(tmp_path):
     if has_excel:
         sheet = pytest.importorskip("openpyxl").load_workbook(tmp_path / "t.xlsx").active
         assert {row[-1] for row in sheet.iter_rows(values_only=True)} == {"input", "a.wav", "c.wav"}
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith((".t", "t.xlsx."))]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith((".t", "t.xlsx.jsonl"))]
     assert {path.name for path in (tmp_path / "s.zarr").iterdir() if path.is_dir()} == {"a", "c"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -16,7 +17,6 @@ from vacli.errors import OutputError
 from vacli.output.columns import COLUMNS
 from vacli.output.formats import WRITERS, TableOptions, write_file
 from vacli.steps import predict
-from vacli.steps._batch import Batch
 
 
 @pytest.fixture(autouse=True)
@@ -24,13 +24,14 @@ def step(monkeypatch, tmp_path):
     """`va predict` writes one fixed table for each input; an input `stop` ends it with an error."""
     monkeypatch.chdir(tmp_path)
 
-    def run(settings, write, progress=None) -> Batch:
-        batch = Batch(Path("run"))
+    def run(settings, write, progress=None) -> predict.PredictBatch:
+        batch = predict.PredictBatch(Path("run"))
         for path in settings.inputs:
             if path.name == "stop":
                 raise OutputError("stopped")
             write(frame_table(str(path)))
             batch.done.append(str(path))
+            batch.inputs.append({"name": path.name})
         return batch
 
     monkeypatch.setattr(predict, "run", run)
@@ -45,7 +46,7 @@ def test_the_ending_selects_the_format(ending, capsys):
     write_file([frame_table("a.mp4")], Path(f"y{ending}"), TableOptions())
     if ending not in (".xlsx", ".eaf"):  # these have a date
         assert Path(f"x{ending}").read_bytes() == Path(f"y{ending}").read_bytes()
-    assert not [name for name in os.listdir() if ".jsonl." in name or name.startswith(".")]
+    assert not [name for name in os.listdir() if ".jsonl.va-" in name or name.startswith(".")]
 
 
 @pytest.mark.parametrize("out", [[], ["-o", "-"]])
@@ -70,11 +71,11 @@ def test_rows_so_far_are_kept_after_an_error_and_can_be_converted(ending, capsys
     if WRITERS[ending].package:
         pytest.importorskip(WRITERS[ending].package)
     Path(f"x{ending}").write_text("old")
-    assert va(["predict", "a.mp4", "stop", "-o", f"x{ending}"]) == 1
+    assert va(["predict", "a.mp4", "stop", "-o", f"x{ending}", "--force"]) == 1
     partial = f"x{ending}.jsonl.partial"
     assert f"{partial} has the rows so far; x{ending} is as it was before\n" in capsys.readouterr().err
     assert sorted(os.listdir()) == sorted([f"x{ending}", partial])
-    assert va(["convert", partial, "--to", f"x{ending}"]) == 0
+    assert va(["convert", partial, "--to", f"x{ending}", "--force"]) == 0
     assert capsys.readouterr().out == f"x{ending}\n"
     assert Path(f"x{ending}").read_bytes() != b"old"
 
@@ -112,6 +113,18 @@ def test_summaries_with_tabs_and_decimal_commas(capsys):
         ("a.mp4 --json --decimal-comma", "--decimal-comma has no effect on .jsonl"),
         ("a.mp4 --columns valance", "unknown column 'valance'; did you mean 'valence'?"),
         ("a.mp4 -o x.eaf --columns valence", "--columns has no effect on .eaf; leave it out"),
+        (
+            "a.mp4 -o x.csv --also foo",
+            "--also: unknown ending 'foo'; known: .csv (comma-separated text)",
+        ),
+        (
+            "a.mp4 -o out/ --also foo",
+            "--also: unknown ending 'foo'; known: .csv (comma-separated text)",
+        ),
+        ("a.mp4 --also .eaf", "--also needs an output file or folder; name it with -o"),
+        ("a.mp4 -o x.csv --also .eaf --summary", "--summary has no effect on the files of --also"),
+        ("a.mp4 -o out/ --summary", "--summary has no effect with a folder; its index.csv has the summaries"),
+        ("a.mp4 -o x.csv --jobs 2", "--jobs needs an output folder; name one with -o, such as -o out/"),
     ],
 )
 def test_wrong_outputs_are_refused_in_one_line(arguments, message, capsys):
@@ -122,10 +135,45 @@ def test_wrong_outputs_are_refused_in_one_line(arguments, message, capsys):
     assert os.listdir() == []
 
 
-def test_a_folder_is_refused(capsys):
-    Path("out").mkdir()
-    assert va(["predict", "a.mp4", "-o", "out"]) == 1
-    assert "out is a folder" in capsys.readouterr().err
+@pytest.mark.parametrize("file", ["x.csv", "x.vtt", "x.eaf", "x_curves.csv"])
+def test_an_existing_file_needs_force(file, capsys):
+    Path(file).write_text("mine")
+    arguments = ["predict", "a.mp4", "-o", "x.csv", "--also", "vtt", "--also", ".eaf"]
+    assert va(arguments) == 1
+    assert capsys.readouterr().err == (
+        f"va: {file} exists; use --force to replace it, or name another file\n"
+    )
+    assert Path(file).read_text() == "mine"
+    assert os.listdir() == [file]
+    assert va([*arguments, "--force"]) == 0
+    assert Path(file).read_text() != "mine"
+
+
+def test_further_files_lie_beside_the_table(capsys):
+    assert (
+        va(["predict", "a.mp4", "-o", "x.csv", "--also", "vtt", "--also", ".eaf", "--columns", "time_s"]) == 0
+    )
+    assert sorted(os.listdir()) == sorted(
+        ["x.csv", "x.csv.provenance.json", "x.eaf", "x.vtt", "x_curves.csv", "x_tsconf.xml"]
+    )
+    assert Path("x.csv").read_text().splitlines()[:2] == ["time_s", "0.000000"]
+    write_file([frame_table("a.mp4")], Path("y.vtt"), TableOptions())
+    assert Path("x.vtt").read_bytes() == Path("y.vtt").read_bytes()
+
+
+def test_the_provenance_lists_inputs_and_digests(capsys):
+    assert va(["predict", "a.mp4", "-o", "x.csv", "--also", "vtt", "--face", "all"]) == 0
+    made = json.loads(Path("x.csv.provenance.json").read_text())
+    assert made["inputs"] == [{"name": "a.mp4"}]
+    assert made["settings"]["face"] == "all"
+    assert made["files"] == {
+        name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in ("x.csv", "x.vtt")
+    }
+
+
+def test_stdout_has_no_provenance(capsys):
+    assert va(["predict", "a.mp4"]) == 0
+    assert os.listdir() == []
 
 
 def test_converting_prints_the_path(capsys):

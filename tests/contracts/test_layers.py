@@ -15,6 +15,7 @@ PACKAGE = Path(vacli.__file__).parent
 # Top to bottom; rooms of one line do not know each other.
 LAYERS = (
     ("cli",),
+    ("api",),
     ("steps",),
     ("pipeline",),
     ("output",),

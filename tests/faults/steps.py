@@ -108,10 +108,24 @@ STEPS = (
     ),
     Step(
         "predict -o",
-        ("predict", "a.mp4", "c.wav", "-o", "va.csv"),
+        ("predict", "a.mp4", "c.wav", "-o", "va.csv", "--force"),
         ("a.mp4", "c.wav"),
         results=("va.csv",),
         before=(("predict", "c.wav", "-o", "va.csv"),),
+    ),
+    Step(
+        "predict folder",
+        ("predict", *CLIPS, "c.wav", "-o", "out/", "--also", ".vtt"),
+        (*CLIPS, "c.wav"),
+        results=tuple(f"out/{name}" for name in ("a.csv", "b.csv", "c.csv", "a.vtt", "c.vtt", "index.csv")),
+        before=(("predict", "c.wav", "-o", "out/"),),
+    ),
+    Step(
+        "predict folder --force",
+        ("predict", *CLIPS, "c.wav", "-o", "out/", "--also", ".vtt", "--fill", "--jobs", "2", "--force"),
+        (*CLIPS, "c.wav"),
+        results=tuple(f"out/{name}" for name in ("a.csv", "b.csv", "c.csv", "a.vtt", "c.vtt", "index.csv")),
+        before=(("predict", "c.wav", "a.mp4", "-o", "out/", "--also", ".vtt"),),
     ),
     Step(
         "submit",

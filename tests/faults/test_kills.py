@@ -14,7 +14,7 @@ from faults.steps import STEPS, Step, prepare, resume, torn
 
 pytestmark = pytest.mark.faults
 INSTANTS = 20
-SHORT = ("labels", "predict -o")  # steps of the short part, cheap ones
+SHORT = ("labels", "predict -o", "predict folder")  # steps of the short part, cheap ones
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import itertools
 import re
+from pathlib import PurePath
 
 import pytest
 from synth.frame_tables import HOSTILE_NAMES
 
-from vacli.output.file_names import output_names
+from vacli.output.file_names import InputName, output_names
+
+
+def names_of(paths, reserved=()) -> list[str]:
+    split = [PurePath(path) for path in paths]
+    inputs = [InputName(str(p), p.stem, p.suffix.lstrip("."), p.parent.name) for p in split]
+    return output_names(inputs, reserved)
 
 
 def test_a_name_is_the_stem_of_the_file():
-    assert output_names(["videos/clip.mp4", "b.b.wav", "crops"]) == ["clip", "b.b", "crops"]
+    assert names_of(["videos/clip.mp4", "b.b.wav", "crops"]) == ["clip", "b.b", "crops"]
 
 
 @pytest.mark.parametrize(
@@ -29,17 +36,17 @@ def test_a_name_is_the_stem_of_the_file():
     ],
 )
 def test_equal_stems_get_different_names_in_any_order(inputs, names):
-    made = dict(zip(inputs, output_names(inputs), strict=True))
+    made = dict(zip(inputs, names_of(inputs), strict=True))
     if names is not None:
         assert [made[text] for text in inputs] == names
     assert len({name.casefold() for name in made.values()}) == len(inputs)
     for order in itertools.permutations(inputs):
-        assert dict(zip(order, output_names(order), strict=True)) == made
+        assert dict(zip(order, names_of(order), strict=True)) == made
 
 
 def test_reserved_names_are_not_given():
     reserved = ("index", "_curves")
-    made = output_names(["index.mp4", "INDEX.avi", "clip_curves.mp4"], reserved)
+    made = names_of(["index.mp4", "INDEX.avi", "clip_curves.mp4"], reserved)
     assert made == ["index_mp4", "INDEX_avi", "clip_curves_mp4"]
 
 
@@ -47,7 +54,7 @@ def test_reserved_names_are_not_given():
     "text", [*HOSTILE_NAMES, "../x/..", "-rf.mp4", ".hidden.mp4", "con.mp4", "x. .mp4", " "]
 )
 def test_names_are_safe(text):
-    (name,) = output_names([text])
+    (name,) = names_of([text])
     assert re.fullmatch(r"[\w(][\w .()+,@=&'-]*", name)
     assert not name.endswith((" ", "."))
     assert name.encode()  # it is Unicode
@@ -55,6 +62,6 @@ def test_names_are_safe(text):
 
 
 def test_long_names_are_cut_and_stay_different():
-    names = output_names([f"{'日' * 100}{end}.mp4" for end in "ab"])
+    names = names_of([f"{'日' * 100}{end}.mp4" for end in "ab"])
     assert len(set(names)) == 2
     assert all(len(name.encode()) <= 150 for name in names)

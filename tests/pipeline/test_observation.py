@@ -13,7 +13,7 @@ from vacli.errors import InputError
 from vacli.faces.tracker import Face, FaceFrame
 from vacli.features.audio_flags import TemporalContext
 from vacli.media.audio import Sound
-from vacli.pipeline import audio_features, observation
+from vacli.pipeline import observation
 from vacli.pipeline.audio_features import AudioFeatures
 from vacli.pipeline.face_embedding import FaceEmbedder, FaceTrackFeatures
 from vacli.pipeline.face_tracks import FaceTracks
@@ -159,7 +159,7 @@ def test_a_failure_of_the_audio_thread_is_raised_at_once(tmp_path, monkeypatch):
             self.frames += 1
             time.sleep(0.01)  # gives the audio thread a turn
 
-    monkeypatch.setattr(audio_features, "read_sound", fail)
+    monkeypatch.setattr(observation, "read_sound", fail)
     path = write_video(tmp_path / "a.mp4", [np.zeros((64, 64, 3), np.uint8)] * 100)
     settings = ObservationSettings(Extractors({}, {}), "largest", "auto")
     with pytest.raises(InputError, match="no sound to be had"):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from synth.frame_tables import N_FRAMES, frame_table
 
-from vacli.errors import InputError, UsageError
+from vacli.errors import InputError, OutputError, UsageError
 from vacli.output.formats import WRITERS, TableOptions, write_file
+from vacli.output.provenance import digests_of, read_sidecar, write_sidecar
 from vacli.progress import RecordingProgress
 from vacli.steps.convert import ConvertSettings, run
 
@@ -56,8 +59,35 @@ def test_a_table_keeps_its_selection_of_columns(table, tmp_path):
 
 def test_a_table_can_replace_itself(table):
     before = table.read_bytes()
-    run(ConvertSettings(table=table, out=table))
+    with pytest.raises(OutputError, match=r"va\.csv exists"):
+        run(ConvertSettings(table=table, out=table))
+    run(ConvertSettings(table=table, out=table, force=True))
     assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["x.eaf", "x_curves.csv"])
+def test_an_existing_file_needs_force(name, table, tmp_path):
+    (tmp_path / name).write_text("mine")
+    settings = ConvertSettings(table=table, out=tmp_path / "x.eaf", recording="c")
+    with pytest.raises(OutputError, match=f"{name} exists"):
+        run(settings)
+    assert (tmp_path / name).read_text() == "mine"
+    run(replace(settings, force=True))
+    assert (tmp_path / name).read_text() != "mine"
+
+
+def test_the_provenance_has_that_of_the_table(table, tmp_path):
+    source = {"va": "0.2.0", "inputs": [{"name": "a.mp4"}], "files": digests_of({table.name: table})}
+    write_sidecar(table, {**source, "summaries": []})
+    run(ConvertSettings(table=table, out=tmp_path / "x.tsv"))
+    made = read_sidecar(tmp_path / "x.tsv")
+    assert made["files"] == digests_of({"x.tsv": tmp_path / "x.tsv"})
+    assert made["inputs"][0]["name"] == "va.csv"
+    assert made["inputs"][0]["provenance"] == source
+    with open(table, "a") as stream:
+        stream.write(table.read_text().splitlines()[-1] + "\n")
+    run(ConvertSettings(table=table, out=tmp_path / "y.tsv"))
+    assert "provenance" not in read_sidecar(tmp_path / "y.tsv")["inputs"][0], "the table was changed"
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,13 @@ import click
 
 from vacli.cli import completion, options, supervisor, tables
 from vacli.cli.console import Console
-from vacli.cli.report import leave
+from vacli.cli.report import finish, leave
 from vacli.cli.table_target import TableTarget
+from vacli.errors import UsageError
 
 if TYPE_CHECKING:
     from vacli.output.frame_table import FrameTable
+    from vacli.steps.predict import PredictBatch, PredictSettings
 
 
 @click.command("predict", short_help="Valence and arousal of every frame: recordings -> CSV.")
@@ -27,14 +29,36 @@ if TYPE_CHECKING:
 )
 @options.weights
 @options.allow_mismatch
-@click.option("--csv", "ending", flag_value=".csv", default=None, help="Write CSV (the default on stdout).")
+@click.option(
+    "--csv",
+    "ending",
+    flag_value=".csv",
+    default=None,
+    help="Write CSV (the default on stdout and in folders).",
+)
 @click.option("--json", "ending", flag_value=".jsonl", help="Write one JSON object a line.")
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help=f"File to write; its ending selects the format: {tables.ENDINGS}. [default: stdout]",
+    type=click.Path(),
+    metavar="FILE|FOLDER/",
+    help=f"File to write; its ending selects the format: {tables.ENDINGS}. Or a folder: one file for each "
+    "input, and index.csv. [default: stdout]",
+)
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="ENDING",
+    help="Write a second file in this format, such as .eaf, beside the table; repeatable.",
+)
+@click.option("--force", is_flag=True, help="Replace existing files.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Inputs to predict at the same time, with an output folder.",
 )
 @tables.columns
 @tables.decimal_comma
@@ -47,11 +71,14 @@ if TYPE_CHECKING:
 @options.device
 def predict(
     inputs: tuple[str, ...],
+    out: str | None,
     ending: str | None,
-    out: Path | None,
+    also: tuple[str, ...],
     columns: str | None,
     decimal_comma: bool,
     summary: bool,
+    force: bool,
+    jobs: int,
     **chosen: Any,
 ) -> None:
     """Predict valence and arousal of every frame, from face and voice together.
@@ -63,25 +90,73 @@ def predict(
     On stdout the rows appear while a video is read, if exactly one face is visible in the first second; they
     belong to this face. In a file, `largest` is the face with the largest area over the whole video.
 
+    With an output folder each input has a file of its own, and index.csv lists all of them. The same command
+    skips the inputs that are complete, also after an interruption.
+
     Subtitles (.vtt, .srt) and annotations for ELAN (.eaf) and Praat (.TextGrid) hold the episodes of one
     recording.
 
     \b
     Examples:
       va predict clip.mp4 --csv
-      va predict clip.mp4 -o clip.eaf
+      va predict clip.mp4 -o clip.csv --also .eaf
+      va predict videos/ -o out/
       va predict videos/ -o va.csv
       va predict faces/*.png --images --summary
     """
-    output = tables.PredictionOutput.of(out, ending, columns, decimal_comma, summary)
+    choice = tables.OutputChoice(out, ending, also, columns, decimal_comma, summary, force)
+    if choice.is_folder:
+        _predict_folder(inputs, choice, jobs, chosen)
+        return
+    if jobs > 1:
+        raise UsageError("--jobs needs an output folder", hint="name one with -o, such as -o out/")
+    _predict_table(inputs, choice, chosen)
+
+
+def _predict_folder(
+    inputs: tuple[str, ...], choice: tables.OutputChoice, jobs: int, chosen: dict[str, Any]
+) -> None:
+    """Predict into a folder, a file for each recording."""
+    if choice.summary:
+        raise UsageError("--summary has no effect with a folder", hint="its index.csv has the summaries")
+    assert choice.path is not None
+    also, table_options = choice.also_endings(), choice.table_options()
+    paths = options.read_inputs(inputs)
+    child = supervisor.split()
+    from vacli.steps import predict_folder as step
+    from vacli.steps._prediction_settings import PredictSettings
+
+    settings = step.PredictFolderSettings(
+        prediction=PredictSettings(inputs=paths, **chosen),
+        folder=choice.path,
+        ending=choice.ending or ".csv",
+        also=also,
+        options=table_options,
+        jobs=jobs,
+        force=choice.force,
+    )
+    console = Console(is_news=child.is_news)
+    finish(step.run(settings, console), console)
+
+
+def _predict_table(inputs: tuple[str, ...], choice: tables.OutputChoice, chosen: dict[str, Any]) -> None:
+    """Predict into one table for all recordings: stdout or a file."""
+    output, out = tables.PredictionOutput.of(choice), choice.path
     paths = options.read_inputs(inputs)
     target = TableTarget(out, output.convert)
-    live = target.is_stdout and not summary
+    live = target.is_stdout and not choice.summary
     child = supervisor.split(target.draft)
     from vacli.steps import predict as step
 
     console, text = Console(rows=live, is_news=child.is_news), io.StringIO()
     writer = output.row_writer(text, header=not child.has_header)
+    settings = step.PredictSettings(
+        inputs=paths,
+        live=live,
+        one_recording=output.one_recording,
+        record_inputs=bool(output.files),
+        **chosen,
+    )
     with target.opened(console) as put_rows:
 
         def write(table: FrameTable) -> None:
@@ -91,14 +166,31 @@ def predict(
             text.seek(0)
             text.truncate()
 
-        one = output.one_recording
-        settings = step.PredictSettings(inputs=paths, live=live, one_recording=one, **chosen)
         batch = step.run(settings, write, console)
+        if target.draft is not None and output.convert is None:  # the file appears after its provenance
+            _write_provenance(settings, choice, batch, {target.draft.path.name: target.draft.part})
+    if output.convert is not None:
+        _write_provenance(settings, choice, batch, {file.name: file for file in output.files})
     if not target.is_stdout:
         console.info(
             f"{out}: {len(batch.done)} done" + (f", {len(batch.failed)} failed" if batch.failed else "")
         )
     leave(bool(batch.failed))
+
+
+def _write_provenance(
+    settings: PredictSettings, choice: tables.OutputChoice, batch: PredictBatch, files: dict[str, Path]
+) -> None:
+    """Write the provenance of a table. files: name -> file with the content, also before it has the name."""
+    if not batch.inputs or choice.path is None:
+        return
+    from vacli.output import provenance
+    from vacli.steps._prediction_provenance import conditions
+
+    made = conditions(settings, choice.table_options())
+    made["output"]["summary"] = choice.summary
+    digests = provenance.digests_of(files)
+    provenance.write_sidecar(choice.path, {**made, "inputs": batch.inputs, "files": digests})
 
 
 COMMANDS = (predict,)

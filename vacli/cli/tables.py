@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,17 @@ from vacli.cli.console import Console
 from vacli.cli.streams import put
 from vacli.cli.table_target import ROWS_ENDING, is_stream
 from vacli.errors import UsageError
-from vacli.output.formats import WRITERS, OutputFormat, TableOptions, check_options, ending_of
+from vacli.files.atomic import refuse_existing
+from vacli.output.formats import (
+    WRITERS,
+    OutputFormat,
+    TableOptions,
+    check_options,
+    ending_of,
+    options_for,
+    parse_ending,
+    written_files,
+)
 
 if TYPE_CHECKING:
     from vacli.output.formats import RowWriter
@@ -35,39 +46,89 @@ fill = click.option(
 
 
 @dataclass(frozen=True)
-class PredictionOutput:
-    """How `va predict` writes its tables.
+class OutputChoice:
+    """The options of a command line for the output of `va predict`.
 
-    out: None for stdout. entry: the format of the rows as they are predicted. file_options: for the file that
-    is made of these rows at the end, None if they are the file.
+    out: as typed, because a folder may be named by a `/` at its end. ending: of --csv or --json.
     """
 
-    out: Path | None
+    out: str | None
+    ending: str | None
+    also: tuple[str, ...]
+    columns: str | None
+    decimal_comma: bool
+    summary: bool
+    force: bool
+
+    @property
+    def path(self) -> Path | None:
+        """The output file or folder; None for stdout."""
+        return None if self.out is None else Path(self.out)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether each recording gets files of its own."""
+        if self.out is None or is_stream(Path(self.out)):
+            return False
+        separators = tuple(filter(None, (os.sep, os.altsep)))
+        return self.out.endswith(separators) or os.path.isdir(self.out)
+
+    def table_options(self) -> TableOptions:
+        """The columns and the form of numbers. Raises UsageError for unknown columns."""
+        return TableOptions(_parsed(self.columns), self.decimal_comma)
+
+    def also_endings(self) -> tuple[str, ...]:
+        """The endings of `--also`. Raises UsageError for an unknown one."""
+        return tuple(dict.fromkeys(parse_ending("--also", text) for text in self.also))
+
+
+@dataclass(frozen=True)
+class PredictionOutput:
+    """How `va predict` writes one table for all recordings.
+
+    entry: the format of the rows as they are predicted. file_options: for the files that are made of these
+    rows at the end, path -> ending and options; empty if the rows are the file. files: all that are written.
+    """
+
     entry: OutputFormat
     options: TableOptions
     summary: bool
     one_recording: bool
-    file_options: TableOptions | None
+    file_options: dict[Path, tuple[str, TableOptions]]
+    files: tuple[Path, ...]
 
     @classmethod
-    def of(
-        cls, out: Path | None, ending: str | None, columns: str | None, decimal_comma: bool, summary: bool
-    ) -> PredictionOutput:
-        """The output of a command line; ending: of --csv or --json. Raises UsageError and PackageMissing."""
-        ending = _ending(out, ending)
-        chosen = TableOptions(_parsed(columns), decimal_comma)
-        entry = check_options(ending, chosen)
-        if summary and (entry.separator is None or columns is not None):
-            problem = "has columns of its own" if columns is not None else f"is a text table, not {ending}"
-            raise UsageError(f"--summary {problem}", hint="leave out --columns, and write .csv or .tsv")
-        if entry.by_row:
-            return cls(out, entry, chosen, summary, False, None)
-        return cls(out, WRITERS[ROWS_ENDING], TableOptions(), summary, entry.one_recording, chosen)
+    def of(cls, choice: OutputChoice) -> PredictionOutput:
+        """The output of a command line.
+
+        Raises UsageError and PackageMissing, and OutputError for a file that exists, without `--force`.
+        """
+        out, ending = choice.path, _ending(choice.path, choice.ending)
+        options, also = choice.table_options(), choice.also_endings()
+        entry = check_options(ending, options)
+        if choice.summary and (entry.separator is None or choice.columns is not None or also):
+            raise UsageError(f"--summary {_summary_problem(choice, ending)}", hint="write only .csv or .tsv")
+        if is_stream(out):
+            if also:
+                raise UsageError("--also needs an output file or folder", hint="name it with -o")
+            return cls(entry, options, choice.summary, False, {}, ())
+        assert out is not None
+        further = {out.with_suffix(one): one for one in also if out.with_suffix(one) != out}
+        for one in further.values():
+            check_options(one, options_for(one, options))
+        files = tuple(file for path in (out, *further) for file in _files_of(path))
+        refuse_existing(files, choice.force)
+        one_recording = entry.one_recording or any(WRITERS[one].one_recording for one in further.values())
+        if entry.by_row and not further:
+            return cls(entry, options, choice.summary, one_recording, {}, files)
+        made = {path: (one, options_for(one, options)) for path, one in further.items()}
+        made[out] = (ending, options)  # at last
+        return cls(WRITERS[ROWS_ENDING], TableOptions(), False, one_recording, made, files)
 
     @property
     def convert(self) -> Callable[[Path], None] | None:
-        """Makes the file from the file of rows; None if the rows are the file."""
-        return None if self.file_options is None else self._convert
+        """Makes the files from the file of rows; None if the rows are the file."""
+        return self._convert if self.file_options else None
 
     def row_writer(self, out: TextIO, header: bool) -> RowWriter:
         """The writer of the rows."""
@@ -81,9 +142,20 @@ class PredictionOutput:
         from vacli.output.formats import write_file
         from vacli.output.table_reader import read_table_file
 
-        assert self.out is not None
-        assert self.file_options is not None
-        write_file(read_table_file(rows).tables, self.out, self.file_options)
+        tables = read_table_file(rows).tables
+        for path, (ending, options) in self.file_options.items():
+            write_file(tables, path, options, ending)
+
+
+def _summary_problem(choice: OutputChoice, ending: str) -> str:
+    if choice.also:
+        return "has no effect on the files of --also"
+    return f"is a text table, not {ending}" if choice.columns is None else "has columns of its own"
+
+
+def _files_of(path: Path) -> list[Path]:
+    known = path.suffix.lower() in {ending.lower() for ending in WRITERS}
+    return written_files(path) if known else [path]
 
 
 def _ending(out: Path | None, flag: str | None) -> str:
@@ -91,8 +163,6 @@ def _ending(out: Path | None, flag: str | None) -> str:
     if is_stream(out):
         return flag or ".csv"
     assert out is not None
-    if out.is_dir():
-        return ".csv"  # refused as a folder when it is opened
     if flag is None:
         return ending_of(out)
     named = [ending for ending in WRITERS if ending.lower() == out.suffix.lower()]
@@ -127,6 +197,7 @@ def _parsed(columns: str | None) -> tuple[str, ...] | None:
 )
 @columns
 @decimal_comma
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 def convert(**chosen: Any) -> None:
     """Write a table of `va predict` in another format.
 

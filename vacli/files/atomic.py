@@ -2,6 +2,7 @@
 
 write_text, write_bytes   write a small file at once
 staged_writer             a file object; its content replaces the file at the end
+refuse_existing           an error for files that a user has not allowed to replace
 staged_file               a temporary path for a library to write; it replaces the file at the end
 Draft                     the same without a context manager, for output that is kept after an interruption
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -98,6 +99,13 @@ class Draft:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+def refuse_existing(paths: Iterable[Path], force: bool) -> None:
+    """Raise OutputError if one of the paths exists, unless `force` is given."""
+    for path in paths:
+        if not force and os.path.lexists(path):
+            raise OutputError(f"{path} exists", hint="use --force to replace it, or name another file")
 
 
 @contextmanager

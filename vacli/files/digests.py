@@ -26,6 +26,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def recorded_sha256(path: Path) -> str:
+    """The digest of a run's file as it is recorded beside it, else computed from the file."""
+    known = _read_digests(path.parent).get(path.name, [])
+    return known[0] if len(known) == 1 else file_sha256(path)
+
+
 def check_bytes(path: Path, data: bytes, hint: str = TRAIN_AGAIN) -> None:
     """Raise RunError if `data` does not match the digest of `path`, a file of a run. No digest, no check."""
     known = _read_digests(path.parent).get(path.name)

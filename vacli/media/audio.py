@@ -99,22 +99,28 @@ def read_sound(path: Path, track: int | None = None) -> Sound | None:
         del samples
         notes += ("its channels are in opposite phase; some are inverted so that their mix keeps the voice",)
         blocks, samples = _read_all(SoundBlocks(path, track=selected, signs=blocks.signs))
-    audible = audible_spans(samples, RATE_HZ, blocks.present)
-    applied_db = gain_db(samples, RATE_HZ, audible)
-    if applied_db:
-        samples *= np.float32(10 ** (applied_db / 20))
-        notes += (f"its sound is faint; it is raised by {applied_db:.0f} dB",)
-    return Sound(
+    sound = Sound(
         samples,
         RATE_HZ,
         blocks.present,
         blocks.decode_error,
-        audible=audible,
         removed_gaps=blocks.removed_gaps,
-        notes=selected.notes + blocks.notes + notes + _silence_note(blocks.present, audible),
+        notes=selected.notes + blocks.notes + notes,
         track=selected.number,
-        gain_db=applied_db,
     )
+    return leveled_sound(sound)
+
+
+def leveled_sound(sound: Sound) -> Sound:
+    """The sound with its audible spans; a faint one is amplified in place to a usual level."""
+    audible = audible_spans(sound.samples, sound.rate_hz, sound.present)
+    applied_db = gain_db(sound.samples, sound.rate_hz, audible)
+    notes = sound.notes
+    if applied_db:
+        np.multiply(sound.samples, np.float32(10 ** (applied_db / 20)), out=sound.samples)
+        notes += (f"its sound is faint; it is raised by {applied_db:.0f} dB",)
+    notes += _silence_note(sound.present, audible)
+    return replace(sound, audible=audible, notes=notes, gain_db=applied_db)
 
 
 def _read_all(blocks: SoundBlocks) -> tuple[SoundBlocks, np.ndarray]:

@@ -25,26 +25,31 @@ class Frame:
     rgb: np.ndarray
 
 
-class VideoReader(Protocol):
-    """The frames of one file in display order; a context manager.
+class FrameSource(Protocol):
+    """Frames in display order.
 
-    `len(reader)` and `times_s` (N,) float64 count the frames that the container shows. Iteration yields those
-    of them that decode, with ascending `index`; afterwards `decode_error` describes the first error, or is
-    None. `notes` are sentences about streams and timestamps for the user, though no frame is lost.
+    `len(source)` and `times_s` (N,) float64 count the frames that are shown. Iteration yields those of them
+    that decode, with ascending `index`; afterwards `decode_error` describes the first error, or is None.
+    `notes` are sentences about streams and timestamps for the user, though no frame is lost.
     """
 
-    info: MediaInfo
     times_s: np.ndarray
     decode_error: str | None
     notes: tuple[str, ...]
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *problem: object) -> None: ...
-
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[Frame]: ...
+
+
+class VideoReader(FrameSource, Protocol):
+    """The frames of one file; a context manager."""
+
+    info: MediaInfo
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *problem: object) -> None: ...
 
 
 class TimedReader:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath
+from dataclasses import dataclass
 
 UNSAFE = re.compile(r"[^\w .()+,@=&'-]+")  # `\w` is any letter or digit
 UNSAFE_FIRST = re.compile(r"^[^\w(]+")  # a hidden file, an option of a program or a formula
@@ -15,7 +15,17 @@ MAX_BYTES = 150  # of UTF-8: endings are appended, and some file systems allow 2
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # of Windows
 
 
-def output_names(inputs: Sequence[str], reserved: Iterable[str] = ()) -> list[str]:
+@dataclass(frozen=True)
+class InputName:
+    """The path of an input, and the parts of it that its output may be named after."""
+
+    path: str
+    stem: str
+    ending: str = ""
+    folder: str = ""
+
+
+def output_names(inputs: Sequence[InputName], reserved: Iterable[str] = ()) -> list[str]:
     """A name without an ending for each of different inputs, in their order.
 
     It is the stem of the file. Inputs of equal stems get their ending too (`clip_mp4`, `clip_avi`), then
@@ -23,7 +33,7 @@ def output_names(inputs: Sequence[str], reserved: Iterable[str] = ()) -> list[st
     Unicode form only count as equal, since some file systems do not distinguish them. reserved: names that
     are not given, in any case; a name that ends with one of them that begins with `_` is not given either.
     """
-    candidates = [_candidates(text) for text in inputs]
+    candidates = [_candidates(name) for name in inputs]
     level = [0] * len(inputs)
     reserved = {_folded(name) for name in reserved}
     while True:
@@ -40,12 +50,11 @@ def output_names(inputs: Sequence[str], reserved: Iterable[str] = ()) -> list[st
             level[index] += 1
 
 
-def _candidates(text: str) -> list[str]:
-    path = PurePath(text)
-    stem, ending, parent = path.stem, path.suffix.lstrip("."), path.parent.name
-    whole = f"{stem}_{ending}" if ending else stem
-    names = [stem, whole, f"{parent}_{stem}", f"{parent}_{whole}"]
-    digest = hashlib.sha256(path.as_posix().encode("utf-8", "surrogateescape")).hexdigest()[:12]
+def _candidates(name: InputName) -> list[str]:
+    stem, folder = name.stem, name.folder
+    whole = f"{stem}_{name.ending}" if name.ending else stem
+    names = [stem, whole, f"{folder}_{stem}", f"{folder}_{whole}"]
+    digest = hashlib.sha256(name.path.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return [*map(_safe, names), f"{_safe(whole)}_{digest}"]
 
 

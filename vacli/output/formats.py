@@ -46,6 +46,7 @@ class OutputFormat:
     """writer: class path of a RowWriter, or of a FileWriter where `by_row` is False. package: an extra.
 
     one_recording: a file holds one recording, and its contents are fixed. Otherwise `--columns` selects.
+    companions: ends of the names of further files that are written beside it, which replace its ending.
     """
 
     writer: str
@@ -54,6 +55,7 @@ class OutputFormat:
     by_row: bool = False
     one_recording: bool = False
     separator: str | None = None
+    companions: tuple[str, ...] = ()
 
     def load(self) -> type:
         """The class of the writer."""
@@ -97,21 +99,40 @@ WRITERS: dict[str, OutputFormat] = {
         "vacli.output.parquet_writer.ParquetWriter", "Apache Parquet", package="pyarrow"
     ),
     ".xlsx": OutputFormat("vacli.output.xlsx_writer.XlsxWriter", "Excel", package="openpyxl"),
-    ".eaf": OutputFormat("vacli.output.elan.ElanWriter", "ELAN", one_recording=True),
+    ".eaf": OutputFormat(
+        "vacli.output.elan.ElanWriter", "ELAN", one_recording=True, companions=("_curves.csv", "_tsconf.xml")
+    ),
     ".vtt": OutputFormat("vacli.output.subtitles.VttWriter", "WebVTT subtitles", one_recording=True),
     ".srt": OutputFormat("vacli.output.subtitles.SrtWriter", "SubRip subtitles", one_recording=True),
     ".TextGrid": OutputFormat("vacli.output.textgrid.TextGridWriter", "Praat", one_recording=True),
 }
 
 
+COMPANION_ENDINGS = tuple(end for entry in WRITERS.values() for end in entry.companions)
+
+
 def ending_of(path: Path) -> str:
     """The key of WRITERS for a file, in any case of letters. Raises UsageError for an unknown ending."""
-    for ending in WRITERS:
-        if ending.lower() == path.suffix.lower():
-            return ending
-    known = ", ".join(f"{ending} ({entry.help})" for ending, entry in WRITERS.items())
+    if (ending := _known_ending(path.suffix)) is not None:
+        return ending
     problem = f"unknown ending {path.suffix!r}" if path.suffix else "the name has no ending"
-    raise UsageError(f"{path}: {problem}", hint=f"known: {known}")
+    raise UsageError(f"{path}: {problem}", hint=_endings_hint())
+
+
+def parse_ending(option: str, text: str) -> str:
+    """The key of WRITERS for the value of an option, `.eaf` or `eaf`. Raises UsageError if it is unknown."""
+    ending = _known_ending(f".{text.removeprefix('.')}")
+    if ending is None:
+        raise UsageError(f"{option}: unknown ending {text!r}", hint=_endings_hint())
+    return ending
+
+
+def _known_ending(suffix: str) -> str | None:
+    return next((ending for ending in WRITERS if ending.lower() == suffix.lower()), None)
+
+
+def _endings_hint() -> str:
+    return "known: " + ", ".join(f"{ending} ({entry.help})" for ending, entry in WRITERS.items())
 
 
 def check_options(ending: str, options: TableOptions) -> OutputFormat:
@@ -129,13 +150,30 @@ def check_options(ending: str, options: TableOptions) -> OutputFormat:
     return entry
 
 
-def write_file(tables: Sequence[FrameTable], path: Path, options: TableOptions) -> None:
-    """Write tables in the format of the ending of `path`; the file appears when it is complete.
+def options_for(ending: str, options: TableOptions) -> TableOptions:
+    """The options without those that the format of an ending does not have."""
+    entry = WRITERS[ending]
+    return TableOptions(
+        columns=None if entry.one_recording else options.columns,
+        decimal_comma=options.decimal_comma and entry.separator is not None,
+    )
+
+
+def written_files(path: Path) -> list[Path]:
+    """The files that `write_file` writes: `path`, and those beside it."""
+    companions = WRITERS[ending_of(path)].companions
+    return [path, *(path.with_name(f"{path.stem}{end}") for end in companions)]
+
+
+def write_file(
+    tables: Sequence[FrameTable], path: Path, options: TableOptions, ending: str | None = None
+) -> None:
+    """Write tables in the format of `ending`, else of that of `path`; the file appears when it is complete.
 
     Raises UsageError as `ending_of` and `check_options` do, for several recordings in a format of one, and
     for tables without a column that the format needs; OutputError if the file cannot be written.
     """
-    ending = ending_of(path)
+    ending = ending or ending_of(path)
     entry = check_options(ending, options)
     needed = TRAJECTORY if entry.one_recording else [c for c in options.columns or () if c != "input"]
     missing = [name for name in needed if any(name not in table.columns for table in tables)]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vacli.media.audio import Sound, read_sound
+from vacli.media.audio import Sound
 
 FIRST_CHUNK_S, CHUNK_S = 2.0, 25.0  # of sound that is extracted at once
 CONTEXT_S = 2.0  # of sound around a chunk, beyond the context of a row: pitch trackers look further
@@ -67,9 +66,9 @@ class BackgroundAudio:
     """A recording's sound, read and extracted in a thread of `pool`."""
 
     def __init__(
-        self, pool: ThreadPoolExecutor, path: Path, track: int | None, extractors: Mapping[str, Any]
+        self, pool: ThreadPoolExecutor, read: Callable[[], Sound | None], extractors: Mapping[str, Any]
     ) -> None:
-        self._pool, self._path, self._track, self._extractors = pool, path, track, extractors
+        self._pool, self._read, self._extractors = pool, read, extractors
         self._features: AudioFeatures | None = None
 
     def start(self, times_s: np.ndarray) -> BackgroundAudio:
@@ -78,8 +77,7 @@ class BackgroundAudio:
         return self
 
     def _run(self, times_s: np.ndarray) -> AudioFeatures:
-        sound = read_sound(self._path, self._track)
-        self._features = AudioFeatures(self._extractors, sound, times_s)
+        self._features = AudioFeatures(self._extractors, self._read(), times_s)
         return self._features.extract_chunked()
 
     @property

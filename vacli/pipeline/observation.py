@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,10 +16,11 @@ from vacli.errors import InputError
 from vacli.faces.align import resize_crop
 from vacli.faces.images import ImageAligner, tta_views
 from vacli.faces.tracker import FaceFrame, FaceSettings, track_faces
-from vacli.media.audio import read_sound
+from vacli.media.audio import Sound, read_sound
 from vacli.media.crops import CropFolder
 from vacli.media.image import read_image
 from vacli.media.probe import probe
+from vacli.media.reader import FrameSource
 from vacli.media.video import open_video
 from vacli.pipeline.audio_features import AudioFeatures, BackgroundAudio
 from vacli.pipeline.face_embedding import FaceDetections, FaceEmbedder, FaceTrackFeatures
@@ -94,10 +96,23 @@ def observe_video(
     path: Path, settings: ObservationSettings, progress: Progress, callback: FrameCallback | None = None
 ) -> list[Observation]:
     """The selected tracks of a video with its sound, a row for every frame of the container."""
-    with open_video(path, settings.backend) as video, ThreadPoolExecutor(1) as pool:
-        times_s = video.times_s
-        background = BackgroundAudio(pool, path, settings.audio_track, settings.extractors.audio)
-        background.start(times_s)
+    read = partial(read_sound, path, settings.audio_track)
+    with open_video(path, settings.backend) as video:
+        return observe_frames(video, read, path, settings, progress, callback)
+
+
+def observe_frames(
+    video: FrameSource,
+    read: Callable[[], Sound | None],
+    path: Path,
+    settings: ObservationSettings,
+    progress: Progress,
+    callback: FrameCallback | None = None,
+) -> list[Observation]:
+    """As `observe_video`, for any frames. read: gives the sound. path: names them in messages."""
+    times_s = video.times_s
+    with ThreadPoolExecutor(1) as pool:
+        background = BackgroundAudio(pool, read, settings.extractors.audio).start(times_s)
         tracks = FaceTracks(settings.extractors.visual, len(video))
         stride = _embedding_stride(times_s, settings.embedding_rate_hz)
         with progress.task(path.name, len(video), "frames") as advance:
@@ -143,6 +158,11 @@ def observe_sound(path: Path, settings: ObservationSettings, progress: Progress)
         raise InputError(f"{path} has no sound")
     warn_of_notes(path, probe(path).notes, progress)
     warn_of_sound(path, sound, progress)
+    return observe_read_sound(sound, settings)
+
+
+def observe_read_sound(sound: Sound, settings: ObservationSettings) -> Observation:
+    """As `observe_sound`, for sound that is in memory."""
     times_s = sound.row_times()
     track = FaceTrackFeatures(FaceEmbedder(settings.extractors.visual), len(times_s))
     return _observation(times_s, track, AudioFeatures(settings.extractors.audio, sound, times_s).extract())

@@ -37,8 +37,8 @@ def predict_stores(
     check_count: Callable[[int], None],
     *,
     allow_mismatch: bool = False,
-) -> None:
-    """Write a table for every video of the stores; `batch` records the stores and videos that fail.
+) -> list[VideoView]:
+    """Write a table for every video of the stores, which are returned; `batch` records those that fail.
 
     check_count: gets the number of videos before any is predicted; what it raises ends the prediction.
     allow_mismatch: warn of stored features that differ from those of the training, instead of refusing them.
@@ -51,6 +51,7 @@ def predict_stores(
     views = list(find_views(paths, loaded, batch, progress, allow_mismatch=allow_mismatch))
     check_count(len(views))
     run_each(batch, views, lambda view: view.id, work, progress)
+    return views
 
 
 def find_views(

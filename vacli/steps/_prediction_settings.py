@@ -18,7 +18,8 @@ class PredictSettings:
     while a video is read, if exactly one face is visible in the first second with a face
     (`live.LivePredictor`). audio_track: the number of the audio stream, from 1; None for the one that
     `media.audio_tracks` selects. one_recording: raise UsageError for several recordings. fill: keep the
-    values of frames whose modality is `none`; otherwise they are NaN.
+    values of frames whose modality is `none`; otherwise they are NaN. record_inputs: hash the inputs for
+    `PredictBatch.inputs`.
     """
 
     inputs: tuple[Path, ...]
@@ -33,6 +34,7 @@ class PredictSettings:
     allow_mismatch: bool = False
     one_recording: bool = False
     fill: bool = False
+    record_inputs: bool = False
 
     @property
     def run(self) -> Path:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from vacli.errors import InputError
 from vacli.inference.feature_check import check_extractor
 from vacli.inference.prediction import predict_images
 from vacli.inference.run import BUNDLED_AUDIO, load_run
+from vacli.media.audio import Sound
 from vacli.media.kinds import MediaInput, resolve_kind
+from vacli.media.reader import FrameSource
 from vacli.output.frame_table import FrameTable
 from vacli.pipeline import observation
 from vacli.pipeline.extractors import build_extractors
@@ -98,13 +101,31 @@ class RecordingPredictor:
         live, settings = None, self._observation_settings()
         if self.settings.live and self.settings.face == "largest":
             live = LivePredictor(str(path), self.loaded, self.write)
+        read = partial(observation.observe_sound, path, settings, RecordingProgress())  # no second warning
         for observed in observation.observe_video(path, settings, self.progress, live):
             if live and live.stream:
                 yield live.stream.finish(observed)
-            elif self._is_audio_only(observed):
-                yield self._audio_only_table(path, observed, settings)
             else:
-                yield self._table(str(path), observed)
+                yield self._track_table(str(path), observed, read)
+
+    def frame_tables(self, name: str, video: FrameSource, sound: Sound | None) -> Iterator[FrameTable]:
+        """The tables of frames and sound that are in memory. Raises InputError for frames of wrong shape."""
+        settings, path = self._observation_settings(), Path(name)
+
+        def read() -> observation.Observation:
+            assert sound is not None  # only a recording with sound is predicted from it
+            return observation.observe_read_sound(sound, settings)
+
+        for observed in observation.observe_frames(video, lambda: sound, path, settings, self.progress):
+            yield self._track_table(name, observed, read)
+
+    def _track_table(
+        self, name: str, observed: observation.Observation, read: Callable[[], observation.Observation]
+    ) -> FrameTable:
+        """The table of a face; `read` gives the sound if the video shows no face."""
+        if self._is_audio_only(observed):
+            return self._audio_only_table(name, observed, read())
+        return self._table(name, observed)
 
     def _is_audio_only(self, observed: observation.Observation) -> bool:
         """Whether a video shows no face and an audio model can predict from its audio."""
@@ -112,13 +133,12 @@ class RecordingPredictor:
         return has_model and bool(observed.audio_present.any()) and not observed.faces.detected.any()
 
     def _audio_only_table(
-        self, path: Path, observed: observation.Observation, settings: observation.ObservationSettings
+        self, name: str, observed: observation.Observation, sound: observation.Observation
     ) -> FrameTable:
         """Predict at the row rate of audio, so that the result does not depend on the frame rate."""
         selected = self.loaded.select_model(observed.faces.detected)
-        sound = observation.observe_sound(path, settings, RecordingProgress())  # its warnings have been shown
-        predicted = resample_trajectory(predict_audio_only(str(path), selected, sound), observed.times_s)
-        return frame_table(str(path), observed, predicted, selected.used)
+        predicted = resample_trajectory(predict_audio_only(name, selected, sound), observed.times_s)
+        return frame_table(name, observed, predicted, selected.used)
 
     def _image_table(self, path: Path, name: str) -> FrameTable:
         extractors, bundled = self.loaded.extractors, self.settings.is_bundled

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from vacli.faces.selection import check_face_choice
 from vacli.files.store_folder import is_store
@@ -24,6 +25,11 @@ from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recording_predictor import RecordingPredictor, load_model, with_extractors
 from vacli.steps.predict import select_media
 
+if TYPE_CHECKING:
+    from vacli.store import VideoView
+
+    Origin: TypeAlias = MediaInput | VideoView
+
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 
 
@@ -32,12 +38,13 @@ class Recording:
     """One recording and its tables, one for each selected face.
 
     name: as in the column `input`. media: its file, None if it is not there. load: predicts or reads the
-    tables; raises VaError.
+    tables; raises VaError. origin: what they are predicted from, None for tables that are read.
     """
 
     name: str
     media: Path | None
     load: Callable[[], list[FrameTable]]
+    origin: Origin | None = None
 
 
 def find_recordings(settings: PredictSettings, batch: Batch, progress: Progress) -> list[Recording]:
@@ -50,19 +57,42 @@ def find_recordings(settings: PredictSettings, batch: Batch, progress: Progress)
     check_backend(settings.backend)
     tables = [path for path in settings.inputs if path.suffix.lower() in TABLE_SUFFIXES and path.is_file()]
     others = replace(settings, inputs=tuple(path for path in settings.inputs if path not in tables))
-    predicted = list(_predicted(others, batch, progress)) if others.inputs else []
+    predicted = list(predicted_recordings(others, batch, progress)) if others.inputs else []
     return [*predicted, *find_each(tables, _of_table, batch, progress)]
 
 
-def _predicted(settings: PredictSettings, batch: Batch, progress: Progress) -> Iterator[Recording]:
-    loaded = load_model(settings, progress)
+class ModelLoader:
+    """The run of settings and its extractors, each loaded when it is first needed."""
+
+    def __init__(self, settings: PredictSettings, progress: Progress) -> None:
+        self._settings, self._progress = settings, progress
+
+    @cached_property
+    def model(self) -> LoadedModel:
+        """The run without extractors, for stores."""
+        return load_model(self._settings, self._progress)
+
+    @cached_property
+    def extracting(self) -> LoadedModel:
+        """The run with its extractors."""
+        return with_extractors(self.model, self._settings, self._progress)
+
+
+def predicted_recordings(
+    settings: PredictSettings, batch: Batch, progress: Progress, loader: ModelLoader | None = None
+) -> Iterator[Recording]:
+    """As `find_recordings`, for media files, folders and stores only; the settings are not checked.
+
+    loader: of the same run, to load it only once.
+    """
+    loader = loader or ModelLoader(settings, progress)
+    loaded = loader.model
     stores = [path for path in settings.inputs if is_store(path)]
     media = select_media(settings, stores, batch, progress) if len(stores) < len(settings.inputs) else []
     if media:
-        extracting = with_extractors(loaded, settings, progress)
-        predictor = RecordingPredictor(settings, extracting, _refuse_parts, progress)
+        predictor = RecordingPredictor(settings, loader.extracting, refuse_parts, progress)
         for item in media:
-            yield Recording(str(item.path), _file_of(item), partial(_predict, predictor, item))
+            yield Recording(str(item.path), _file_of(item), partial(_predict, predictor, item), item)
     if stores:
         yield from _of_stores(stores, loaded, settings, batch, progress)
 
@@ -75,7 +105,7 @@ def _of_stores(
     for view in find_views(stores, loaded, batch, progress, allow_mismatch=settings.allow_mismatch):
         path = Path(view.source.get("path", ""))
         media = path if path.is_file() else None
-        yield Recording(view.id, media, partial(lambda view: [stored_table(view, loaded)], view))
+        yield Recording(view.id, media, partial(lambda view: [stored_table(view, loaded)], view), view)
 
 
 def _predict(predictor: RecordingPredictor, item: MediaInput) -> list[FrameTable]:
@@ -86,7 +116,8 @@ def _file_of(item: MediaInput) -> Path | None:
     return None if item.kind == "crops" else item.path
 
 
-def _refuse_parts(table: FrameTable) -> None:
+def refuse_parts(table: FrameTable) -> None:
+    """The `write` of a predictor whose settings are not `live`."""
     raise AssertionError("only `live` settings give parts of tables")
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from vacli import __version__
 from vacli.errors import InputError, UsageError
+from vacli.files.atomic import refuse_existing
+from vacli.files.digests import file_sha256
+from vacli.output import provenance
 from vacli.output.formats import (
     WRITERS,
     TableOptions,
@@ -13,6 +18,7 @@ from vacli.output.formats import (
     ending_of,
     parse_columns,
     write_file,
+    written_files,
 )
 from vacli.output.frame_table import FrameTable
 from vacli.output.table_reader import TableFile, read_table_file
@@ -24,7 +30,7 @@ class ConvertSettings:
     """table: CSV, TSV or JSON lines of `va predict`. out: its ending selects the format.
 
     recording: a value of the column `input`, or the stem of one; None for all rows. columns: comma-separated
-    names in the order to write, None for those of the table.
+    names in the order to write, None for those of the table. force: replace an existing file.
     """
 
     table: Path
@@ -32,25 +38,40 @@ class ConvertSettings:
     recording: str | None = None
     columns: str | None = None
     decimal_comma: bool = False
+    force: bool = False
 
 
 def run(settings: ConvertSettings, progress: Progress | None = None) -> Path:
     """Write the table in the format of the ending of `out`, which is returned.
 
     Raises UsageError for an unknown ending or options that the format does not have, InputError for a table
-    that cannot be read, OutputError for a file that cannot be written.
+    that cannot be read, OutputError for a file that exists or cannot be written.
     """
     progress = progress or RecordingProgress()
     columns = None if settings.columns is None else parse_columns(settings.columns)
     check_options(ending_of(settings.out), TableOptions(columns, settings.decimal_comma))
+    written = written_files(settings.out)
+    refuse_existing(written, settings.force)
     file = read_table_file(settings.table)
+    source = _source(settings.table)
     if file.ignored:
         progress.warn(f"{settings.table}: the columns {', '.join(file.ignored)} are left out")
     absent = [name for name in columns or () if name not in file.columns]
     if absent:
         raise UsageError(f"{settings.table} has no column {', '.join(absent)}")
     _write(settings, file, columns)
+    digests = provenance.digests_of({path.name: path for path in written})
+    provenance.write_sidecar(settings.out, {"va": __version__, "inputs": [source], "files": digests})
     return settings.out
+
+
+def _source(table: Path) -> dict[str, Any]:
+    """The record of the table, with its own provenance, if it is known and the table is unchanged."""
+    record = {"name": table.name, "size_bytes": table.stat().st_size, "sha256": file_sha256(table)}
+    made = provenance.read_sidecar(table)
+    if made is None or made["files"].get(table.name) != record["sha256"]:
+        return record
+    return {**record, "provenance": {name: value for name, value in made.items() if name != "summaries"}}
 
 
 def _write(settings: ConvertSettings, file: TableFile, columns: tuple[str, ...] | None) -> None:

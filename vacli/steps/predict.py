@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vacli.errors import UsageError
 from vacli.faces.selection import check_face_choice
@@ -15,6 +19,7 @@ from vacli.pipeline.live import Write, emit_table
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._inputs import usable
+from vacli.steps._prediction_provenance import input_record
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recording_predictor import (
     RecordingPredictor,
@@ -23,10 +28,20 @@ from vacli.steps._recording_predictor import (
     wrong_kind_error,
 )
 
-__all__ = ["PredictSettings", "run", "select_media"]
+if TYPE_CHECKING:
+    from vacli.steps._recordings import Origin
+
+__all__ = ["PredictBatch", "PredictSettings", "run", "select_media"]
 
 
-def run(settings: PredictSettings, write: Write, progress: Progress | None = None) -> Batch:
+@dataclass
+class PredictBatch(Batch):
+    """inputs: the records of the predicted inputs (`_prediction_provenance.input_record`), if asked for."""
+
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+
+
+def run(settings: PredictSettings, write: Write, progress: Progress | None = None) -> PredictBatch:
     """Call `write` with the tables of each selected face of each input, in order.
 
     A face has one table, or with `live` several that follow each other. A failed input is recorded in the
@@ -38,7 +53,8 @@ def run(settings: PredictSettings, write: Write, progress: Progress | None = Non
     _check_count(settings, len(settings.inputs))
     loaded = load_model(settings, progress)
     write = write if settings.fill else _without_unsupported(write)
-    batch = Batch(loaded.model.path)
+    batch = PredictBatch(loaded.model.path)
+    records = _InputRecords(settings.record_inputs)
     stores = [path for path in settings.inputs if is_store(path)]
     if len(stores) < len(settings.inputs):  # a store has the features already
         loaded = with_extractors(loaded, settings, progress)
@@ -46,17 +62,42 @@ def run(settings: PredictSettings, write: Write, progress: Progress | None = Non
         from vacli.steps._predict_store import predict_stores
 
         found = partial(_check_count, settings)
-        predict_stores(stores, loaded, write, batch, progress, found, allow_mismatch=settings.allow_mismatch)
+        mismatch = settings.allow_mismatch
+        views = predict_stores(stores, loaded, write, batch, progress, found, allow_mismatch=mismatch)
+        records.start(view for view in views if view.id in batch.done)
     media = select_media(settings, stores, batch, progress)
     _check_count(settings, len(media))
     predictor = RecordingPredictor(settings, loaded, write, progress)
 
     def work(item: MediaInput) -> str:
+        records.start([item])
         for table in predictor.tables(item):
             emit_table(table, write, progress)
         return DONE
 
-    return run_each(batch, media, lambda item: str(item.path), work, progress)
+    run_each(batch, media, lambda item: str(item.path), work, progress)
+    records.start(item for item in media if str(item.path) in batch.done)  # those of an earlier process
+    failed = {failure.name for failure in batch.failed}
+    batch.inputs = [record for name, record in records.results() if name not in failed]
+    return batch
+
+
+class _InputRecords:
+    """The records of inputs, which are hashed in a thread while the inputs are predicted."""
+
+    def __init__(self, is_asked: bool) -> None:
+        self._is_asked, self._pool = is_asked, ThreadPoolExecutor(1)
+        self._records: dict[str, Future[dict[str, Any]]] = {}
+
+    def start(self, origins: Iterable[Origin]) -> None:
+        """Begin to hash inputs that were not begun before, if records are asked for."""
+        for origin in origins if self._is_asked else ():
+            if (name := str(origin.path)) not in self._records:
+                self._records[name] = self._pool.submit(input_record, origin)
+
+    def results(self) -> list[tuple[str, dict[str, Any]]]:
+        """Path and record of each input; waits for them. Raises InputError if a file cannot be read."""
+        return [(name, record.result()) for name, record in self._records.items()]
 
 
 def _without_unsupported(write: Write) -> Write:
