@@ -16,7 +16,8 @@ from vacli.faces.selection import check_face_choice
 from vacli.media.array_audio import sound_of_array
 from vacli.media.array_video import ArrayVideo
 from vacli.media.audio import Sound
-from vacli.output.frame_table import COLUMNS, FrameTable
+from vacli.output.columns import COLUMNS
+from vacli.output.frame_table import FrameTable
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import Batch
 from vacli.steps._prediction_settings import PredictSettings

@@ -185,6 +185,7 @@ PREDICT_DEFAULTS: dict[str, object] = {
     "one_recording": False,
     "fill": False,
     "record_inputs": False,
+    "min_quality": None,
 }
 CORPUS_DEFAULTS: dict[str, object] = {
     "kind": "ferplus",
@@ -560,7 +561,7 @@ CASES = (
     Case(
         "predict",
         "a b --out t.csv --summary --model r --weights w --weights vggish=v --allow-mismatch "
-        "--images --fill --face 1 --audio-track 2 --backend decord --device cpu",
+        "--images --fill --face 1 --min-quality 0.3 --audio-track 2 --backend decord --device cpu",
         "predict",
         {
             "inputs": PATHS,
@@ -576,6 +577,7 @@ CASES = (
             "one_recording": False,
             "fill": True,
             "record_inputs": True,
+            "min_quality": 0.3,
         },
     ),
     Case(
@@ -616,6 +618,54 @@ CASES = (
             "options": TableOptions(columns=("valence",)),
             "jobs": 3,
             "force": True,
+        },
+    ),
+    Case(
+        "summarize",
+        "a b",
+        "summarize",
+        {
+            "prediction": PredictSettings(inputs=PATHS),
+            "out": None,
+            "per": "face",
+            "bin_s": None,
+            "intervals": None,
+            "groups": None,
+            "above": (),
+            "baseline": None,
+            "smooth_s": None,
+            "rate_hz": None,
+            "decimal_comma": False,
+        },
+    ),
+    Case(
+        "summarize",
+        "a b --out s.tsv --per group --bin 200ms --intervals t.csv --groups g.csv --above arousal 0.3 "
+        "--above valence -0.5 --baseline 0:10 --smooth 0.5s --rate 10 --min-quality 0.3 --decimal-comma "
+        "--model r --weights w --allow-mismatch --face all --audio-track 2 --backend pyav --device cpu",
+        "summarize",
+        {
+            "prediction": PredictSettings(
+                inputs=PATHS,
+                model=Path("r"),
+                weights={"": Path("w")},
+                face="all",
+                backend="pyav",
+                device="cpu",
+                audio_track=2,
+                allow_mismatch=True,
+                min_quality=0.3,
+            ),
+            "out": Path("s.tsv"),
+            "per": "group",
+            "bin_s": 0.2,
+            "intervals": Path("t.csv"),
+            "groups": Path("g.csv"),
+            "above": (("arousal", 0.3), ("valence", -0.5)),
+            "baseline": "0:10",
+            "smooth_s": 0.5,
+            "rate_hz": 10.0,
+            "decimal_comma": True,
         },
     ),
     Case(

@@ -9,9 +9,9 @@ from synth.frame_tables import HOSTILE_NAMES, N_FRAMES, frame_table
 from vacli.errors import InputError
 from vacli.output.columns import COLUMNS
 from vacli.output.formats import TableOptions, write_file
-from vacli.output.frame_table import FLAGS, decimals
+from vacli.output.frame_table import FLAGS, TEXTS, decimals
 from vacli.output.table_reader import read_table_file
-from vacli.output.writers import _path_cell
+from vacli.output.writers import path_cell
 
 TEXT_TABLES = [
     (".csv", TableOptions()),
@@ -32,7 +32,7 @@ def test_all_columns_are_read(ending, options, tmp_path):
     assert list(table.columns) == [name for name in COLUMNS if name != "input"]
     for name, array in table.columns.items():
         expected = written.columns[name]
-        if name == "modality":
+        if name in TEXTS:
             assert array.tolist() == expected.tolist()
         else:
             assert array.dtype.kind == expected.dtype.kind
@@ -53,7 +53,7 @@ def test_the_content_decides_the_format(tmp_path):
 def test_hostile_names_are_read_again(ending, options, name, tmp_path):
     write_file([frame_table(name), frame_table("b.mp4")], tmp_path / f"x{ending}", options)
     first, second = read_table_file(tmp_path / f"x{ending}").tables
-    assert first.name == (name if ending == ".jsonl" else _path_cell(name))
+    assert first.name == (name if ending == ".jsonl" else path_cell(name))
     assert (second.name, len(first), len(second)) == ("b.mp4", N_FRAMES, N_FRAMES)
 
 

@@ -165,3 +165,18 @@ def test_a_failure_of_the_audio_thread_is_raised_at_once(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no sound to be had"):
         observation.observe_video(path, settings, RecordingProgress(), callback := Count())
     assert callback.frames < 50
+
+
+def test_the_sharpness_of_the_nearest_crop_within_eight_frames_is_used():
+    count = 40
+    track = FaceTrackFeatures(FaceEmbedder({}), count)
+    crop = np.zeros((224, 224, 3), np.uint8)
+    for index in range(count):
+        known = {0: 5.0, 4: 9.0, 30: 2.0}.get(index)
+        sharp = float("nan") if known is None else known
+        track.add(index, None if known is None else crop, face(0, 0, 0.0), sharpness=sharp)
+    whole = track.detections().sharpness
+    assert whole[[0, 2, 3, 12, 22, 38]].tolist() == [5.0, 5.0, 9.0, 9.0, 2.0, 2.0]
+    assert np.isnan(whole[[13, 21, 39]]).all()
+    parts = [track.detections(start, min(start + 7, count)).sharpness for start in range(0, count, 7)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)

@@ -72,9 +72,13 @@ def test_the_same_weights_are_accepted_at_any_frame_stride(weights):
     ("used", "modality"), [({VISUAL, AUDIO}, "audiovisual"), ({VISUAL}, "visual"), ({AUDIO}, "audio")]
 )
 def test_modality_leaves_out_streams_that_the_model_does_not_use(used, modality):
-    faces = FaceDetections(np.array([True]), np.array([0.9]), np.zeros((1, 4)))
     observed = observation.Observation(
-        times_s=np.zeros(1), face_id=0, faces=faces, audio_present=np.array([True]), features={}
+        times_s=np.zeros(1),
+        face_id=0,
+        faces=replace(FaceDetections.empty(1), detected=np.array([True])),
+        audio_present=np.array([True]),
+        level_db=np.full(1, np.nan),
+        features={},
     )
     predicted = Trajectory(
         video="a",

@@ -30,6 +30,8 @@ def frame_table(name: str = "clips/a.mp4", face_id: int = 0, seed: int = 0) -> F
         "modality": modality(seen, sound),
         "valence_uncertainty": rng.uniform(0, 0.3, N_FRAMES),
         "arousal_uncertainty": np.full(N_FRAMES, np.nan),
+        "quality": np.where(seen, rng.uniform(0, 0.9, N_FRAMES), 0.0),
+        "quality_limit": np.where(seen, "sharpness", "no_face_or_speech"),
         "face_score": np.where(seen, rng.uniform(0.5, 1, N_FRAMES), np.nan),
         "face_id": np.full(N_FRAMES, face_id),
     }

@@ -125,6 +125,12 @@ table_format = click.option(
     metavar="|".join(completion.TABLE_FORMATS),
     shell_complete=completion.one_of(completion.TABLE_FORMATS),
 )
+min_quality = click.option(
+    "--min-quality",
+    type=float,
+    metavar="X",
+    help="Leave out frames with a quality below X; 0.3 is recommended. [default: keep all]",
+)
 _RECIPE = (
     click.option(
         "--preset",

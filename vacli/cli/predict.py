@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 @tables.fill
 @click.option("--images", is_flag=True, help="Predict single pictures instead of videos.")
 @options.face("Which face.")
+@options.min_quality
 @options.audio_track
 @options.backend
 @options.device

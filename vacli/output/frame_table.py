@@ -11,9 +11,20 @@ from vacli.output.columns import COLUMNS
 
 NO_MODALITY = "none"
 PREDICTED = ("valence", "arousal", "valence_uncertainty", "arousal_uncertainty")
+DEFAULT_MIN_QUALITY = 0.3  # below it the error is about twice that of clear faces, see `frame_quality`
 INTEGERS = ("frame", "face_id")
 FLAGS = ("face_detected", "audio_present")
-TEXTS = ("modality", "input")
+TEXTS = ("modality", "quality_limit", "input")
+QUALITY_LIMITS = (  # values of the column
+    "face_size",
+    "sharpness",
+    "pose",
+    "face_score",
+    "sound_level",
+    "uncertainty",
+    "no_face_or_speech",
+    "",
+)
 NUMBERS = tuple(name for name in COLUMNS if name not in (*INTEGERS, *FLAGS, *TEXTS))
 DECIMALS = {"time_s": 6, "face_x": 1, "face_y": 1, "face_w": 1, "face_h": 1}
 
@@ -43,6 +54,12 @@ class FrameTable:
         """The table with NaN in the columns PREDICTED of the rows that are not `valid`."""
         blank = {name: np.where(self.valid, self.columns[name], np.float32(np.nan)) for name in PREDICTED}
         return replace(self, columns={**self.columns, **blank})
+
+    def below(self, threshold: float) -> np.ndarray:
+        """(N,) bool: valid rows whose quality is below `threshold`; none in a table without the column."""
+        if "quality" not in self.columns:
+            return np.zeros(len(self), bool)
+        return self.valid & (self.columns["quality"] < threshold)
 
     def rows(self, columns: Sequence[str] = tuple(COLUMNS)) -> Iterator[list[str]]:
         """Rows as text, in the order of `columns`; unknown values are empty."""
@@ -78,6 +95,17 @@ def summary_columns() -> tuple[str, ...]:
     """The columns of `FrameTable.summary`, in their order."""
     empty = dict.fromkeys(COLUMNS, np.empty(0)) | {"modality": np.empty(0, "U1")}
     return tuple(FrameTable("", empty).summary())
+
+
+def blank_below(table: FrameTable, threshold: float) -> FrameTable:
+    """The table with empty values, and `modality` none, in the rows whose quality is below `threshold`."""
+    below = table.below(threshold)
+    columns = {
+        name: np.where(below, np.nan, table.columns[name]) for name in PREDICTED if name in table.columns
+    }
+    if "modality" in table.columns:
+        columns["modality"] = np.where(below, NO_MODALITY, table.columns["modality"])
+    return replace(table, columns={**table.columns, **columns})
 
 
 def decimals(column: str) -> int:

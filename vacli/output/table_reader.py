@@ -14,7 +14,7 @@ import numpy as np
 
 from vacli.errors import InputError
 from vacli.output.columns import COLUMNS
-from vacli.output.frame_table import FLAGS, INTEGERS, NO_MODALITY, FrameTable
+from vacli.output.frame_table import FLAGS, INTEGERS, NO_MODALITY, QUALITY_LIMITS, FrameTable
 
 RENAMED = {  # columns of va 0.1 -> present names
     "face_ok": "face_detected",
@@ -129,6 +129,8 @@ def _array(name: str, cells: Sequence[str]) -> np.ndarray:
     if name == "modality":
         cells = [MODALITIES.get(cell, cell) for cell in cells]
         return np.array(_checked(name, cells, dict(zip(KNOWN_MODALITIES, KNOWN_MODALITIES, strict=True))))
+    if name == "quality_limit":
+        return np.array(_checked(name, cells, dict(zip(QUALITY_LIMITS, QUALITY_LIMITS, strict=True))))
     if name in FLAGS:
         return np.array(_checked(name, cells, {"0": False, "1": True}), bool)
     convert, missing = (int, -1) if name in INTEGERS else (float, np.nan)

@@ -82,7 +82,7 @@ def summary_cell(value: str | float, options: TableOptions) -> str | int:
 
 def csv_writer(out: TextIO, name: str, options: TableOptions) -> Any:
     """A writer of CSV rows that contain the name of an input."""
-    return csv.writer(out, lineterminator="\n", quoting=_quoting(name), delimiter=options.delimiter)
+    return csv.writer(out, lineterminator="\n", quoting=quoting(name), delimiter=options.delimiter)
 
 
 def path_cell(name: str) -> str:
@@ -90,7 +90,7 @@ def path_cell(name: str) -> str:
     return f"./{name}" if name.startswith(FORMULA) else name
 
 
-def _quoting(name: str) -> Literal[0, 1]:
+def quoting(name: str) -> Literal[0, 1]:
     """A carriage return ends a line for many readers, and not every csv module quotes it."""
     return csv.QUOTE_ALL if "\r" in name else csv.QUOTE_MINIMAL
 

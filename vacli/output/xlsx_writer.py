@@ -50,7 +50,7 @@ class XlsxWriter:
 
     def _rows(self, sheet: Any, tables: Sequence[FrameTable]) -> Iterator[list[Any]]:
         for table in tables:
-            name = _text_cell(sheet, table.name)
+            name = text_cell(sheet, table.name)
             for row in table.rows(self._columns):
                 yield [
                     name if column == "input" else _value(column, cell)
@@ -58,7 +58,7 @@ class XlsxWriter:
                 ]
 
 
-def _text_cell(sheet: Any, text: str) -> Any:
+def text_cell(sheet: Any, text: str) -> Any:
     """A cell that is a text, although openpyxl makes a formula of a value that begins with `=`."""
     from openpyxl.cell import WriteOnlyCell
 

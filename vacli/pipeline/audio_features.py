@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vacli.media.audio import Sound
+from vacli.media.sound_level import level_db
 
 FIRST_CHUNK_S, CHUNK_S = 2.0, 25.0  # of sound that is extracted at once
 CONTEXT_S = 2.0  # of sound around a chunk, beyond the context of a row: pitch trackers look further
@@ -17,14 +18,15 @@ CONTEXT_S = 2.0  # of sound around a chunk, beyond the context of a row: pitch t
 class AudioFeatures:
     """The audio features at N times.
 
-    present (N,) bool: where there is sound. features: name -> (N, D) float32. n_known: the number of rows
-    that are extracted so far.
+    present (N,) bool: where there is sound. level_db (N,): `sound_level.level_db`, NaN without sound.
+    features: name -> (N, D) float32. n_known: the number of rows that are extracted so far.
     """
 
     def __init__(self, extractors: Mapping[str, Any], sound: Sound | None, times_s: np.ndarray) -> None:
         self._extractors, self.sound, self.times_s = extractors, sound, times_s
         self._own_s = times_s if sound is None else sound.to_audio_clock(times_s)
         self.present = np.zeros(len(times_s), bool) if sound is None else sound.is_audible_at(self._own_s)
+        self.level_db = np.full(len(times_s), np.nan) if sound is None else level_db(sound, self._own_s)
         self.features = {
             n: np.full((len(times_s), e.spec.dim), np.nan, np.float32) for n, e in extractors.items()
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,29 +11,44 @@ from typing import Any
 
 import numpy as np
 
-from vacli.clock import bracket, mix
+from vacli.clock import bracket, mix, nearest_rows
 from vacli.faces.detect import Detection
 from vacli.faces.tracker import Face
 
 MAX_GAP = 8  # rows over which features are interpolated
 BATCH_SIZE = 32  # crops
 MAX_PENDING = 2  # batches in the queue of the embedding thread
+UNKNOWN_PLACE = np.full(15, np.nan)  # score, box and landmarks of a face without a detection
 
 Rows = dict[str, list[np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
 class FaceDetections:
-    """detected (N,) bool; score (N,) and box (N, 4) x0 y0 x1 y1 in pixels, NaN where nothing was detected."""
+    """The detections of one face track in N frames, NaN where nothing was detected.
+
+    detected (N,) bool; score (N,); box (N, 4) x0 y0 x1 y1 and landmarks (N, 5, 2) in pixels; sharpness (N,):
+    `quality.sharpness` of the crop of this frame or of the nearest one with a crop.
+    """
 
     detected: np.ndarray
     score: np.ndarray
     box: np.ndarray
+    landmarks: np.ndarray
+    sharpness: np.ndarray
 
     @classmethod
     def empty(cls, count: int) -> FaceDetections:
         """No face in `count` frames."""
-        return cls(np.zeros(count, bool), np.full(count, np.nan), np.full((count, 4), np.nan))
+        shapes = ((count,), (count, 4), (count, 5, 2), (count,))
+        return cls(np.zeros(count, bool), *(np.full(shape, np.nan) for shape in shapes))
+
+    def rows(self, start: int, end: int) -> FaceDetections:
+        """The frames from `start` up to `end`."""
+        here = slice(start, end)
+        return FaceDetections(
+            self.detected[here], self.score[here], self.box[here], self.landmarks[here], self.sharpness[here]
+        )
 
 
 class FaceEmbedder:
@@ -83,20 +98,30 @@ class FaceTrackFeatures:
         self._frames: list[int] = []
         self._embedded: list[int] = []  # those of the frames that have features of their own
         self._detected: list[bool] = []
-        self._score_and_box: list[tuple[float, ...]] = []
+        self._places: list[np.ndarray] = []  # score, box and landmarks
+        self._sharpness: list[float] = []
         self._features: Rows = {name: [] for name in embedder.extractors}
         self._n_final = 0
 
     def add(
-        self, index: int, crop: np.ndarray | None, face: Face | Detection | None, detected: bool = True
+        self,
+        index: int,
+        crop: np.ndarray | None,
+        face: Face | Detection | None,
+        *,
+        sharpness: float = float("nan"),
+        detected: bool = True,
     ) -> None:
         """Add frame `index` with its aligned face (224, 224, 3) uint8 and its detection, if known.
 
-        The features of a frame without a crop are interpolated.
+        sharpness: of the crop, NaN without one. The features of a frame without a crop are interpolated.
         """
         self._frames.append(index)
         self._detected.append(detected)
-        self._score_and_box.append((np.nan,) * 5 if face is None else (face.score, *face.box))
+        self._sharpness.append(sharpness)
+        self._places.append(
+            UNKNOWN_PLACE if face is None else np.hstack([face.score, face.box, face.landmarks.ravel()])
+        )
         if crop is not None:
             self._embedded.append(index)
             self._embedder.add(crop, self._features)
@@ -117,10 +142,25 @@ class FaceTrackFeatures:
         rows = FaceDetections.empty(end - start)
         here = slice(bisect_left(self._frames, start), bisect_left(self._frames, end))
         if frames := self._frames[here]:
-            at, found = np.array(frames) - start, np.array(self._score_and_box[here], np.float64)
+            at, found = np.array(frames) - start, np.array(self._places[here], np.float64)
             rows.detected[at] = self._detected[here]
-            rows.score[at], rows.box[at] = found[:, 0], found[:, 1:]
+            rows.score[at], rows.box[at] = found[:, 0], found[:, 1:5]
+            rows.landmarks[at] = found[:, 5:].reshape(-1, 5, 2)
+            rows.sharpness[at] = self._nearest_sharpness(np.array(frames))
         return rows
+
+    def _nearest_sharpness(self, frames: np.ndarray) -> np.ndarray:
+        """(N,) sharpness of the nearest frame with a known one, NaN beyond MAX_GAP."""
+        near = slice(
+            bisect_left(self._frames, frames[0] - MAX_GAP), bisect_right(self._frames, frames[-1] + MAX_GAP)
+        )
+        values = np.array(self._sharpness[near])
+        known = np.flatnonzero(np.isfinite(values))
+        if not len(known):
+            return np.full(len(frames), np.nan)
+        at = np.array(self._frames[near])[known]
+        nearest = nearest_rows(frames, at)
+        return np.where(abs(at[nearest] - frames) <= MAX_GAP, values[known[nearest]], np.nan)
 
     def features(self, start: int = 0, end: int | None = None) -> dict[str, np.ndarray]:
         """Feature -> (N, D) float32 of the frames from `start` up to `end`, NaN where there is no face.

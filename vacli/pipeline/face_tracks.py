@@ -29,7 +29,7 @@ class FaceTracks:
         for face in frame.faces:
             if face.track_id not in self._tracks:
                 self._tracks[face.track_id] = FaceTrackFeatures(self._embedder, self._count)
-            self._tracks[face.track_id].add(frame.index, face.crop, face)
+            self._tracks[face.track_id].add(frame.index, face.crop, face, sharpness=face.sharpness)
             left, top, right, bottom = (float(edge) for edge in face.box)
             self._areas[face.track_id] = self._areas.get(face.track_id, 0.0) + (right - left) * (bottom - top)
             self._centres.setdefault(face.track_id, []).append((left + right) / 2)

@@ -18,6 +18,7 @@ from vacli.output.frame_table import FrameTable, modality
 from vacli.pipeline.audio_features import AudioFeatures
 from vacli.pipeline.face_embedding import FaceTrackFeatures
 from vacli.pipeline.face_tracks import FaceTracks
+from vacli.pipeline.frame_quality import frame_quality
 from vacli.pipeline.observation import Extractors, Observation
 from vacli.progress import Progress
 from vacli.recipe.schema import Stream
@@ -140,6 +141,8 @@ def frame_table(
     uncertainty = predicted.uncertainty
     if uncertainty is None:
         uncertainty = np.full_like(predicted.values, np.nan)
+    based_on = modality(detected & (VISUAL in used), speech)
+    quality = frame_quality(observed, based_on, uncertainty)
     columns = {
         "frame": first + np.arange(len(observed.times_s)),
         "time_s": observed.times_s,
@@ -147,9 +150,11 @@ def frame_table(
         "arousal": predicted.values[:, 1],
         "face_detected": detected,
         "audio_present": observed.audio_present,
-        "modality": modality(detected & (VISUAL in used), speech),
+        "modality": based_on,
         "valence_uncertainty": uncertainty[:, 0],
         "arousal_uncertainty": uncertainty[:, 1],
+        "quality": quality.values,
+        "quality_limit": quality.limits,
         "face_score": observed.faces.score,
         "face_x": box[:, 0],
         "face_y": box[:, 1],
@@ -182,6 +187,7 @@ class _PartialObservation:
             face_id=self.face_id,
             faces=self.track.detections(start, end),
             audio_present=self.audio.present[start:end],
+            level_db=self.audio.level_db[start:end],
             features={},
         )
 

@@ -15,6 +15,7 @@ from vacli.clock import SOUND_CLOCK_HZ, median_rate_hz, regular_times
 from vacli.errors import InputError
 from vacli.faces.align import resize_crop
 from vacli.faces.images import ImageAligner, tta_views
+from vacli.faces.quality import sharpness
 from vacli.faces.tracker import FaceFrame, FaceSettings, track_faces
 from vacli.media.audio import Sound, read_sound
 from vacli.media.crops import CropFolder
@@ -34,24 +35,25 @@ class Observation:
     """One face track of one recording, with its sound.
 
     times_s (N,) float64. face_id: the track, -1 without faces. features: name -> (N, D) float32, NaN rows
-    where missing. audio_present (N,) bool.
+    where missing. audio_present (N,) bool. level_db (N,): `sound_level.level_db`, NaN where unknown.
     """
 
     times_s: np.ndarray
     face_id: int
     faces: FaceDetections
     audio_present: np.ndarray
+    level_db: np.ndarray
     features: Mapping[str, np.ndarray]
 
     def rows(self, start: int, end: int) -> Observation:
         """The rows from `start` up to `end`, without features."""
         here = slice(start, end)
-        faces = FaceDetections(self.faces.detected[here], self.faces.score[here], self.faces.box[here])
         return replace(
             self,
             times_s=self.times_s[here],
-            faces=faces,
+            faces=self.faces.rows(start, end),
             audio_present=self.audio_present[here],
+            level_db=self.level_db[here],
             features={},
         )
 
@@ -174,7 +176,8 @@ def observe_crops(path: Path, extractors: Extractors, progress: Progress) -> Obs
     track = FaceTrackFeatures(FaceEmbedder(extractors.visual), len(folder))
     with progress.task(path.name, len(folder.rows), "faces") as advance:
         for row, picture in folder:
-            track.add(row, resize_crop(picture), None)
+            crop = resize_crop(picture)
+            track.add(row, crop, None, sharpness=sharpness(crop))
             advance(1)
     times_s = regular_times(len(folder), SOUND_CLOCK_HZ)
     return _observation(times_s, track, AudioFeatures(extractors.audio, None, times_s), face_id=0)
@@ -192,7 +195,7 @@ def observe_image(path: Path, extractors: Extractors, progress: Progress, *, aug
     face = aligned.face and aligned.face.rescaled(picture.reduced_by, (0.0, 0.0))
     crops = tta_views(aligned.crop) if augment else aligned.crop[np.newaxis]
     track = FaceTrackFeatures(FaceEmbedder(extractors.visual), 1)
-    track.add(0, None, face, detected=face is not None)
+    track.add(0, None, face, sharpness=sharpness(aligned.crop), detected=face is not None)
     features = {
         name: extractor.extract(crops).mean(axis=0, keepdims=True)
         for name, extractor in extractors.visual.items()
@@ -210,5 +213,6 @@ def _observation(
         face_id=face_id,
         faces=track.detections(),
         audio_present=audio.present,
+        level_db=audio.level_db,
         features={**track.features(), **audio.features},
     )

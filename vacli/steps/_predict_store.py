@@ -126,11 +126,19 @@ def _observation(view: VideoView, model: Model) -> Observation:
     """The stored faces and sound of a video, without features."""
     faces = FaceDetections.empty(len(view.times_s))
     if view.has("face"):
-        faces = FaceDetections(view.read("face/detected"), view.read("face/score"), view.read("face/box"))
+        columns = ("detected", "score", "box", "landmarks", "sharpness")
+        faces = FaceDetections(*(view.read(f"face/{name}") for name in columns))
     elif not is_audio_only(view):  # imported features need no stored faces
         faces = replace(faces, detected=_extracted(view, model, VISUAL))
     audio_present = _extracted(view, model, AUDIO)
-    return Observation(times_s=view.times_s, face_id=0, faces=faces, audio_present=audio_present, features={})
+    return Observation(
+        times_s=view.times_s,
+        face_id=0,
+        faces=faces,
+        audio_present=audio_present,
+        level_db=np.full(len(view.times_s), np.nan),  # not stored
+        features={},
+    )
 
 
 def _extracted(view: VideoView, model: Model, name: str) -> np.ndarray:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 MODEL_FILES = (
     RECIPE_FILE, WEIGHTS_FILE, NORMALIZATION_FILE, FEATURES_FILE, CALIBRATION_FILE, SPEECH_FILE,
 )  # fmt: skip
-VALUE_SETTINGS = ("face", "images", "backend", "audio_track", "fill")  # the values of a table depend on them
+# The values of a table depend on these.
+VALUE_SETTINGS = ("face", "images", "backend", "audio_track", "fill", "min_quality")
 
 
 def conditions(settings: PredictSettings, options: TableOptions) -> dict[str, Any]:

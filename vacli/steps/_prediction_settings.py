@@ -17,9 +17,9 @@ class PredictSettings:
     from stored features that differ from those of the training, with a warning. live: rows are written
     while a video is read, if exactly one face is visible in the first second with a face
     (`live.LivePredictor`). audio_track: the number of the audio stream, from 1; None for the one that
-    `media.audio_tracks` selects. one_recording: raise UsageError for several recordings. fill: keep the
-    values of frames whose modality is `none`; otherwise they are NaN. record_inputs: hash the inputs for
-    `PredictBatch.inputs`.
+    `media.audio_tracks` selects. min_quality: frames below it become frames without a prediction; None for
+    all frames. one_recording: raise UsageError for several recordings. fill: keep the values of frames whose
+    modality is `none`; otherwise they are NaN. record_inputs: hash the inputs for `PredictBatch.inputs`.
     """
 
     inputs: tuple[Path, ...]
@@ -35,6 +35,7 @@ class PredictSettings:
     one_recording: bool = False
     fill: bool = False
     record_inputs: bool = False
+    min_quality: float | None = None
 
     @property
     def run(self) -> Path:

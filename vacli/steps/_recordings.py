@@ -16,6 +16,7 @@ from vacli.faces.selection import check_face_choice
 from vacli.files.store_folder import is_store
 from vacli.media.kinds import MediaInput
 from vacli.media.video import check_backend
+from vacli.output.file_names import InputName
 from vacli.output.frame_table import FrameTable
 from vacli.output.table_reader import read_table_file
 from vacli.pipeline.live import LoadedModel
@@ -45,6 +46,19 @@ class Recording:
     media: Path | None
     load: Callable[[], list[FrameTable]]
     origin: Origin | None = None
+
+
+def input_name(recording: Recording) -> InputName:
+    """What the output of a recording may be named after."""
+    origin = recording.origin
+    if origin is None:
+        path = Path(recording.name)
+        return InputName(recording.name, path.stem, path.suffix.lstrip("."), path.parent.name)
+    path = origin.path
+    if not isinstance(origin, MediaInput):
+        return InputName(str(path), origin.id, folder=path.parent.stem)
+    ending = "" if origin.kind == "crops" else path.suffix.lstrip(".")
+    return InputName(str(path), origin.name, ending, path.absolute().parent.name)
 
 
 def find_recordings(settings: PredictSettings, batch: Batch, progress: Progress) -> list[Recording]:

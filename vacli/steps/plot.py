@@ -17,7 +17,7 @@ from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._evaluation_figures import check_formats
 from vacli.steps._prediction_settings import PredictSettings
-from vacli.steps._recordings import Recording, find_recordings
+from vacli.steps._recordings import Recording, find_recordings, input_name
 from vacli.store import Store, VideoView
 
 
@@ -73,8 +73,8 @@ def _draw_recordings(settings: PlotSettings, result: PlotResult, progress: Progr
     """One figure for each recording, named after it."""
     predicted = PredictSettings(inputs=settings.inputs, model=settings.model, face=settings.face)
     recordings = find_recordings(predicted, result, progress)
-    inputs = list(dict.fromkeys(recording.name for recording in recordings))
-    names = dict(zip(inputs, output_names(inputs), strict=True))
+    distinct = {recording.name: input_name(recording) for recording in recordings}
+    names = dict(zip(distinct, output_names(list(distinct.values())), strict=True))
     settings.out.mkdir(parents=True, exist_ok=True)
 
     def work(recording: Recording) -> str:

@@ -15,6 +15,8 @@ from vacli.files.store_folder import is_store
 from vacli.media.inputs import images_of
 from vacli.media.kinds import MediaInput
 from vacli.media.video import check_backend
+from vacli.output.frame_table import FrameTable
+from vacli.output.quality_filter import QualityFilter
 from vacli.pipeline.live import Write, emit_table
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, Batch, run_each
@@ -52,7 +54,11 @@ def run(settings: PredictSettings, write: Write, progress: Progress | None = Non
     check_backend(settings.backend)
     _check_count(settings, len(settings.inputs))
     loaded = load_model(settings, progress)
-    write = write if settings.fill else _without_unsupported(write)
+    filtered = QualityFilter(settings.min_quality)
+
+    def write_good(table: FrameTable) -> None:
+        write(filtered(table if settings.fill else table.without_unsupported()))
+
     batch = PredictBatch(loaded.model.path)
     records = _InputRecords(settings.record_inputs)
     stores = [path for path in settings.inputs if is_store(path)]
@@ -63,20 +69,22 @@ def run(settings: PredictSettings, write: Write, progress: Progress | None = Non
 
         found = partial(_check_count, settings)
         mismatch = settings.allow_mismatch
-        views = predict_stores(stores, loaded, write, batch, progress, found, allow_mismatch=mismatch)
+        views = predict_stores(stores, loaded, write_good, batch, progress, found, allow_mismatch=mismatch)
         records.start(view for view in views if view.id in batch.done)
     media = select_media(settings, stores, batch, progress)
     _check_count(settings, len(media))
-    predictor = RecordingPredictor(settings, loaded, write, progress)
+    predictor = RecordingPredictor(settings, loaded, write_good, progress)
 
     def work(item: MediaInput) -> str:
         records.start([item])
         for table in predictor.tables(item):
-            emit_table(table, write, progress)
+            emit_table(table, write_good, progress)
         return DONE
 
     run_each(batch, media, lambda item: str(item.path), work, progress)
     records.start(item for item in media if str(item.path) in batch.done)  # those of an earlier process
+    if filtered.report:
+        progress.info(filtered.report)
     failed = {failure.name for failure in batch.failed}
     batch.inputs = [record for name, record in records.results() if name not in failed]
     return batch
@@ -98,10 +106,6 @@ class _InputRecords:
     def results(self) -> list[tuple[str, dict[str, Any]]]:
         """Path and record of each input; waits for them. Raises InputError if a file cannot be read."""
         return [(name, record.result()) for name, record in self._records.items()]
-
-
-def _without_unsupported(write: Write) -> Write:
-    return lambda table: write(table.without_unsupported())
 
 
 def _check_count(settings: PredictSettings, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,10 +14,9 @@ from vacli.errors import InputError, OutputError, UsageError
 from vacli.faces.selection import check_face_choice
 from vacli.files.atomic import write_text
 from vacli.files.store_folder import is_store
-from vacli.media.kinds import MediaInput
 from vacli.media.video import check_backend
 from vacli.output import provenance
-from vacli.output.file_names import InputName, output_names
+from vacli.output.file_names import output_names
 from vacli.output.formats import (
     COMPANION_ENDINGS,
     DEFAULTS,
@@ -28,12 +28,13 @@ from vacli.output.formats import (
 )
 from vacli.output.frame_table import FrameTable
 from vacli.output.index_table import IndexEntry, index_text, is_index
+from vacli.output.quality_filter import QualityFilter
 from vacli.pipeline.live import emit_table
 from vacli.progress import Advance, Progress, RecordingProgress
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps._prediction_provenance import conditions, input_record, is_unchanged
 from vacli.steps._prediction_settings import PredictSettings
-from vacli.steps._recordings import Recording, predicted_recordings
+from vacli.steps._recordings import Recording, input_name, predicted_recordings
 
 if TYPE_CHECKING:
     from vacli.steps._recordings import Origin
@@ -84,6 +85,8 @@ def run(settings: PredictFolderSettings, progress: Progress | None = None) -> Ba
             return status
 
         run_each(batch, targets, lambda target: target.recording.name, work, progress, workers=settings.jobs)
+    if writer.report:
+        progress.info(writer.report)
     _write_index(settings, targets, batch)
     return batch
 
@@ -124,19 +127,11 @@ class _Target:
 def _targets(recordings: list[Recording], settings: PredictFolderSettings) -> list[_Target]:
     origins = [r.origin for r in recordings if r.origin is not None]
     reserved = (Path(INDEX_FILE).stem, *(Path(ending).stem for ending in COMPANION_ENDINGS))
-    names = output_names([_input_name(origin) for origin in origins], reserved)
+    names = output_names([input_name(r) for r in recordings if r.origin is not None], reserved)
     return [
         _Target(recording, origin, settings.folder / f"{name}{settings.ending}")
         for recording, origin, name in zip(recordings, origins, names, strict=True)
     ]
-
-
-def _input_name(origin: Origin) -> InputName:
-    if not isinstance(origin, MediaInput):
-        return InputName(str(origin.path), origin.id, folder=origin.path.parent.stem)
-    path = origin.path
-    ending = "" if origin.kind == "crops" else path.suffix.lstrip(".")
-    return InputName(str(path), origin.name, ending, path.absolute().parent.name)
 
 
 class _FolderWriter:
@@ -146,6 +141,12 @@ class _FolderWriter:
         self._settings, self._progress = settings, progress
         self._conditions = conditions(settings.prediction, settings.options)
         self._hashing = ThreadPoolExecutor(1)
+        self._filter, self._lock = QualityFilter(settings.prediction.min_quality), threading.Lock()
+
+    @property
+    def report(self) -> str | None:
+        """See `QualityFilter.report`."""
+        return self._filter.report
 
     def complete(self, target: _Target) -> str:
         """Predict a recording and write its files, unless they are complete; DONE or SKIPPED.
@@ -213,8 +214,10 @@ class _FolderWriter:
         tables: list[FrameTable] = []
         for table in recording.load():
             emit_table(table, tables.append, self._progress)
-        fill = self._settings.prediction.fill
-        return tables if fill else [table.without_unsupported() for table in tables]
+        if not self._settings.prediction.fill:
+            tables = [table.without_unsupported() for table in tables]
+        with self._lock:
+            return [self._filter(table) for table in tables]
 
     def _write(self, target: _Target, tables: list[FrameTable], made: dict[str, Any]) -> None:
         """Write the files between two states of the provenance: it first names them without digests.

@@ -1,0 +1,41 @@
+"""`va summarize` on the command line: durations, stdout and files."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner
+from synth.frame_tables import frame_table
+
+from vacli.cli.main import va
+from vacli.cli.summaries import seconds
+from vacli.output.formats import TableOptions, write_file
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0.5s", 0.5), ("0.5", 0.5), ("200ms", 0.2), ("1min", 60.0), ("2 h", 7200.0)]
+)
+def test_durations_have_units(text, expected):
+    assert seconds(None, None, text) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("text", ["", "s", "1:00", "-1s", "nan", "1e3"])
+def test_other_texts_are_no_durations(text):
+    with pytest.raises(click.BadParameter, match="is not a duration; write"):
+        seconds(None, None, text)
+
+
+def test_rows_go_to_stdout_or_to_a_file(tmp_path):
+    write_file([frame_table()], tmp_path / "va.csv", TableOptions())
+    shown = CliRunner().invoke(va, ["summarize", str(tmp_path / "va.csv"), "--bin", "2s"])
+    assert shown.exit_code == 0
+    assert [line.split(",")[2] for line in shown.stdout.splitlines()] == [
+        "start_s",
+        "0.000",
+        "2.000",
+        "4.000",
+    ]
+    out = tmp_path / "s.tsv"
+    written = CliRunner().invoke(va, ["summarize", str(tmp_path / "va.csv"), "--bin", "2s", "-o", str(out)])
+    assert written.stdout == f"{out}\n"
+    assert out.read_text() == shown.stdout.replace(",", "\t")

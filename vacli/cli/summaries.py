@@ -1,0 +1,126 @@
+"""`va summarize`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vacli.cli import options
+from vacli.cli.console import Console
+from vacli.cli.report import leave
+from vacli.cli.streams import put
+
+DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|h)?")
+UNIT_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def seconds(ctx: click.Context | None, param: click.Parameter | None, text: str | None) -> float | None:
+    """A time such as 0.5s, 200ms or 1min in seconds, also without a unit; BadParameter for another text."""
+    if text is None:
+        return None
+    match = DURATION.fullmatch(text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is not a duration; write 0.5s, 200ms or 1min", ctx, param)
+    return float(match[1]) * UNIT_S[match[2] or "s"]
+
+
+@click.command("summarize", short_help="Statistics over time: recordings, persons, groups, trials.")
+@options.inputs
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File to write: .csv, .tsv, .jsonl, .parquet or .xlsx. [default: CSV on stdout]",
+)
+@click.option(
+    "--per",
+    type=click.Choice(["face", "video", "subject", "group"]),
+    default="face",
+    show_default=True,
+    help="What one row is over; subject and group need --groups.",
+)
+@click.option(
+    "--bin",
+    "bin_s",
+    callback=seconds,
+    metavar="TIME",
+    help="One row for each bin of this length, such as 1s.",
+)
+@click.option(
+    "--intervals",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="One row for each interval of a CSV start,end,label,input.",
+)
+@click.option(
+    "--groups",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="CSV input,face_id,subject,GROUP,...: the person and the groups of each face.",
+)
+@click.option(
+    "--baseline", metavar="START:END|FILE", help="The person's neutral: seconds, or a CSV like --intervals."
+)
+@click.option(
+    "--above",
+    type=(click.Choice(["valence", "arousal"]), float),
+    multiple=True,
+    metavar="NAME X",
+    help="Time with valence or arousal above X; repeatable.",
+)
+@click.option(
+    "--smooth",
+    "smooth_s",
+    callback=seconds,
+    metavar="TIME",
+    help="Smooth first, such as 0.5s; without delay.",
+)
+@click.option(
+    "--rate", "rate_hz", type=float, metavar="HZ", help="Resample first; frequencies above half are removed."
+)
+@options.min_quality
+@click.option("--decimal-comma", is_flag=True, help="Write numbers as 0,25, and `;` between cells.")
+@click.option("--model", type=click.Path(path_type=Path), help="A trained run. [default: the bundled model]")
+@options.weights
+@options.allow_mismatch
+@click.option(
+    "--face", default="largest", show_default=True, metavar="largest|all|ID|left|right", help="Which face."
+)
+@options.audio_track
+@options.backend
+@options.device
+def summarize(inputs: tuple[str, ...], **chosen: Any) -> None:
+    """Summarize valence and arousal over time: mean, standard error, spread, quantiles, peaks.
+
+    INPUTS are tables of `va predict`, stores, or recordings, which are predicted first. The README explains
+    the columns.
+
+    \b
+    Examples:
+      va summarize va.csv --bin 10s
+      va summarize va.csv --intervals turns.csv --baseline 0:10
+      va summarize va.csv --groups sheet.csv --per group -o groups.xlsx
+    """
+    from vacli.output.record_table import csv_text
+    from vacli.steps import summarize as step
+    from vacli.steps._prediction_settings import PredictSettings
+
+    names = ("min_quality", "model", "weights", "allow_mismatch", "face", "audio_track", "backend", "device")
+    prediction = PredictSettings(
+        inputs=options.read_inputs(inputs), **{name: chosen.pop(name) for name in names}
+    )
+    settings = step.SummarizeSettings(prediction=prediction, **chosen)
+    summary = step.run(settings, Console())
+    put(
+        csv_text(summary.table, ".csv", settings.decimal_comma)
+        if settings.out is None
+        else f"{settings.out}\n"
+    )
+    leave(bool(summary.batch.failed))
+
+
+COMMANDS = (summarize,)

@@ -1,0 +1,99 @@
+"""The quality of a frame: how far its prediction can be relied on, from 0 to 1.
+
+Each factor is 0 up to a first value of a measure, 1 from a second one on, and linear in between, on the scale
+that the table names:
+
+| factor | measure | scale | 0 | 1 |
+|---|---|---|---|---|
+| face_size | longer side of the face's box | logarithm | 10 px | 30 px |
+| sharpness | variance of the crop's Laplacian (`faces.quality.sharpness`) | logarithm | 1.5 | 3 |
+| pose | misfit of the landmarks (`faces.quality.pose_misfit_px`) | linear | 26 px | 12 px |
+| face_score | confidence of the face detector | log(1 - score) | 0.8 | 0.99 |
+| sound_level | level over 1 s (`media.sound_level`) | linear, dB | -65 | -50 |
+| uncertainty | root mean square of both uncertainties | linear | 0.8 | 0.25 |
+
+The quality of a face is its lowest factor. The quality of a frame is that of its face (`visual`), the
+sound_level (`audio`), or the higher one of its face and SOUND_WEIGHT of the sound_level (`audiovisual`),
+but at most the uncertainty's factor. It is 0 for `none`. A measure that is not known has no factor: stores
+lack the sound level, folders of aligned faces all but sharpness and uncertainty.
+
+The ends are chosen on 500 faces of FER+ that were blurred, darkened and reduced, with errors against mapped
+labels. Clear faces have an error of 0.15 (root mean square), a quality from 0.5 to 0.6 has 0.19, from 0.3 to
+0.4 0.26, from 0.1 to 0.3 0.30, and below 0.1 0.33. SOUND_WEIGHT: with a heavily blurred face, audiovisual
+predictions deviate by 0.25 from those of the clear face, which is the error at a quality of 0.25.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from vacli.faces.quality import pose_misfit_px
+from vacli.output.frame_table import NO_MODALITY
+from vacli.pipeline.observation import Observation
+
+SIZE_PX = (10.0, 30.0)
+SHARPNESS = (1.5, 3.0)
+MISFIT_PX = (26.0, 12.0)
+SCORE = (0.8, 0.99)
+LEVEL_DB = (-65.0, -50.0)
+UNCERTAINTY = (0.8, 0.25)
+SOUND_WEIGHT = 0.25  # of audiovisual frames
+MIN_POSITIVE = 1e-9  # of arguments of logarithms
+
+
+@dataclass(frozen=True, eq=False)
+class FrameQuality:
+    """values (N,) from 0 to 1. limits (N,): the lowest factor, empty where all are 1."""
+
+    values: np.ndarray
+    limits: np.ndarray
+
+
+def frame_quality(observed: Observation, modality: np.ndarray, uncertainty: np.ndarray) -> FrameQuality:
+    """The quality of the N frames of an observation.
+
+    modality: (N,) as in the column. uncertainty: (N, 2), NaN where unknown.
+    """
+    face = _lowest(_face_factors(observed))
+    sound = _lowest({"sound_level": _ramp(observed.level_db, *LEVEL_DB)})
+    is_audio = modality == "audio"
+    both = np.maximum(face.values, np.where(modality == "audiovisual", SOUND_WEIGHT * sound.values, 0.0))
+    values = np.where(is_audio, sound.values, both)
+    limits = np.where(is_audio, sound.limits, face.limits)
+    certainty = _ramp(np.sqrt(np.mean(np.square(uncertainty, dtype=np.float64), axis=1)), *UNCERTAINTY)
+    is_uncertain = certainty < values  # False where unknown
+    is_none = modality == NO_MODALITY
+    values = np.where(is_none, 0.0, np.where(is_uncertain, certainty, values))
+    limits = np.where(is_uncertain, "uncertainty", limits)
+    limits = np.where(is_none, "no_face_or_speech", np.where(values < 1, limits, ""))
+    return FrameQuality(values, limits)
+
+
+def _face_factors(observed: Observation) -> dict[str, np.ndarray]:
+    """Name -> (N,) factor, NaN where its measure is unknown."""
+    faces = observed.faces
+    size_px = np.maximum(faces.box[:, 2] - faces.box[:, 0], faces.box[:, 3] - faces.box[:, 1])
+    return {
+        "face_size": _ramp(_log(size_px), *np.log(SIZE_PX)),
+        "sharpness": _ramp(_log(faces.sharpness), *np.log(SHARPNESS)),
+        "pose": _ramp(pose_misfit_px(faces.landmarks), *MISFIT_PX),
+        "face_score": _ramp(-_log(1 - faces.score), *-np.log(1 - np.array(SCORE))),
+    }
+
+
+def _ramp(measure: np.ndarray, zero: float, one: float) -> np.ndarray:
+    """0 at `zero` and beyond, 1 at `one` and beyond, linear in between."""
+    return np.clip((np.asarray(measure, np.float64) - zero) / (one - zero), 0.0, 1.0)
+
+
+def _log(values: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(np.asarray(values, np.float64), MIN_POSITIVE))
+
+
+def _lowest(factors: Mapping[str, np.ndarray]) -> FrameQuality:
+    """The lowest factor of each row and its name; 1 and the first name where all are unknown."""
+    stacked = np.stack([np.where(np.isnan(factor), 1.0, factor) for factor in factors.values()])
+    return FrameQuality(stacked.min(axis=0), np.array(list(factors))[stacked.argmin(axis=0)])
