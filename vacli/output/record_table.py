@@ -78,7 +78,8 @@ def write_records(table: RecordTable, path: Path, decimal_comma: bool = False) -
 def csv_text(table: RecordTable, ending: str = ".csv", decimal_comma: bool = False) -> str:
     """The table as CSV or TSV.
 
-    A text that spreadsheets would read as a formula begins with an apostrophe, a relative path with ./ instead.
+    A text that spreadsheets would read as a formula begins with an apostrophe, a relative path with ./
+    instead.
     """
     separator = "\t" if ending == ".tsv" else ";" if decimal_comma else ","
     out = io.StringIO()
