@@ -94,7 +94,9 @@ def _resampled(sound: Sound, layout: str, rate_hz: int) -> Iterator[tuple[float,
             continue
         for frame in decode_packet(packet, sound.errors):
             for made in resampler.resample(frame):
-                start_s = end_s if made.pts is None else float(made.pts * made.time_base) - zero_s
+                start_s = end_s
+                if made.pts is not None and made.time_base is not None:
+                    start_s = float(made.pts * made.time_base) - zero_s
                 samples = made.to_ndarray()
                 end_s = start_s + samples.shape[1] / rate_hz
                 yield start_s, samples

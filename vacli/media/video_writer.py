@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 from av.container import OutputContainer
@@ -86,8 +86,7 @@ class VideoWriter:
         encoder = select_encoder()
         finest_s = Fraction(1, encoder.max_denominator)
         self._tick_s = video.tick_s if video.tick_s >= finest_s else finest_s
-        self._stream = out.add_stream(encoder.name, rate=video.rate_hz, options=encoder.options)
-        _set_format(self._stream, video, self._tick_s)
+        self._stream = _add_stream(out, encoder, video, self._tick_s)
         self._tick = -1
         self._sound: Iterator[av.Packet[Any]] = iter(())
         self.sound_is_copied: bool | None = None
@@ -130,15 +129,19 @@ def open_writer(
         source = None
         if sound is not None:
             read = stack.enter_context(open_container(sound.path))
-            source = Sound(read, read.streams[sound.stream_index], [])
+            source = Sound(read, cast(av.AudioStream, read.streams[sound.stream_index]), [])
         out = stack.enter_context(av.open(f"{PROTOCOL}{path}", "w", format=container, options=options))
         yield VideoWriter(out, video, source)
 
 
-def _set_format(stream: av.VideoStream, video: VideoFormat, tick_s: Fraction) -> None:
+def _add_stream(
+    out: OutputContainer, encoder: Encoder, video: VideoFormat, tick_s: Fraction
+) -> av.VideoStream:
+    stream = cast(av.VideoStream, out.add_stream(encoder.name, rate=video.rate_hz, options=encoder.options))
     stream.width, stream.height, stream.pix_fmt = video.width_px, video.height_px, FORMAT
     stream.time_base = stream.codec_context.time_base = tick_s
     stream.thread_type = "FRAME"  # slices compress less
     context = stream.codec_context
     context.color_range, context.colorspace = LIMITED_RANGE, video.matrix.code
     context.color_primaries, context.color_trc = video.primaries, video.transfer
+    return stream

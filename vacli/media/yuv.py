@@ -134,5 +134,5 @@ def planes_of_rgb(rgb: np.ndarray, matrix: ColourMatrix) -> Planes:
 
 def _plane(picture: av.VideoFrame, index: int) -> np.ndarray:
     plane = picture.planes[index]
-    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[:, : plane.width]

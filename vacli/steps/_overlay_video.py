@@ -153,8 +153,8 @@ def _hidden_boxes(
                 boxes.setdefault(face.track_id, []).append(face.box)
             advance(1)
     tracks = [(np.array(rows[track]), np.array(boxes[track])) for track in rows]
-    for face in faces:
-        known = np.flatnonzero(np.isfinite(face.boxes).all(axis=1))
+    for curves in faces:
+        known = np.flatnonzero(np.isfinite(curves.boxes).all(axis=1))
         if len(known):
-            tracks.append((known, face.boxes[known]))
+            tracks.append((known, curves.boxes[known]))
     return [span for track in tracks for span in box_spans(times_s, *track)]

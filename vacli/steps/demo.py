@@ -17,6 +17,7 @@ from vacli.output.writers import CsvWriter
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps import align, extract_audio, extract_visual, predict
 from vacli.steps._batch import Batch
+from vacli.steps._overlay_video import Drawing, write_overlay
 
 SHOWN = ("frame", "time_s", "valence", "arousal", "valence_uncertainty", "arousal_uncertainty", "modality")
 ROWS = 8
@@ -38,7 +39,7 @@ class DemoResult:
 
 
 def run(settings: DemoSettings, progress: Progress | None = None) -> DemoResult:
-    """Create a clip, align it, extract features, predict and plot; existing results are replaced."""
+    """Create a clip, align it, extract features, predict, plot and draw; existing results are replaced."""
     progress = progress or RecordingProgress()
     out = settings.out
     out.mkdir(parents=True, exist_ok=True)
@@ -52,11 +53,13 @@ def run(settings: DemoSettings, progress: Progress | None = None) -> DemoResult:
     _check_done(extract_audio.run(sound, progress))
     table = _predict(clip, out / "demo.csv", progress)
     plot.trajectory(out / "demo.png", "demo.mp4", _curves(table))
+    write_overlay(clip, [table], out / "demo.overlay.mp4", Drawing(), progress)
     files = [
         (clip, "the clip"),
         (store, "a store with its faces and features"),
         (out / "demo.csv", f"{len(table)} rows, one for each frame"),
         (out / "demo.png", "a figure of these rows"),
+        (out / "demo.overlay.mp4", "the clip with these rows drawn on it"),
     ]
     return DemoResult(head=_head(table), files=files)
 

@@ -9,7 +9,10 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+import numpy as np
+
 from vacli.errors import InputError, UsageError
+from vacli.faces.selection import TrackSummary, check_face_choice, select_tracks
 from vacli.media.probe import probe
 from vacli.media.video_writer import CONTAINERS, container_of, select_encoder
 from vacli.output.frame_table import FrameTable
@@ -18,7 +21,8 @@ from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._overlay_video import Drawing, write_overlay
 from vacli.steps._prediction_settings import PredictSettings
-from vacli.steps._recordings import Recording, find_recordings
+from vacli.steps._recordings import TABLE_SUFFIXES, Recording, find_recordings
+from vacli.steps.predict import select_media
 
 SUFFIX = ".overlay.mp4"  # of files in a folder
 
@@ -105,29 +109,57 @@ def _outputs(settings: OverlaySettings, recordings: Sequence[Recording]) -> list
 
 def _recordings(settings: OverlaySettings, batch: Batch, progress: Progress) -> list[Recording]:
     """The recordings to draw; with a table those of the inputs, with its rows."""
+    check_face_choice(settings.predict.face)
+    inputs = settings.predict.inputs
     if settings.table is None:
+        if settings.predict.face != "all" and any(p.suffix.lower() in TABLE_SUFFIXES for p in inputs):
+            raise UsageError("--face does not select from a table", hint="name the videos, and use --table")
         return find_recordings(settings.predict, batch, progress)
     tables: dict[str, list[FrameTable]] = {}
     for table in read_table_file(settings.table).tables:
         tables.setdefault(table.name, []).append(table)
-    inputs = settings.predict.inputs
-    return [
-        Recording(str(path), path, partial(_tables_of, path, tables, settings.table, len(inputs) == 1))
-        for path in inputs
-    ]
+    media = [item.path for item in select_media(settings.predict, [], batch, progress)]
+    source = _TableSource(settings.table, tables, settings.predict.face, len(media) == 1)
+    return [Recording(str(path), path, partial(source.tables_of, path)) for path in media]
 
 
-def _tables_of(
-    path: Path, tables: dict[str, list[FrameTable]], source: Path, is_only: bool
-) -> list[FrameTable]:
-    """The tables of a file: by its path, by its name, or the only ones for the only file."""
-    same = [name for name in tables if name == str(path)]
-    same = same or [name for name in tables if os.path.basename(name) == path.name]
-    same = same or (list(tables) if is_only and len(tables) == 1 else [])
-    if len(same) != 1:
-        problem = "names it more than once" if same else "has no rows of it"
-        raise InputError(f"{path}: {source} {problem}", hint="compare the column `input` with the path")
-    return tables[same[0]]
+@dataclass(frozen=True)
+class _TableSource:
+    """tables: by the names of recordings. face: which faces. is_single: there is one file to draw on."""
+
+    path: Path
+    tables: dict[str, list[FrameTable]]
+    face: str
+    is_single: bool
+
+    def tables_of(self, media: Path) -> list[FrameTable]:
+        """The tables of a file: by its path, by its name, or the only ones for the only file."""
+        same = [name for name in self.tables if name == str(media)]
+        same = same or [name for name in self.tables if os.path.basename(name) == media.name]
+        same = same or (list(self.tables) if self.is_single and len(self.tables) == 1 else [])
+        if len(same) != 1:
+            problem = "names it more than once" if same else "has no rows of it"
+            raise InputError(
+                f"{media}: {self.path} {problem}", hint="compare the column `input` with the path"
+            )
+        return _select_faces(self.tables[same[0]], self.face)
+
+
+def _select_faces(tables: list[FrameTable], choice: str) -> list[FrameTable]:
+    """The tables of the faces that `choice` selects. Raises InputError where there is no such face."""
+    if choice == "all" or (len(tables) == 1 and choice == "largest"):
+        return tables
+    by_id = {int(table.columns["face_id"].max()): table for table in tables if "face_id" in table.columns}
+    return [by_id[track] for track in select_tracks(map(_track_summary, by_id.values()), choice)]
+
+
+def _track_summary(table: FrameTable) -> TrackSummary:
+    left, width, height = (
+        table.columns.get(name, np.zeros(len(table))) for name in ("face_x", "face_w", "face_h")
+    )
+    centre = np.nan_to_num(left + width / 2)
+    area_px2 = float(np.nansum(width * height))
+    return TrackSummary(int(table.columns["face_id"].max()), area_px2, float(centre.mean()))
 
 
 def _write(recording: Recording, path: Path, settings: OverlaySettings, progress: Progress) -> None:

@@ -145,7 +145,7 @@ def _draw_lane(canvas: _Canvas, lane: Box, page: Page, times_s: np.ndarray, used
     for index, flags in enumerate(used):
         top = lane.top + index * row_px
         for span in _runs(flags):
-            start, end = page.x(_edges(times_s, span), lane)
+            start, end = page.x(np.array(_edges(times_s, span)), lane)
             if end > lane.left and start < lane.right:
                 box = (max(start, lane.left), top, min(end, lane.right), top + row_px)
                 canvas.fill(box, palette.face_colour(index))

@@ -14,7 +14,8 @@ LABEL_TEXTS = 4.4  # width of the labels left of the curves, in text sizes
 PLANE_FRACTION = 0.55  # of the height of the place beside the picture, if the values are below the plane
 TIME_TEXTS = 1.4  # height of the times below the lanes, in text sizes
 VALUES_TEXTS = 8.6  # width of "V +0.31 ± 0.20" in text sizes
-BLOCK_TEXTS = 5.2  # height of the values of one face, in text sizes
+LINE_TEXTS = 1.25  # height of a line, in text sizes
+BLOCK_TEXTS = 5.4  # height of the four lines of one face
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ points of the plane and their trails, and the values.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,12 +18,13 @@ from vacli.output.overlay import palette
 from vacli.output.overlay.charts import Page, clock_text, draw_ground, draw_page, page_of
 from vacli.output.overlay.curves import FaceCurves
 from vacli.output.overlay.face_hiding import BoxSpan, boxes_at, hide_faces
-from vacli.output.overlay.layout import Box, Layout
-from vacli.output.overlay.stamps import Colour, ellipse_stamp, fill, frame_box, text_stamp
+from vacli.output.overlay.layout import BLOCK_TEXTS, LINE_TEXTS, Box, Layout
+from vacli.output.overlay.stamps import Trail, ellipse_stamp, fill, frame_box, put_tile, ringed_dot, text_tile
 
 TRAIL_S = 1.5
 TRAIL_POINTS = 12
-BAND, EDGE = 0.22, 0.7  # opacities of the ellipse of one standard deviation
+TRAIL_OPACITIES = np.linspace(0.15, 0.75, TRAIL_POINTS)
+TRAIL_AGES_S = np.linspace(TRAIL_S, 0, TRAIL_POINTS, endpoint=False)
 MISSING_TEXT = "no picture"
 NO_VALUE = "-"
 
@@ -57,8 +59,12 @@ class OverlayRenderer:
         self._ground = planes_of_rgb(draw_ground(layout), matrix)
         self._page: Page | None = None
         self._charts = self._ground  # until the first page is drawn
+        self._colours = [matrix.yuv(palette.face_colour(index)) for index in range(len(subject.faces))]
         self._text, self._dim = matrix.yuv(palette.TEXT), matrix.yuv(palette.DIM_TEXT)
         self._grey, self._cursor = matrix.yuv(palette.NO_PREDICTION), matrix.yuv(palette.CURSOR)
+        self._black, self._behind = matrix.yuv((0, 0, 0)), matrix.yuv(palette.GROUND)
+        dot_px = _even(0.35 * layout.text_px)
+        self._trails = [Trail(dot_px, colour, TRAIL_OPACITIES) for colour in self._colours]
         self._points = [_plane_points(face, layout.plane) for face in subject.faces]
         self._valid = [face.is_valid for face in subject.faces]
         self._scale = layout.picture.width / subject.width_px, layout.picture.height / subject.height_px
@@ -71,15 +77,19 @@ class OverlayRenderer:
         _place(canvas, self._right).copy_from(_place(self._ground, self._right))
         _place(canvas, layout.curves).copy_from(self._charts)
         shown.copy_from(picture.planes)
-        hide_faces(shown, boxes_at(self._subject.hidden, picture.row) * np.tile(self._scale, 2))
+        if self._subject.hidden:
+            hide_faces(shown, boxes_at(self._subject.hidden, picture.row) * np.tile(self._scale, 2))
         if picture.row != row:
             self._draw_missing(shown)
         for index, face in enumerate(self._subject.faces):
             self._draw_box(shown, index, face, row)
         self._draw_cursor(canvas, row)
         plane = _place(canvas, layout.plane)
-        for index in range(len(self._subject.faces)):
-            self._draw_trail(plane, index, row)
+        times_s = self._subject.times_s
+        rows = np.searchsorted(times_s, times_s[row] - TRAIL_AGES_S, "right") - 1
+        for trail, points in zip(self._trails, self._points, strict=True):
+            past = points[rows[rows >= 0]]
+            trail.draw(plane, past[past[:, 0] >= 0])
         for index, face in enumerate(self._subject.faces):
             self._draw_point(plane, index, face, row)
         self._draw_values(canvas, row)
@@ -89,9 +99,6 @@ class OverlayRenderer:
         """The place right of the picture."""
         picture = self._layout.picture
         return Box(picture.width, 0, self._layout.width - picture.width, picture.height)
-
-    def _colour(self, index: int) -> Colour:
-        return self._matrix.yuv(palette.face_colour(index))
 
     def _draw_page(self, row: int) -> None:
         times_s = self._subject.times_s
@@ -106,9 +113,9 @@ class OverlayRenderer:
         shown.y[:] = BLACK_LUMA + (shown.y.clip(BLACK_LUMA) - BLACK_LUMA) // 2
         for plane in (shown.u, shown.v):
             plane[:] = (plane.astype(np.uint16) + GREY_CHROMA) // 2
-        stamp = text_stamp(MISSING_TEXT, self._layout.text_px, self._text)
+        tile = text_tile(MISSING_TEXT, self._layout.text_px, self._text, self._behind)
         height, width = shown.y.shape
-        stamp.draw(shown, (width - stamp.width) // 2, (height - stamp.height) // 2)
+        put_tile(shown, tile, (width - tile.y.shape[1]) // 2, (height - tile.y.shape[0]) // 2)
 
     def _draw_box(self, shown: Planes, index: int, face: FaceCurves, row: int) -> None:
         box = face.boxes[row]
@@ -117,12 +124,11 @@ class OverlayRenderer:
         across, down = self._scale
         left, right = (2 * round(float(x) * across / 2) for x in box[::2])
         top, bottom = (2 * round(float(y) * down / 2) for y in box[1::2])
-        colour = self._colour(index) if self._valid[index][row] else self._grey
+        colour = self._colours[index] if self._valid[index][row] else self._grey
         frame_box(shown, (left, top, right, bottom), self._layout.line_px, colour)
-        name = text_stamp(face.name, self._layout.text_px, self._matrix.yuv((0, 0, 0)))
-        top = top - name.height if top >= name.height else bottom
-        fill(shown, left, top, left + name.width + 6, top + name.height, colour)
-        name.draw(shown, max(left, 0) + 3, top)
+        name = text_tile(f" {face.name} ", self._layout.text_px, self._black, colour)
+        height = name.y.shape[0]
+        put_tile(shown, name, left, top - height if top >= height else bottom)
 
     def _draw_cursor(self, canvas: Planes, row: int) -> None:
         assert self._page is not None
@@ -131,45 +137,31 @@ class OverlayRenderer:
         x = min(x, chart.right - 2)
         fill(canvas, x, chart.top, x + 2, lane.bottom, self._cursor)
 
-    def _draw_trail(self, plane: Planes, index: int, row: int) -> None:
-        times_s = self._subject.times_s
-        wanted_s = times_s[row] - np.linspace(TRAIL_S, 0, TRAIL_POINTS, endpoint=False)
-        rows = np.searchsorted(times_s, wanted_s[wanted_s >= times_s[0]], "right") - 1
-        points, size = self._points[index], _dot_size(self._layout, 0.3)
-        opacities = np.linspace(0.15, 0.75, TRAIL_POINTS)[TRAIL_POINTS - len(rows) :]
-        for (x, y), opacity in zip(points[rows].tolist(), opacities.tolist(), strict=True):
-            if x >= 0:
-                stamp = ellipse_stamp(size, size, self._colour(index), opacity)
-                stamp.draw(plane, x - size // 2, y - size // 2)
-
     def _draw_point(self, plane: Planes, index: int, face: FaceCurves, row: int) -> None:
         x, y = self._points[index][row].tolist()
         if x < 0:
             return
-        half = self._layout.plane.width / 2
-        radii = face.uncertainty[row] * half
+        colour = self._colours[index]
+        radii = face.uncertainty[row] * self._layout.plane.width / 2
         if np.isfinite(radii).all():
-            width, height = (2 * max(1, round(float(radius))) for radius in radii)
-            ellipse = ellipse_stamp(width, height, self._colour(index), BAND, EDGE)
-            ellipse.draw(plane, x - width // 2, y - height // 2)
-        size = _dot_size(self._layout, 0.6)
-        ring = ellipse_stamp(size + 4, size + 4, self._cursor, 1.0)
-        ring.draw(plane, x - size // 2 - 2, y - size // 2 - 2)
-        ellipse_stamp(size, size, self._colour(index), 1.0).draw(plane, x - size // 2, y - size // 2)
+            width, height = (2 * max(1, round(radius)) for radius in radii.tolist())
+            ellipse_stamp(width, height, colour).draw(plane, x - width // 2, y - height // 2)
+        dot = ringed_dot(_even(0.6 * self._layout.text_px), 2, colour, self._cursor)
+        dot.draw(plane, x - dot.width // 2, y - dot.height // 2)
 
     def _draw_values(self, canvas: Planes, row: int) -> None:
         values, text_px = self._layout.values, self._layout.text_px
-        time = text_stamp(clock_text(float(self._subject.times_s[row])), text_px, self._dim)
-        time.draw(canvas, values.left, values.top)
+        time = text_tile(clock_text(float(self._subject.times_s[row])), text_px, self._dim, self._behind)
+        put_tile(canvas, time, values.left, values.top)
         y = values.top + round(1.5 * text_px)
         faces = self._faces_with_values(row)
         room = self._layout.n_value_blocks
         for index in faces[:room]:
-            self._draw_block(canvas, index, row, values.left, y)
-            y += round(5.2 * text_px)
+            self._draw_block(canvas, index, row, y)
+            y += round(BLOCK_TEXTS * text_px)
         if len(faces) > room:
-            more = text_stamp(f"+{len(faces) - room} more", text_px, self._dim)
-            more.draw(canvas, values.right - more.width, values.top)
+            more = text_tile(f"+{len(faces) - room} more", text_px, self._dim, self._behind)
+            put_tile(canvas, more, values.right - more.y.shape[1], values.top)
 
     def _faces_with_values(self, row: int) -> list[int]:
         """All faces if there is room for them, else those that are visible or predicted."""
@@ -179,24 +171,28 @@ class OverlayRenderer:
         visible = [bool(self._valid[i][row]) or np.isfinite(f.boxes[row]).all() for i, f in enumerate(faces)]
         return [index for index, is_shown in enumerate(visible) if is_shown]
 
-    def _draw_block(self, canvas: Planes, index: int, row: int, x: int, y: int) -> None:
+    def _draw_block(self, canvas: Planes, index: int, row: int, y: int) -> None:
         face, text_px = self._subject.faces[index], self._layout.text_px
         is_valid = bool(self._valid[index][row])
+        texts = [NO_VALUE, NO_VALUE]
+        if is_valid:
+            pairs = zip(face.values[row].tolist(), face.uncertainty[row].tolist(), strict=True)
+            texts = [value_text(*pair) for pair in pairs]
         text = self._text if is_valid else self._dim
-        name = text_stamp(face.name, text_px, self._colour(index) if is_valid else self._grey)
-        name.draw(canvas, x, y)
-        for line, letter in enumerate("VA"):
-            value = value_text(face.values[row, line], face.uncertainty[row, line]) if is_valid else NO_VALUE
-            text_stamp(f"{letter} {value}", text_px, text).draw(
-                canvas, x, y + round((line + 1) * 1.2 * text_px)
-            )
-        modality = str(face.modality[row]) if is_valid else NO_MODALITY
-        text_stamp(modality, text_px, self._dim).draw(canvas, x, y + round(3.6 * text_px))
+        lines = (
+            (face.name, self._colours[index] if is_valid else self._grey),
+            (f"V {texts[0]}", text),
+            (f"A {texts[1]}", text),
+            (str(face.modality[row]) if is_valid else NO_MODALITY, self._dim),
+        )
+        for number, (line, colour) in enumerate(lines):
+            tile = text_tile(line, text_px, colour, self._behind)
+            put_tile(canvas, tile, self._layout.values.left, y + round(LINE_TEXTS * number * text_px))
 
 
 def value_text(value: float, uncertainty: float) -> str:
     """A value with its standard deviation, if that is known."""
-    error = f" ±{uncertainty:.2f}" if np.isfinite(uncertainty) else ""
+    error = f" ±{uncertainty:.2f}" if math.isfinite(uncertainty) else ""
     return f"{value:+.2f}{error}"
 
 
@@ -208,8 +204,8 @@ def _plane_points(face: FaceCurves, plane: Box) -> np.ndarray:
     return np.where(face.is_valid[:, None], np.nan_to_num(points).round(), -1).astype(int)
 
 
-def _dot_size(layout: Layout, texts: float) -> int:
-    return max(4, 2 * round(texts * layout.text_px / 2))
+def _even(value: float) -> int:
+    return max(4, 2 * round(value / 2))
 
 
 def _place(planes: Planes, box: Box) -> Planes:
