@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import options
+from vacli.cli import completion, options
 from vacli.cli.console import Console
 from vacli.cli.report import leave
 from vacli.cli.streams import put
@@ -84,12 +84,15 @@ def seconds(ctx: click.Context | None, param: click.Parameter | None, text: str 
 )
 @options.min_quality
 @click.option("--decimal-comma", is_flag=True, help="Write numbers as 0,25, and `;` between cells.")
-@click.option("--model", type=click.Path(path_type=Path), help="A trained run. [default: the bundled model]")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="A trained run. [default: the bundled model]",
+    shell_complete=completion.runs,
+)
 @options.weights
 @options.allow_mismatch
-@click.option(
-    "--face", default="largest", show_default=True, metavar="largest|all|ID|left|right", help="Which face."
-)
+@options.face("Which face.")
 @options.audio_track
 @options.backend
 @options.device
