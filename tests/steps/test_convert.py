@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 from synth.frame_tables import N_FRAMES, frame_table
@@ -74,6 +76,28 @@ def test_an_existing_file_needs_force(name, table, tmp_path):
     assert (tmp_path / name).read_text() == "mine"
     run(replace(settings, force=True))
     assert (tmp_path / name).read_text() != "mine"
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".eaf", ".vtt"])
+def test_files_with_a_place_for_it_carry_the_provenance(ending, tmp_path):
+    if WRITERS[ending].package:
+        pytest.importorskip(WRITERS[ending].package)
+    table = tmp_path / "a --> b.csv"
+    write_file([frame_table("a.mp4")], table, TableOptions())
+    out = tmp_path / f"x{ending}"
+    run(ConvertSettings(table=table, out=out))
+    made = {name: value for name, value in read_sidecar(out).items() if name != "files"}
+    if ending == ".parquet":
+        from pyarrow import parquet
+
+        text = parquet.read_schema(out).metadata[b"va_provenance"].decode()
+    elif ending == ".eaf":
+        text = ElementTree.parse(out).find("HEADER/PROPERTY[@NAME='va_provenance']").text
+    else:
+        (line,) = [line for line in out.read_text().split("\n") if line.startswith("NOTE va_provenance ")]
+        assert "-->" not in line, "it would end the comment"
+        text = line.removeprefix("NOTE va_provenance ").replace("-- >", "-->")
+    assert json.loads(text) == made
 
 
 def test_the_provenance_has_that_of_the_table(table, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from vacli.errors import UsageError
 
 if TYPE_CHECKING:
     from vacli.output.frame_table import FrameTable
-    from vacli.steps.predict import PredictBatch, PredictSettings
 
 
 @click.command("predict", short_help="Valence and arousal of every frame: recordings -> CSV.")
@@ -144,10 +144,14 @@ def _predict_table(inputs: tuple[str, ...], choice: tables.OutputChoice, chosen:
     """Predict into one table for all recordings: stdout or a file."""
     output, out = tables.PredictionOutput.of(choice), choice.path
     paths = options.read_inputs(inputs)
-    target = TableTarget(out, output.convert)
+    made: dict[str, Any] = {}  # the provenance, after the prediction
+    convert = partial(output.convert, made=made) if output.file_options else None
+    target = TableTarget(out, convert)
     live = target.is_stdout and not choice.summary
     child = supervisor.split(target.draft)
+    from vacli.output import provenance
     from vacli.steps import predict as step
+    from vacli.steps._prediction_provenance import conditions
 
     console, text = Console(rows=live, is_news=child.is_news), io.StringIO()
     writer = output.row_writer(text, header=not child.has_header)
@@ -168,30 +172,17 @@ def _predict_table(inputs: tuple[str, ...], choice: tables.OutputChoice, chosen:
             text.truncate()
 
         batch = step.run(settings, write, console)
-        if target.draft is not None and output.convert is None:  # the file appears after its provenance
-            _write_provenance(settings, choice, batch, {target.draft.path.name: target.draft.part})
-    if output.convert is not None:
-        _write_provenance(settings, choice, batch, {file.name: file for file in output.files})
+        if batch.inputs:
+            made |= {**conditions(settings, choice.table_options()), "inputs": batch.inputs}
+            made["output"]["summary"] = choice.summary
+        if made and target.draft is not None and convert is None:  # the file appears after its provenance
+            files = {target.draft.path.name: target.draft.part}
+            provenance.write_sidecar(target.draft.path, {**made, "files": provenance.digests_of(files)})
     if not target.is_stdout:
         console.info(
             f"{out}: {len(batch.done)} done" + (f", {len(batch.failed)} failed" if batch.failed else "")
         )
     leave(bool(batch.failed))
-
-
-def _write_provenance(
-    settings: PredictSettings, choice: tables.OutputChoice, batch: PredictBatch, files: dict[str, Path]
-) -> None:
-    """Write the provenance of a table. files: name -> file with the content, also before it has the name."""
-    if not batch.inputs or choice.path is None:
-        return
-    from vacli.output import provenance
-    from vacli.steps._prediction_provenance import conditions
-
-    made = conditions(settings, choice.table_options())
-    made["output"]["summary"] = choice.summary
-    digests = provenance.digests_of(files)
-    provenance.write_sidecar(choice.path, {**made, "inputs": batch.inputs, "files": digests})
 
 
 COMMANDS = (predict,)

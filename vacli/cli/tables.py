@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -125,11 +125,6 @@ class PredictionOutput:
         made[out] = (ending, options)  # at last
         return cls(WRITERS[ROWS_ENDING], TableOptions(), False, one_recording, made, files)
 
-    @property
-    def convert(self) -> Callable[[Path], None] | None:
-        """Makes the files from the file of rows; None if the rows are the file."""
-        return self._convert if self.file_options else None
-
     def row_writer(self, out: TextIO, header: bool) -> RowWriter:
         """The writer of the rows."""
         if not self.summary:
@@ -138,13 +133,17 @@ class PredictionOutput:
 
         return SummaryWriter(out, header, self.entry.with_separator(self.options))
 
-    def _convert(self, rows: Path) -> None:
+    def convert(self, rows: Path, made: Mapping[str, Any]) -> None:
+        """Make the files of `file_options` from the file of rows. made: their provenance, written too."""
+        from vacli.output import provenance
         from vacli.output.formats import write_file
         from vacli.output.table_reader import read_table_file
 
-        tables = read_table_file(rows).tables
+        tables, line = read_table_file(rows).tables, provenance.as_line(made)
         for path, (ending, options) in self.file_options.items():
-            write_file(tables, path, options, ending)
+            write_file(tables, path, replace(options, provenance=line), ending)
+        digests = provenance.digests_of({file.name: file for file in self.files})
+        provenance.write_sidecar(self.files[0], {**made, "files": digests})
 
 
 def _summary_problem(choice: OutputChoice, ending: str) -> str:

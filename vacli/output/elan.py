@@ -45,7 +45,7 @@ class ElanWriter:
     """
 
     def __init__(self, options: TableOptions) -> None:
-        pass
+        self._provenance = options.provenance
 
     def write(self, tables: Sequence[FrameTable], path: Path) -> None:
         """Write the annotations of one recording, and the curves beside them."""
@@ -56,7 +56,12 @@ class ElanWriter:
             write_text(file, _curves(tier))
         write_bytes(config, _xml(_time_series(curves)))
         media = list(dict.fromkeys(Path(table.name) for table in tables if Path(table.name).suffix))
-        write_bytes(path, _xml(_document(path, tiers, media, [*curves, config])))
+        document = _document(path, tiers, media, [*curves, config])
+        if self._provenance:
+            header = document.find("HEADER")
+            assert header is not None
+            ET.SubElement(header, "PROPERTY", NAME="va_provenance").text = self._provenance
+        write_bytes(path, _xml(document))
 
 
 def _document(path: Path, tiers: list[FaceTier], media: list[Path], linked: list[Path]) -> ET.Element:

@@ -25,12 +25,14 @@ TRAJECTORY = ("time_s", "valence", "arousal")
 class TableOptions:
     """columns: names in the order to write, None for all. separator: of text tables.
 
-    decimal_comma: numbers such as 0,25, with `;` instead of `,` between the cells.
+    decimal_comma: numbers such as 0,25, with `;` instead of `,` between the cells. provenance: one line of
+    JSON for the formats that have a place for it (.parquet, .eaf, .vtt).
     """
 
     columns: tuple[str, ...] | None = None
     decimal_comma: bool = False
     separator: str = ","
+    provenance: str = ""
 
     @property
     def delimiter(self) -> str:

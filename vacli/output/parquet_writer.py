@@ -24,13 +24,16 @@ class ParquetWriter:
 
     def __init__(self, options: TableOptions) -> None:
         self._columns = options.columns or tuple(COLUMNS)
+        self._about = {"creator": f"va {__version__}"}
+        if options.provenance:
+            self._about["va_provenance"] = options.provenance
 
     def write(self, tables: Sequence[FrameTable], path: Path) -> None:
         """Write one file with a row group for each table."""
         with needed_by(".parquet output"):
             import pyarrow as pa
             from pyarrow import parquet
-        schema = pa.schema([_field(pa, name) for name in self._columns], {"creator": f"va {__version__}"})
+        schema = pa.schema([_field(pa, name) for name in self._columns], self._about)
         with staged_file(path) as part, parquet.ParquetWriter(part, schema) as writer:
             for table in tables:
                 arrays = [_array(pa, table, field) for field in schema]

@@ -26,6 +26,11 @@ def write_sidecar(table: Path, provenance: Mapping[str, Any]) -> None:
     write_text(sidecar_of(table), json.dumps(provenance, indent=1) + "\n")
 
 
+def as_line(provenance: Mapping[str, Any]) -> str:
+    """The provenance as one line of JSON, for formats that have a place for it."""
+    return json.dumps(provenance)
+
+
 def read_sidecar(table: Path) -> dict[str, Any] | None:
     """The provenance of a table, None if there is none that can be read."""
     try:

@@ -16,15 +16,17 @@ from vacli.output.frame_table import FrameTable
 
 
 class VttWriter:
-    """WebVTT with a comment that names the recording."""
+    """WebVTT with comments that name the recording and its provenance."""
 
     def __init__(self, options: TableOptions) -> None:
-        pass
+        self._provenance = options.provenance
 
     def write(self, tables: Sequence[FrameTable], path: Path) -> None:
         """Write the episodes of one recording."""
         names = " ".join(dict.fromkeys(_one_line(table.name) for table in tables))
         blocks = ["WEBVTT", f"NOTE va {__version__} {names}"]
+        if self._provenance:
+            blocks.append(f"NOTE va_provenance {_one_line(self._provenance)}")
         blocks += [f"{_times(interval, '.')}\n{_escaped(text)}" for interval, text in _cues(tables)]
         write_text(path, "\n\n".join(blocks) + "\n")
 

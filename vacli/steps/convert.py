@@ -59,9 +59,10 @@ def run(settings: ConvertSettings, progress: Progress | None = None) -> Path:
     absent = [name for name in columns or () if name not in file.columns]
     if absent:
         raise UsageError(f"{settings.table} has no column {', '.join(absent)}")
-    _write(settings, file, columns)
+    made = {"va": __version__, "inputs": [source]}
+    _write(settings, file, columns, provenance.as_line(made))
     digests = provenance.digests_of({path.name: path for path in written})
-    provenance.write_sidecar(settings.out, {"va": __version__, "inputs": [source], "files": digests})
+    provenance.write_sidecar(settings.out, {**made, "files": digests})
     return settings.out
 
 
@@ -74,11 +75,14 @@ def _source(table: Path) -> dict[str, Any]:
     return {**record, "provenance": {name: value for name, value in made.items() if name != "summaries"}}
 
 
-def _write(settings: ConvertSettings, file: TableFile, columns: tuple[str, ...] | None) -> None:
+def _write(
+    settings: ConvertSettings, file: TableFile, columns: tuple[str, ...] | None, provenance_line: str
+) -> None:
     tables = _select(file.tables, settings)
     needs_columns = not WRITERS[ending_of(settings.out)].one_recording
     chosen = (columns or file.columns) if needs_columns else None
-    write_file(tables, settings.out, TableOptions(chosen, settings.decimal_comma))
+    options = TableOptions(chosen, settings.decimal_comma, provenance=provenance_line)
+    write_file(tables, settings.out, options)
 
 
 def _select(tables: list[FrameTable], settings: ConvertSettings) -> list[FrameTable]:

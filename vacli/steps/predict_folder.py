@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,9 +228,10 @@ class _FolderWriter:
         made |= {"summaries": [_without_path(table.summary()) for table in tables]}
         claimed = {**made["files"], **dict.fromkeys(files)}
         provenance.write_sidecar(target.table, {**made, "files": claimed})
+        line = provenance.as_line({name: made[name] for name in (*self._conditions, "inputs")})
         for ending in self._settings.endings:
             path = target.table.with_name(f"{target.table.stem}{ending}")
-            write_file(tables, path, options_for(ending, self._settings.options))
+            write_file(tables, path, replace(options_for(ending, self._settings.options), provenance=line))
         written = {**made["files"], **provenance.digests_of(files)}
         provenance.write_sidecar(target.table, {**made, "files": written})
 
