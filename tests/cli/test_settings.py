@@ -695,6 +695,32 @@ CASES = (
         },
     ),
     Case(
+        "report",
+        "a b",
+        "report",
+        {"predict": PredictSettings(inputs=PATHS, face="all"), "out": Path("report"), "embed": False},
+    ),
+    Case(
+        "report",
+        "a b --out o --embed --model m --weights w --allow-mismatch --face 1 --audio-track 2 --backend pyav "
+        "--device cpu",
+        "report",
+        {
+            "predict": PredictSettings(
+                inputs=PATHS,
+                model=Path("m"),
+                weights={"": Path("w")},
+                allow_mismatch=True,
+                face="1",
+                audio_track=2,
+                backend="pyav",
+                device="cpu",
+            ),
+            "out": Path("o"),
+            "embed": True,
+        },
+    ),
+    Case(
         "overlay",
         "a b -o v.mp4",
         "overlay",

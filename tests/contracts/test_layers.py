@@ -49,6 +49,7 @@ HEAVY = (
     "PIL",
     "scipy",
     "matplotlib",
+    "jinja2",
 )
 
 

@@ -39,13 +39,15 @@ class Recording:
     """One recording and its tables, one for each selected face.
 
     name: as in the column `input`. media: its file, None if it is not there. load: predicts or reads the
-    tables; raises VaError. origin: what they are predicted from, None for tables that are read.
+    tables; raises VaError. origin: what they are predicted from, None for tables that are read. table: the
+    file that they are read from.
     """
 
     name: str
     media: Path | None
     load: Callable[[], list[FrameTable]]
     origin: Origin | None = None
+    table: Path | None = None
 
 
 def input_name(recording: Recording) -> InputName:
@@ -140,7 +142,10 @@ def _of_table(path: Path) -> list[Recording]:
     by_name: dict[str, list[FrameTable]] = {}
     for table in read_table_file(path).tables:
         by_name.setdefault(table.name, []).append(table)
-    return [Recording(name, _media_of(name, path), partial(list, tables)) for name, tables in by_name.items()]
+    return [
+        Recording(name, _media_of(name, path), partial(list, tables), table=path)
+        for name, tables in by_name.items()
+    ]
 
 
 def _media_of(name: str, table: Path) -> Path | None:

@@ -1,0 +1,220 @@
+"""`va report`: pages, index, provenance and what is not replaced."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synth.faces import scene, write_video
+from synth.frame_tables import HOSTILE_NAMES, frame_table
+
+from vacli import __version__
+from vacli.datasets.audio_augmentation import write_wav
+from vacli.errors import OutputError
+from vacli.files.digests import file_sha256
+from vacli.inference.run import BUNDLED
+from vacli.output.writers import CsvWriter
+from vacli.progress import RecordingProgress
+from vacli.steps import _batch, report
+from vacli.steps._batch import DONE, Batch, InputStatus, NoJournal
+from vacli.steps._prediction_settings import PredictSettings
+
+COLUMNS = ("time_s", "valence", "arousal", "modality", "input")
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory) -> Path:
+    """A folder with a clip, a silent sound and a damaged file."""
+    folder = tmp_path_factory.mktemp("media")
+    write_video(folder / "clip.mp4", [scene((160, 120))] * 6)
+    write_wav(folder / "quiet.wav", np.zeros(16_000, np.float32))
+    (folder / "damaged.mp4").write_bytes(b"\0\0\0\x18ftypmp42damaged")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(media) -> tuple[Path, Batch]:
+    out = media.parent / "report"
+    return out, make(out, media)
+
+
+def make(out: Path, *inputs: Path, progress: RecordingProgress | None = None, **chosen: object) -> Batch:
+    embed = bool(chosen.pop("embed", False))
+    predict = PredictSettings(inputs=inputs, face="all", **chosen)  # type: ignore[arg-type]
+    return report.run(report.ReportSettings(predict=predict, out=out, embed=embed), progress)
+
+
+def write_table(path: Path, *names: str, columns: tuple[str, ...] = COLUMNS) -> Path:
+    from vacli.output.formats import TableOptions
+
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        writer = CsvWriter(stream, options=TableOptions(columns))
+        for name in names:
+            writer.write(frame_table(name))
+    return path
+
+
+def text_of(path: Path) -> str:
+    """The text of a page without its tags."""
+    body = path.read_text(encoding="utf-8").split("<body>")[1]
+    return html.unescape(re.sub(r"<[^>]+>", "", body))
+
+
+def provenance(path: Path) -> dict[str, str]:
+    pairs = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", path.read_text(encoding="utf-8"))
+    return {name: html.unescape(value) for name, value in pairs}
+
+
+def listed(out: Path) -> list[str]:
+    return re.findall(r'<a href="([^"]+)"', (out / "index.html").read_text())
+
+
+def test_each_recording_has_a_page_and_the_index_lists_them(made, media):
+    out, batch = made
+    assert sorted(path.name for path in out.iterdir()) == ["clip.html", "index.html", "quiet.html"]
+    assert listed(out) == ["clip.html", "quiet.html"]
+    assert batch.done == [str(media / "clip.mp4"), str(media / "quiet.wav")]
+
+
+def test_failed_inputs_are_in_the_index_with_their_cause(made, media):
+    out, batch = made
+    (failure,) = batch.failed
+    assert failure.name == str(media / "damaged.mp4")
+    assert "cannot be read" in failure.reason
+    assert failure.reason in text_of(out / "index.html")
+
+
+def test_pages_state_where_their_rows_come_from(made, media):
+    facts = provenance(made[0] / "clip.html")
+    assert facts["Recording"] == str(media / "clip.mp4")
+    assert facts["SHA-256 of the recording"] == file_sha256(media / "clip.mp4")
+    assert facts["Rows"] == f"predicted by va {__version__}"
+    assert facts["Model"] == "compact (bundled)"
+    weights = sorted(BUNDLED.glob("fold_*/weights.safetensors"))
+    digests = ", ".join(file_sha256(path)[:12] for path in weights)
+    assert facts["SHA-256 of the weights"] == f"{len(weights)} models: {digests}"
+    assert facts["Settings"] == "face all"
+    assert facts["Streams"] == "h264 320 x 240, 25.00 frames/s, no sound"
+
+
+def test_recordings_without_a_face_name_the_audio_model(made):
+    assert provenance(made[0] / "quiet.html")["Model"] == "compact-audio (bundled)"
+    assert "<audio" in (made[0] / "quiet.html").read_text()
+
+
+def test_pages_state_the_limits_of_the_card(made):
+    text = text_of(made[0] / "clip.html")
+    for line in ("Faces are embedded fifteen times a second", "On other material the error is larger."):
+        assert line in BUNDLED.with_name("CARD.md").read_text().replace("\n  ", " ")
+        assert line in text
+
+
+def test_pages_of_a_trained_run_show_its_own_card(media, tmp_path):
+    run = BUNDLED / "fold_1"
+    make(tmp_path, media / "clip.mp4", model=run, device="cpu")
+    assert provenance(tmp_path / "clip.html")["Model"] == str(run)
+    assert provenance(tmp_path / "clip.html")["SHA-256 of the weights"] == file_sha256(
+        run / "weights.safetensors"
+    )
+    assert provenance(tmp_path / "clip.html")["Settings"] == "face all, device cpu"
+    text = text_of(tmp_path / "clip.html")
+    assert "0.645" in text
+    assert "Faces are embedded fifteen times" not in text
+
+
+def test_a_table_gives_pages_of_its_recordings(tmp_path, media):
+    table = write_table(tmp_path / "va.csv", "elsewhere/clip.mp4", "gone.mp4")
+    (tmp_path / "clip.mp4").write_bytes((media / "clip.mp4").read_bytes())
+    batch = make(tmp_path / "out", table)
+    assert listed(tmp_path / "out") == ["clip.html", "gone.html"]
+    assert not batch.failed
+    assert 'src="../clip.mp4"' in (tmp_path / "out/clip.html").read_text()
+    facts = provenance(tmp_path / "out/gone.html")
+    assert facts["Recording"] == "gone.mp4 (the file is not there)"
+    assert facts["SHA-256 of the table"] == file_sha256(table)
+    assert "Model" not in facts
+    assert "does not name the model" in text_of(tmp_path / "out/gone.html")
+
+
+def test_a_recording_in_two_tables_has_two_pages(tmp_path):
+    tables = [write_table(tmp_path / name, "a.mp4", "b.mp4") for name in ("one.csv", "two.csv")]
+    make(tmp_path / "out", *tables)
+    pages = listed(tmp_path / "out")
+    assert len(set(pages)) == 4
+    names = {provenance(tmp_path / "out" / page)["Rows"] for page in pages}
+    assert names == {f"read from {table}" for table in tables}
+
+
+def test_hostile_names_have_pages_and_a_place_in_the_index(tmp_path):
+    make(tmp_path / "out", write_table(tmp_path / "va.csv", *HOSTILE_NAMES))
+    pages = [path for path in (tmp_path / "out").iterdir() if path.name != "index.html"]
+    assert len(pages) == len(HOSTILE_NAMES) == len(listed(tmp_path / "out"))
+    assert all(re.fullmatch(r"[\w .()+,@=&'-]+\.html", path.name) for path in pages)
+
+
+def test_a_table_without_the_needed_columns_fails(tmp_path):
+    table = write_table(tmp_path / "va.csv", "a.mp4", columns=("time_s", "valence", "input"))
+    batch = make(tmp_path / "out", table)
+    assert [failure.reason for failure in batch.failed] == ["a.mp4: the table has no column arousal"]
+    assert listed(tmp_path / "out") == []
+
+
+def test_pages_of_an_earlier_report_are_replaced(tmp_path):
+    table = write_table(tmp_path / "va.csv", "a.mp4")
+    make(tmp_path / "out", table)
+    before = (tmp_path / "out/a.html").read_bytes()
+    (tmp_path / "out/a.html").write_bytes(before + b"<!-- old -->")
+    make(tmp_path / "out", table)
+    assert (tmp_path / "out/a.html").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["index.html", "a.html"])
+def test_other_files_are_not_replaced(tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("mine")
+    with pytest.raises(OutputError, match=f"{name} exists and is not a page") as error:
+        make(tmp_path / "out", write_table(tmp_path / "va.csv", "a.mp4", "b.mp4"))
+    assert error.value.hint == "name another folder with -o"
+    assert [(path.name, path.read_text()) for path in (tmp_path / "out").iterdir()] == [(name, "mine")]
+
+
+def test_pages_that_an_earlier_process_wrote_are_in_the_index(tmp_path, monkeypatch):
+    class Done(NoJournal):
+        def known(self, key: str) -> InputStatus | None:
+            return InputStatus(DONE)
+
+    table = write_table(tmp_path / "va.csv", "a.mp4", "b.mp4")
+    make(tmp_path / "out", table)
+    index = (tmp_path / "out/index.html").read_bytes()
+    (tmp_path / "out/index.html").unlink()
+    monkeypatch.setattr(_batch, "_journal", Done())
+    make(tmp_path / "out", table)
+    assert (tmp_path / "out/index.html").read_bytes() == index
+
+
+@pytest.mark.parametrize(
+    ("limit", "message", "is_embedded"),
+    [
+        ("LARGE_BYTES", "the page that contains it will open slowly", True),
+        ("MAX_EMBEDDED_BYTES", "it is linked instead of embedded", False),
+    ],
+)
+def test_embedding_a_large_recording_warns(media, tmp_path, monkeypatch, limit, message, is_embedded):
+    monkeypatch.setattr(report, limit, 100)
+    progress = RecordingProgress()
+    table = write_table(tmp_path / "va.csv", str(media / "clip.mp4"))
+    make(tmp_path / "out", table, embed=True, progress=progress)
+    assert [message in warning for warning in progress.warnings] == [True]
+    assert ('id="content"' in (tmp_path / "out/clip.html").read_text()) == is_embedded
+
+
+def test_index_row_has_the_numbers_of_the_page(made):
+    row = re.search(r'id="index-row">(.*?)</script>', (made[0] / "clip.html").read_text())
+    assert row
+    values = json.loads(row[1])
+    assert (values["faces"], values["valid_fraction"], values["duration_s"]) == (1, 1.0, pytest.approx(0.2))
+    assert -1 <= values["valence"] <= 1

@@ -1,0 +1,1 @@
+"""Reports as web pages: one self-contained file for each recording, and an index."""

@@ -1,0 +1,124 @@
+"""The summary of a recording: its means, the modalities of its rows, and what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vacli.output.annotations import FaceTier
+from vacli.output.frame_table import FrameTable
+from vacli.output.report.packing import MODALITIES, UNKNOWN, modality_codes, usable
+
+MEANINGS = {
+    "audiovisual": "face and sound",
+    "visual": "the face only",
+    "audio": "the sound only",
+    "none": "no prediction",
+    UNKNOWN: "not recorded in the table",
+}
+
+
+@dataclass(frozen=True)
+class FaceSummary:
+    """One face. Means and standard deviations are over the valid rows, None without one.
+
+    uncertainty: mean of each dimension over the valid rows, None where it is unknown. shares: modality ->
+    fraction of the rows.
+    """
+
+    label: str
+    frames: int
+    duration_s: float
+    mean: tuple[float, float] | None
+    sd: tuple[float, float] | None
+    uncertainty: tuple[float | None, float | None]
+    valid_fraction: float
+    shares: dict[str, float]
+    left_out: str
+
+
+def summarize_face(tier: FaceTier) -> FaceSummary:
+    """The summary of one face."""
+    table, is_usable = tier.table, usable(tier.table)
+    values = np.stack([table.columns[name][is_usable] for name in ("valence", "arousal")], axis=1)
+    times_s = table.columns["time_s"]
+    return FaceSummary(
+        label=tier.label,
+        frames=len(table),
+        duration_s=float(times_s[-1] - times_s[0]) if len(table) else 0.0,
+        mean=_pair(values.mean(axis=0)) if len(values) else None,
+        sd=_pair(values.std(axis=0)) if len(values) else None,
+        uncertainty=(
+            _mean_uncertainty(table, "valence", is_usable),
+            _mean_uncertainty(table, "arousal", is_usable),
+        ),
+        valid_fraction=_fraction(is_usable),
+        shares=_shares(table),
+        left_out=_left_out(table, is_usable),
+    )
+
+
+def index_row(name: str, tiers: Sequence[FaceTier]) -> dict[str, Any]:
+    """The row of a recording in the index as JSON values: means over the valid rows of all faces."""
+    faces = [summarize_face(tier) for tier in tiers]
+    rows = np.concatenate(
+        [np.stack([t.table.columns[n] for n in ("valence", "arousal")], 1)[usable(t.table)] for t in tiers]
+    )
+    valence, arousal = rows.mean(axis=0).tolist() if len(rows) else (None, None)
+    frames = sum(face.frames for face in faces)
+    return {
+        "name": name,
+        "duration_s": max(face.duration_s for face in faces),
+        "faces": len(faces),
+        "valence": valence,
+        "arousal": arousal,
+        "valid_fraction": len(rows) / max(frames, 1),
+    }
+
+
+def _shares(table: FrameTable) -> dict[str, float]:
+    codes = modality_codes(table)
+    shares = {name: _fraction(codes == code) for code, name in enumerate((*MODALITIES, UNKNOWN))}
+    return {name: share for name, share in shares.items() if share > 0}
+
+
+def _left_out(table: FrameTable, is_usable: np.ndarray) -> str:
+    """A sentence about the rows without a prediction."""
+    total, count = len(table), int((~is_usable).sum())
+    if not count:
+        return "No frame is left out: each has a prediction."
+    lead = f"{count:,} of {total:,} frames ({count / total:.1%}) are left out, because "
+    return lead + " and ".join(_causes(table, ~is_usable)) + "."
+
+
+def _causes(table: FrameTable, is_out: np.ndarray) -> list[str]:
+    """Why rows are left out, each with its number if there are several causes."""
+    audio = table.columns.get("audio_present")
+    if audio is None:
+        return ["the table has no prediction for them"]
+    silent, sound = int((is_out & ~audio).sum()), int((is_out & audio).sum())
+    causes = {
+        "they have neither a face nor sound": silent,
+        "they have no face, and their sound was not detected as speech": sound,
+    }
+    present = {cause: count for cause, count in causes.items() if count}
+    if len(present) == 1:
+        return list(present)
+    return [f"{cause} ({count:,})" for cause, count in present.items()]
+
+
+def _mean_uncertainty(table: FrameTable, dimension: str, is_usable: np.ndarray) -> float | None:
+    values = table.columns.get(f"{dimension}_uncertainty")
+    known = None if values is None else values[is_usable & ~np.isnan(values)]
+    return None if known is None or not len(known) else float(known.mean())
+
+
+def _fraction(flags: np.ndarray) -> float:
+    return float(flags.mean()) if len(flags) else 0.0
+
+
+def _pair(values: np.ndarray) -> tuple[float, float]:
+    return float(values[0]), float(values[1])
