@@ -68,8 +68,7 @@ def test_batch_moves_with_all_tensors():
 
 @pytest.mark.parametrize("chunk_bytes", [1 << 22, 60])
 def test_store_and_memory_give_the_same_batches(tmp_path, monkeypatch, chunk_bytes):
-    monkeypatch.setattr("vacli.store.schema.CHUNK_BYTES", chunk_bytes)
-    monkeypatch.setattr("vacli.store.schema.chunk_rows.__defaults__", (chunk_bytes,))
+    monkeypatch.setattr("vacli.store.layout.CHUNK_BYTES", chunk_bytes)
     store = empty(tmp_path / "s.zarr")
     sequences = [sequence("a", 23), sequence("b", 6, 1)]
     for s in sequences:

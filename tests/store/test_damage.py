@@ -140,7 +140,7 @@ def test_lost_chunks_of_earlier_versions_are_found(view):
 
 
 def test_a_chunk_of_missing_rows_has_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr("vacli.store.schema.CHUNK_BYTES", 60)
+    monkeypatch.setattr("vacli.store.layout.CHUNK_BYTES", 60)
     store = empty(tmp_path / "s.zarr")
     add_video(store, "clip", FRAMES)
     rows, flags = ROWS.copy(), np.zeros(FRAMES, np.uint8)

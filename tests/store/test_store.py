@@ -72,7 +72,7 @@ def test_feature_of_the_wrong_length_is_refused(store):
 
 
 def test_staged_rows_cross_chunk_borders(store, monkeypatch):
-    monkeypatch.setattr("vacli.store.schema.CHUNK_BYTES", 64)
+    monkeypatch.setattr("vacli.store.layout.CHUNK_BYTES", 64)
     boxes = np.arange(400, dtype=np.float32).reshape(100, 4)
     store.add_video("long", np.arange(100) / 25, source=SOURCE, stream={})
     with store.stage("long", "face", {"settings": 1}) as part:
@@ -83,7 +83,8 @@ def test_staged_rows_cross_chunk_borders(store, monkeypatch):
 
 
 def test_crops_keep_their_frames(store, monkeypatch):
-    monkeypatch.setattr("vacli.store.schema.CROP_CHUNK_BYTES", 1000)
+    monkeypatch.setattr("vacli.store.layout.FILE_BYTES", 1200)
+    monkeypatch.setattr("vacli.store.layout.IMAGE_CHUNK_BYTES", 300)
     with store.stage("clip", "face", {}) as part:
         part.append_images("crop", [jpeg(10), None])
         part.append_images("crop", [jpeg(200), jpeg(90)])
@@ -193,11 +194,22 @@ def test_a_part_that_cannot_be_placed_keeps_the_old_one(store, monkeypatch):
 def test_xarray_reads_the_store(store):
     store.put_feature("clip", SPEC, np.ones((4, 3), np.float32), np.zeros(4, np.uint8))
     with store.stage("clip", "face", {}) as part:
-        part.append("box", np.zeros((4, 4), np.float32), dims=("xyxy",))
+        part.append("box", np.zeros((4, 4), np.float32), dims=("xyxy",), units="px")
         part.append_images("crop", [jpeg(1)] * 4)
     tree = xarray.open_datatree(store.path, engine="zarr", consolidated=False)
-    assert tree["clip/feature"]["mfcc39"].dims == ("frame", "mfcc39_dim")
-    assert tree["clip"]["time"].dims == ("frame",)
+    assert tree["clip/feature"]["mfcc39"].dims == ("time", "mfcc39_dim")
+    assert tree["clip"].coords["time"].attrs["units"] == "s"
+    assert tree["clip/face"]["box"].attrs["units"] == "px"
+
+
+def test_xarray_selects_rows_by_time(store):
+    store.put_feature("clip", SPEC, np.arange(12, dtype=np.float32).reshape(4, 3), np.zeros(4, np.uint8))
+    with store.stage("clip", "face", {}) as part:
+        part.append("score", np.arange(4, dtype=np.float32))
+    tree = xarray.open_datatree(store.path, engine="zarr", consolidated=False)
+    assert tree["clip/face"].sel(time=0.09)["score"] == 2
+    assert tree["clip/feature"].sel(time=0.1, method="nearest")["mfcc39"].values.tolist() == [6, 7, 8]
+    assert tree["clip/face"].sel(time=slice(0.04, 0.1))["score"].values.tolist() == [1, 2]
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):

@@ -1,7 +1,7 @@
 """The feature store: one Zarr v3 group a store, one subgroup a video; the only room that knows Zarr.
 
     <video>/time                              (N,) float64 seconds, one row a frame of the container
-    <video>/face/box|landmarks|score|track|found|blur|size, and the crops as JPEG bytes
+    <video>/face/box|landmarks|score|track|detected|sharpness|size, and the crops as JPEG bytes
     <video>/feature/<name>, flag/<name>       (N, D) float32, NaN where missing; (N,) uint8 bit flags
     <video>/label/valence|arousal|source      (N,) NaN where not annotated
 

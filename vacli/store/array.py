@@ -11,10 +11,10 @@ import numpy as np
 import zarr
 
 from vacli.errors import StoreError
-from vacli.store import seal
+from vacli.store import schema, seal
 from vacli.store.raw import RawTable
 
-FRAME = "frame"  # name of the first axis of arrays with one row per frame
+FRAME_AXES = (schema.TIME, "frame")  # first axis of arrays with one row per frame, now and in earlier stores
 
 
 class StoredArray:
@@ -46,7 +46,7 @@ class StoredArray:
     @property
     def is_per_frame(self) -> bool:
         """Whether it has one row per frame of the video."""
-        return (self._meta.get("dimension_names") or [None])[0] == FRAME
+        return (self._meta.get("dimension_names") or [None])[0] in FRAME_AXES
 
     def damage_error(self, reason: object) -> StoreError:
         """The error for a damaged array."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ LockState = Literal["held", "busy", "unsupported"]
 BUSY_ERRNOS = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 RETRY_S = 0.02  # on systems that cannot wait for a lock
 LOCK_OFFSET = 1 << 30  # Windows blocks reading of locked bytes, so lock one beyond the end of any file
+_of_thread = threading.local()
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -36,12 +39,22 @@ def kernel_id() -> str:
 
 @contextmanager
 def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Wait for a lock on an existing file and hold it; no effect on a file system without locks."""
+    """Wait for a lock on an existing file and hold it; no effect on a file system without locks.
+
+    A thread that holds it already goes on at once: it would wait for its own lock without end.
+    """
     with _opened(path) as file:
+        about = os.fstat(file.fileno())
+        key, held = (about.st_dev, about.st_ino), _held()
+        if key in held:
+            yield
+            return
         acquire(file, wait=True, shared=shared)
+        held.add(key)
         try:
             yield
         finally:
+            held.discard(key)
             release(file)
 
 
@@ -65,6 +78,13 @@ def release(file: BinaryIO) -> None:
         _unlock(file)
     except OSError:  # it was not locked
         return
+
+
+def _held() -> set[tuple[int, int]]:
+    """Device and inode of the files that this thread has locked with `locked`."""
+    if not hasattr(_of_thread, "held"):
+        _of_thread.held = set()
+    return _of_thread.held
 
 
 def _opened(path: Path) -> BinaryIO:

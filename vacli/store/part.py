@@ -1,8 +1,8 @@
-"""Writing the arrays of one part row by row, in whole chunks."""
+"""Writing the arrays of one part row by row, in whole files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,18 +13,19 @@ import zarr
 
 from vacli.files.disk_space import report_write_errors
 from vacli.store import schema
+from vacli.store.layout import ArrayLayout
 
 
 @dataclass
 class _GrowingArray:
-    """An array that grows by whole chunks of at most `rows_per_chunk` rows.
+    """An array that grows by whole files.
 
-    It is created with its first chunk: if all rows fit into one, the chunk is no longer than they are,
-    because raw chunks take their whole length on disk. create: rows per chunk -> an empty array.
+    It is created with its first file: if all rows fit into one, the file is no longer than they are.
     """
 
-    create: Callable[[int], zarr.Array[Any]]
-    rows_per_chunk: int
+    group: zarr.Group
+    name: str
+    layout: ArrayLayout
     pending: list[np.ndarray] = field(default_factory=list)
     count: int = 0
     array: zarr.Array[Any] | None = None
@@ -32,20 +33,19 @@ class _GrowingArray:
     def append(self, rows: np.ndarray) -> None:
         self.pending.append(rows)
         self.count += len(rows)
-        if self.count >= self.rows_per_chunk:
-            self.flush(self.count - self.count % self.rows_per_chunk)
+        if self.count >= self.layout.file_rows:
+            self.flush(self.count - self.count % self.layout.file_rows)
 
     def close(self) -> None:
         if self.array is None:
-            self.rows_per_chunk = min(self.rows_per_chunk, max(self.count, 1))
-            self.array = self.create(self.rows_per_chunk)
+            self.array = self.layout.create(self.group, self.name, 0, max(self.count, 1))
         self.flush(self.count)
 
     def flush(self, count: int) -> None:
         if not count:
             return
         if self.array is None:
-            self.array = self.create(self.rows_per_chunk)
+            self.array = self.layout.create(self.group, self.name, 0, self.layout.file_rows)
         rows = np.concatenate(self.pending)
         start = self.array.shape[0]
         self.array.resize((start + count, *self.array.shape[1:]))
@@ -55,7 +55,7 @@ class _GrowingArray:
 
 
 class PartWriter:
-    """Appends rows to the arrays of one part; at most a chunk of each array is in memory.
+    """Appends rows to the arrays of one part; at most a file of each array is in memory.
 
     path: the final path of the part, for error messages. Writing raises OutputError on a full disk.
     """
@@ -70,8 +70,10 @@ class PartWriter:
     def append(self, name: str, rows: np.ndarray, *, dims: Sequence[str] = (), units: str = "") -> None:
         """Append (k, ...) rows, one per frame, to array `name`; `dims` names the axes after the first."""
         rows = np.asarray(rows)
+        attributes = {"units": units} if units else {}
+        layout = ArrayLayout.of_rows(rows, (schema.TIME, *dims), attributes)
         with self._counted(rows):
-            self._array_for(name, rows, ("frame", *dims), units, schema.CHUNK_BYTES).append(rows)
+            self._array_for(name, layout).append(rows)
 
     def append_images(self, name: str, images: Sequence[bytes | None]) -> None:
         """Append encoded images, one per frame; None for a frame without one (size 0)."""
@@ -79,11 +81,11 @@ class PartWriter:
         written = self._bytes_written.get(name, 0)
         starts = written + np.concatenate([[0], np.cumsum(sizes[:-1], dtype=np.int64)])
         self._bytes_written[name] = written + int(sizes.sum())
-        self.append(f"{name}_start", starts.astype(np.int64)[: len(sizes)])
-        self.append(f"{name}_size", sizes)
+        self.append(f"{name}_start", starts.astype(np.int64)[: len(sizes)], units="byte")
+        self.append(f"{name}_size", sizes, units="byte")
         data = np.frombuffer(b"".join(image or b"" for image in images), np.uint8)
         with self._counted(data):
-            self._array_for(name, data, (f"{name}_byte",), "", schema.CROP_CHUNK_BYTES).append(data)
+            self._array_for(name, ArrayLayout.of_images(f"{name}_byte")).append(data)
 
     def set(self, **attributes: Any) -> None:
         """Add attributes to the part."""
@@ -100,46 +102,21 @@ class PartWriter:
         self._total += rows.nbytes
         return report_write_errors(self._path, self._total)
 
-    def _array_for(
-        self, name: str, rows: np.ndarray, dims: Sequence[str], units: str, limit: int
-    ) -> _GrowingArray:
+    def _array_for(self, name: str, layout: ArrayLayout) -> _GrowingArray:
         if name not in self._arrays:
-            count = schema.chunk_rows(rows.shape[1:], rows.dtype, limit)
-            count = min(count, 1 << 16) if len(dims) == 1 and dims[0] == "frame" else count
-            attrs = {"units": units} if units else {}
-            shape, dtype = (0, *rows.shape[1:]), rows.dtype
-            self._arrays[name] = _GrowingArray(
-                lambda chunk: _create(self._group, name, shape, chunk, dtype, dims, attrs), count
-            )
+            self._arrays[name] = _GrowingArray(self._group, name, layout)
         return self._arrays[name]
-
-
-def _create(
-    group: zarr.Group,
-    name: str,
-    shape: tuple[int, ...],
-    rows: int,
-    dtype: np.dtype,
-    dims: Sequence[str],
-    attrs: Mapping[str, Any],
-) -> zarr.Array[Any]:
-    raw = schema.is_stored_raw(dtype, len(shape)) or dims[0].endswith("_byte")
-    return group.create_array(
-        name,
-        shape=shape,
-        chunks=(rows, *shape[1:]),
-        dtype=dtype,
-        dimension_names=list(dims),
-        compressors=None if raw else "auto",
-        fill_value=np.nan if dtype.kind == "f" else 0,
-        attributes=dict(attrs),
-    )
 
 
 def write_array(
     group: zarr.Group, name: str, values: np.ndarray, dims: Sequence[str], attrs: Mapping[str, object]
 ) -> None:
-    """Write a whole array (N, ...) at once; `dims` names its axes, `attrs` holds JSON values."""
-    rows = min(max(len(values), 1), schema.chunk_rows(values.shape[1:], values.dtype))
-    array = _create(group, name, values.shape, rows, values.dtype, dims, attrs)
+    """Write a whole array (N, ...) at once; `dims` names its axes, `attrs` holds JSON values.
+
+    Tables of floats stay uncompressed: they are features, which training reads by rows and which hardly
+    compress.
+    """
+    raw = values.dtype.kind == "f" and values.ndim > 1
+    layout = ArrayLayout.of_rows(values, tuple(dims), attrs, raw)
+    array = layout.create(group, name, len(values), layout.rows_per_file(len(values)))
     array[...] = values

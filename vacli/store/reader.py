@@ -17,6 +17,7 @@ from vacli.files.store_folder import METADATA_FILE
 from vacli.store import commit, locks, schema, seal
 from vacli.store.array import StoredArray
 from vacli.store.migration import present_attributes, stored_name
+from vacli.store.relative_paths import absolute_attributes
 
 CROPS_PER_READ = 64
 MAX_OVERREAD = 4  # one read of up to this many times the needed bytes is faster than single reads
@@ -45,7 +46,7 @@ class VideoView:
 
     @property
     def source(self) -> dict[str, Any]:
-        """The file behind the video: name, path, size_bytes, sha256."""
+        """The file behind the video: name, path (absolute), size_bytes, sha256."""
         return self.attrs.get("source", {})
 
     @cached_property
@@ -216,7 +217,8 @@ class VideoView:
         return StoreError(f"{path} was replaced by another process while it was read", hint="run it again")
 
     def _attributes(self, part: str) -> dict[str, object]:
-        return present_attributes(seal.user_attributes(self._meta(part).get("attributes", {})))
+        stored = seal.user_attributes(self._meta(part).get("attributes", {}))
+        return absolute_attributes(present_attributes(stored), self.path.parent)
 
     def _meta(self, part: str) -> seal.Meta:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 import unicodedata
@@ -19,8 +18,8 @@ from vacli.files.store_folder import METADATA_FILE
 
 FORMAT_VERSION = 2
 READABLE = (1, 2)  # see `store.migration`
-CHUNK_BYTES = 4 << 20  # large enough to stream, small enough to pick windows from
-CROP_CHUNK_BYTES = 1 << 20  # crops are also read one by one
+TIME = "time"  # the coordinate of the frames and the name of the first axis of arrays with one row per frame
+TIME_ATTRIBUTES = {"units": "s", "long_name": "presentation time"}
 LOST_AND_FOUND = "lost+found"  # a folder that e2fsck makes in the root of a file system
 ID_BYTES = 180  # file systems allow 255; suffixes of files and persons need some
 DTYPE_KINDS = {  # array or part -> letters of NumPy's dtype.kind
@@ -132,16 +131,6 @@ def how_to_remake(part: str, video: Path) -> str:
     if kind in ("feature", "flag"):
         return f"run `va extract-visual` or `va extract-audio` with --feature {name} --force"
     return f"remove the folder {video} and add its recording again"
-
-
-def chunk_rows(row_shape: tuple[int, ...], dtype: np.dtype, limit_bytes: int = CHUNK_BYTES) -> int:
-    """Rows per chunk, so that a chunk has at most `limit_bytes`."""
-    return max(1, limit_bytes // (math.prod(row_shape) * dtype.itemsize))
-
-
-def is_stored_raw(dtype: np.dtype, ndim: int) -> bool:
-    """Whether an array is stored uncompressed: float tables hardly compress, and raw rows are read faster."""
-    return dtype.kind == "f" and ndim > 1
 
 
 def create_group(path: Path, attributes: dict[str, object]) -> zarr.Group:

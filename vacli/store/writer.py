@@ -17,6 +17,7 @@ from vacli.store import commit, locks, schema, seal
 from vacli.store.index import Index
 from vacli.store.part import PartWriter, write_array
 from vacli.store.reader import EDITION, VideoView
+from vacli.store.relative_paths import relative_attributes
 from vacli.store.work import WorkFolder
 
 JsonDict = Mapping[str, object]
@@ -128,8 +129,10 @@ class Store:
         if video_id in self:
             return
         with self._work.place() as place, self._report_errors(video_id):
-            group = schema.create_group(place / NEW, {k: _plain(v) for k, v in attributes.items()})
-            write_array(group, "time", np.asarray(times_s, np.float64), ("frame",), {"units": "s"})
+            group = schema.create_group(place / NEW, relative_attributes(_plain(attributes), self.path))
+            write_array(
+                group, schema.TIME, np.asarray(times_s, np.float64), (schema.TIME,), schema.TIME_ATTRIBUTES
+            )
             seal.seal(place / NEW)
             commit.apply_changes(self.path, place, [(video_id, NEW)])
 
@@ -192,8 +195,14 @@ class Store:
         edition = {EDITION: uuid.uuid4().hex}
         with self._work.place() as place, self._report_errors(f"{video_id}/feature/{name}", values.nbytes):
             group = schema.create_group(place / NEW, {})
-            write_array(group, "flag", flags.astype(np.uint8), ("frame",), edition)
-            write_array(group, "feature", values, ("frame", f"{name}_dim"), {**spec, **edition})
+            write_array(group, "flag", flags.astype(np.uint8), (schema.TIME,), edition)
+            write_array(
+                group,
+                "feature",
+                values,
+                (schema.TIME, f"{name}_dim"),
+                {**relative_attributes(spec, self.path), **edition},
+            )
             seal.seal(place / NEW)
             with self._locked():
                 if made_from is not None and not made_from.is_current():
@@ -281,5 +290,5 @@ def _link_new(made: Path, path: Path) -> None:
         made.replace(path)
 
 
-def _plain(value: object) -> object:
-    return dict(value) if isinstance(value, Mapping) else value
+def _plain(attributes: JsonDict) -> dict[str, object]:
+    return {k: dict(v) if isinstance(v, Mapping) else v for k, v in attributes.items()}

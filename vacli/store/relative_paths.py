@@ -1,0 +1,53 @@
+"""Paths of recordings and weights in attributes: relative to the store's folder, absolute for the steps.
+
+So a store has no names of home folders, and is valid where it is moved together with its recordings.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from vacli.spec import WEIGHTS_FILES
+
+PATH = "path"  # attribute of a source
+
+
+def relative_attributes(attributes: Mapping[str, Any], store: Path) -> dict[str, Any]:
+    """Attributes as they are stored: absolute paths become relative to the folder `store`.
+
+    A path on another drive (Windows) becomes the name of its file.
+    """
+    return _map_paths(attributes, lambda path: _relative(path, store) if _is_absolute(path) else path)
+
+
+def absolute_attributes(attributes: Mapping[str, Any], store: Path) -> dict[str, Any]:
+    """Stored attributes as the steps use them. Absolute paths, of earlier stores, are kept."""
+    return _map_paths(attributes, lambda path: path if _is_absolute(path) else _absolute(path, store))
+
+
+def _map_paths(attributes: Mapping[str, Any], convert: Callable[[str], str]) -> dict[str, Any]:
+    mapped = dict(attributes)
+    source, weights = mapped.get("source"), mapped.get(WEIGHTS_FILES)
+    if isinstance(source, Mapping) and source.get(PATH):
+        mapped["source"] = {**source, PATH: convert(str(source[PATH]))}
+    if isinstance(weights, Mapping):
+        mapped[WEIGHTS_FILES] = {key: convert(str(path)) for key, path in weights.items()}
+    return mapped
+
+
+def _is_absolute(path: str) -> bool:
+    return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
+
+
+def _relative(path: str, store: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, os.path.realpath(store))).as_posix()
+    except ValueError:  # another drive
+        return PureWindowsPath(path).name
+
+
+def _absolute(path: str, store: Path) -> str:
+    return os.path.normpath(os.path.join(os.path.realpath(store), path))
