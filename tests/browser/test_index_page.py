@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 from synth.frame_tables import HOSTILE_NAMES
 from synth.pages import Browser
 
-from vacli.output.file_names import output_names
+from vacli.output.file_names import InputName, output_names
 from vacli.output.report.page import IndexRow, index_html
 from vacli.output.report.shown_text import shown
 
@@ -30,7 +30,7 @@ def write_index(folder: Path, names: tuple[str, ...], failed: tuple[tuple[str, s
             },
         )
         for number, (name, page) in enumerate(
-            zip(names, output_names(names, reserved=["index"]), strict=True)
+            zip(names, output_names([InputName(name, PurePath(name).stem) for name in names]), strict=True)
         )
     ]
     for row in rows:
