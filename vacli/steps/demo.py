@@ -10,14 +10,15 @@ import numpy as np
 from vacli.errors import InputError
 from vacli.files.atomic import staged_writer
 from vacli.media.demo_clip import write_demo_clip
-from vacli.output import plot
 from vacli.output.columns import COLUMNS
 from vacli.output.frame_table import FrameTable
+from vacli.output.prediction_figure import draw_predictions
 from vacli.output.writers import CsvWriter
 from vacli.progress import Progress, RecordingProgress
-from vacli.steps import align, extract_audio, extract_visual, predict
+from vacli.steps import align, extract_audio, extract_visual, predict, report
 from vacli.steps._batch import Batch
 from vacli.steps._overlay_video import Drawing, write_overlay
+from vacli.steps._prediction_settings import PredictSettings
 
 SHOWN = ("frame", "time_s", "valence", "arousal", "valence_uncertainty", "arousal_uncertainty", "modality")
 ROWS = 8
@@ -39,7 +40,7 @@ class DemoResult:
 
 
 def run(settings: DemoSettings, progress: Progress | None = None) -> DemoResult:
-    """Create a clip, align it, extract features, predict, plot and draw; existing results are replaced."""
+    """Create a clip, align it, extract features, predict and draw; existing results are replaced."""
     progress = progress or RecordingProgress()
     out = settings.out
     out.mkdir(parents=True, exist_ok=True)
@@ -52,21 +53,24 @@ def run(settings: DemoSettings, progress: Progress | None = None) -> DemoResult:
     sound = extract_audio.ExtractAudioSettings(inputs=(store,), store=store, force=True)
     _check_done(extract_audio.run(sound, progress))
     table = _predict(clip, out / "demo.csv", progress)
-    plot.trajectory(out / "demo.png", "demo.mp4", _curves(table))
+    draw_predictions(out / "demo.png", "demo.mp4", [table])
     write_overlay(clip, [table], out / "demo.overlay.mp4", Drawing(), progress)
+    pages = report.ReportSettings(predict=PredictSettings(inputs=(clip,)), out=out / "report")
+    _check_done(report.run(pages, progress))
     files = [
         (clip, "the clip"),
         (store, "a store with its faces and features"),
         (out / "demo.csv", f"{len(table)} rows, one for each frame"),
         (out / "demo.png", "a figure of these rows"),
         (out / "demo.overlay.mp4", "the clip with these rows drawn on it"),
+        (out / "report" / "demo.html", "a web page with player and curves"),
     ]
     return DemoResult(head=_head(table), files=files)
 
 
 def _predict(clip: Path, path: Path, progress: Progress) -> FrameTable:
     tables: list[FrameTable] = []
-    _check_done(predict.run(predict.PredictSettings(inputs=(clip,)), tables.append, progress))
+    _check_done(predict.run(PredictSettings(inputs=(clip,)), tables.append, progress))
     with staged_writer(path) as stream:
         CsvWriter(stream).write(tables[0])
     return tables[0]
@@ -76,16 +80,6 @@ def _check_done(batch: Batch) -> None:
     """Raise InputError if a step failed."""
     for failure in batch.failed:
         raise InputError(failure.reason)
-
-
-def _curves(table: FrameTable) -> plot.Curves:
-    c = table.columns
-    uncertainty = np.stack([c["valence_uncertainty"], c["arousal_uncertainty"]], axis=1)
-    return plot.Curves(
-        times_s=c["time_s"],
-        predicted=np.stack([c["valence"], c["arousal"]], axis=1),
-        sd=None if np.isnan(uncertainty).all() else uncertainty,
-    )
 
 
 def _head(table: FrameTable) -> list[list[str]]:
