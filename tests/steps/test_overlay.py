@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import av
@@ -18,6 +20,7 @@ from synth.faces import scene, somebody_else, write_video
 from synth.frame_tables import HOSTILE_NAMES
 from synth.overlays import packets_of, pictures_of, table_at, times_of, write_table
 
+from vacli import __version__
 from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import UsageError
 from vacli.faces.detect import Detector
@@ -153,6 +156,27 @@ def test_both_faces_have_their_box_where_they_are(pair, tmp_path):
     assert shares[1 - first][1] > 0.003
 
 
+def comment_of(path: Path) -> dict:
+    with av.open(str(path)) as container:
+        return json.loads(container.metadata.get("comment") or container.metadata["COMMENT"])
+
+
+def test_the_comment_of_a_file_names_version_model_and_video(pair, tmp_path):
+    draw([pair], tmp_path / "out.mp4")
+    made = comment_of(tmp_path / "out.mp4")
+    assert (made["va"], made["model"]["name"], made["settings"]["face"]) == (__version__, "bundled", "all")
+    assert made["video"] == {"name": "pair.mp4", "sha256": sha256(pair.read_bytes()).hexdigest()}
+
+
+def test_the_comment_of_a_file_names_its_table(tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", SHORT)
+    table = write_table(tmp_path / "va.csv", table_at(times_of(clip), str(clip)))
+    draw_table(clip, tmp_path / "out.mkv", table)
+    made = comment_of(tmp_path / "out.mkv")
+    assert made["table"] == {"name": "va.csv", "sha256": sha256(table.read_bytes()).hexdigest()}
+    assert "model" not in made
+
+
 def test_blur_hides_all_faces_though_only_one_is_predicted(pair, tmp_path):
     out = tmp_path / "out.mp4"
     result, _ = draw([pair], out, blur=True, face="left", width_px=1280)
@@ -225,7 +249,7 @@ def test_videos_of_one_name_get_different_files(tmp_path):
     clips = [tmp_path / "a/clip.mp4", tmp_path / "b/clip.mp4"]
     table = write_table(tmp_path / "va.csv", *(table_at(times_of(clip), str(clip)) for clip in clips))
     result, _ = draw(clips, tmp_path / "out", table=table)
-    assert result.files == [tmp_path / "out/clip.overlay.mp4", tmp_path / "out/clip-2.overlay.mp4"]
+    assert result.files == [tmp_path / "out/a_clip.overlay.mp4", tmp_path / "out/b_clip.overlay.mp4"]
 
 
 def test_a_table_without_the_video_is_refused(tmp_path):
@@ -278,7 +302,7 @@ def test_an_ending_that_is_no_video_is_refused(tmp_path):
         draw([clip], tmp_path / "out.webm", table=table)
 
 
-def test_odd_names_are_used_as_they_are(tmp_path):
+def test_videos_with_odd_names_are_drawn(tmp_path):
     plain = write_clip(tmp_path / "plain.mp4", replace(SHORT, times_s=steady(25, 0.08)))
     stems = [name.replace("/", "_").removesuffix(".mp4") for name in HOSTILE_NAMES]
     clips = [tmp_path / f"{number}{stem}.mp4" for number, stem in enumerate(stems)]
@@ -287,7 +311,9 @@ def test_odd_names_are_used_as_they_are(tmp_path):
     table = write_table(tmp_path / "va.csv", *(table_at(times_of(clip), clip.name) for clip in clips))
     result, _ = draw(clips, tmp_path / "out", table=table)
     assert not result.failed, result.failed
-    assert set(os.listdir(tmp_path / "out")) == {f"{clip.stem}.overlay.mp4" for clip in clips}
+    assert len(set(result.files)) == len(clips)
+    assert set(os.listdir(tmp_path / "out")) == {path.name for path in result.files}
+    assert all(path.name.endswith(".overlay.mp4") for path in result.files)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
@@ -296,13 +322,15 @@ def test_an_interrupted_command_leaves_nothing(tmp_path, stop):
     table = write_table(tmp_path / "va.csv", table_at(times_of(clip), str(clip)))
     before = set(os.listdir(tmp_path))
     command = [sys.executable, "-m", "vacli", "overlay", str(clip), "--table", str(table), "-o"]
-    process = subprocess.Popen([*command, str(tmp_path / "out.mp4")], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while set(os.listdir(tmp_path)) == before and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert process.poll() is None, "it ended before it could be interrupted"
-    process.send_signal(stop)
-    _, errors = process.communicate(timeout=60)
+    with subprocess.Popen(
+        [*command, str(tmp_path / "out.mp4")], stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while set(os.listdir(tmp_path)) == before and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert process.poll() is None, "it ended before it could be interrupted"
+        process.send_signal(stop)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + stop
     assert "interrupted" in errors
     assert set(os.listdir(tmp_path)) == before

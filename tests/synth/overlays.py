@@ -35,6 +35,8 @@ def table_at(
         "arousal_uncertainty": np.full(count, 0.1),
         "face_score": np.ones(count),
         "face_id": np.full(count, face_id),
+        "quality": np.full(count, 0.8),
+        "quality_limit": np.full(count, "sharpness"),
     }
     edges = zip(("face_x", "face_y", "face_w", "face_h"), box, strict=True)
     full |= {column: np.full(count, float(value)) for column, value in edges}

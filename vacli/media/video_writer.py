@@ -121,9 +121,12 @@ class VideoWriter:
 
 @contextmanager
 def open_writer(
-    path: Path, container: str, video: VideoFormat, sound: SoundSource | None
+    path: Path, container: str, video: VideoFormat, sound: SoundSource | None, comment: str = ""
 ) -> Iterator[VideoWriter]:
-    """A writer of a new file; `path` may have any ending. `finish` must be called at the end."""
+    """A writer of a new file; `path` may have any ending. `finish` must be called at the end.
+
+    comment: for the metadata of the container.
+    """
     options = MUXER_OPTIONS.get(container, {})
     with ExitStack() as stack:
         source = None
@@ -131,6 +134,8 @@ def open_writer(
             read = stack.enter_context(open_container(sound.path))
             source = Sound(read, cast(av.AudioStream, read.streams[sound.stream_index]), [])
         out = stack.enter_context(av.open(f"{PROTOCOL}{path}", "w", format=container, options=options))
+        if comment:
+            out.metadata["comment"] = comment
         yield VideoWriter(out, video, source)
 
 

@@ -33,13 +33,15 @@ class ColourMatrix:
     red: float
     blue: float
 
+    @property
+    def luma_weights(self) -> np.ndarray:
+        """(3,) float32: the shares of red, green and blue in luma."""
+        return np.array([self.red, 1 - self.red - self.blue, self.blue], np.float32)
+
     def yuv(self, rgb: tuple[int, int, int]) -> tuple[int, int, int]:
         """A colour in limited range."""
-        red, green, blue = (value / 255 for value in rgb)
-        luma = self.red * red + (1 - self.red - self.blue) * green + self.blue * blue
-        u = (blue - luma) / (2 - 2 * self.blue)
-        v = (red - luma) / (2 - 2 * self.red)
-        return round(16 + 219 * luma), round(128 + 224 * u), round(128 + 224 * v)
+        planes = planes_of_rgb(np.full((2, 2, 3), rgb, np.uint8), self)
+        return int(planes.y[0, 0]), int(planes.u[0, 0]), int(planes.v[0, 0])
 
 
 BT601 = ColourMatrix(6, 5, 0.299, 0.114)
@@ -122,14 +124,19 @@ class UprightScaler:
 
 
 def planes_of_rgb(rgb: np.ndarray, matrix: ColourMatrix) -> Planes:
-    """Convert (H, W, 3) uint8 with even sizes."""
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24")
-    code = matrix.scaler_code
-    converted = picture.reformat(
-        format=FORMAT, src_colorspace=code, dst_colorspace=code, dst_color_range=LIMITED_RANGE
-    )
-    shared = Planes.of(converted)
-    return Planes(shared.y.copy(), shared.u.copy(), shared.v.copy())
+    """Convert (H, W, 3) uint8 with even sizes; chroma is the mean of four pixels."""
+    pixels = rgb.astype(np.float32) / 255
+    height, width = rgb.shape[:2]
+    luma = pixels @ matrix.luma_weights
+    colours = pixels.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3))
+    half = colours @ matrix.luma_weights
+    u = (colours[..., 2] - half) / (2 - 2 * matrix.blue)
+    v = (colours[..., 0] - half) / (2 - 2 * matrix.red)
+    return Planes(_rounded(BLACK_LUMA + 219 * luma), _rounded(128 + 224 * u), _rounded(128 + 224 * v))
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    return np.rint(values).astype(np.uint8)
 
 
 def _plane(picture: av.VideoFrame, index: int) -> np.ndarray:

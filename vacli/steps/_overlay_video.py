@@ -38,11 +38,16 @@ NO_CROPS = 1 << 30  # frames between two crops
 
 @dataclass(frozen=True)
 class Drawing:
-    """blur: hide all faces. width_px: of the overlay, None for that of the video. audio_track: from 1."""
+    """How a video is drawn.
+
+    blur: hide all faces. width_px: of the overlay, None for that of the video. audio_track: from 1. comment:
+    for the metadata of the file.
+    """
 
     blur: bool = False
     width_px: int | None = None
     audio_track: int | None = None
+    comment: str = ""
 
 
 def write_overlay(
@@ -73,7 +78,7 @@ def write_overlay(
         staged_file(path) as part,
         closing(drawn),
         progress.task(path.name, len(reader), "frames") as advance,
-        open_writer(part, container, format_, sound) as writer,
+        open_writer(part, container, format_, sound, drawing.comment) as writer,
     ):
         for frame, time_s in zip(drawn, reader.times_s.tolist(), strict=True):
             writer.write(frame, time_s)

@@ -6,22 +6,27 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 import numpy as np
 
+from vacli import __version__
 from vacli.errors import InputError, UsageError
 from vacli.faces.selection import TrackSummary, check_face_choice, select_tracks
+from vacli.files.digests import file_sha256
 from vacli.media.probe import probe
-from vacli.media.video_writer import CONTAINERS, container_of, select_encoder
+from vacli.media.video_writer import container_of, select_encoder
+from vacli.output.file_names import output_names
+from vacli.output.formats import TableOptions
 from vacli.output.frame_table import FrameTable
+from vacli.output.provenance import as_line
 from vacli.output.table_reader import read_table_file
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._overlay_video import Drawing, write_overlay
+from vacli.steps._prediction_provenance import conditions
 from vacli.steps._prediction_settings import PredictSettings
-from vacli.steps._recordings import TABLE_SUFFIXES, Recording, find_recordings
+from vacli.steps._recordings import TABLE_SUFFIXES, Recording, find_recordings, input_name
 from vacli.steps.predict import select_media
 
 SUFFIX = ".overlay.mp4"  # of files in a folder
@@ -78,7 +83,8 @@ def run(settings: OverlaySettings, progress: Progress | None = None) -> OverlayR
 
 
 def _is_folder(out: Path) -> bool:
-    return out.is_dir() or out.suffix.lower() not in CONTAINERS
+    """Whether it is a folder, or may become one: its name has no ending, or one of a number as in `v1.0`."""
+    return out.is_dir() or not out.suffix[1:2].isalpha()
 
 
 def _check_free(path: Path, settings: OverlaySettings) -> None:
@@ -97,14 +103,8 @@ def _outputs(settings: OverlaySettings, recordings: Sequence[Recording]) -> list
                 hint="name a folder with -o",
             )
         return [settings.out] * len(recordings)
-    if settings.out.suffix and not settings.out.is_dir():
-        container_of(settings.out)
-    outputs: list[Path] = []
-    for recording in recordings:
-        stem = Path(recording.name).stem
-        names = (f"{stem}{f'-{number}' if number > 1 else ''}{SUFFIX}" for number in count(1))
-        outputs.append(next(path for name in names if (path := settings.out / name) not in outputs))
-    return outputs
+    names = output_names([input_name(recording) for recording in recordings])
+    return [settings.out / f"{name}{SUFFIX}" for name in names]
 
 
 def _recordings(settings: OverlaySettings, batch: Batch, progress: Progress) -> list[Recording]:
@@ -172,5 +172,22 @@ def _write(recording: Recording, path: Path, settings: OverlaySettings, progress
         raise UsageError(f"{path} is the input", hint="name another file with -o")
     if probe(media).video is None:
         raise InputError(f"{media}: has no picture to draw on", hint="`va report` shows sound")
-    drawing = Drawing(settings.blur, settings.width_px, settings.predict.audio_track)
-    write_overlay(media, recording.load(), path, drawing, progress)
+    tables = recording.load()
+    comment = as_line(_provenance(media, recording, settings))
+    drawing = Drawing(settings.blur, settings.width_px, settings.predict.audio_track, comment)
+    write_overlay(media, tables, path, drawing, progress)
+
+
+def _provenance(media: Path, recording: Recording, settings: OverlaySettings) -> dict[str, object]:
+    """Version, video, and the model with its settings or the table; stored in the file's comment."""
+    made: dict[str, object] = {"va": __version__, "video": _digest(media)}
+    if settings.table is not None:
+        made["table"] = _digest(settings.table)
+    elif recording.origin is not None:
+        predicted = conditions(settings.predict, TableOptions())
+        made |= {name: predicted[name] for name in ("model", "settings")}
+    return made
+
+
+def _digest(path: Path) -> dict[str, str]:
+    return {"name": path.name, "sha256": file_sha256(path)}

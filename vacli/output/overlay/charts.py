@@ -1,7 +1,7 @@
 """The parts of an overlay that stay the same for many frames: charts over time, and the empty plane.
 
 Up to WHOLE_S of a recording are on one page of the charts, a longer one has pages of PAGE_S. The cursor
-moves over a page, so the page itself is drawn once.
+moves over a page, which is drawn once.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ NO_VALUE = "-"
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What is drawn: times_s (N,) of all frames, the faces, and the video's upright size in pixels.
+    """The drawn recording: times_s (N,) of all frames, the faces, the upright size of the video in pixels.
 
     hidden: boxes of the faces to hide.
     """

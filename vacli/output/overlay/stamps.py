@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from vacli.media.yuv import Planes
 
 Colour = tuple[int, int, int]  # (y, u, v)
-Weights = tuple[np.ndarray, np.ndarray]  # of the background, and what is added to it
+Weights = tuple[np.ndarray, np.ndarray]  # of the background, and the part that is added
 OPAQUE = 256
 SUPERSAMPLING = 4  # of shapes
 FILL_OPACITY, EDGE_OPACITY = 0.22, 0.7  # of an ellipse
@@ -35,7 +35,7 @@ class Stamp:
         self._phases: dict[tuple[int, int], list[Weights]] = {}
 
     def draw(self, target: Planes, x: int, y: int) -> None:
-        """Blend the shape into `target` with its upper left pixel at (x, y); what lies outside is cut off."""
+        """Blend the shape into `target` with its upper left pixel at (x, y), cut off at the edges."""
         phase = x & 1, y & 1
         if phase not in self._phases:
             self._phases[phase] = self._weights(*phase)
