@@ -21,6 +21,7 @@ from vacli.media.audio import read_sound
 from vacli.media.demo_clip import write_demo_clip
 from vacli.media.video import open_video
 from vacli.output.frame_table import COLUMNS, FrameTable
+from vacli.steps import _recordings
 from vacli.steps.predict import PredictSettings, run
 
 README = Path(__file__).parents[1] / "README.md"
@@ -129,6 +130,30 @@ def test_values_of_frames_without_face_and_speech_need_fill():
     assert np.isnan(np.asarray(made["valence"])).tolist() == [False] * 8 + [True] * 12
     filled = vacli.predict_frames(frames, np.arange(20) / 25, device="cpu", fill=True)
     assert np.isfinite(np.asarray(filled["valence"])).all()
+
+
+def test_frames_of_low_quality_can_be_left_out():
+    frames, times_s = [scene((110, 120))] * 8, np.arange(8) / 25
+    quality = np.asarray(vacli.predict_frames(frames, times_s, device="cpu")["quality"])
+    threshold = float(np.median(quality))
+    assert 0 < (quality < threshold).sum() < 8
+    made = vacli.predict_frames(frames, times_s, device="cpu", min_quality=threshold)
+    is_left_out = np.asarray(made["modality"]) == "none"
+    assert is_left_out.tolist() == (quality < threshold).tolist()
+    assert np.isnan(np.asarray(made["valence"])).tolist() == is_left_out.tolist()
+    with pytest.raises(UsageError, match="is not from 0 to 1"):
+        vacli.Predictor(min_quality=2)
+
+
+def test_the_model_is_loaded_once(monkeypatch, tmp_path):
+    loads: list[object] = []
+    real = _recordings.load_model
+    monkeypatch.setattr(_recordings, "load_model", lambda *given: loads.append(given) or real(*given))
+    path = write_video(tmp_path / "a.mp4", [scene((110, 120))] * 4)
+    predictor = vacli.Predictor(device="cpu")
+    for _ in range(3):
+        assert len(predictor.predict(path)) == 4
+    assert len(loads) == 1
 
 
 def test_a_folder_is_predicted_and_a_broken_file_is_an_error(tmp_path):

@@ -18,6 +18,7 @@ from vacli.media.array_video import ArrayVideo
 from vacli.media.audio import Sound
 from vacli.output.columns import COLUMNS
 from vacli.output.frame_table import FrameTable
+from vacli.output.quality_filter import QualityFilter
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import Batch
 from vacli.steps._prediction_settings import PredictSettings
@@ -67,8 +68,9 @@ class Predictor:
 
     model: a run of `va train`, None for the bundled model. face: which face, "largest", "left", "right",
     "all" or the number of a face. device: "auto", "cpu", "cuda", "cuda:1" or "mps". fill: keep the values of
-    frames whose `modality` is "none"; otherwise they are NaN. progress: receives progress and warnings, None
-    to ignore them. Raises VaError if the model cannot be loaded or a setting is wrong.
+    frames whose `modality` is "none"; otherwise they are NaN. min_quality: frames with a lower `quality`
+    become frames without a prediction. progress: receives progress and warnings, None to ignore them. Raises
+    VaError if the model cannot be loaded or a setting is wrong.
     """
 
     def __init__(
@@ -78,11 +80,15 @@ class Predictor:
         device: str = "auto",
         *,
         fill: bool = False,
+        min_quality: float | None = None,
         progress: Progress | None = None,
     ) -> None:
         check_face_choice(face)
         run = None if model is None else Path(model)
-        self._settings = PredictSettings(inputs=(), model=run, face=face, device=device, fill=fill)
+        self._settings = PredictSettings(
+            inputs=(), model=run, face=face, device=device, fill=fill, min_quality=min_quality
+        )
+        QualityFilter(min_quality)  # raises for a wrong value before the model is loaded
         self._progress = progress or RecordingProgress()
         self._loader = ModelLoader(self._settings, self._progress)
         self._predictor = RecordingPredictor(
@@ -126,8 +132,12 @@ class Predictor:
         return self._result(list(self._predictor.frame_tables(FRAMES_NAME, video, sound)))
 
     def _result(self, tables: list[FrameTable]) -> pd.DataFrame | Table:
-        filled = tables if self._settings.fill else [table.without_unsupported() for table in tables]
-        return _joined(filled)
+        made = tables if self._settings.fill else [table.without_unsupported() for table in tables]
+        filtered = QualityFilter(self._settings.min_quality)
+        made = [filtered(table) for table in made]
+        if filtered.report:
+            self._progress.info(filtered.report)
+        return _joined(made)
 
 
 def predict(
@@ -137,9 +147,10 @@ def predict(
     face: str = "largest",
     device: str = "auto",
     fill: bool = False,
+    min_quality: float | None = None,
 ) -> pd.DataFrame | Table:
     """The rows of one recording, or of all in a folder; see `Predictor` and `Predictor.predict`."""
-    return Predictor(model, face, device, fill=fill).predict(path)
+    return Predictor(model, face, device, fill=fill, min_quality=min_quality).predict(path)
 
 
 def predict_frames(
@@ -152,9 +163,12 @@ def predict_frames(
     face: str = "largest",
     device: str = "auto",
     fill: bool = False,
+    min_quality: float | None = None,
 ) -> pd.DataFrame | Table:
     """The rows of frames that are in memory; see `Predictor` and `Predictor.predict_frames`."""
-    return Predictor(model, face, device, fill=fill).predict_frames(frames, times_s, audio, rate_hz)
+    return Predictor(model, face, device, fill=fill, min_quality=min_quality).predict_frames(
+        frames, times_s, audio, rate_hz
+    )
 
 
 def _sound(audio: np.ndarray, rate_hz: int | None, times_s: np.ndarray) -> Sound:

@@ -58,5 +58,5 @@ def test_no_name_is_a_formula_or_breaks_a_row(name):
 @pytest.mark.parametrize(
     ("head", "expected"), [("file,status,x", True), ("file;status", True), ("a,b", False)]
 )
-def test_an_index_is_known_by_its_header(head, expected):
+def test_an_index_has_its_header(head, expected):
     assert is_index(head) is expected

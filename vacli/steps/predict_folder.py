@@ -222,7 +222,7 @@ class _FolderWriter:
     def _write(self, target: _Target, tables: list[FrameTable], made: dict[str, Any]) -> None:
         """Write the files between two states of the provenance: it first names them without digests.
 
-        So the next run recognises files of a run that ended in between.
+        Without this, files of an interrupted run would look like those of other programs.
         """
         files = self._files(target)
         made |= {"summaries": [_without_path(table.summary()) for table in tables]}
