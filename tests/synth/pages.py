@@ -70,7 +70,7 @@ class Browser:
     """A page in Chromium. Times are in seconds."""
 
     def __init__(self, driver: Any) -> None:
-        self.driver = driver
+        self.driver, self.width_px = driver, 0
         self.errors()
         self.requests()
 
@@ -162,7 +162,8 @@ class Browser:
         )
 
     def emulate(self, width: int, height: int, mobile: bool = False) -> None:
-        """Give the window a size in CSS pixels."""
+        """Give the screen a size in CSS pixels."""
+        self.width_px = width
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
@@ -177,8 +178,8 @@ class Browser:
         return base64.b64decode(self.driver.execute_cdp_cmd("Page.printToPDF", settings)["data"])
 
     def overflow(self) -> int:
-        """By how many pixels the page is wider than the window."""
-        return self.run("return document.documentElement.scrollWidth - window.innerWidth")
+        """By how many pixels the page is wider than the emulated screen; a phone would zoom out."""
+        return self.run("return document.documentElement.scrollWidth") - self.width_px
 
     def errors(self) -> list[str]:
         """Messages of the console since the last call; violations of the policy are among them."""

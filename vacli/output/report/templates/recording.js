@@ -109,14 +109,12 @@
     const box = canvas.getBoundingClientRect();
     const width = Math.round(box.width * scale), height = Math.round(box.height * scale);
     const context = canvas.getContext("2d");
-    if (isPrinting || canvas.width !== width || canvas.height !== height) {
-      canvas.width = width;  // clears it too; printers show the area of clearRect as white
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width;
       canvas.height = height;
-    } else {
-      context.setTransform(1, 0, 0, 1, 0, 0);
-      context.clearRect(0, 0, width, height);
     }
     context.setTransform(scale, 0, 0, scale, 0, 0);
+    context.clearRect(0, 0, box.width, box.height);
     return { context, width: box.width, height: box.height };
   }
 
@@ -317,11 +315,15 @@
     });
     context.restore();
     drawAxis(context, at);
+    if (isPrinting) paintCursor(context, at);
   }
 
   function drawCursor() {
     const { context, width, height } = fit($("cursor"));
-    const at = layout(width, height);
+    paintCursor(context, layout(width, height));
+  }
+
+  function paintCursor(context, at) {
     const x = xOf(at, state.time);
     if (x < at.left - 1 || x > at.right + 1) return;
     context.fillStyle = colours.cursor;
@@ -395,13 +397,17 @@
     context.fillStyle = colours.minor;
     context.textAlign = "left";
     context.textBaseline = "top";
-    context.fillText("unpleasant, excited", at.x(-1) + 6, at.y(1) + 6);
-    context.textAlign = "right";
-    context.fillText("pleasant, excited", at.x(1) - 6, at.y(1) + 6);
+    for (const [arousal, name] of [[1, "excited"], [-1, "calm"]]) {
+      const y = at.y(arousal) + 5 * arousal;
+      context.textBaseline = arousal > 0 ? "top" : "bottom";
+      context.textAlign = "left";
+      context.fillText("unpleasant,", at.x(-1) + 5, arousal > 0 ? y : y - 14);
+      context.fillText(name, at.x(-1) + 5, arousal > 0 ? y + 14 : y);
+      context.textAlign = "right";
+      context.fillText("pleasant,", at.x(1) - 5, arousal > 0 ? y : y - 14);
+      context.fillText(name, at.x(1) - 5, arousal > 0 ? y + 14 : y);
+    }
     context.textBaseline = "bottom";
-    context.fillText("pleasant, calm", at.x(1) - 6, at.y(-1) - 6);
-    context.textAlign = "left";
-    context.fillText("unpleasant, calm", at.x(-1) + 6, at.y(-1) - 6);
     context.fillStyle = colours.text;
     context.textAlign = "center";
     context.fillText("Valence", at.x(0), at.size - 3);
@@ -411,6 +417,7 @@
     context.textBaseline = "top";
     context.fillText("Arousal", 0, 0);
     context.restore();
+    if (isPrinting) paintPlaneCursor(context, at);
   }
 
   function drawTrail(context, at, face, row) {
@@ -433,7 +440,10 @@
 
   function drawPlaneCursor() {
     const { context, width } = fit($("plane-cursor"));
-    const at = planePlace(width);
+    paintPlaneCursor(context, planePlace(width));
+  }
+
+  function paintPlaneCursor(context, at) {
     for (const face of shown()) {
       const row = rowAt(face, state.time);
       drawTrail(context, at, face, row);
@@ -508,7 +518,7 @@
       line.hidden = !face.isShown;
       put(line.cells[1], withError(face, "valence", row));
       put(line.cells[2], withError(face, "arousal", row));
-      put(line.cells[3], row < 0 ? "no frame yet" : data.modalities[modalityAt(face, row)].replace("none", "no prediction"));
+      put(line.querySelector(".basis"), row < 0 ? "no frame yet" : data.modalities[modalityAt(face, row)].replace("none", "no prediction"));
     }
     const now = performance.now();
     if (isPlaying() && now - lastSpoken < 1000) return;
@@ -705,8 +715,11 @@
       "The curves can still be explored.");
   }
 
+  // Whether the browser cannot decode the picture of a video.
+  const isSoundOnly = () => media.tagName === "VIDEO" && !media.videoWidth;
+
   function checkPicture() {
-    if (media.tagName === "VIDEO" && !media.videoWidth) note("This browser plays only the sound of the recording.");
+    if (isSoundOnly()) note("This browser plays only the sound of the recording.");
   }
 
   // Some browsers begin at 0, others at the time of the first frame.
@@ -714,7 +727,7 @@
     if (isLoaded) return;
     isLoaded = true;
     const difference = media.currentTime - data.media_start_s;
-    offset = Math.abs(difference) < MIN_OFFSET_S ? 0 : difference;
+    offset = isSoundOnly() || Math.abs(difference) < MIN_OFFSET_S ? 0 : difference;
     if (state.time > 0) seek(state.time); else fromMedia();
   }
 
@@ -742,6 +755,7 @@
 
   // ---- Size, colours, print -----------------------------------------------------------------------------
 
+  // On paper a canvas is opaque, so that the cursors are drawn on the canvases below them.
   function print(begins) {
     isPrinting = begins;
     document.documentElement.classList.toggle("printing", begins);
@@ -750,7 +764,8 @@
 
   window.addEventListener("beforeprint", () => print(true));
   window.addEventListener("afterprint", () => print(false));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  new ResizeObserver(() => { if (!isPrinting) drawAll(); }).observe(document.body);
+  const redraw = () => { if (!isPrinting) drawAll(); };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  new ResizeObserver(redraw).observe(document.body);
   drawAll();
 })();
