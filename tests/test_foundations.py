@@ -5,10 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vacli.clock import bracket, interpolate, median_rate_hz, nearest_rows, regular_times
+from vacli.clock import bracket, duration_s, interpolate, median_rate_hz, nearest_rows, regular_times
 from vacli.errors import InputError, UsageError, nearest
 from vacli.spec import VISUAL, FeatureSpec
 
@@ -67,3 +68,11 @@ def test_errors_are_one_line():
     assert (InputError("x").exit_code, UsageError("x").exit_code) == (1, 2)
     assert nearest("mamab", ["mamba", "tcn"]) == "did you mean 'mamba'?"
     assert nearest("zzz", ["b", "a"]) == "known: a, b"
+
+
+@pytest.mark.parametrize(
+    ("times_s", "wanted_s"),
+    [([], 0.0), ([3.0], 0.0), ([1.0, 1.5, 2.0], 1.5), ([0.0, 0.1, 0.2, 1.2], 1.3)],
+)
+def test_a_duration_ends_with_the_last_frame(times_s, wanted_s):
+    assert duration_s(np.array(times_s)) == pytest.approx(wanted_s)

@@ -19,6 +19,16 @@ def regular_times(count: int, rate_hz: Fraction | float, start_s: float = 0.0) -
     return start_s + ticks / rate.numerator
 
 
+def duration_s(times_s: np.ndarray) -> float:
+    """Seconds from the first frame to the end of the last one, which is shown for the median interval.
+
+    times_s: (N,) seconds, ascending. Returns 0 for less than two frames.
+    """
+    if len(times_s) < 2:
+        return 0.0
+    return float(times_s[-1] - times_s[0] + np.median(np.diff(times_s)))
+
+
 def nearest_rows(at_s: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     """Index of the row whose time is nearest to each query; ties go to the earlier row.
 

@@ -89,8 +89,10 @@ def test_a_folder_without_media_is_an_error(tmp_path: Path) -> None:
 
 def test_a_given_text_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("valence,arousal\n" * 50)
-    with pytest.raises(InputError, match="cannot be read as audio or video"):
+    with pytest.raises(InputError, match="is a text file, not a recording") as caught:
         find_media([tmp_path / "labels.csv"])
+    assert "va convert" in caught.value.hint
+    assert "ffmpeg" not in caught.value.one_line()
 
 
 def test_images_of_a_crop_folder_are_its_files(tmp_path: Path) -> None:

@@ -75,11 +75,13 @@ def test_labels_and_split(store):
     assert made.split == "train"
 
 
-def test_missing_feature_names_the_command(store):
+def test_missing_features_are_named_together_with_their_commands(store):
     add_video(store, "bare", 10)
     with pytest.raises(StoreError, match=r"no feature 'face' in 1 of 2 videos .*bare") as caught:
         open_sequences(store.videos(), MODEL)
+    assert "'alpha'" in str(caught.value)
     assert "va extract-visual" in caught.value.hint
+    assert "va extract-audio" in caught.value.hint
     put_feature(store, "bare", "face", np.zeros((10, 5)))
     with pytest.raises(StoreError, match="'alpha'") as caught:
         open_sequences(store.videos(), MODEL)

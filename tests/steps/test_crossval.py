@@ -134,7 +134,11 @@ def test_the_same_command_keeps_what_is_complete(by_subject, store):
     ]
     before = [(path.stat().st_mtime_ns, path.read_bytes()) for path in files]
     again = replace(settings(store, by_subject, subject_pattern=PERSON), force=False)
-    crossval.run(again)
+    progress = RecordingProgress()
+    crossval.run(again, progress)
+    steps = [message for message in progress.messages if message.startswith("step ")]
+    names = ("finetune-mae", "extract-visual", "train")
+    assert steps == [f"step {n} of 3: {name}" for n, name in enumerate(names, 1)] * 2
     assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in files] == before
 
 

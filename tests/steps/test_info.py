@@ -48,7 +48,7 @@ def test_a_store_is_described_with_its_features_and_labels(store):
     assert found.kind == "store"
     assert found.values["videos"] == 2
     assert found.values["frames"] == 2 * FRAMES
-    assert found.values["duration_s"] == pytest.approx(2 * (FRAMES - 1) / 25)
+    assert found.values["duration_s"] == pytest.approx(2 * FRAMES / 25)
     assert found.values["labelled_videos"] == 1
     assert found.values["splits"] == {"train": 1}
     features = {row["feature"]: row for row in found.tables["features"]}

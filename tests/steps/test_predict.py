@@ -505,3 +505,13 @@ def test_one_recording_of_a_store_is_checked_before_the_prediction(tmp_path):
     with pytest.raises(UsageError, match="the output file holds one recording, and there are 2"):
         run(PredictSettings(inputs=(store,), one_recording=True), tables.append)
     assert tables == []
+
+
+def test_the_option_face_is_not_ignored_in_silence_for_a_store(tmp_path):
+    write_wav(tmp_path / "a.wav", np.full(RATE_HZ, 0.1, np.float32))
+    extraction = extract_audio.ExtractAudioSettings(inputs=(tmp_path / "a.wav",), store=tmp_path / "s.zarr")
+    store = extract_audio.run(extraction).out
+    for face, warned in (("left", True), ("largest", False)):
+        progress = RecordingProgress()
+        run(PredictSettings(inputs=(store,), face=face), lambda table: None, progress)
+        assert any(w.startswith(f"--face {face} is not used") for w in progress.warnings) == warned

@@ -230,6 +230,10 @@ def test_every_video_is_held_out_once_and_folds_are_averaged(store, tmp_path):
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["mean"]["mean"] == pytest.approx(result.mean)
     assert any("mean of 2 folds" in message for message in listener.messages)
+    assert sum(m.startswith("epoch 1 of 1: valence ") for m in listener.messages) == 2
+    for fold in result.folds:
+        assert sum(m.startswith(f"{fold.path}: epoch 1 of 1 kept: valence ") for m in listener.messages) == 1
+    assert not any(m.startswith("epoch     loss") for m in listener.messages)
     run = load_run(tmp_path)
     sequence = open_sequences([store.video("video59")], run.recipe.model)[0]
     trajectory = predict_sequence(run, sequence, sequence.times_s)

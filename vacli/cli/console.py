@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from vacli.cli.open_tasks import OpenTask, OpenTasks, left_text
 from vacli.cli.streams import printable, put
 from vacli.progress import Advance
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
+WRAPPED_FROM = 30  # characters; longer cells are wrapped where the terminal is narrow
 PLAIN_EVERY_S = 10.0  # interval of progress lines in a log file
 
 
 class Console:
-    """Progress and messages on stderr: a live bar on a terminal, plain lines elsewhere.
+    """Progress and messages on stderr: live bars on a terminal, plain lines elsewhere.
 
     rows: stdout gets rows at the same time, so that no bar is shown if both are a terminal. is_news: returns
     False for messages that are left out. Control characters are escaped.
@@ -29,6 +33,9 @@ class Console:
         self._live = sys.stderr.isatty()
         self._mute = rows and self._live and sys.stdout.isatty()
         self._rich: RichConsole | None = None
+        self._tasks = OpenTasks()
+        self._bars: _Bars | None = None
+        self._last_line_s = 0.0
 
     @contextmanager
     def task(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
@@ -36,10 +43,27 @@ class Console:
         if self._mute:
             yield lambda amount: None
             return
-        title = printable(title)
-        bar = self._bar(title, total, unit) if self._live else self._lines(title, total, unit)
-        with bar as advance:
+        if not self._tasks:
+            self._last_line_s = time.monotonic()
+        task = self._tasks.open(printable(title), total, unit)
+        self._show(task)
+
+        def advance(amount: float) -> None:
+            task.count += amount
+            self._show(task)
+
+        try:
             yield advance
+        finally:
+            self._tasks.close(task)
+            self._remove(task)
+
+    def status(self, message: str) -> None:
+        """A text beside the innermost task that has items; a line at most every PLAIN_EVERY_S in a log."""
+        task = self._tasks.innermost_counted()
+        if task is not None:
+            task.note = printable(message)
+            self._show(task)
 
     def info(self, message: str) -> None:
         """A line on stderr."""
@@ -67,59 +91,108 @@ class Console:
             self._rich = RichConsole(stderr=True)
         return self._rich
 
-    @contextmanager
-    def _bar(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
+    def _show(self, task: OpenTask) -> None:
+        if self._live:
+            if self._bars is None:
+                self._bars = _Bars(self._stderr(), self._tasks)
+            self._bars.update(task)
+            return
+        now_s = time.monotonic()
+        if now_s - self._last_line_s >= PLAIN_EVERY_S:
+            self._last_line_s = now_s
+            self._print(self._tasks.line(task))
+
+    def _remove(self, task: OpenTask) -> None:
+        if self._bars is not None:
+            self._bars.remove(task)
+            if not self._tasks:
+                self._bars.stop()
+                self._bars = None
+
+
+class _Bars:
+    """Live bars of all open tasks; they disappear when they are done."""
+
+    def __init__(self, console: RichConsole, tasks: OpenTasks) -> None:
         from rich import progress as rp
 
         columns = (
             rp.TextColumn("{task.description}", markup=False),
             rp.BarColumn(bar_width=None),
-            rp.TextColumn("{task.fields[rate]}", markup=False),
-            rp.TimeRemainingColumn(compact=True),
+            rp.TextColumn("{task.fields[text]}", markup=False),
         )
-        with rp.Progress(*columns, console=self._stderr(), transient=True, expand=True) as bar:
-            task = bar.add_task(_fit(title), total=total, rate="")
+        self._tasks = tasks
+        self._ids: dict[OpenTask, rp.TaskID] = {}
+        self._lock = threading.Lock()
+        self._display = rp.Progress(*columns, console=console, transient=True, expand=True)
+        self._display.start()
 
-            def advance(amount: float) -> None:
-                bar.advance(task, amount)
-                speed = bar.tasks[0].speed
-                bar.update(task, rate=f"{speed:.3g} {unit}/s" if speed else "")
+    def update(self, task: OpenTask) -> None:
+        """Show the present state of a task and of those that it is an item of."""
+        shown: OpenTask | None = task
+        while shown is not None:
+            with self._lock:
+                if shown not in self._ids:
+                    self._ids[shown] = self._display.add_task(_fit(shown.title), total=1.0, text="")
+                fraction = self._tasks.fraction(shown)
+                texts = (self._tasks.count_text(shown), shown.note, left_text(self._tasks.left_s(shown)))
+                self._display.update(
+                    self._ids[shown],
+                    completed=fraction or 0.0,
+                    total=None if shown.total is None else 1.0,
+                    text=", ".join(filter(None, texts)),
+                )
+            shown = shown.parent
 
-            yield advance
+    def remove(self, task: OpenTask) -> None:
+        """Remove the bar of a task."""
+        with self._lock:
+            if task in self._ids:
+                self._display.remove_task(self._ids.pop(task))
 
-    @contextmanager
-    def _lines(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
-        start = last_s = time.monotonic()
-        count = 0.0
-
-        def advance(amount: float) -> None:
-            nonlocal count, last_s
-            count += amount
-            now = time.monotonic()
-            if now - last_s >= PLAIN_EVERY_S:
-                last_s = now
-                of = f" of {total:g}" if total else ""
-                self._print(f"{title}: {count:g}{of} {unit}, {count / (now - start):.3g} {unit}/s")
-
-        yield advance
+    def stop(self) -> None:
+        """Remove all bars."""
+        self._display.stop()
 
 
 def _fit(title: str, width: int = 30) -> str:
     return title if len(title) <= width else title[: width - 3] + "..."
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout: ruled on a terminal, tab-separated in a pipe."""
+def terminal_width(wide: bool) -> int | None:
+    """The width of the terminal on stdout; None for any width: of a pipe or a file, and with --wide."""
+    return None if wide or not sys.stdout.isatty() else shutil.get_terminal_size().columns
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> None:
+    """A table on stdout: ruled on a terminal, tab-separated in a pipe.
+
+    width: of the terminal; a wider table is printed in pages of columns. None for all columns side by side.
+    """
     if not sys.stdout.isatty():
         put("".join("\t".join(row) + "\n" for row in (header, *rows)))
         return
+    from rich.cells import cell_len
+
+    from vacli.output.text_tables import column_pages
+
+    texts = [[printable(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
+    narrowed = [widths[0], *(min(one, WRAPPED_FROM) for one in widths[1:])]
+    pages = [list(range(len(widths)))] if width is None else column_pages(narrowed, width)
+    for page in pages:
+        columns = [[row[column] for column in page] for row in texts]
+        _print_page(columns, width or sum(widths) + 4 * len(widths))
+
+
+def _print_page(texts: Sequence[Sequence[str]], width: int) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console as RichConsole
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in header:
+    for name in texts[0]:
         table.add_column(name, overflow="fold", no_wrap=not table.columns)  # names are not wrapped
-    for row in rows:
-        table.add_row(*map(printable, row))
-    RichConsole().print(table, markup=False)
+    for row in texts[1:]:
+        table.add_row(*row)
+    RichConsole(width=width).print(table, markup=False)

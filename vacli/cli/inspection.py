@@ -27,7 +27,8 @@ UNITS = {"_s": "s", "_hz": "Hz", "_px": "px", "_deg": "degrees"}
 @click.argument("paths", nargs=-1, required=True, shell_complete=completion.paths)
 @click.option("--check", is_flag=True, help="Compare all data of a store with their checksums.")
 @options.json_lines
-def info(paths: tuple[str, ...], check: bool, as_json: bool) -> None:
+@options.wide
+def info(paths: tuple[str, ...], check: bool, as_json: bool, table_width: int | None) -> None:
     """Describe stores, runs, recordings, pictures, folders and tables of `va predict`.
 
     For a store: videos, hours, features with their versions, labels, damaged parts. For a run: recipe,
@@ -52,11 +53,11 @@ def info(paths: tuple[str, ...], check: bool, as_json: bool) -> None:
         if as_json:
             put(json.dumps(found.to_dict(), ensure_ascii=False) + "\n")
         else:
-            _print_info(found)
+            _print_info(found, table_width)
     leave(failed)
 
 
-def _print_info(found: Info) -> None:
+def _print_info(found: Info, table_width: int | None) -> None:
     put(f"{found.path}: {found.kind}\n")
     shown = {name: _text(name, value) for name, value in found.values.items()}
     width = max((len(_label(name)) for name in shown), default=0)
@@ -66,7 +67,7 @@ def _print_info(found: Info) -> None:
     for name, rows in found.tables.items():
         if rows:
             put(f"\n{_label(name)}:\n")
-            _print_rows(rows)
+            _print_rows(rows, table_width)
     for heading, lines in (
         ("problems", list(found.problems)),
         ("missing", [f"{missing.description}: {missing.command}" for missing in found.missing]),
@@ -75,9 +76,10 @@ def _print_info(found: Info) -> None:
     put("\n")
 
 
-def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+def _print_rows(rows: Sequence[Mapping[str, Any]], table_width: int | None) -> None:
     header = list(rows[0])
-    print_table([_label(name) for name in header], [[_text(n, row[n]) for n in header] for row in rows])
+    cells = [[_text(name, row[name]) for name in header] for row in rows]
+    print_table([_label(name) for name in header], cells, table_width)
 
 
 def _label(name: str) -> str:

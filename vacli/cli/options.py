@@ -13,7 +13,7 @@ from typing import TypeVar
 import click
 
 from vacli.cli import completion
-from vacli.cli.console import Console
+from vacli.cli.console import Console, terminal_width
 from vacli.errors import StoreError, UsageError
 from vacli.faces.selection import CHOICES as FACES
 from vacli.files import store_folder
@@ -111,6 +111,13 @@ def assignments(text: str) -> Callable[[Decorated], Decorated]:
 
 
 json_lines = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+wide = click.option(
+    "--wide",
+    "table_width",
+    is_flag=True,
+    callback=lambda ctx, param, value: terminal_width(value),
+    help="Print all columns side by side, also if the terminal is narrower.",
+)
 split = click.option(
     "--split",
     default="held-out",

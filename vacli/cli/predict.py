@@ -14,6 +14,7 @@ from vacli.cli.console import Console
 from vacli.cli.report import finish, leave
 from vacli.cli.table_target import TableTarget
 from vacli.errors import UsageError
+from vacli.output.formats import WRITERS
 
 if TYPE_CHECKING:
     from vacli.output.frame_table import FrameTable
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     "--also",
     multiple=True,
     metavar="ENDING",
+    shell_complete=completion.one_of(list(WRITERS)),
     help="Write a second file in this format, such as .eaf, beside the table; repeatable.",
 )
 @click.option("--force", is_flag=True, help="Replace existing files.")

@@ -20,7 +20,8 @@ from vacli.cli.streams import put
     show_default=True,
     help="Format of a recipe; `va train --recipe` reads TOML.",
 )
-def presets(name: str | None, assignments: tuple[str, ...], form: str) -> None:
+@options.wide
+def presets(name: str | None, assignments: tuple[str, ...], form: str, table_width: int | None) -> None:
     """List all presets with parameter count and source, or print the recipe of one.
 
     \b
@@ -40,7 +41,7 @@ def presets(name: str | None, assignments: tuple[str, ...], form: str) -> None:
         [name, f"{count_parameters(recipe.model):,}", recipe.summary, recipe.source]
         for name, recipe in known.PRESETS.items()
     ]
-    print_table(["preset", "parameters", "what", "source"], rows)
+    print_table(["preset", "parameters", "description", "source"], rows, table_width)
 
 
 COMMANDS = (presets,)

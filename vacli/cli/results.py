@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vacli.cli import completion, options
-from vacli.cli.console import Console, print_table
+from vacli.cli.console import Console, print_table, terminal_width
 from vacli.cli.report import leave
 from vacli.cli.streams import put
 
@@ -32,6 +32,7 @@ from vacli.cli.streams import put
     shell_complete=completion.one_of(completion.PAPERS),
 )
 @options.table_format
+@options.wide
 @click.option(
     "--figures", type=click.Path(path_type=Path), help="Folder for figures of trajectories and densities."
 )
@@ -71,6 +72,7 @@ def evaluate(inputs: tuple[str, ...], **chosen: Any) -> None:
 )
 @options.split
 @options.table_format
+@options.wide
 @options.allow_mismatch
 @options.device
 def compare(first: Path, second: Path, **chosen: Any) -> None:
@@ -110,6 +112,7 @@ def compare(first: Path, second: Path, **chosen: Any) -> None:
 @click.option("--skip-missing", is_flag=True, help="Leave out rows whose features the store lacks.")
 @click.option("--resume", is_flag=True, help="Continue rows that were interrupted.")
 @options.table_format
+@options.wide
 @options.device
 def ablate(store: str | None, rows: tuple[str, ...], **chosen: Any) -> None:
     """Train the rows of LightMamba's Table III and BDCA's Tables III and IV on one store and fill the tables.
@@ -144,7 +147,7 @@ def demo(out: Path) -> None:
     from vacli.steps import demo as step
 
     result = step.run(step.DemoSettings(out=out), Console())
-    print_table(result.head[0], result.head[1:])
+    print_table(result.head[0], result.head[1:], terminal_width(wide=False))
     for path, description in result.files:
         put(f"{path}  {description}\n")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vacli.cli import completion
+from vacli.cli import completion, options
 from vacli.cli.console import Console, print_table
 from vacli.cli.report import leave
 from vacli.cli.streams import put
@@ -18,8 +18,9 @@ HEADER = ("name", "file", "source", "licence", "sha256", "state")
     invoke_without_command=True,
     subcommand_metavar="[COMMAND] [ARGS]...",  # versions of click differ in it
 )
+@options.wide
 @click.pass_context
-def weights(ctx: click.Context) -> None:
+def weights(ctx: click.Context, table_width: int | None) -> None:
     """List the weights of the features: file, source, licence, SHA-256 and whether they are here.
 
     Each file is checked against its SHA-256 before it is used. The digest may be shortened to the digits
@@ -39,7 +40,7 @@ def weights(ctx: click.Context) -> None:
         [w.name, w.record.file, w.record.source, w.record.licence, w.sha256 or "by the hub", w.state]
         for w in step.list_weights()
     ]
-    print_table(HEADER, rows)
+    print_table(HEADER, rows, table_width)
 
 
 @weights.command("fetch", short_help="Fetch weights into the cache.")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from vacli.errors import InputError, UsageError
 
-CHOICES = ("largest", "all", "left", "right")
+DEFAULT_FACE = "largest"
+CHOICES = (DEFAULT_FACE, "all", "left", "right")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from vacli.errors import InputError
 from vacli.files import store_folder
 from vacli.media.crops import is_crop_folder
 from vacli.media.kinds import MediaInput, identify, identify_by_streams, is_folder, kind_of_suffix
+from vacli.media.signature import is_text, read_head
 
 
 @dataclass
@@ -46,9 +47,22 @@ def find_media(paths: Iterable[Path]) -> FoundMedia:
             found.failed |= below.failed
         else:
             media = identify(path)
-            found.media.append(media if isinstance(media, MediaInput) else identify_by_streams(path))
+            if not isinstance(media, MediaInput):
+                _check_no_text(path)
+                media = identify_by_streams(path)
+            found.media.append(media)
     found.media = _without_duplicates(found.media)
     return found
+
+
+def _check_no_text(path: Path) -> None:
+    """Raise InputError for a text file, with a hint for a list of paths and for a table."""
+    if is_text(read_head(path)):
+        raise InputError(
+            f"{path}: is a text file, not a recording",
+            hint="if it lists paths, pipe it into the command and give `-` as input; "
+            "a table of `va predict` is read by `va convert` and `va info`",
+        )
 
 
 def images_of(media: MediaInput) -> list[MediaInput]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vacli.clock import duration_s
 from vacli.output.columns import COLUMNS
 
 NO_MODALITY = "none"
@@ -82,7 +83,7 @@ class FrameTable:
             "input": self.name,
             "face_id": _texts(c["face_id"].max(keepdims=True), 0)[0] if len(self) else "",
             "frames": len(self),
-            "duration_s": float(c["time_s"][-1] - c["time_s"][0]) if len(self) else 0.0,
+            "duration_s": duration_s(c["time_s"]),
             **{f"{name}_mean": float(np.nanmean(x)) if len(x) else "" for name, x in values.items()},
             **{f"{name}_sd": float(np.nanstd(x)) if len(x) else "" for name, x in values.items()},
             "face_fraction": _fraction(c["face_detected"]),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from textwrap import fill
 
 from tabulate import LATEX_ESCAPE_RULES, tabulate
+
+GAP = 2  # characters between columns
+HEADER_PADDING = 2  # of tabulate: characters that a column is wider than its name
 
 
 @dataclass(frozen=True)
@@ -19,9 +23,14 @@ class Grid:
     left: frozenset[int] = frozenset({0})
 
 
-def text(grid: Grid) -> str:
-    """Aligned columns, with the title above and the notes below."""
-    return "\n".join([grid.title, _table(grid, "simple"), *grid.notes]) + "\n"
+def text(grid: Grid, width: int | None = None) -> str:
+    """Aligned columns, with the title above and the notes below.
+
+    width: characters of a line; a wider table is split into pages of columns, each with the first column.
+    """
+    tables = "\n\n".join(_table(page, "simple") for page in _pages(grid, width))
+    lines = [fill(line, width) if width else line for line in (grid.title, *grid.notes)]
+    return "\n".join([lines[0], tables, *lines[1:]]) + "\n"
 
 
 def markdown(grid: Grid) -> str:
@@ -39,7 +48,42 @@ def latex(grid: Grid) -> str:
     return "\n".join([head, _table(grid, "latex_booktabs"), "\\end{table}\n"])
 
 
+def column_pages(widths: Sequence[int], total: int, gap: int = GAP) -> list[list[int]]:
+    """Numbers of the columns on each page, so that a page is not wider than `total` characters.
+
+    widths: of the columns. Each page begins with the first column. A page has one more column at least.
+    """
+    pages: list[list[int]] = [[0]]
+    for column, width in enumerate(widths[1:], 1):
+        used = sum(widths[c] + gap for c in pages[-1])
+        if used + width > total and len(pages[-1]) > 1:
+            pages.append([0])
+        pages[-1].append(column)
+    return pages
+
+
+def render(grid: Grid, form: str, width: int | None = None) -> str:
+    """A table in one of FORMATS. width: see `text`; the other formats do not depend on it."""
+    return text(grid, width) if form == "table" else FORMATS[form](grid)
+
+
 FORMATS: Mapping[str, Callable[[Grid], str]] = {"table": text, "markdown": markdown, "latex": latex}
+
+
+def _pages(grid: Grid, width: int | None) -> list[Grid]:
+    if width is None or not grid.header:
+        return [grid]
+    columns = zip(grid.header, *grid.rows, strict=True)
+    widths = [max(len(name) + HEADER_PADDING, *map(len, cells), 0) for name, *cells in columns]
+    return [
+        replace(
+            grid,
+            header=tuple(grid.header[c] for c in page),
+            rows=tuple(tuple(row[c] for c in page) for row in grid.rows),
+            left=frozenset(place for place, c in enumerate(page) if c in grid.left),
+        )
+        for page in column_pages(widths, width)
+    ]
 
 
 def _table(grid: Grid, form: str) -> str:

@@ -23,11 +23,12 @@ class StoredSequence:
     """A video's rows on disk; only the frame times, labels and missing rows are kept in memory."""
 
     def __init__(self, view: VideoView, model: Model) -> None:
-        """Raises StoreError where a feature is missing or has another width than the model requires."""
+        """Raises StoreError where features are missing or have another width than the model requires."""
+        _check_present([view], model)
         self.view = view
         self._streams = {stream.name: stream for stream in model.streams}
         self.video = view.id
-        self.widths = {f: _width(view, s, f) for s in model.streams for f in s.features}
+        self.widths = {f: _width(view, f) for stream in model.streams for f in stream.features}
         for stream in model.streams:
             _check_width(view, stream, self.widths)
 
@@ -112,19 +113,32 @@ class StoredSequence:
 def open_sequences(views: Sequence[VideoView], model: Model) -> list[StoredSequence]:
     """All videos as a model's sequences.
 
-    Raises StoreError with the missing feature, the number of videos, and the command that extracts it.
+    Raises StoreError with all missing features, the number of videos, and the commands that extract them.
     """
+    _check_present(views, model)
+    return [StoredSequence(view, model) for view in views]
+
+
+def _check_present(views: Sequence[VideoView], model: Model) -> None:
+    """Raise StoreError if a video lacks a feature of the model."""
+    missing = []
     for stream in model.streams:
         for feature in stream.features:
             without = [view for view in views if not view.has(f"feature/{feature}")]
             if without:
-                raise _missing_feature(without, views, stream, feature)
-    return [StoredSequence(view, model) for view in views]
+                missing.append(_missing_feature(without, views, stream, feature))
+    if missing:
+        commands = list(dict.fromkeys(command for _, command in missing))
+        raise StoreError(
+            "; ".join(what for what, _ in missing),
+            hint=f"make {'it' if len(missing) == 1 else 'them'} with `{'` and `'.join(commands)}`",
+        )
 
 
 def _missing_feature(
     without: Sequence[VideoView], views: Sequence[VideoView], stream: Stream, feature: str
-) -> StoreError:
+) -> tuple[str, str]:
+    """A sentence about a missing feature, and the command that makes it."""
     first, count = without[0], len(views)
     where = first.path if count == 1 else f"{len(without)} of {count} videos ({first.path}, ...)"
     others = [view for view in views if view not in without]
@@ -132,10 +146,7 @@ def _missing_feature(
         command = f"va import-feature {feature} ARRAYS {first.path.parent}"
     else:
         command = extract_command(first.path.parent, stream, feature)
-    return StoreError(
-        f"no feature {feature!r} in {where}; the model's stream {stream.name!r} needs it",
-        hint=f"make it with `{command}`",
-    )
+    return f"no feature {feature!r} in {where}; the model's stream {stream.name!r} needs it", command
 
 
 def extract_command(store: Path, stream: Stream, feature: str) -> str:
@@ -146,9 +157,7 @@ def extract_command(store: Path, stream: Stream, feature: str) -> str:
     return f"{command} {store} --feature {name}{weights}" + (f" --tag {tag}" if tag else "")
 
 
-def _width(view: VideoView, stream: Stream, feature: str) -> int:
-    if not view.has(f"feature/{feature}"):
-        raise _missing_feature([view], [view], stream, feature)
+def _width(view: VideoView, feature: str) -> int:
     return int(view.part_attrs(f"feature/{feature}")["dim"])
 
 

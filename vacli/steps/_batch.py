@@ -12,13 +12,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from vacli.errors import OutputError, VaError
 from vacli.files import disk_space
-from vacli.progress import Progress
+from vacli.progress import Advance, Progress
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -127,13 +128,24 @@ def run_each(
     """
     keyed = list(_keyed(items, name))
 
-    def attempt(entry: tuple[str, Item]) -> InputStatus:
-        key, item = entry
-        return _attempt(key, name(item), lambda: work(item), batch.out)
+    with _counted(len(keyed), progress) as advance:
 
-    for (_, item), status in zip(keyed, _in_order(attempt, keyed, workers), strict=True):
-        batch.record(name(item), status, progress)
+        def attempt(entry: tuple[str, Item]) -> InputStatus:
+            key, item = entry
+            status = _attempt(key, name(item), lambda: work(item), batch.out)
+            advance(1)
+            return status
+
+        for (_, item), status in zip(keyed, _in_order(attempt, keyed, workers), strict=True):
+            batch.record(name(item), status, progress)
     return batch
+
+
+def _counted(count: int, progress: Progress) -> AbstractContextManager[Advance]:
+    """The task of all inputs; nothing for a single one, which has a task of its own."""
+    if count < 2:
+        return nullcontext(lambda amount: None)
+    return progress.task("total", count, "inputs")
 
 
 def find_each(

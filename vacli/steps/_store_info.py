@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vacli.clock import duration_s
 from vacli.errors import StoreError
 from vacli.features.registry import EXTRACTORS, default_names
 from vacli.files.store_folder import METADATA_FILE
@@ -86,8 +87,7 @@ def _add(contents: _Contents, view: VideoView) -> None:
     """Add what a video has. Raises StoreError at the first damaged part."""
     times_s = view.times_s
     contents.frames += len(times_s)
-    if len(times_s):
-        contents.duration_s += float(times_s[-1] - times_s[0])
+    contents.duration_s += duration_s(times_s)
     if is_audio_only(view):
         contents.audio_only.append(view.id)
     if view.has("face"):

@@ -13,7 +13,7 @@ from vacli.evaluation.published_results import PAPERS
 from vacli.evaluation.score import Result, with_video_notes
 from vacli.inference.run import load_run
 from vacli.output.score_tables import NOTHING, number, published_grids
-from vacli.output.text_tables import FORMATS, Grid
+from vacli.output.text_tables import FORMATS, Grid, render
 from vacli.progress import Progress, RecordingProgress
 from vacli.recipe.io import read_toml
 from vacli.recipe.presets import preset
@@ -87,6 +87,7 @@ class AblateSettings:
     resume: bool = False
     device: str = "auto"
     format: str = "table"
+    table_width: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +154,7 @@ def run(settings: AblateSettings, progress: Progress | None = None) -> AblateRes
         failed=tuple(batch.failed),
         skipped=tuple(batch.skipped),
         left_out=tuple(row.label for row in left_out),
-        text=_text(settings.format, grids, by_name),
+        text=_text(settings, grids, by_name),
     )
 
 
@@ -217,10 +218,10 @@ def _evaluate(row: Ablation, trained: train.TrainResult, settings: AblateSetting
     return replace(result, name=row.label)
 
 
-def _text(form: str, grids: Sequence[Grid], results: dict[str, Result]) -> str:
-    if form == "json":
+def _text(settings: AblateSettings, grids: Sequence[Grid], results: dict[str, Result]) -> str:
+    if settings.format == "json":
         return json.dumps(_json_rows(results), indent=2)
-    return "\n".join(FORMATS[form](grid) for grid in grids)
+    return "\n".join(render(grid, settings.format, settings.table_width) for grid in grids)
 
 
 def _grids(rows: Sequence[Ablation], results: dict[str, Result], left_out: Sequence[Ablation]) -> list[Grid]:

@@ -25,6 +25,7 @@ class CompareSettings:
     labels: Path | None = None
     split: str = evaluator.HELD_OUT
     format: str = "table"
+    table_width: int | None = None
     device: str = "auto"
     allow_mismatch: bool = False
 
@@ -63,5 +64,5 @@ def run(settings: CompareSettings, progress: Progress | None = None) -> CompareR
     if settings.format == "json":
         values = json.dumps(comparison_values(comparison), indent=2)
         return CompareResult(comparison=comparison, text=f"{values}\n")
-    text = text_tables.FORMATS[settings.format](comparison_grid(comparison))
+    text = text_tables.render(comparison_grid(comparison), settings.format, settings.table_width)
     return CompareResult(comparison=comparison, text=text)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vacli.errors import RunError, UsageError
 from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
-from vacli.progress import Progress, RecordingProgress
+from vacli.progress import Progress, RecordingProgress, begin_step
 from vacli.recipe.schema import Recipe
 from vacli.sequences.stored import open_sequences
 from vacli.spec import FOLD_TAG
@@ -19,6 +19,7 @@ from vacli.steps.train import TrainResult, TrainSettings
 from vacli.store import Store
 from vacli.training.temporal.splits import DEFAULT_FOLDS, DataSplit, SplitRequest, make_splits
 
+STEPS = 3  # of each fold
 ENCODER_PREFIX = "encoder_"  # then the number of the fold: the folder of its encoder
 
 
@@ -46,7 +47,11 @@ def run(settings: CrossvalSettings, progress: Progress | None = None) -> TrainRe
     progress = progress or RecordingProgress()
     recipe = train.resolve(settings.train)
     _stream_of(recipe, settings.encoder.encoder)
-    results = [_fold(settings, recipe, split, progress) for split in _splits(settings.train, recipe)]
+    results, splits = [], _splits(settings.train, recipe)
+    with progress.task("total", len(splits), "folds") as advance:
+        for split in splits:
+            results.append(_fold(settings, recipe, split, progress))
+            advance(1)
     return TrainResult(out=settings.train.out, folds=tuple(f for result in results for f in result.folds))
 
 
@@ -63,7 +68,7 @@ def _fold(settings: CrossvalSettings, recipe: Recipe, split: DataSplit, progress
     number, store = split.fold.number, settings.train.store
     encoder = _encoder_settings(settings, split)
     progress.info(f"{split.description}: encoder {encoder.encoder}")
-    finetune_mae.run(encoder, progress)
+    finetune_mae.run(encoder, begin_step(progress, 1, STEPS, "finetune-mae"))
     extracted = extract_visual.run(
         extract_visual.ExtractVisualSettings(
             inputs=(store,),
@@ -74,7 +79,7 @@ def _fold(settings: CrossvalSettings, recipe: Recipe, split: DataSplit, progress
             device=encoder.device,
             force=settings.force,
         ),
-        progress,
+        begin_step(progress, 2, STEPS, "extract-visual"),
     )
     if extracted.failed:
         first = extracted.failed[0]
@@ -90,7 +95,7 @@ def _fold(settings: CrossvalSettings, recipe: Recipe, split: DataSplit, progress
         assignments=(*settings.train.assignments, _assignment(recipe, encoder.encoder, number)),
         resume=(folder / RECIPE_FILE).is_file(),
     )
-    return train.run(fold_settings, progress)
+    return train.run(fold_settings, begin_step(progress, 3, STEPS, "train"))
 
 
 def _encoder_settings(settings: CrossvalSettings, split: DataSplit) -> FinetuneMaeSettings:

@@ -14,7 +14,7 @@ from vacli.output.columns import COLUMNS
 from vacli.output.frame_table import FrameTable
 from vacli.output.prediction_figure import draw_predictions
 from vacli.output.writers import CsvWriter
-from vacli.progress import Progress, RecordingProgress
+from vacli.progress import Progress, RecordingProgress, begin_step
 from vacli.steps import align, extract_audio, extract_visual, predict, report
 from vacli.steps._batch import Batch
 from vacli.steps._overlay_video import Drawing, write_overlay
@@ -22,6 +22,7 @@ from vacli.steps._prediction_settings import PredictSettings
 
 SHOWN = ("frame", "time_s", "valence", "arousal", "valence_uncertainty", "arousal_uncertainty", "modality")
 ROWS = 8
+STEPS = 6  # of the command
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,18 @@ def run(settings: DemoSettings, progress: Progress | None = None) -> DemoResult:
     clip, store = out / "demo.mp4", out / "demo.zarr"
     write_demo_clip(clip)
     progress.info(f"{clip}: created from a photographed face and a synthetic voice")
-    _check_done(align.run(align.AlignSettings(inputs=(clip,), store=store, force=True), progress))
+    aligned = align.AlignSettings(inputs=(clip,), store=store, force=True)
+    _check_done(align.run(aligned, begin_step(progress, 1, STEPS, "align")))
     faces = extract_visual.ExtractVisualSettings(inputs=(store,), store=store, feature="compact", force=True)
-    _check_done(extract_visual.run(faces, progress))
+    _check_done(extract_visual.run(faces, begin_step(progress, 2, STEPS, "extract-visual")))
     sound = extract_audio.ExtractAudioSettings(inputs=(store,), store=store, force=True)
-    _check_done(extract_audio.run(sound, progress))
-    table = _predict(clip, out / "demo.csv", progress)
+    _check_done(extract_audio.run(sound, begin_step(progress, 3, STEPS, "extract-audio")))
+    table = _predict(clip, out / "demo.csv", begin_step(progress, 4, STEPS, "predict"))
     draw_predictions(out / "demo.png", "demo.mp4", [table])
-    write_overlay(clip, [table], out / "demo.overlay.mp4", Drawing(), progress)
+    drawn = begin_step(progress, 5, STEPS, "overlay")
+    write_overlay(clip, [table], out / "demo.overlay.mp4", Drawing(), drawn)
     pages = report.ReportSettings(predict=PredictSettings(inputs=(clip,)), out=out / "report")
-    _check_done(report.run(pages, progress))
+    _check_done(report.run(pages, begin_step(progress, 6, STEPS, "report")))
     files = [
         (clip, "the clip"),
         (store, "a store with its faces and features"),

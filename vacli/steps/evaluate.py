@@ -37,7 +37,8 @@ class EvaluateSettings:
     None is the store that it was trained on). labels: annotation files instead of the store's labels, for
     predictions only. split: each model's validation videos, or a split of the store (evaluator.SPLITS).
     paper: a key of PAPERS. figures: a folder for plots in `figure_formats`. allow_mismatch: score a run on
-    features that differ from those of its training, with a note.
+    features that differ from those of its training, with a note. table_width: characters of a line of text
+    tables, None for any.
     """
 
     inputs: tuple[Path, ...]
@@ -46,6 +47,7 @@ class EvaluateSettings:
     split: str = evaluator.HELD_OUT
     paper: str | None = None
     format: str = "table"
+    table_width: int | None = None
     figures: Path | None = None
     figure_formats: tuple[str, ...] = FIGURE_FORMATS[:1]
     device: str = "auto"
@@ -175,7 +177,7 @@ def _text(settings: EvaluateSettings, results: tuple[Result, ...]) -> str:
     grids = score_grids(results)
     if settings.paper is not None:
         grids += published_grids(settings.paper, PAPERS[settings.paper], results)
-    return "\n".join(text_tables.FORMATS[settings.format](grid) for grid in grids)
+    return "\n".join(text_tables.render(grid, settings.format, settings.table_width) for grid in grids)
 
 
 def _plain(results: tuple[Result, ...]) -> list[dict[str, object]]:

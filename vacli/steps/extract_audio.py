@@ -86,16 +86,7 @@ def _extract_all(
     extractor: _RecordingExtractor, recordings: Sequence[_Recording], workers: int, batch: Batch
 ) -> Batch:
     """Process several recordings in parallel; results are recorded in the order of the inputs."""
-    progress = extractor.progress
-    with progress.task("sound", len(recordings), "files") as advance:
-
-        def work(recording: _Recording) -> str:
-            try:
-                return extractor.work(recording)
-            finally:
-                advance(1)
-
-        return run_each(batch, recordings, lambda r: r.path.name, work, progress, workers)
+    return run_each(batch, recordings, lambda r: r.path.name, extractor.work, extractor.progress, workers)
 
 
 class _RecordingExtractor:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vacli.errors import UsageError
-from vacli.faces.selection import check_face_choice
+from vacli.faces.selection import DEFAULT_FACE, check_face_choice
 from vacli.files.store_folder import is_store
 from vacli.media.inputs import images_of
 from vacli.media.kinds import MediaInput
@@ -67,6 +67,9 @@ def run(settings: PredictSettings, write: Write, progress: Progress | None = Non
     if stores:
         from vacli.steps._predict_store import predict_stores
 
+        if settings.face != DEFAULT_FACE:
+            reason = "a store has the faces of `va align --face`"
+            progress.warn(f"--face {settings.face} is not used for {stores[0]}: {reason}")
         found = partial(_check_count, settings)
         mismatch = settings.allow_mismatch
         views = predict_stores(stores, loaded, write_good, batch, progress, found, allow_mismatch=mismatch)

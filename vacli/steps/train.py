@@ -40,6 +40,7 @@ from vacli.training.distributed import World, world
 from vacli.training.temporal import adaptation
 from vacli.training.temporal.adaptation import InitialWeights
 from vacli.training.temporal.completed import completed_result, is_same_recipe
+from vacli.training.temporal.epoch_reports import scores_of
 from vacli.training.temporal.history import TENSORBOARD_FOLDER, summarise
 from vacli.training.temporal.leakage import encoder_note, shared_subjects_note, split_note
 from vacli.training.temporal.model_card import CARD, card
@@ -146,7 +147,7 @@ def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResul
             folders = [job.folder for job in jobs]
             check_free(settings.out, folders, checkpoint.STATE_FILE, resume=settings.resume)
         processes.wait()
-        results = tuple(_train(job, processes, listener) for job in jobs)
+        results = _train_all(jobs, processes, listener)
         copy_encoders(bundled, settings.out, listener)
         if processes.is_main and jobs[0].folder != settings.out:
             _report_summary(settings.out, listener)
@@ -240,6 +241,7 @@ def _jobs(settings: TrainSettings, recipe: Recipe, progress: Progress) -> list[T
             notes=tuple(filter(None, (split_note(split, grouping), chosen.note))),
             warnings=tuple(filter(None, warnings)),
             init=None if start is None else InitialWeights.of_fold(start, fold.number),
+            is_fold=request.is_cross_validation,
         )
 
     return [job(split) for split in make_splits(videos, grouping, request, recipe.training.seed)]
@@ -254,6 +256,18 @@ def _encoders(settings: TrainSettings, job: TrainingJob, progress: Progress) -> 
     return encoder_files(job.recipe.model, job.features, settings.weights, progress)
 
 
+def _train_all(jobs: Sequence[TrainingJob], processes: World, progress: Progress) -> tuple[FoldResult, ...]:
+    """Train one model after another."""
+    if len(jobs) == 1:
+        return (_train(jobs[0], processes, progress),)
+    results = []
+    with progress.task("total", len(jobs), "folds") as advance:
+        for job in jobs:
+            results.append(_train(job, processes, progress))
+            advance(1)
+    return tuple(results)
+
+
 def _train(job: TrainingJob, processes: World, progress: Progress) -> FoldResult:
     counts = f"{len(job.train)} training videos, {len(job.validation)} validation videos"
     progress.info(f"{job.recipe.name}, {job.split.description}: {counts}")
@@ -266,6 +280,9 @@ def _train(job: TrainingJob, processes: World, progress: Progress) -> FoldResult
         result = train(job, processes, progress)
     if processes.is_main:
         checkpoint.write_text(job.folder / CARD, card(job, result))
+    if job.is_fold:
+        kept = f"epoch {result.best.epoch} of {result.epochs} kept"
+        progress.info(f"{job.folder}: {kept}: {scores_of(result.best)}")
     return FoldResult(path=job.folder, split=job.split, result=result)
 
 

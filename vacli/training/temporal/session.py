@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from vacli.recipe import io as recipe_io
 from vacli.recipe.schema import Recipe, Training
 from vacli.sequences import normalization
 from vacli.sequences.base import FeatureRows
-from vacli.sequences.dataset import Batch, Standardiser, WindowDataset
+from vacli.sequences.dataset import Standardiser, WindowDataset
 from vacli.sequences.stored import StoredSequence
 from vacli.training import checkpoint
 from vacli.training.distributed import World
@@ -30,7 +30,8 @@ from vacli.training.history import History, Row
 from vacli.training.optim import n_trainable
 from vacli.training.temporal.adaptation import INIT, InitialWeights, freeze_parameters
 from vacli.training.temporal.batches import WindowBatches
-from vacli.training.temporal.history import HEADER, TensorBoardCurves, line
+from vacli.training.temporal.epoch_reports import line_of_fold, table_of_epochs
+from vacli.training.temporal.history import TensorBoardCurves
 from vacli.training.temporal.provenance import Features
 from vacli.training.temporal.splits import OFFICIAL, DataSplit
 from vacli.training.temporal.task import SequenceTask
@@ -43,7 +44,8 @@ class TrainingJob:
     """One model to train: its recipe, its data split and its run directory.
 
     subjects: video -> subject, empty where unknown. excluded_frames: training frames without a label,
-    because they trained the encoder. notes, warnings: sentences that belong beside the scores.
+    because they trained the encoder. notes, warnings: sentences that belong beside the scores. is_fold: the
+    model is one of a cross-validation.
     """
 
     recipe: Recipe
@@ -58,6 +60,7 @@ class TrainingJob:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     init: InitialWeights | None = None
+    is_fold: bool = False
 
     @property
     def seed(self) -> int:
@@ -95,18 +98,36 @@ def train(job: TrainingJob, world: World, progress: Progress) -> TrainingResult:
         predictor = TorchPredictor(model, standardiser, job.recipe.window, world.device)
         return validate(predictor, job.validation, world)
 
-    with closing(TensorBoardCurves(job.folder)) as curves:
+    report: list[Callable[[History], None]] = []  # made when the number of complete epochs is known
+    with ExitStack() as stack:
+        curves = stack.enter_context(closing(TensorBoardCurves(job.folder)))
+
+        def on_epoch_end(history: History) -> None:
+            report[0](history)
+            curves.add(history.rows[-1])
+
         context = TrainerContext(
             folder=job.folder,
             state_file=checkpoint.STATE_FILE,
             world=world,
-            on_epoch_end=lambda history: _report(history, curves, progress),
+            on_epoch_end=on_epoch_end,
             lr_option="--set training.optim.lr=",
             data=_videos(job) | {"features": job.features},
         )
         task = SequenceTask(net, training, batches, validation_ccc, world)
         trainer = Trainer(task, _trainer_config(training), context)
-        return _fit(trainer, job.folder, n_trainable(net), progress)
+        if complete := trainer.resume():
+            progress.info(f"{job.folder}: resuming after {complete} complete epochs")
+        report.append(stack.enter_context(_epoch_reports(job, complete, progress)))
+        return result_of(trainer.run(progress), n_trainable(net))
+
+
+def _epoch_reports(
+    job: TrainingJob, complete: int, progress: Progress
+) -> AbstractContextManager[Callable[[History], None]]:
+    if not job.is_fold:
+        return table_of_epochs(progress)
+    return line_of_fold(progress, f"fold {job.split.fold.number}", job.recipe.training.epochs, complete)
 
 
 def _network(job: TrainingJob) -> nn.Module:
@@ -127,13 +148,6 @@ def _trainer_config(training: Training) -> TrainerConfig:
     )
 
 
-def _fit(trainer: Trainer[Batch], folder: Path, parameters: int, progress: Progress) -> TrainingResult:
-    if epochs := trainer.resume():
-        progress.info(f"{folder}: resuming after {epochs} complete epochs")
-    progress.info(HEADER)
-    return result_of(trainer.run(progress), parameters)
-
-
 def result_of(history: History, parameters: int) -> TrainingResult:
     """The best epoch of a history, and the cost of all epochs."""
     return TrainingResult(
@@ -143,12 +157,6 @@ def result_of(history: History, parameters: int) -> TrainingResult:
         train_s=statistics.median(row.train_s for row in history.rows),
         peak_bytes=max((row.peak_bytes for row in history.rows if row.peak_bytes), default=None),
     )
-
-
-def _report(history: History, curves: TensorBoardCurves, progress: Progress) -> None:
-    row = history.rows[-1]
-    progress.info(line(history, row))
-    curves.add(row)
 
 
 def _describe(job: TrainingJob, progress: Progress) -> None:
