@@ -45,7 +45,7 @@ def test_tables_without_quality_are_unchanged_and_counted():
     np.testing.assert_array_equal(filtered.columns["valence"], plain.columns["valence"])
     assert (
         quality_filter.report
-        == "0 of 150 frames (0.0 %) have a quality below 0.5; 1 inputs have no column quality"
+        == "0 of 150 frames (0.0 %) have a quality below 0.5; no column quality in 1 of the inputs"
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 from synth.faces import scene, somebody_else, write_video
 from synth.sounds import RATE_HZ, voice
 from synth.stores import put_labels
@@ -458,6 +459,41 @@ def test_frames_without_face_and_speech_have_values_only_with_fill(tmp_path, liv
             assert np.isfinite(column[valid]).all()
             assert np.isfinite(column[~valid]).all() == has_values
             assert np.isfinite(column[~valid]).any() == has_values
+
+
+@pytest.fixture(scope="module")
+def half_blurred(tmp_path_factory) -> Path:
+    """Forty frames of one face; the second half is blurred."""
+    clear = scene((110, 120))
+    blurred = np.asarray(Image.fromarray(clear).filter(ImageFilter.GaussianBlur(2.5)))
+    return write_video(tmp_path_factory.mktemp("video") / "blurred.mp4", [clear] * 20 + [blurred] * 20)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_frames_of_low_quality_are_left_out(half_blurred, live):
+    (plain,) = tables(half_blurred)
+    quality = plain.columns["quality"]
+    assert quality[:18].min() > 0.9
+    assert quality[22:].max() < 0.8
+    assert set(plain.columns["quality_limit"][22:].tolist()) == {"sharpness"}
+    progress = RecordingProgress()
+    parts = tables(half_blurred, progress, live=live, min_quality=0.85)
+    below = quality < 0.85
+    np.testing.assert_array_equal(np.concatenate([part.valid for part in parts]), ~below)
+    valence = np.concatenate([part.columns["valence"] for part in parts])
+    np.testing.assert_allclose(valence, np.where(below, np.nan, plain.columns["valence"]), atol=1e-5)
+    count = f"{below.sum()} of 40 frames ({100 * below.mean():.1f} %)"
+    reason = f"have a quality below 0.85 and are left out: sharpness {below.sum()}"
+    assert progress.messages[-1] == f"{count} {reason}"
+
+
+def test_frames_of_a_store_have_the_quality_of_the_video(half_blurred, tmp_path):
+    store = tmp_path / "feats.zarr"
+    align.run(align.AlignSettings(inputs=(half_blurred,), store=store))
+    extract_visual.run(extract_visual.ExtractVisualSettings(inputs=(store,), feature="compact"))
+    extract_audio.run(extract_audio.ExtractAudioSettings(inputs=(half_blurred,), store=store))
+    (stored,), (made,) = tables(store), tables(half_blurred)
+    np.testing.assert_allclose(stored.columns["quality"], made.columns["quality"], atol=0.05)
 
 
 def test_a_stored_video_without_a_face_uses_the_audio_model(tmp_path, fused_model):

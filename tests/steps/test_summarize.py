@@ -11,8 +11,10 @@ import pytest
 from synth.frame_tables import frame_table
 
 from vacli.errors import InputError, LabelError, UsageError
+from vacli.files.digests import file_sha256
 from vacli.output.formats import TableOptions, write_file
 from vacli.output.frame_table import FrameTable, modality
+from vacli.output.provenance import read_sidecar
 from vacli.output.record_table import csv_text
 from vacli.progress import RecordingProgress
 from vacli.steps._prediction_settings import PredictSettings
@@ -149,7 +151,7 @@ def test_recordings_that_the_sheet_lacks_are_named(inputs, tmp_path):
     progress = RecordingProgress()
     made = summarize(inputs, progress, groups=tmp_path / "sheet.csv", per="group")
     assert [row["condition"] for row in made.table.rows] == ["x"]
-    assert progress.warnings == [f"v/b.mp4: not in {tmp_path / 'sheet.csv'} and are left out"]
+    assert progress.warnings == [f"v/b.mp4: not in {tmp_path / 'sheet.csv'}, so left out"]
 
 
 def test_the_baseline_of_seconds_is_that_of_each_face(inputs):
@@ -193,6 +195,12 @@ def test_the_summary_is_written_and_equal_in_every_run(inputs, sheet, tmp_path):
         )
     assert (tmp_path / "x.csv").read_bytes() == (tmp_path / "y.csv").read_bytes()
     assert "arousal_above_0.1_s" in (tmp_path / "x.csv").read_text()
+    made = read_sidecar(tmp_path / "x.csv")
+    assert made is not None
+    assert made["files"] == {"x.csv": file_sha256(tmp_path / "x.csv")}
+    assert made["inputs"] == [{"name": "va.csv", "sha256": file_sha256(inputs)}]
+    assert made["settings"]["bin_s"] == 2.0
+    assert made["settings"]["groups"]["sha256"] == file_sha256(sheet)
 
 
 def test_an_input_that_fails_is_named_and_the_others_are_summarized(inputs, tmp_path):

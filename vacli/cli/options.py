@@ -17,6 +17,7 @@ from vacli.cli.console import Console, terminal_width
 from vacli.errors import StoreError, UsageError
 from vacli.faces.selection import CHOICES as FACES
 from vacli.files import store_folder
+from vacli.output.columns import RECOMMENDED_MIN_QUALITY
 
 DEFAULT_STORE = "feats.zarr"
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -136,7 +137,7 @@ min_quality = click.option(
     "--min-quality",
     type=float,
     metavar="X",
-    help="Leave out frames with a quality below X; 0.3 is recommended. [default: keep all]",
+    help=f"Leave out frames of a quality below X, such as {RECOMMENDED_MIN_QUALITY}. [default: keep all]",
 )
 _RECIPE = (
     click.option(

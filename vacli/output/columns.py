@@ -22,3 +22,5 @@ COLUMNS = {
     "face_id": "number of the face within the file, from 0; empty if no face was detected in all of it",
     "input": "the file",
 }
+# Below it the error of a face is about twice that of clear faces, see `pipeline.frame_quality`.
+RECOMMENDED_MIN_QUALITY = 0.3

@@ -12,7 +12,6 @@ from vacli.output.columns import COLUMNS
 
 NO_MODALITY = "none"
 PREDICTED = ("valence", "arousal", "valence_uncertainty", "arousal_uncertainty")
-DEFAULT_MIN_QUALITY = 0.3  # below it the error is about twice that of clear faces, see `frame_quality`
 INTEGERS = ("frame", "face_id")
 FLAGS = ("face_detected", "audio_present")
 TEXTS = ("modality", "quality_limit", "input")

@@ -46,5 +46,5 @@ class QualityFilter:
         reasons = ", ".join(f"{name} {number}" for name, number in self._limits.most_common())
         text = f"{count} of {self._n_valid} frames ({share:.1f} %) have a quality below {self._threshold:g}"
         text += f" and are left out: {reasons}" if count else ""
-        unknown = f"; {len(self._unknown)} inputs have no column quality" if self._unknown else ""
+        unknown = f"; no column quality in {len(self._unknown)} of the inputs" if self._unknown else ""
         return text + unknown

@@ -80,14 +80,18 @@ def _filtered(
     """SMOOTHED columns at `at_s` (Q,), NaN where the frame `shown` (Q,) at that time has no value."""
     times_s = table.columns["time_s"]
     weights = frame_durations(times_s)
-    columns = {}
+    known: dict[bytes, list[str]] = {}  # columns with values in the same rows share the kernel's weights
     for name in SMOOTHED:
-        if name not in table.columns:
-            continue
-        values = np.where(table.valid, table.columns[name].astype(np.float64), np.nan)
-        kernel = _Kernel(sigma_s, times_s, weights, _span_numbers(times_s, weights, values, max_gap_s))
-        result = kernel.mean(values, at_s, shown)
-        columns[name] = np.where(np.isnan(values[shown]), table.columns[name][shown], result)
+        if name in table.columns:
+            known.setdefault((table.valid & np.isfinite(table.columns[name])).tobytes(), []).append(name)
+    columns = {}
+    for mask, names in known.items():
+        has_value = np.frombuffer(mask, bool)
+        values = np.stack([np.where(has_value, table.columns[name], 0.0) for name in names])
+        spans = _span_numbers(times_s, weights, has_value, max_gap_s)
+        means = _Kernel(sigma_s, times_s, weights, spans).means(values, at_s, shown)
+        for name, mean in zip(names, means, strict=True):
+            columns[name] = np.where(has_value[shown], mean, table.columns[name][shown])
     return columns
 
 
@@ -100,30 +104,29 @@ class _Kernel:
     weights: np.ndarray
     spans: np.ndarray
 
-    def mean(self, values: np.ndarray, at_s: np.ndarray, shown: np.ndarray) -> np.ndarray:
-        """(Q,) weighted means of values (N,) around `at_s` (Q,), over frames of the span of frame `shown`."""
+    def means(self, values: np.ndarray, at_s: np.ndarray, shown: np.ndarray) -> np.ndarray:
+        """(K, Q) weighted means of values (K, N) around `at_s` (Q,), over the span of the frame `shown`."""
         reach_s = CUTOFF_SIGMAS * self.sigma_s
         first = np.searchsorted(self.times_s, at_s - reach_s)
         end = np.searchsorted(self.times_s, at_s + reach_s, side="right")
-        known = np.nan_to_num(values)
-        total, weight = np.zeros(len(at_s)), np.zeros(len(at_s))
+        total, weight = np.zeros((len(values), len(at_s))), np.zeros(len(at_s))
         for offset in range(int((end - first).max(initial=0))):
             row = np.minimum(first + offset, len(self.times_s) - 1)
             used = (first + offset < end) & (self.spans[row] >= 0) & (self.spans[row] == self.spans[shown])
             distance = (self.times_s[row] - at_s) / self.sigma_s
             here = np.where(used, np.exp(-0.5 * distance**2) * self.weights[row], 0.0)
-            total += here * known[row]
+            total += here * values[:, row]
             weight += here
         with np.errstate(invalid="ignore", divide="ignore"):
             return total / weight
 
 
 def _span_numbers(
-    times_s: np.ndarray, durations_s: np.ndarray, values: np.ndarray, max_gap_s: float
+    times_s: np.ndarray, durations_s: np.ndarray, has_value: np.ndarray, max_gap_s: float
 ) -> np.ndarray:
     """(N,) number of the span of each frame; spans have gaps longer than `max_gap_s` between them."""
     spans = np.full(len(times_s), -1)
-    rows = np.flatnonzero(~np.isnan(values))
+    rows = np.flatnonzero(has_value)
     if len(rows):
         gaps_s = times_s[rows[1:]] - (times_s[rows[:-1]] + durations_s[rows[:-1]])
         spans[rows] = np.concatenate([[0], np.cumsum(gaps_s > max_gap_s + 1e-9)])

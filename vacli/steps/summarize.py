@@ -8,18 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vacli import __version__
 from vacli.datasets.group_table import GroupTable, read_groups
 from vacli.datasets.interval_table import Interval, is_same_recording, read_intervals
 from vacli.errors import InputError, UsageError
+from vacli.files.digests import file_sha256
+from vacli.output.formats import TableOptions
 from vacli.output.frame_table import FrameTable
+from vacli.output.provenance import digests_of, write_sidecar
 from vacli.output.quality_filter import QualityFilter
 from vacli.output.record_table import RecordTable, check_ending, write_records
 from vacli.output.trajectory_filter import Filter
 from vacli.output.trajectory_summary import DIMENSIONS, Estimate, FaceTrajectory, Summarizer, combine
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, Batch, run_each
+from vacli.steps._prediction_provenance import conditions
 from vacli.steps._prediction_settings import PredictSettings
-from vacli.steps._recordings import Recording, find_recordings
+from vacli.steps._recordings import TABLE_SUFFIXES, Recording, find_recordings
 from vacli.steps._summary_rows import GROUP, SUBJECT, UNITS, RowPlan, summary_table
 
 BASELINE_SPAN = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
@@ -96,6 +101,7 @@ def run(settings: SummarizeSettings, progress: Progress | None = None) -> Summar
         progress.info(quality.report)
     if settings.out is not None:
         write_records(table, settings.out, settings.decimal_comma)
+        write_sidecar(settings.out, _provenance(settings, settings.out))
     return Summary(table, batch)
 
 
@@ -168,7 +174,7 @@ def _warn(
     if groups is not None:
         without = [t.table.name for t in trajectories if len(t.keys) == 2]
         if without:
-            left_out = " and are left out" if settings.per in (SUBJECT, GROUP) else ""
+            left_out = ", so left out" if settings.per in (SUBJECT, GROUP) else ""
             progress.warn(f"{_listed(without)}: not in {settings.groups}{left_out}")
     named = dict.fromkeys(i.recording for i in intervals if i.recording is not None)
     unknown = [text for text in named if not any(is_same_recording(text, name) for name in names)]
@@ -200,6 +206,26 @@ def _baselines(
     if without:
         progress.warn(f"{_listed(without)}: no frame with a prediction in the baseline, so no change")
     return baselines
+
+
+def _provenance(settings: SummarizeSettings, out: Path) -> dict[str, object]:
+    """What the summary depends on, and its digest."""
+    prediction = settings.prediction
+    made: dict[str, object] = {"va": __version__}
+    if any(path.suffix.lower() not in TABLE_SUFFIXES for path in prediction.inputs):
+        made["model"] = conditions(prediction, TableOptions())["model"]
+    sheets = {name: getattr(settings, name) for name in ("intervals", "groups", "baseline")}
+    own = {name: getattr(settings, name) for name in ("per", "bin_s", "above", "smooth_s", "rate_hz")}
+    made["settings"] = {**own, "min_quality": prediction.min_quality, "face": prediction.face} | {
+        name: None if sheet is None else _file_record(Path(sheet)) for name, sheet in sheets.items()
+    }
+    made["inputs"] = [_file_record(path) for path in prediction.inputs]
+    return {**made, "files": digests_of({out.name: out})}
+
+
+def _file_record(path: Path) -> dict[str, str]:
+    """The name of a file with its SHA-256; only the name of a store, a folder, or a text that is no file."""
+    return {"name": path.name, **({"sha256": file_sha256(path)} if path.is_file() else {})}
 
 
 def _used(settings: SummarizeSettings) -> dict[str, float]:
