@@ -498,6 +498,8 @@ CASES = (
             "formats": ("pdf", "svg"),
         },
     ),
+    Case("repack", "", "repack", {"store": Path("feats.zarr"), "out": None}),
+    Case("repack", "s.zarr --out t.zarr", "repack", {"store": Path("s.zarr"), "out": Path("t.zarr")}),
     Case(
         "calibrate",
         "r a b",

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from synth.stores import add_video, spec
 
+from vacli.steps import repack
 from vacli.store import Store
 
 FRAMES = 6
@@ -49,3 +50,8 @@ def new_faces(folder: Path) -> None:
 def new_feature(folder: Path) -> None:
     """Replace a feature and its flags."""
     write_feature(Store.open(folder / "s.zarr"), AUDIO, 2)
+
+
+def repack_store(folder: Path) -> None:
+    """Write the videos of a store again."""
+    repack.run(repack.RepackSettings(store=folder / "s.zarr"))

@@ -14,7 +14,8 @@ from vacli.errors import StoreError
 from vacli.store import schema, seal
 from vacli.store.raw import RawTable
 
-FRAME_AXES = (schema.TIME, "frame")  # first axis of arrays with one row per frame, now and in earlier stores
+OLD_TIME = "frame"  # name of that axis in earlier stores
+FRAME_AXES = ((schema.TIME,), (OLD_TIME,))  # first axis of arrays with one row per frame
 
 
 class StoredArray:
@@ -33,6 +34,7 @@ class StoredArray:
             self.chunk_rows = seal.grid(meta)[0][1]
             sums: Sequence[int | None] | None = meta["attributes"].get(seal.CHUNKS)
             self.dtype = np.dtype(meta["data_type"])
+            self.dims = tuple(map(str, meta.get("dimension_names") or ()))
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise self.damage_error(f"{path}: {error}") from None
         self._meta = meta
@@ -46,7 +48,7 @@ class StoredArray:
     @property
     def is_per_frame(self) -> bool:
         """Whether it has one row per frame of the video."""
-        return (self._meta.get("dimension_names") or [None])[0] in FRAME_AXES
+        return self.dims[:1] in FRAME_AXES
 
     def damage_error(self, reason: object) -> StoreError:
         """The error for a damaged array."""

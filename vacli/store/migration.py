@@ -26,6 +26,11 @@ def stored_name(video: Path, part: str) -> str:
     return old
 
 
+def present_name(part: str) -> str:
+    """The present name of a part or array that a video has under `part`."""
+    return next((name for name, old in RENAMED_ARRAYS.items() if old == part), part)
+
+
 def present_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes of a video or a part, in the present names."""
     renamed = {RENAMED_ATTRIBUTES.get(name, name): value for name, value in attributes.items()}

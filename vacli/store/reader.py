@@ -89,6 +89,10 @@ class VideoView:
         with self._refuse_replaced(array):
             return self._array(array).read(rows)
 
+    def array(self, name: str) -> StoredArray:
+        """The array itself: shape, dtype and names of the axes."""
+        return self._array(name)
+
     def check(self, array: str) -> None:
         """Check an array without reading it, to find damage before a long job."""
         self._array(array).check()

@@ -28,6 +28,18 @@ def absolute_attributes(attributes: Mapping[str, Any], store: Path) -> dict[str,
     return _map_paths(attributes, lambda path: path if _is_absolute(path) else _absolute(path, store))
 
 
+def has_absolute_path(attributes: Mapping[str, Any]) -> bool:
+    """Whether stored attributes have an absolute path, as in earlier stores."""
+    found: list[str] = []
+
+    def keep(path: str) -> str:
+        found.append(path)
+        return path
+
+    _map_paths(attributes, keep)
+    return any(map(_is_absolute, found))
+
+
 def _map_paths(attributes: Mapping[str, Any], convert: Callable[[str], str]) -> dict[str, Any]:
     mapped = dict(attributes)
     source, weights = mapped.get("source"), mapped.get(WEIGHTS_FILES)

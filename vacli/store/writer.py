@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from vacli.errors import StoreError
 from vacli.files.disk_space import report_write_errors
 from vacli.files.store_folder import METADATA_FILE
 from vacli.store import commit, locks, schema, seal
+from vacli.store.creation import NEW, create_store
 from vacli.store.index import Index
 from vacli.store.part import PartWriter, write_array
 from vacli.store.reader import EDITION, VideoView
@@ -21,7 +21,6 @@ from vacli.store.relative_paths import relative_attributes
 from vacli.store.work import WorkFolder
 
 JsonDict = Mapping[str, object]
-NEW = "new"  # the new part, in a work folder
 
 
 class Store:
@@ -52,7 +51,7 @@ class Store:
         path = Path(path)
         with report_write_errors(path):
             while schema.can_create(path):
-                _create(path.resolve())  # a link may point to a folder that does not exist yet
+                create_store(path.resolve())  # a link may point to a folder that does not exist yet
         return cls.open(path)
 
     def video_ids(self) -> list[str]:
@@ -220,6 +219,21 @@ class Store:
         """Remove a video with all its parts."""
         self._drop(video_id)
 
+    @contextmanager
+    def rewrite(self, video_id: str, is_unchanged: Callable[[], bool]) -> Iterator[Path]:
+        """Make a whole video in a new folder, which replaces the old one at the end.
+
+        Raises StoreError if `is_unchanged`, which is called under the lock of the store, returns False.
+        """
+        with self._work.place() as place, self._report_errors(video_id):
+            yield place / NEW
+            with self._locked():
+                if not is_unchanged():
+                    raise StoreError(
+                        f"{self.path / video_id} was changed by another process", hint="run it again"
+                    )
+                commit.apply_changes(self.path, place, [(video_id, NEW)])
+
     def _drop(self, *targets: str) -> None:
         with self._work.place() as place, self._report_errors(targets[0]), self._locked():
             commit.apply_changes(self.path, place, [(target, None) for target in targets])
@@ -255,39 +269,6 @@ class Store:
                 with self._locked():
                     commit.replay_changes(self.path, place)
             WorkFolder.beside(self.path.resolve()).remove_stale()
-
-
-def _create(path: Path) -> None:
-    """Create an empty store in one step; another process may create it at the same time."""
-    exists = path.exists()
-    if not exists:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    work = WorkFolder.inside(path) if exists else WorkFolder.beside(path)
-    with work.place() as place:
-        schema.create_group(place / NEW, schema.root_attributes())
-        if exists:
-            _link_new(place / NEW / METADATA_FILE, path / METADATA_FILE)
-        else:
-            _rename_new(place / NEW, path)
-
-
-def _rename_new(made: Path, path: Path) -> None:
-    """Rename a folder unless another process has created `path` first."""
-    try:
-        made.rename(path)
-    except OSError as error:
-        if error.errno not in commit.NAME_TAKEN_ERRNOS:
-            raise
-
-
-def _link_new(made: Path, path: Path) -> None:
-    """Name a file unless another process has created `path` first, whose file may be locked already."""
-    try:
-        os.link(made, path)
-    except FileExistsError:
-        return
-    except OSError:  # a file system without hard links
-        made.replace(path)
 
 
 def _plain(attributes: JsonDict) -> dict[str, object]:
