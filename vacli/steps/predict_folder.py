@@ -263,7 +263,7 @@ class _Messages:
     """The messages of a progress without its tasks: several recordings advance at the same time."""
 
     def __init__(self, progress: Progress) -> None:
-        self.info, self.warn = progress.info, progress.warn
+        self.status, self.info, self.warn = progress.status, progress.info, progress.warn
 
     @contextmanager
     def task(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
