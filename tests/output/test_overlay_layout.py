@@ -6,7 +6,13 @@ import itertools
 
 import pytest
 
-from vacli.output.overlay.layout import MIN_SHORT_SIDE_PX, make_layout, overlay_size
+from vacli.output.overlay.layout import (
+    LINE_TEXTS,
+    MIN_SHORT_SIDE_PX,
+    VALUES_TEXTS,
+    make_layout,
+    overlay_size,
+)
 
 SIZES = [
     (360, 288),
@@ -76,3 +82,16 @@ def test_a_wanted_width_keeps_the_shape():
 def test_tiny_videos_are_enlarged():
     assert overlay_size(64, 48) == (320, MIN_SHORT_SIDE_PX)
     assert overlay_size(64, 64, 64) == (MIN_SHORT_SIDE_PX, MIN_SHORT_SIDE_PX)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_values_of_at_least_one_face_fit(size):
+    layout = make_layout(*size)
+    for left, top in layout.value_places:
+        assert left + VALUES_TEXTS * layout.text_px <= layout.values.right + 1
+        assert top + 4 * LINE_TEXTS * layout.text_px <= layout.values.bottom + layout.text_px
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (3840, 2160), (720, 1280), (720, 288)], ids=str)
+def test_the_values_of_two_faces_fit_in_usual_videos(size):
+    assert len(make_layout(*size).value_places) >= 2

@@ -111,6 +111,14 @@ def test_a_greater_uncertainty_has_a_greater_ellipse_and_band():
     assert shaded[1][1] > 1.5 * shaded[0][1]
 
 
+def test_a_huge_uncertainty_covers_the_plane():
+    faces = align_tables([table_at(TIMES_S, valence_uncertainty=np.full(100, 1e6))], TIMES_S)
+    still = align_tables([table_at(TIMES_S, modality="none")], TIMES_S)
+    row = round(0.625 * LAYOUT.plane.height)
+    plane, empty = (place(drawn(faces=one), LAYOUT.plane).u[row // 2] for one in (faces, still))
+    assert (plane != empty).mean() > 0.9
+
+
 def test_the_trail_follows_the_past_points():
     valence = np.linspace(-0.8, 0.8, 100)
     table = table_at(TIMES_S, valence=valence, valence_uncertainty=np.full(100, np.nan))
@@ -155,7 +163,7 @@ def test_faces_are_hidden_at_the_row_of_the_picture():
 
 def test_many_faces_are_counted_where_their_values_do_not_fit():
     faces = align_tables([table_at(TIMES_S, face_id=number) for number in range(12)], TIMES_S)
-    many, few = drawn(faces=faces), drawn(faces=faces[: LAYOUT.n_value_blocks])
+    many, few = drawn(faces=faces), drawn(faces=faces[: len(LAYOUT.value_places)])
     box = LAYOUT.values
     corner = Box(box.left + box.width // 4 * 2, box.top, box.width // 4 * 2, 2 * LAYOUT.text_px)
     assert place(many, corner).y.std() > place(few, corner).y.std()

@@ -14,6 +14,7 @@ LABEL_TEXTS = 4.4  # width of the labels left of the curves, in text sizes
 PLANE_FRACTION = 0.55  # of the height of the place beside the picture, if the values are below the plane
 TIME_TEXTS = 1.4  # height of the times below the lanes, in text sizes
 VALUES_TEXTS = 8.6  # width of "V +0.31 ± 0.20" in text sizes
+TIME_LINE_TEXTS = 1.5  # height of the time above the values
 LINE_TEXTS = 1.25  # height of a line, in text sizes
 BLOCK_TEXTS = 5.4  # height of the four lines of one face
 
@@ -61,9 +62,17 @@ class Layout:
     line_px: int
 
     @property
-    def n_value_blocks(self) -> int:
-        """The number of faces whose values fit beside the picture."""
-        return max(1, int((self.values.height - 1.4 * self.text_px) / (BLOCK_TEXTS * self.text_px)))
+    def value_places(self) -> list[tuple[int, int]]:
+        """Left and top of the values of each face for which there is room, row by row."""
+        left, top = self.values.left, self.values.top + round(TIME_LINE_TEXTS * self.text_px)
+        width, height = VALUES_TEXTS * self.text_px, BLOCK_TEXTS * self.text_px
+        columns = max(1, int(self.values.width / width))
+        rows = max(1, int((self.values.bottom - top) / height))
+        return [
+            (left + round(column * self.values.width / columns), top + round(row * height))
+            for row in range(rows)
+            for column in range(columns)
+        ]
 
 
 def overlay_size(width_px: int, height_px: int, wanted_width_px: int | None = None) -> tuple[int, int]:

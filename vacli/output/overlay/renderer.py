@@ -18,7 +18,7 @@ from vacli.output.overlay import palette
 from vacli.output.overlay.charts import Page, clock_text, draw_ground, draw_page, page_of
 from vacli.output.overlay.curves import FaceCurves
 from vacli.output.overlay.face_hiding import BoxSpan, boxes_at, hide_faces
-from vacli.output.overlay.layout import BLOCK_TEXTS, LINE_TEXTS, Box, Layout
+from vacli.output.overlay.layout import LINE_TEXTS, Box, Layout
 from vacli.output.overlay.stamps import Trail, ellipse_stamp, fill, frame_box, put_tile, ringed_dot, text_tile
 
 TRAIL_S = 1.5
@@ -134,17 +134,19 @@ class OverlayRenderer:
         assert self._page is not None
         chart, lane = self._layout.valence, self._layout.voice_lane
         x = round(float(self._page.x(self._subject.times_s[row], chart)) / 2) * 2
-        x = min(x, chart.right - 2)
-        fill(canvas, x, chart.top, x + 2, lane.bottom, self._cursor)
+        width = max(2, self._layout.line_px // 4 * 2)
+        x = min(x, chart.right - width)
+        fill(canvas, x, chart.top, x + width, lane.bottom, self._cursor)
 
     def _draw_point(self, plane: Planes, index: int, face: FaceCurves, row: int) -> None:
         x, y = self._points[index][row].tolist()
         if x < 0:
             return
         colour = self._colours[index]
-        radii = face.uncertainty[row] * self._layout.plane.width / 2
-        if np.isfinite(radii).all():
-            width, height = (2 * max(1, round(radius)) for radius in radii.tolist())
+        side = self._layout.plane.width
+        diameters = face.uncertainty[row] * side
+        if np.isfinite(diameters).all():
+            width, height = (_even(min(diameter, 2 * side)) for diameter in diameters.tolist())
             ellipse_stamp(width, height, colour).draw(plane, x - width // 2, y - height // 2)
         dot = ringed_dot(_even(0.6 * self._layout.text_px), 2, colour, self._cursor)
         dot.draw(plane, x - dot.width // 2, y - dot.height // 2)
@@ -153,25 +155,22 @@ class OverlayRenderer:
         values, text_px = self._layout.values, self._layout.text_px
         time = text_tile(clock_text(float(self._subject.times_s[row])), text_px, self._dim, self._behind)
         put_tile(canvas, time, values.left, values.top)
-        y = values.top + round(1.5 * text_px)
-        faces = self._faces_with_values(row)
-        room = self._layout.n_value_blocks
-        for index in faces[:room]:
-            self._draw_block(canvas, index, row, y)
-            y += round(BLOCK_TEXTS * text_px)
-        if len(faces) > room:
-            more = text_tile(f"+{len(faces) - room} more", text_px, self._dim, self._behind)
+        faces, places = self._faces_with_values(row), self._layout.value_places
+        for index, (x, y) in zip(faces, places, strict=False):
+            self._draw_block(canvas, index, row, x, y)
+        if len(faces) > len(places):
+            more = text_tile(f"+{len(faces) - len(places)} more", text_px, self._dim, self._behind)
             put_tile(canvas, more, values.right - more.y.shape[1], values.top)
 
     def _faces_with_values(self, row: int) -> list[int]:
         """All faces if there is room for them, else those that are visible or predicted."""
         faces = self._subject.faces
-        if len(faces) <= self._layout.n_value_blocks:
+        if len(faces) <= len(self._layout.value_places):
             return list(range(len(faces)))
         visible = [bool(self._valid[i][row]) or np.isfinite(f.boxes[row]).all() for i, f in enumerate(faces)]
         return [index for index, is_shown in enumerate(visible) if is_shown]
 
-    def _draw_block(self, canvas: Planes, index: int, row: int, y: int) -> None:
+    def _draw_block(self, canvas: Planes, index: int, row: int, x: int, y: int) -> None:
         face, text_px = self._subject.faces[index], self._layout.text_px
         is_valid = bool(self._valid[index][row])
         texts = [NO_VALUE, NO_VALUE]
@@ -187,7 +186,7 @@ class OverlayRenderer:
         )
         for number, (line, colour) in enumerate(lines):
             tile = text_tile(line, text_px, colour, self._behind)
-            put_tile(canvas, tile, self._layout.values.left, y + round(LINE_TEXTS * number * text_px))
+            put_tile(canvas, tile, x, y + round(LINE_TEXTS * number * text_px))
 
 
 def value_text(value: float, uncertainty: float) -> str:

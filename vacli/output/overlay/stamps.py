@@ -128,7 +128,7 @@ def font(size_px: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size_px)  # type: ignore[return-value]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def text_tile(text: str, size_px: int, colour: Colour, ground: Colour) -> Planes:
     """A text on a ground of one colour; its height does not depend on the text."""
     face = font(size_px)
@@ -150,7 +150,7 @@ def put_tile(target: Planes, tile: Planes, x: int, y: int) -> None:
     target.view(x, y, *shown).copy_from(tile.view(0, 0, *shown))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=128)  # in a video of 4K each takes about a megabyte
 def ellipse_stamp(width: int, height: int, colour: Colour) -> Stamp:
     """A transparent ellipse with an edge."""
     size = width * SUPERSAMPLING, height * SUPERSAMPLING
