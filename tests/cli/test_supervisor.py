@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
@@ -179,6 +180,8 @@ def test_the_real_commands_survive_a_crash(tmp_path):
     for command in (
         ["predict", "-o", "t.csv"],
         ["predict", "-o", "t.xlsx" if has_excel else "t.tsv"],
+        ["predict", "-o", "out/"],
+        ["predict", "-o", "side/", "--jobs", "3"],
         ["extract-audio", "-o", "s.zarr", "--feature", "egemaps"],
     ):
         done = subprocess.run(
@@ -190,6 +193,10 @@ def test_the_real_commands_survive_a_crash(tmp_path):
         assert ": 2 done, 1 failed" in done.stderr
     with open(tmp_path / "t.csv") as table:
         assert {row.rsplit(",")[-1] for row in table.read().split()} == {"input", "a.wav", "c.wav"}
+    for folder in ("out", "side"):
+        with open(tmp_path / folder / "index.csv", newline="") as table:
+            statuses = {row["input"]: row["status"] for row in csv.DictReader(table)}
+        assert statuses == {"a.wav": "complete", "bad.wav": "failed", "c.wav": "complete"}
     if has_excel:
         sheet = pytest.importorskip("openpyxl").load_workbook(tmp_path / "t.xlsx").active
         assert {row[-1] for row in sheet.iter_rows(values_only=True)} == {"input", "a.wav", "c.wav"}

@@ -10,7 +10,7 @@ from synth.frame_tables import HOSTILE_NAMES, frame_table
 
 from vacli.output.formats import TableOptions
 from vacli.output.frame_table import summary_columns
-from vacli.output.index_table import IndexEntry, index_text, is_index
+from vacli.output.index_table import IndexEntry, index_text, indexed_tables, is_index
 
 
 def rows(text: str, delimiter: str = ",") -> list[dict[str, str]]:
@@ -53,6 +53,22 @@ def test_no_name_is_a_formula_or_breaks_a_row(name):
     prefix = "./" if name[0] in "=@\t" else ""
     assert failed["input"] == complete["input"] == f"{prefix}{name}"
     assert not failed["cause"].startswith(("=", "@", "\t"))
+
+
+@pytest.mark.parametrize("decimal_comma", [False, True])
+def test_the_complete_tables_of_an_index_are_listed_once(decimal_comma, tmp_path):
+    faces = [frame_table("a.mp4", face_id).summary() for face_id in (0, 1)]
+    entries = [IndexEntry("b.csv", "b.mp4", cause="broken"), IndexEntry("a.csv", "a.mp4", faces)]
+    entries.append(IndexEntry("two\nlines.csv", "c.mp4", faces[:1]))
+    text = index_text(entries, TableOptions(decimal_comma=decimal_comma))
+    (tmp_path / "index.csv").write_text(text, newline="")
+    assert indexed_tables(tmp_path) == [tmp_path / "a.csv", tmp_path / "two\nlines.csv"]
+
+
+def test_another_file_is_no_index(tmp_path):
+    assert indexed_tables(tmp_path) is None
+    (tmp_path / "index.csv").write_text("mine,too\n")
+    assert indexed_tables(tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from vacli.inference.postprocessing import PostProcessor
 from vacli.inference.run import load_run
 from vacli.inference.states import FrameState
 from vacli.metrics import ccc
+from vacli.output.formats import TableOptions
+from vacli.output.index_table import IndexEntry, index_text
 from vacli.progress import RecordingProgress
 from vacli.sequences.stored import open_sequences
 from vacli.steps import train
@@ -200,6 +202,16 @@ def test_missing_rows_give_a_warning(tmp_path, store, trials):
     wanted = int(np.sum(~np.isnan(trial.labels[:40, 0])))
     assert result.scores[0].missing == wanted
     assert any(f"{wanted} annotated frames have no prediction" in w for w in quiet.warnings)
+
+
+def test_an_output_folder_is_scored_by_its_index(tmp_path, store, trials):
+    for trial in trials[:2]:
+        csv_of(tmp_path, trial, np.nan_to_num(trial.labels))
+    (tmp_path / "notes.csv").write_text("a,b\n")
+    entries = [IndexEntry(f"{trial.name}.csv", f"{trial.name}.mp4") for trial in trials[:2]]
+    (tmp_path / "index.csv").write_text(index_text(entries, TableOptions()))
+    (result,) = run(EvaluateSettings(inputs=(tmp_path,), store=store.path)).results
+    assert [video.video for video in result.scores[0].videos] == [trial.name for trial in trials[:2]]
 
 
 def test_frames_without_a_value_are_counted_and_not_scored(tmp_path, store, trials):

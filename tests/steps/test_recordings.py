@@ -13,7 +13,7 @@ from vacli.datasets.audio_augmentation import write_wav
 from vacli.output.frame_table import FrameTable
 from vacli.output.writers import CsvWriter
 from vacli.progress import RecordingProgress
-from vacli.steps import align, extract_audio, extract_visual
+from vacli.steps import align, extract_audio, extract_visual, predict_folder
 from vacli.steps._batch import Batch
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import Recording, find_recordings
@@ -82,6 +82,26 @@ def test_a_stored_video_has_the_file_that_it_was_made_from(folder):
     assert (clip.name, clip.media) == ("clip", folder / "media/clip.mp4")
     assert len(values(clip)) == 6
     assert not batch.failed
+
+
+def test_an_output_folder_stands_for_its_tables(folder, tmp_path):
+    out = tmp_path / "out"
+    prediction = PredictSettings(inputs=(folder / "media",))
+    predict_folder.run(
+        predict_folder.PredictFolderSettings(prediction=prediction, folder=out, also=(".eaf",))
+    )
+    files = sorted(out.glob("*.csv"))
+    assert [file.name for file in files] == [
+        "clip.csv", "clip_curves.csv", "index.csv", "quiet.csv", "quiet_curves.csv",
+    ]  # fmt: skip
+    for inputs in ((out,), (out / "index.csv",), files):
+        recordings, batch = found(*inputs)
+        assert [recording.table for recording in recordings] == [out / "clip.csv", out / "quiet.csv"]
+        assert [recording.media for recording in recordings] == [
+            folder / "media/clip.mp4",
+            folder / "media/quiet.wav",
+        ]
+        assert not batch.failed
 
 
 def test_inputs_that_cannot_be_read_are_recorded_and_the_others_are_used(folder, tmp_path):

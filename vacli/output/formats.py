@@ -167,6 +167,16 @@ def written_files(path: Path) -> list[Path]:
     return [path, *(path.with_name(f"{path.stem}{end}") for end in companions)]
 
 
+def is_companion(path: Path) -> bool:
+    """Whether a file was written beside another one, such as the curves of an ELAN file."""
+    for ending, entry in WRITERS.items():
+        for end in entry.companions:
+            owner = path.with_name(f"{path.name.removesuffix(end)}{ending}")
+            if path.name.endswith(end) and owner.is_file():
+                return True
+    return False
+
+
 def write_file(
     tables: Sequence[FrameTable], path: Path, options: TableOptions, ending: str | None = None
 ) -> None:

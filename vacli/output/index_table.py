@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from vacli.output.formats import TableOptions
 from vacli.output.frame_table import summary_columns
 from vacli.output.writers import csv_writer, path_cell, summary_cell
 
 COMPLETE, FAILED = "complete", "failed"
+INDEX_FILE = "index.csv"
 FIRST_COLUMNS = ("file", "status")
 
 
@@ -41,6 +44,20 @@ def index_text(entries: Sequence[IndexEntry], options: TableOptions) -> str:
             writer = csv_writer(out, "".join((entry.file, entry.input, entry.cause)), options)
             writer.writerow([summary_cell(row.get(column, ""), options) for column in columns])
     return out.getvalue()
+
+
+def indexed_tables(folder: Path) -> list[Path] | None:
+    """The complete tables that the index of a folder lists, in its order; None without an index."""
+    try:
+        text = (folder / INDEX_FILE).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    if not is_index(text):
+        return None
+    delimiter = ";" if text.startswith(f"{FIRST_COLUMNS[0]};") else ","
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    names = dict.fromkeys(row["file"] for row in rows if row["status"] == COMPLETE)
+    return [folder / name for name in names]
 
 
 def is_index(head: str) -> bool:

@@ -17,7 +17,9 @@ from vacli.files.store_folder import is_store
 from vacli.media.kinds import MediaInput
 from vacli.media.video import check_backend
 from vacli.output.file_names import InputName
+from vacli.output.formats import is_companion
 from vacli.output.frame_table import FrameTable
+from vacli.output.index_table import INDEX_FILE, indexed_tables
 from vacli.output.table_reader import read_table_file
 from vacli.pipeline.live import LoadedModel
 from vacli.progress import Progress
@@ -66,15 +68,32 @@ def input_name(recording: Recording) -> InputName:
 def find_recordings(settings: PredictSettings, batch: Batch, progress: Progress) -> list[Recording]:
     """The recordings of media files, folders, stores and tables of `va predict`, in this order of kinds.
 
+    An output folder of `va predict`, or its index, stands for the tables that the index lists.
     Nothing is predicted before `Recording.load`. `batch` records the inputs that cannot be read. The model is
     loaded only if an input needs it. Raises UsageError for wrong settings.
     """
     check_face_choice(settings.face)
     check_backend(settings.backend)
-    tables = [path for path in settings.inputs if path.suffix.lower() in TABLE_SUFFIXES and path.is_file()]
-    others = replace(settings, inputs=tuple(path for path in settings.inputs if path not in tables))
+    by_input = {path: _named_tables(path) for path in settings.inputs}
+    for path, named in by_input.items():
+        if named is not None and path.is_dir():
+            progress.info(f"{path}: the {len(named)} tables of its {INDEX_FILE} are used")
+    tables = list(dict.fromkeys(table for named in by_input.values() for table in named or ()))
+    others = replace(settings, inputs=tuple(path for path, named in by_input.items() if named is None))
     predicted = list(predicted_recordings(others, batch, progress)) if others.inputs else []
     return [*predicted, *find_each(tables, _of_table, batch, progress)]
+
+
+def _named_tables(path: Path) -> list[Path] | None:
+    """The tables that an input stands for; None for media and stores."""
+    if path.is_dir():
+        return indexed_tables(path)
+    if path.suffix.lower() not in TABLE_SUFFIXES or not path.is_file():
+        return None
+    if is_companion(path):
+        return []
+    listed = indexed_tables(path.parent) if path.name == INDEX_FILE else None
+    return [path] if listed is None else listed
 
 
 class ModelLoader:

@@ -18,6 +18,7 @@ from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.feature_check import check_stored_features
 from vacli.inference.run import Run, check_not_preset, load_run
 from vacli.output import text_tables
+from vacli.output.index_table import indexed_tables
 from vacli.output.plot import FORMATS as FIGURE_FORMATS
 from vacli.output.score_tables import published_grids, score_grids
 from vacli.progress import Progress, RecordingProgress
@@ -115,12 +116,18 @@ def evaluate_input(path: Path, settings: EvaluateSettings, progress: Progress) -
             notes = _check_features(run, store, settings, progress)
             result, trajectories = evaluator.evaluate_run(run, store, settings.split, advance)
             return replace(result, notes=(*notes, *result.notes)), trajectories
-    files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    files = _tables_in(path) if path.is_dir() else [path]
     if not files:
         raise InputError(f"{path} is neither a run nor a folder of CSV files")
     predictions = [predicted for file in files for predicted in read_predictions(file)]
     _warn_of_empty(path, predictions, progress)
     return evaluator.evaluate_predictions(path.stem, predictions, _label_source(settings))
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    """The tables of an output folder of `va predict`, else all CSV files of a folder."""
+    listed = indexed_tables(folder)
+    return sorted(folder.glob("*.csv")) if listed is None else listed
 
 
 def _warn_of_empty(path: Path, predictions: Sequence[PredictedTrajectory], progress: Progress) -> None:

@@ -27,7 +27,7 @@ from vacli.output.formats import (
     written_files,
 )
 from vacli.output.frame_table import FrameTable
-from vacli.output.index_table import IndexEntry, index_text, is_index
+from vacli.output.index_table import INDEX_FILE, IndexEntry, index_text, is_index
 from vacli.output.quality_filter import QualityFilter
 from vacli.pipeline.live import emit_table
 from vacli.progress import Advance, Progress, RecordingProgress
@@ -38,8 +38,6 @@ from vacli.steps._recordings import Recording, input_name, predicted_recordings
 
 if TYPE_CHECKING:
     from vacli.steps._recordings import Origin
-
-INDEX_FILE = "index.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
