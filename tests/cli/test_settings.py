@@ -642,13 +642,15 @@ CASES = (
             "smooth_s": None,
             "rate_hz": None,
             "decimal_comma": False,
+            "force": False,
         },
     ),
     Case(
         "summarize",
         "a b --out s.tsv --per group --bin 200ms --intervals t.csv --groups g.csv --above arousal 0.3 "
         "--above valence -0.5 --baseline 0:10 --smooth 0.5s --rate 10 --min-quality 0.3 --decimal-comma "
-        "--model r --weights w --allow-mismatch --face all --audio-track 2 --backend pyav --device cpu",
+        "--force --model r --weights w --allow-mismatch --face all --audio-track 2 --backend pyav "
+        "--device cpu",
         "summarize",
         {
             "prediction": PredictSettings(
@@ -672,6 +674,7 @@ CASES = (
             "smooth_s": 0.5,
             "rate_hz": 10.0,
             "decimal_comma": True,
+            "force": True,
         },
     ),
     Case(
@@ -684,12 +687,14 @@ CASES = (
             "recording": None,
             "columns": None,
             "decimal_comma": False,
+            "smooth_s": None,
+            "rate_hz": None,
             "force": False,
         },
     ),
     Case(
         "convert",
-        "a --to t.csv --input b --columns valence --decimal-comma --force",
+        "a --to t.csv --input b --columns valence --decimal-comma --smooth 0.5s --rate 10 --force",
         "convert",
         {
             "table": Path("a"),
@@ -697,6 +702,8 @@ CASES = (
             "recording": "b",
             "columns": "valence",
             "decimal_comma": True,
+            "smooth_s": 0.5,
+            "rate_hz": 10.0,
             "force": True,
         },
     ),

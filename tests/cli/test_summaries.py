@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from synth.frame_tables import frame_table
 
 from vacli.cli.main import va
-from vacli.cli.summaries import seconds
+from vacli.cli.options import seconds
 from vacli.output.formats import TableOptions, write_file
 
 

@@ -6,12 +6,15 @@ import json
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from synth.frame_tables import N_FRAMES, frame_table
 
 from vacli.errors import InputError, OutputError, UsageError
 from vacli.output.formats import WRITERS, TableOptions, write_file
 from vacli.output.provenance import digests_of, read_sidecar, write_sidecar
+from vacli.output.table_reader import read_table_file
+from vacli.output.trajectory_filter import Filter
 from vacli.progress import RecordingProgress
 from vacli.steps.convert import ConvertSettings, run
 
@@ -143,3 +146,14 @@ def test_absent_columns_are_refused_and_unknown_ones_reported(tmp_path):
     with pytest.raises(UsageError, match="has no column valence"):
         run(ConvertSettings(table=tmp_path / "t.csv", out=tmp_path / "x.tsv", columns="valence"), progress)
     assert progress.warnings == [f"{tmp_path}/t.csv: the columns notes are left out"]
+
+
+def test_tables_are_smoothed_and_resampled_with_the_settings_in_the_provenance(table, tmp_path):
+    out = tmp_path / "slow.csv"
+    run(ConvertSettings(table=table, out=out, smooth_s=0.5, rate_hz=5.0))
+    (first, *_), (given, *_) = read_table_file(out).tables, read_table_file(table).tables
+    np.testing.assert_allclose(np.diff(first.columns["time_s"]), 0.2)
+    assert len(first) == len(given) // 5
+    expected = Filter(0.5, 5.0)(given).columns["valence"]
+    np.testing.assert_allclose(first.columns["valence"], expected, atol=1e-4)
+    assert read_sidecar(out)["settings"] == {"smooth_s": 0.5, "rate_hz": 5.0}

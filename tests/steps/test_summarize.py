@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from synth.frame_tables import frame_table
 
-from vacli.errors import InputError, LabelError, UsageError
+from vacli.errors import InputError, LabelError, OutputError, UsageError
 from vacli.files.digests import file_sha256
 from vacli.output.formats import TableOptions, write_file
 from vacli.output.frame_table import FrameTable, modality
@@ -201,6 +201,15 @@ def test_the_summary_is_written_and_equal_in_every_run(inputs, sheet, tmp_path):
     assert made["inputs"] == [{"name": "va.csv", "sha256": file_sha256(inputs)}]
     assert made["settings"]["bin_s"] == 2.0
     assert made["settings"]["groups"]["sha256"] == file_sha256(sheet)
+
+
+def test_an_existing_summary_needs_force(inputs, tmp_path):
+    (tmp_path / "x.csv").write_text("mine")
+    with pytest.raises(OutputError, match=r"x\.csv exists"):
+        summarize(inputs, out=tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_text() == "mine"
+    summarize(inputs, out=tmp_path / "x.csv", force=True)
+    assert (tmp_path / "x.csv").read_text().startswith("input,")
 
 
 def test_an_input_that_fails_is_named_and_the_others_are_summarized(inputs, tmp_path):

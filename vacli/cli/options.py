@@ -22,6 +22,8 @@ from vacli.output.columns import RECOMMENDED_MIN_QUALITY
 DEFAULT_STORE = "feats.zarr"
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 LEFT_OUT = "vacli.left_out"  # key in the meta data of click's context
+DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|h)?")
+UNIT_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
@@ -33,6 +35,16 @@ def named_files(ctx: click.Context, param: click.Parameter, values: Sequence[str
         is_plain = not sign or "/" in name or os.path.lexists(value)  # a path may have a "="
         named["" if is_plain else name] = Path(value if is_plain else path)
     return named
+
+
+def seconds(ctx: click.Context | None, param: click.Parameter | None, text: str | None) -> float | None:
+    """A time such as 0.5s, 200ms or 1min in seconds, also without a unit; BadParameter for another text."""
+    if text is None:
+        return None
+    match = DURATION.fullmatch(text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is not a duration; write 0.5s, 200ms or 1min", ctx, param)
+    return float(match[1]) * UNIT_S[match[2] or "s"]
 
 
 inputs = click.argument("inputs", nargs=-1, required=True, shell_complete=completion.paths)
@@ -132,6 +144,20 @@ table_format = click.option(
     show_default=True,
     metavar="|".join(completion.TABLE_FORMATS),
     shell_complete=completion.one_of(completion.TABLE_FORMATS),
+)
+smooth = click.option(
+    "--smooth",
+    "smooth_s",
+    callback=seconds,
+    metavar="TIME",
+    help="Smooth first without delay, by a Gaussian of this width, such as 0.5s.",
+)
+rate = click.option(
+    "--rate",
+    "rate_hz",
+    type=float,
+    metavar="HZ",
+    help="Resample first; frequencies above half the rate are removed.",
 )
 min_quality = click.option(
     "--min-quality",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,6 @@ from vacli.cli import completion, options
 from vacli.cli.console import Console
 from vacli.cli.report import leave
 from vacli.cli.streams import put
-
-DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|h)?")
-UNIT_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
-
-
-def seconds(ctx: click.Context | None, param: click.Parameter | None, text: str | None) -> float | None:
-    """A time such as 0.5s, 200ms or 1min in seconds, also without a unit; BadParameter for another text."""
-    if text is None:
-        return None
-    match = DURATION.fullmatch(text)
-    if match is None:
-        raise click.BadParameter(f"{text!r} is not a duration; write 0.5s, 200ms or 1min", ctx, param)
-    return float(match[1]) * UNIT_S[match[2] or "s"]
 
 
 @click.command("summarize", short_help="Statistics over time: recordings, persons, groups, trials.")
@@ -41,12 +27,12 @@ def seconds(ctx: click.Context | None, param: click.Parameter | None, text: str 
     type=click.Choice(["face", "video", "subject", "group"]),
     default="face",
     show_default=True,
-    help="What one row is over; subject and group need --groups.",
+    help="Unit of a row; subject and group need --groups.",
 )
 @click.option(
     "--bin",
     "bin_s",
-    callback=seconds,
+    callback=options.seconds,
     metavar="TIME",
     help="One row for each bin of this length, such as 1s.",
 )
@@ -72,17 +58,10 @@ def seconds(ctx: click.Context | None, param: click.Parameter | None, text: str 
     metavar="NAME X",
     help="Time with valence or arousal above X; repeatable.",
 )
-@click.option(
-    "--smooth",
-    "smooth_s",
-    callback=seconds,
-    metavar="TIME",
-    help="Smooth first, such as 0.5s; without delay.",
-)
-@click.option(
-    "--rate", "rate_hz", type=float, metavar="HZ", help="Resample first; frequencies above half are removed."
-)
+@options.smooth
+@options.rate
 @options.min_quality
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--decimal-comma", is_flag=True, help="Write numbers as 0,25, and `;` between cells.")
 @click.option(
     "--model",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from vacli.cli import completion
+from vacli.cli import completion, options
 from vacli.cli.console import Console
 from vacli.cli.streams import put
 from vacli.cli.table_target import ROWS_ENDING, is_stream
@@ -140,8 +140,8 @@ class PredictionOutput:
         from vacli.output.table_reader import read_table_file
 
         tables, line = read_table_file(rows).tables, provenance.as_line(made)
-        for path, (ending, options) in self.file_options.items():
-            write_file(tables, path, replace(options, provenance=line), ending)
+        for path, (ending, chosen) in self.file_options.items():
+            write_file(tables, path, replace(chosen, provenance=line), ending)
         digests = provenance.digests_of({file.name: file for file in self.files})
         provenance.write_sidecar(self.files[0], {**made, "files": digests})
 
@@ -196,6 +196,8 @@ def _parsed(columns: str | None) -> tuple[str, ...] | None:
 )
 @columns
 @decimal_comma
+@options.smooth
+@options.rate
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 def convert(**chosen: Any) -> None:
     """Write a table of `va predict` in another format.
@@ -206,6 +208,7 @@ def convert(**chosen: Any) -> None:
     Examples:
       va convert va.csv --to va.xlsx
       va convert va.csv --to clip.eaf --input clip
+      va convert va.csv --to smooth.csv --smooth 0.5s --rate 10
     """
     from vacli.steps import convert as step
 

@@ -12,7 +12,7 @@ COLUMNS = {
     "modality": "what the prediction is based on: audiovisual, visual, audio or none",
     "valence_uncertainty": "standard deviation of the expected error; if uncalibrated, over the models",
     "arousal_uncertainty": "the same for arousal",
-    "quality": "how far the frame can be relied on, 0 to 1; 0 without a face or speech",
+    "quality": "reliability of the prediction, 0 to 1; 0 without a face or speech",
     "quality_limit": "the factor that limits the quality; empty if it is 1",
     "face_score": "confidence of the face detector, 0 to 1",
     "face_x": "left edge of the face's box, pixels of the upright picture",

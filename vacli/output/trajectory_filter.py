@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vacli.clock import median_rate_hz
-from vacli.errors import InputError
+from vacli.errors import InputError, UsageError
 from vacli.output.frame_table import FrameTable
 from vacli.output.trajectory_statistics import frame_durations
 
@@ -33,6 +33,18 @@ class Filter:
 
     smooth_s: float | None = None
     rate_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError unless the values are above 0."""
+        for name, value in (("--smooth", self.smooth_s), ("--rate", self.rate_hz)):
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise UsageError(f"{name} must be above 0")
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """The values that are used, by name."""
+        named = {"smooth_s": self.smooth_s, "rate_hz": self.rate_hz}
+        return {name: value for name, value in named.items() if value is not None}
 
     def __call__(self, table: FrameTable) -> FrameTable:
         """The filtered table. Raises InputError for a rate above that of the frames."""

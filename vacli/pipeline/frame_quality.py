@@ -1,4 +1,4 @@
-"""The quality of a frame: how far its prediction can be relied on, from 0 to 1.
+"""The quality of a frame: the reliability of its prediction, from 0 to 1.
 
 Each factor is 0 up to a first value of a measure, 1 from a second one on, and linear in between, on the scale
 that the table names:

@@ -1,4 +1,4 @@
-"""The rows and columns of `va summarize`: which frames of which trajectories each row is over."""
+"""The rows and columns of `va summarize`: units of trajectories, and windows of time in them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class RowPlan:
-    """per: of UNITS. bin_s, intervals: at most one of them; with neither, each row is over all of a unit.
+    """per: of UNITS. bin_s, intervals: at most one of them; with neither, each unit is one row.
 
     keys: columns that a sheet of groups adds. settings: columns with one value for all rows.
     """

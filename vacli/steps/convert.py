@@ -21,7 +21,8 @@ from vacli.output.formats import (
     written_files,
 )
 from vacli.output.frame_table import FrameTable
-from vacli.output.table_reader import TableFile, read_table_file
+from vacli.output.table_reader import read_table_file
+from vacli.output.trajectory_filter import Filter
 from vacli.progress import Progress, RecordingProgress
 
 
@@ -30,7 +31,8 @@ class ConvertSettings:
     """table: CSV, TSV or JSON lines of `va predict`. out: its ending selects the format.
 
     recording: a value of the column `input`, or the stem of one; None for all rows. columns: comma-separated
-    names in the order to write, None for those of the table. force: replace an existing file.
+    names in the order to write, None for those of the table. smooth_s, rate_hz: `trajectory_filter.Filter`.
+    force: replace an existing file.
     """
 
     table: Path
@@ -38,6 +40,8 @@ class ConvertSettings:
     recording: str | None = None
     columns: str | None = None
     decimal_comma: bool = False
+    smooth_s: float | None = None
+    rate_hz: float | None = None
     force: bool = False
 
 
@@ -48,6 +52,7 @@ def run(settings: ConvertSettings, progress: Progress | None = None) -> Path:
     that cannot be read, OutputError for a file that exists or cannot be written.
     """
     progress = progress or RecordingProgress()
+    prepare = Filter(settings.smooth_s, settings.rate_hz)
     columns = None if settings.columns is None else parse_columns(settings.columns)
     check_options(ending_of(settings.out), TableOptions(columns, settings.decimal_comma))
     written = written_files(settings.out)
@@ -59,8 +64,9 @@ def run(settings: ConvertSettings, progress: Progress | None = None) -> Path:
     absent = [name for name in columns or () if name not in file.columns]
     if absent:
         raise UsageError(f"{settings.table} has no column {', '.join(absent)}")
-    made = {"va": __version__, "inputs": [source]}
-    _write(settings, file, columns, provenance.as_line(made))
+    made = {"va": __version__, "settings": prepare.settings, "inputs": [source]}
+    tables = [prepare(table) for table in _select(file.tables, settings)]
+    _write(settings, tables, columns or file.columns, provenance.as_line(made))
     digests = provenance.digests_of({path.name: path for path in written})
     provenance.write_sidecar(settings.out, {**made, "files": digests})
     return settings.out
@@ -76,11 +82,10 @@ def _source(table: Path) -> dict[str, Any]:
 
 
 def _write(
-    settings: ConvertSettings, file: TableFile, columns: tuple[str, ...] | None, provenance_line: str
+    settings: ConvertSettings, tables: list[FrameTable], columns: tuple[str, ...], provenance_line: str
 ) -> None:
-    tables = _select(file.tables, settings)
     needs_columns = not WRITERS[ending_of(settings.out)].one_recording
-    chosen = (columns or file.columns) if needs_columns else None
+    chosen = columns if needs_columns else None
     options = TableOptions(chosen, settings.decimal_comma, provenance=provenance_line)
     write_file(tables, settings.out, options)
 

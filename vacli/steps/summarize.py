@@ -12,6 +12,7 @@ from vacli import __version__
 from vacli.datasets.group_table import GroupTable, read_groups
 from vacli.datasets.interval_table import Interval, is_same_recording, read_intervals
 from vacli.errors import InputError, UsageError
+from vacli.files.atomic import refuse_existing
 from vacli.files.digests import file_sha256
 from vacli.output.formats import TableOptions
 from vacli.output.frame_table import FrameTable
@@ -37,6 +38,7 @@ class SummarizeSettings:
     out: None to write nothing. per: of `UNITS`. bin_s: seconds. intervals, groups: text tables
     (`read_intervals`, `read_groups`). above: pairs of a dimension and a threshold. baseline: START:END in
     seconds of each recording, or a table of intervals. smooth_s, rate_hz: `trajectory_filter.Filter`.
+    force: replace an existing file.
     """
 
     prediction: PredictSettings
@@ -50,6 +52,7 @@ class SummarizeSettings:
     smooth_s: float | None = None
     rate_hz: float | None = None
     decimal_comma: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +71,18 @@ def run(settings: SummarizeSettings, progress: Progress | None = None) -> Summar
     """
     progress = progress or RecordingProgress()
     _check(settings)
+    prepare = Filter(settings.smooth_s, settings.rate_hz)
     groups = None if settings.groups is None else read_groups(settings.groups)
     _check_groups(settings, groups)
     intervals = None if settings.intervals is None else read_intervals(settings.intervals)
     neutral = None if settings.baseline is None else _baseline_intervals(settings.baseline)
-    quality = QualityFilter(settings.prediction.min_quality)
+    min_quality = settings.prediction.min_quality
+    quality = QualityFilter(min_quality)
     batch = Batch(settings.out or Path())
     recordings = find_recordings(settings.prediction, batch, progress)
     trajectories: list[FaceTrajectory] = []
 
     def work(recording: Recording) -> str:
-        prepare = Filter(settings.smooth_s, settings.rate_hz)
         tables = [prepare(quality(_with_values(table))) for table in recording.load()]
         trajectories.extend(_trajectory(table, groups) for table in tables)
         return DONE
@@ -93,7 +97,7 @@ def run(settings: SummarizeSettings, progress: Progress | None = None) -> Summar
         bin_s=settings.bin_s,
         intervals=intervals,
         keys=() if groups is None else (*([SUBJECT] if groups.has_subjects else []), *groups.groups),
-        settings=_used(settings),
+        settings=({} if min_quality is None else {"min_quality": min_quality}) | prepare.settings,
         summarizer=Summarizer(settings.per == GROUP, settings.above, baselines),
     )
     table = summary_table(trajectories, plan)
@@ -111,15 +115,14 @@ def _check(settings: SummarizeSettings) -> None:
         raise UsageError(f"--per {settings.per} is none of {', '.join(UNITS)}")
     if settings.bin_s is not None and settings.intervals is not None:
         raise UsageError("--bin and --intervals exclude each other", hint="leave out one of them")
-    positive = {"--bin": settings.bin_s, "--smooth": settings.smooth_s, "--rate": settings.rate_hz}
-    for name, value in positive.items():
-        if value is not None and not (value > 0 and math.isfinite(value)):
-            raise UsageError(f"{name} must be above 0")
+    if settings.bin_s is not None and not (settings.bin_s > 0 and math.isfinite(settings.bin_s)):
+        raise UsageError("--bin must be above 0")
     for name, threshold in settings.above:
         if name not in DIMENSIONS or not math.isfinite(threshold):
             raise UsageError(f"--above {name} {threshold:g}", hint="give valence or arousal and a number")
     if settings.out is not None:
         check_ending(settings.out)
+        refuse_existing([settings.out], settings.force)
 
 
 def _check_groups(settings: SummarizeSettings, groups: GroupTable | None) -> None:
@@ -226,13 +229,3 @@ def _provenance(settings: SummarizeSettings, out: Path) -> dict[str, object]:
 def _file_record(path: Path) -> dict[str, str]:
     """The name of a file with its SHA-256; only the name of a store, a folder, or a text that is no file."""
     return {"name": path.name, **({"sha256": file_sha256(path)} if path.is_file() else {})}
-
-
-def _used(settings: SummarizeSettings) -> dict[str, float]:
-    """The settings that change the frames, as columns of the summary."""
-    named = {
-        "min_quality": settings.prediction.min_quality,
-        "smooth_s": settings.smooth_s,
-        "rate_hz": settings.rate_hz,
-    }
-    return {name: value for name, value in named.items() if value is not None}
