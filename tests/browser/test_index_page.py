@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import pytest
 from synth.frame_tables import HOSTILE_NAMES
@@ -17,6 +17,7 @@ VALENCES = (0.5, None, -0.25, 0.0)
 
 
 def write_index(folder: Path, names: tuple[str, ...], failed: tuple[tuple[str, str], ...] = ()) -> str:
+    pages = output_names([InputName(name, Path(name).stem) for name in names], reserved=["index"])
     rows = [
         IndexRow(
             f"{page}.html",
@@ -29,9 +30,7 @@ def write_index(folder: Path, names: tuple[str, ...], failed: tuple[tuple[str, s
                 "valid_fraction": 0.5,
             },
         )
-        for number, (name, page) in enumerate(
-            zip(names, output_names([InputName(name, PurePath(name).stem) for name in names]), strict=True)
-        )
+        for number, (name, page) in enumerate(zip(names, pages, strict=True))
     ]
     for row in rows:
         (folder / row.page).write_text("<!doctype html><title>target</title><link rel=icon href='data:,'>")
@@ -79,6 +78,11 @@ def test_failed_inputs_are_listed_as_text(browser, tmp_path):
     failed = (("<b>x</b>.mp4", "<b>x</b>.mp4: cannot be read; check it"),)
     browser.open(write_index(tmp_path, NAMES, failed), player=False)
     assert browser.find(".failed").text == "<b>x</b>.mp4: cannot be read; check it"
+
+
+def test_an_index_without_recordings_lists_the_failures(browser, tmp_path):
+    browser.open(write_index(tmp_path, (), (("a.mp4", "broken"),)), player=False)
+    assert browser.find("main").text == "Failed inputs\na.mp4: broken"
 
 
 def test_phone_width_has_no_overflow(browser, tmp_path):

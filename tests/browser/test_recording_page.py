@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from synth.frame_tables import HOSTILE_NAMES, RATE_HZ, frame_table
 from synth.pages import Browser, write_clip, write_page
 
 from vacli.datasets.audio_augmentation import write_wav
+from vacli.output.frame_table import FrameTable
 from vacli.output.report.packing import BOX
 from vacli.output.report.shown_text import shown
 
@@ -171,6 +171,18 @@ def test_zoom_narrows_the_view_and_the_view_follows_the_cursor(page):
     assert page.coloured("cursor", "--cursor") > 100
 
 
+def test_an_hour_of_rows_is_shown(browser, tmp_path):
+    parts = [frame_table(seed=seed).columns for seed in range(600)]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    columns["time_s"] = np.arange(len(columns["valence"])) / RATE_HZ
+    browser.open(write_page(tmp_path, None, [FrameTable("hour.mp4", columns)]), player=False)
+    assert browser.coloured("curves", "--face-0") > 1000
+    browser.run("document.getElementById('timeline').focus()")
+    browser.press("\ue010")  # end
+    browser.until(lambda: browser.cursor_s == 3600.0)
+    assert browser.find("#clock").text == "1:00:00.0"
+
+
 def test_rows_without_prediction_interrupt_the_curves(page):
     """The table has no prediction from 4 to 5 s: no pixel of the curves is there."""
     assert page.coloured("curves", "--shade-none") > 1000
@@ -290,8 +302,15 @@ def test_dark_scheme_changes_colours(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_print_gives_one_or_two_pages(pair, scheme):
+def test_print_gives_one_or_two_pages_with_the_curves(pair, scheme):
+    pdfium = pytest.importorskip("pypdfium2", reason="needs pypdfium2 (pip install '.[test]')")
     pair.prefer(scheme)
-    printed = pair.pdf()
-    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 2
+    document = pdfium.PdfDocument(pair.pdf())
+    assert 1 <= len(document) <= 2
+    picture = document[0].render(scale=1).to_numpy().astype(int)[..., :3]
+    document.close()
+    blue_green_red = [(178, 114, 0), (0, 94, 213)]  # --face-0 and --face-1 of light pages
+    counts = [int((abs(picture - colour).sum(axis=2) < 60).sum()) for colour in blue_green_red]
+    assert min(counts) > 400
+    assert picture[:5].min() == 255
     assert not pair.run("return document.documentElement.classList.contains('printing')")

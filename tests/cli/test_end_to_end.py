@@ -99,8 +99,7 @@ def test_seven_commands_on_real_clips(clips, tmp_path, typed):
 
 def test_the_demo_runs_every_step(tmp_path):
     said = va("demo", cwd=tmp_path)
-    written = ("demo.mp4", "demo.zarr", "demo.csv", "demo.png", "demo.overlay.mp4", "report/demo.html")
-    for name in written:
+    for name in ("demo.mp4", "demo.zarr", "demo.csv", "demo.png", "demo.overlay.mp4", "report/demo.html"):
         assert f"va-demo/{name}" in said
         assert (tmp_path / "va-demo" / name).exists()
     rows = rows_of(tmp_path / "va-demo" / "demo.csv")

@@ -716,11 +716,12 @@ CASES = (
     Case(
         "report",
         "a b --out o --embed --model m --weights w --allow-mismatch --face 1 --audio-track 2 --backend pyav "
-        "--device cpu",
+        "--device cpu --min-quality 0.3",
         "report",
         {
             "predict": PredictSettings(
                 inputs=PATHS,
+                min_quality=0.3,
                 model=Path("m"),
                 weights={"": Path("w")},
                 allow_mismatch=True,

@@ -106,9 +106,11 @@ def test_without_images_an_animation_is_a_video_and_images_are_left_out(images_f
     assert {name: len(table.columns["frame"]) for name, table in tables.items()} == {"c.png": 3}
     assert not batch.failed
     (left_out,) = [line for line in progress.messages if "left out" in line]
-    assert left_out.endswith("3 files left out: a.png, b.mp4, d.png (an image: add --images)")
+    assert left_out.endswith("3 files left out: a.png, b.mp4, d.png (an image: use `va predict --images`)")
     _, batch, _ = predicted(images_folder / "b.mp4")
-    assert batch.failed[0].reason.endswith("b.mp4 is an image; add --images to predict each image separately")
+    assert batch.failed[0].reason.endswith(
+        "b.mp4 is an image; `va predict --images` predicts each image separately"
+    )
 
 
 def test_the_face_box_of_a_downscaled_image_is_in_pixels_of_the_original(tmp_path, monkeypatch):

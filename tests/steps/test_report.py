@@ -17,13 +17,18 @@ from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import OutputError
 from vacli.files.digests import file_sha256
 from vacli.inference.run import BUNDLED
+from vacli.output.formats import TableOptions
+from vacli.output.frame_table import FrameTable
+from vacli.output.provenance import write_sidecar
 from vacli.output.writers import CsvWriter
 from vacli.progress import RecordingProgress
 from vacli.steps import _batch, report
 from vacli.steps._batch import DONE, Batch, InputStatus, NoJournal
+from vacli.steps._prediction_provenance import conditions
 from vacli.steps._prediction_settings import PredictSettings
 
 COLUMNS = ("time_s", "valence", "arousal", "modality", "input")
+QUALITY_COLUMNS = (*COLUMNS, "face_detected", "audio_present", "quality", "quality_limit")
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +54,19 @@ def make(out: Path, *inputs: Path, progress: RecordingProgress | None = None, **
 
 
 def write_table(path: Path, *names: str, columns: tuple[str, ...] = COLUMNS) -> Path:
-    from vacli.output.formats import TableOptions
-
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = CsvWriter(stream, options=TableOptions(columns))
         for name in names:
-            writer.write(frame_table(name))
+            writer.write(with_quality(frame_table(name)))
     return path
+
+
+def with_quality(table: FrameTable) -> FrameTable:
+    """The table with 50 rows of low quality; rows without a prediction have a quality of 0."""
+    quality, limit = np.full(len(table), 0.9), np.full(len(table), "uncertainty", "U20")
+    quality[:50], limit[:20], limit[20:50] = 0.1, "face_size", "pose"
+    quality[~table.valid], limit[~table.valid] = 0.0, "no_face_or_speech"
+    return FrameTable(table.name, {**table.columns, "quality": quality, "quality_limit": limit})
 
 
 def text_of(path: Path) -> str:
@@ -93,16 +104,13 @@ def test_pages_state_where_their_rows_come_from(made, media):
     assert facts["Recording"] == str(media / "clip.mp4")
     assert facts["SHA-256 of the recording"] == file_sha256(media / "clip.mp4")
     assert facts["Rows"] == f"predicted by va {__version__}"
-    assert facts["Model"] == "compact (bundled)"
-    weights = sorted(BUNDLED.glob("fold_*/weights.safetensors"))
-    digests = ", ".join(file_sha256(path)[:12] for path in weights)
-    assert facts["SHA-256 of the weights"] == f"{len(weights)} models: {digests}"
-    assert facts["Settings"] == "face all"
+    model = conditions(PredictSettings(inputs=()), TableOptions())["model"]
+    assert facts["Model"] == f"bundled, fingerprint {model['fingerprint']}"
+    assert facts["Settings"] == "face all, backend auto"
     assert facts["Streams"] == "h264 320 x 240, 25.00 frames/s, no sound"
 
 
-def test_recordings_without_a_face_name_the_audio_model(made):
-    assert provenance(made[0] / "quiet.html")["Model"] == "compact-audio (bundled)"
+def test_sound_has_an_audio_player(made):
     assert "<audio" in (made[0] / "quiet.html").read_text()
 
 
@@ -116,11 +124,7 @@ def test_pages_state_the_limits_of_the_card(made):
 def test_pages_of_a_trained_run_show_its_own_card(media, tmp_path):
     run = BUNDLED / "fold_1"
     make(tmp_path, media / "clip.mp4", model=run, device="cpu")
-    assert provenance(tmp_path / "clip.html")["Model"] == str(run)
-    assert provenance(tmp_path / "clip.html")["SHA-256 of the weights"] == file_sha256(
-        run / "weights.safetensors"
-    )
-    assert provenance(tmp_path / "clip.html")["Settings"] == "face all, device cpu"
+    assert provenance(tmp_path / "clip.html")["Model"].startswith("fold_1, fingerprint ")
     text = text_of(tmp_path / "clip.html")
     assert "0.645" in text
     assert "Faces are embedded fifteen times" not in text
@@ -136,8 +140,45 @@ def test_a_table_gives_pages_of_its_recordings(tmp_path, media):
     facts = provenance(tmp_path / "out/gone.html")
     assert facts["Recording"] == "gone.mp4 (the file is not there)"
     assert facts["SHA-256 of the table"] == file_sha256(table)
+    assert facts["Rows"] == "of an unknown model: the table has no provenance file"
     assert "Model" not in facts
-    assert "does not name the model" in text_of(tmp_path / "out/gone.html")
+    assert "The model that made the table is not known here." in text_of(tmp_path / "out/gone.html")
+
+
+def test_a_table_with_its_provenance_has_its_model_and_limits(tmp_path):
+    table = write_table(tmp_path / "va.csv", "gone.mp4")
+    made = conditions(PredictSettings(inputs=(), face="left"), TableOptions())
+    write_sidecar(table, {**made, "inputs": [], "files": {"va.csv": file_sha256(table)}})
+    make(tmp_path / "out", table)
+    facts = provenance(tmp_path / "out/gone.html")
+    assert facts["Model"] == f"bundled, fingerprint {made['model']['fingerprint']}"
+    assert facts["Settings"] == "face left, backend auto"
+    assert "Faces are embedded fifteen times a second" in text_of(tmp_path / "out/gone.html")
+
+
+def test_a_changed_table_has_no_model(tmp_path):
+    table = write_table(tmp_path / "va.csv", "gone.mp4")
+    made = conditions(PredictSettings(inputs=()), TableOptions())
+    write_sidecar(table, {**made, "inputs": [], "files": {"va.csv": file_sha256(table)}})
+    table.write_text(table.read_text().replace("gone.mp4", "lost.mp4"))
+    make(tmp_path / "out", table)
+    facts = provenance(tmp_path / "out/lost.html")
+    assert facts["Rows"] == "changed since `va predict` wrote the table"
+    assert "Model" not in facts
+    assert "Faces are embedded fifteen times" not in text_of(tmp_path / "out/lost.html")
+
+
+def test_frames_of_low_quality_are_left_out_and_counted(tmp_path):
+    table = write_table(tmp_path / "va.csv", "a.mp4", columns=QUALITY_COLUMNS)
+    progress = RecordingProgress()
+    make(tmp_path / "out", table, min_quality=0.3, progress=progress)
+    text = text_of(tmp_path / "out/a.html")
+    assert (
+        "75 of 150 frames (50.0%) are left out, because they have neither a face nor sound (25) and their "
+        "quality is too low (50): pose 30, face_size 20."
+    ) in text
+    (message,) = [line for line in progress.messages if "quality below 0.3" in line]
+    assert message.startswith("50 of 125 frames")
 
 
 def test_a_recording_in_two_tables_has_two_pages(tmp_path):
@@ -145,8 +186,8 @@ def test_a_recording_in_two_tables_has_two_pages(tmp_path):
     make(tmp_path / "out", *tables)
     pages = listed(tmp_path / "out")
     assert len(set(pages)) == 4
-    names = {provenance(tmp_path / "out" / page)["Rows"] for page in pages}
-    assert names == {f"read from {table}" for table in tables}
+    names = {provenance(tmp_path / "out" / page)["Table"] for page in pages}
+    assert names == set(map(str, tables))
 
 
 def test_hostile_names_have_pages_and_a_place_in_the_index(tmp_path):

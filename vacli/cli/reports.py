@@ -27,6 +27,7 @@ from vacli.cli.report import finish
 @options.weights
 @options.allow_mismatch
 @options.face("Which faces.", default="all")
+@options.min_quality
 @options.audio_track
 @options.backend
 @options.device

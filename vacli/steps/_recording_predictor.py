@@ -155,4 +155,4 @@ def wrong_kind_error(path: Path, images: bool) -> InputError:
     if images:
         return InputError(f"{path} contains no images", hint="omit --images for videos and audio")
     problem = "contains only images" if path.is_dir() else "is an image"
-    return InputError(f"{path} {problem}", hint="add --images to predict each image separately")
+    return InputError(f"{path} {problem}", hint="`va predict --images` predicts each image separately")

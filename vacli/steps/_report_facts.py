@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from vacli import __version__
 from vacli.errors import InputError
 from vacli.files.digests import file_sha256
-from vacli.files.run_directory import WEIGHTS_FILE
-from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, trained_folders
+from vacli.inference.run import BUNDLED, trained_folders
 from vacli.media.probe import MediaInfo, probe
-from vacli.output.frame_table import FrameTable
+from vacli.output.formats import TableOptions
+from vacli.output.provenance import read_sidecar
 from vacli.output.report.card_text import section
 from vacli.output.report.page import Limits
 from vacli.output.report.playback import MediaFile
 from vacli.output.report.shown_text import shown
+from vacli.steps._prediction_provenance import conditions
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import Recording
 
 BUNDLED_CARD = BUNDLED.with_name("CARD.md")
 RUN_CARD = "card.md"
 SECTIONS = ("Scores", "Limits", "Use")  # of a card, where it has them
-DIGITS = 12  # of the SHA-256 of one of several weights
-DEFAULTS = PredictSettings(inputs=())
+UNKNOWN_MODEL = "The model that made the table is not known here. Read its card before you rely on the rows."
+BUNDLED_SOURCE = "From the model card of the bundled model:"
 
 Provenance = list[tuple[str, str]]
 
@@ -45,40 +46,57 @@ def media_file(recording: Recording) -> tuple[MediaFile | None, Provenance]:
     return _media_file(info), [*lines, ("Streams", ", ".join(_streams(info)))]
 
 
-def rows_provenance(
-    recording: Recording, tables: Sequence[FrameTable], settings: PredictSettings
-) -> Provenance:
+def rows_provenance(recording: Recording, settings: PredictSettings) -> Provenance:
     """Where the rows come from: a table, or a model with its settings."""
-    if recording.table is not None:
-        return [
-            ("Rows", f"read from {shown(str(recording.table))}"),
-            ("SHA-256 of the table", _sha256(recording.table)),
-            ("Page", f"made by va {__version__}"),
-        ]
-    run = _run_of(tables, settings)
-    name = f"{run.name} (bundled)" if settings.is_bundled else shown(str(run))
-    lines = [
-        ("Rows", f"predicted by va {__version__}"),
-        ("Model", name),
-        ("SHA-256 of the weights", _weights(run)),
-    ]
-    return [*lines, ("Settings", _settings(settings))]
+    if recording.table is None:
+        weights = [("Weights", shown(f"{name} {path}".strip())) for name, path in settings.weights.items()]
+        return [*_conditions(conditions(settings, TableOptions())), *weights]
+    lines = [("Table", shown(str(recording.table))), ("SHA-256 of the table", _sha256(recording.table))]
+    made = read_sidecar(recording.table)
+    if made is None:
+        return [*lines, ("Rows", "of an unknown model: the table has no provenance file")]
+    if not _is_unchanged(recording.table, made):
+        return [*lines, ("Rows", "changed since `va predict` wrote the table")]
+    return [*lines, *_conditions(made)]
 
 
 def limits(recording: Recording, settings: PredictSettings) -> Limits:
     """What the card of the model says about its quality and limits."""
     if recording.table is not None:
-        text = (
-            "The table does not name the model that made its rows. "
-            "Read the card of that model before you rely on them."
-        )
-        return Limits(text, {})
+        if _is_of_bundled_model(recording.table):
+            return _sections(BUNDLED_CARD, BUNDLED_SOURCE)
+        return Limits(UNKNOWN_MODEL, {})
     if settings.is_bundled:
-        return _sections(BUNDLED_CARD, "From the model card of the bundled model:")
+        return _sections(BUNDLED_CARD, BUNDLED_SOURCE)
     folder = trained_folders(settings.run)[0]
     if not (folder / RUN_CARD).is_file():
         return Limits(f"The run {shown(str(settings.run))} has no model card.", {})
     return _sections(folder / RUN_CARD, f"From the model card {shown(str(folder / RUN_CARD))}:")
+
+
+def _is_of_bundled_model(table: Path) -> bool:
+    made = read_sidecar(table)
+    return made is not None and _is_unchanged(table, made) and made.get("model") == _bundled()["model"]
+
+
+@lru_cache
+def _bundled() -> dict[str, Any]:
+    return conditions(PredictSettings(inputs=()), TableOptions())
+
+
+def _is_unchanged(table: Path, made: Mapping[str, Any]) -> bool:
+    return made["files"].get(table.name) == _sha256(table)
+
+
+def _conditions(made: Mapping[str, Any]) -> Provenance:
+    """The lines of a record of `_prediction_provenance.conditions`, without settings that are not set."""
+    model, settings = made.get("model", {}), made.get("settings", {})
+    used = [f"{name} {value}" for name, value in settings.items() if value not in (None, False)]
+    return [
+        ("Rows", shown(f"predicted by va {made.get('va')}")),
+        ("Model", shown(f"{model.get('name')}, fingerprint {model.get('fingerprint')}")),
+        ("Settings", shown(", ".join(used).replace("_", " "))),
+    ]
 
 
 def _media_file(info: MediaInfo) -> MediaFile:
@@ -100,35 +118,9 @@ def _streams(info: MediaInfo) -> Iterator[str]:
     yield f"{info.audio.codec} {info.audio.rate_hz} Hz" if info.audio is not None else "no sound"
 
 
-def _run_of(tables: Sequence[FrameTable], settings: PredictSettings) -> Path:
-    """The run that predicted the tables: the bundled model has another one for recordings without a face."""
-    has_face = any(table.columns["face_detected"].any() for table in tables)
-    return settings.run if has_face or not settings.is_bundled else BUNDLED_AUDIO
-
-
-@lru_cache
-def _weights(run: Path) -> str:
-    digests = [file_sha256(folder / WEIGHTS_FILE) for folder in trained_folders(run)]
-    if len(digests) == 1:
-        return digests[0]
-    return f"{len(digests)} models: " + ", ".join(digest[:DIGITS] for digest in digests)
-
-
 @lru_cache
 def _sha256(path: Path) -> str:
     return file_sha256(path)
-
-
-def _settings(settings: PredictSettings) -> str:
-    """The settings that change the rows, and those that differ from the defaults."""
-    parts = [f"face {settings.face}"]
-    for name in ("backend", "device", "audio_track", "allow_mismatch"):
-        if getattr(settings, name) != getattr(DEFAULTS, name):
-            parts.append(f"{name.replace('_', ' ')} {getattr(settings, name)}")
-    weights = (
-        f"weights {name}={path}" if name else f"weights {path}" for name, path in settings.weights.items()
-    )
-    return shown(", ".join([*parts, *weights]))
 
 
 @lru_cache

@@ -127,7 +127,7 @@ def select_media(
 
     def use(media: MediaInput) -> list[MediaInput] | str:
         if not settings.images:
-            return "an image: add --images" if media.kind == "image" else [media]
+            return "an image: use `va predict --images`" if media.kind == "image" else [media]
         images = [image for image in images_of(media) if image.kind == "image"]
         return images or "not an image: omit --images"
 

@@ -11,6 +11,7 @@ from vacli.errors import InputError, OutputError
 from vacli.files.atomic import write_text
 from vacli.output.file_names import output_names
 from vacli.output.formats import TRAJECTORY
+from vacli.output.quality_filter import QualityFilter
 from vacli.output.report.page import IndexRow, RecordingPage, index_html, is_report, read_row
 from vacli.output.report.playback import MediaFile
 from vacli.progress import Progress, RecordingProgress
@@ -48,18 +49,20 @@ def run(settings: ReportSettings, progress: Progress | None = None) -> Batch:
     written, or would replace another file.
     """
     progress = progress or RecordingProgress()
-    batch = Batch(settings.out)
+    batch, quality = Batch(settings.out), QualityFilter(settings.predict.min_quality)
     _check_replaceable(settings.out / f"{INDEX}.html")
     jobs = _jobs(find_recordings(settings.predict, batch, progress), settings.out)
     for job in jobs:
         _check_replaceable(job.path)
 
     def work(job: _Job) -> str:
-        _write_page(job, settings, progress)
+        _write_page(job, settings, quality, progress)
         return DONE
 
     run_each(batch, jobs, lambda job: job.recording.name, work, progress)
     _write_index(jobs, batch)
+    if quality.report:
+        progress.info(quality.report)
     return batch
 
 
@@ -83,8 +86,8 @@ def _check_replaceable(path: Path) -> None:
         )
 
 
-def _write_page(job: _Job, settings: ReportSettings, progress: Progress) -> None:
-    tables = job.recording.load()
+def _write_page(job: _Job, settings: ReportSettings, quality: QualityFilter, progress: Progress) -> None:
+    tables = [quality(table) for table in job.recording.load()]
     for table in tables:
         missing = [name for name in TRAJECTORY if name not in table.columns]
         if missing:
@@ -94,7 +97,7 @@ def _write_page(job: _Job, settings: ReportSettings, progress: Progress) -> None
         name=job.recording.name,
         tables=tables,
         media=media,
-        provenance=[*about_media, *rows_provenance(job.recording, tables, settings.predict)],
+        provenance=[*about_media, *rows_provenance(job.recording, settings.predict)],
         limits=limits(job.recording, settings.predict),
         embed=settings.embed and media is not None and _can_embed(media, progress),
     )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 from synth.frame_tables import HOSTILE_NAMES, frame_table
 
+from vacli.output import report
 from vacli.output.report.card_text import Block
 from vacli.output.report.page import (
+    SCRIPTS,
     IndexRow,
     Limits,
     RecordingPage,
@@ -74,6 +77,13 @@ def test_unplayable_media_have_a_note_and_no_player(tmp_path):
     html = page(media=MediaFile(tmp_path / "a.mpg", "video", "mpeg1video"), embed=True).html(tmp_path)
     assert "Browsers do not play .mpg files." in html
     assert "<video" not in html
+
+
+def test_package_carries_the_templates():
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    assert "output/report/templates/*" in project["tool"]["setuptools"]["package-data"]["vacli"]
+    folder = Path(report.__file__).parent / "templates"
+    assert {name for names in SCRIPTS.values() for name in names} <= {path.name for path in folder.iterdir()}
 
 
 def test_equal_input_gives_equal_pages():

@@ -50,6 +50,26 @@ def test_the_sentence_distinguishes_its_causes():
     )
 
 
+def test_rows_of_low_quality_name_the_factors():
+    table = frame_table()
+    limit = np.full(150, "uncertainty", "U20")
+    limit[:30], limit[30:40], limit[~table.valid] = "pose", "face_size", "no_face_or_speech"
+    table.columns["modality"][:40] = "none"
+    table.columns["quality_limit"] = limit
+    assert summary(table).left_out == (
+        "65 of 150 frames (43.3%) are left out, because they have neither a face nor sound (25) and their "
+        "quality is too low (40): pose 30, face_size 10."
+    )
+
+
+def test_quality_is_the_mean_over_all_rows():
+    table = frame_table()
+    table.columns["quality"] = np.where(table.valid, 0.6, 0.0)
+    assert summary(table).quality == pytest.approx(0.5)
+    del table.columns["quality"]
+    assert summary(table).quality is None
+
+
 def test_complete_rows_and_rows_of_a_trajectory_only():
     table = FrameTable("a", {name: np.linspace(0, 1, 5) for name in ("time_s", "valence", "arousal")})
     face = summary(table)

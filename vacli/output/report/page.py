@@ -26,6 +26,10 @@ from vacli.output.report.shown_text import shown
 from vacli.output.report.summary import MEANINGS, index_row, summarize_face
 
 TEMPLATES = "templates"
+SCRIPTS = {  # in the order in which they run
+    "recording.html": ("data.js", "curves.js", "plane.js", "player.js", "controls.js"),
+    "index.html": ("index.js",),
+}
 GENERATOR = "va report"
 N_COLOURS = 6  # face colours in report.css
 EXPLORE = "The curves can still be explored."
@@ -150,7 +154,7 @@ def _player(page: RecordingPage, folder: Path) -> _Player:
 
 
 def _render(template: str, **variables: Any) -> str:
-    script, style = _asset(template.replace(".html", ".js")), _asset("report.css")
+    script, style = _script(template), _asset("report.css")
     return (
         _environment()
         .get_template(template)
@@ -175,9 +179,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"inline": inline, "clock": clock, "signed": signed}
+    environment.filters |= {"inline": inline, "clock": clock, "signed": signed, "plain": plain}
     environment.globals["n_colours"] = N_COLOURS
     return environment
+
+
+@lru_cache
+def _script(template: str) -> str:
+    """The scripts of a template in one block, so that their names are not those of the page."""
+    return '"use strict";\n{\n' + "\n".join(map(_asset, SCRIPTS[template])) + "}\n"
 
 
 @lru_cache
@@ -202,3 +212,8 @@ def clock(time_s: float) -> str:
 def signed(value: float | None) -> str:
     """A value with its sign and two decimals, a dash for None."""
     return "\u2013" if value is None else f"{round(value, 2) + 0.0:+.2f}".replace("-", "\u2212")
+
+
+def plain(value: float | None) -> str:
+    """A value with two decimals, a dash for None."""
+    return "\u2013" if value is None else f"{value:.2f}"

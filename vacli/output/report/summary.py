@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,10 @@ from vacli.output.annotations import FaceTier
 from vacli.output.frame_table import FrameTable
 from vacli.output.report.packing import MODALITIES, UNKNOWN, modality_codes, usable
 
+NOT_LOW = (
+    "",
+    "no_face_or_speech",
+)  # values of `quality_limit` of rows that are not left out for their quality
 MEANINGS = {
     "audiovisual": "face and sound",
     "visual": "the face only",
@@ -25,8 +30,8 @@ MEANINGS = {
 class FaceSummary:
     """One face. Means and standard deviations are over the valid rows, None without one.
 
-    uncertainty: mean of each dimension over the valid rows, None where it is unknown. shares: modality ->
-    fraction of the rows.
+    uncertainty: mean of each dimension over the valid rows, None where it is unknown. quality: mean over all
+    rows, None if it is unknown. shares: modality -> fraction of the rows.
     """
 
     label: str
@@ -36,6 +41,7 @@ class FaceSummary:
     sd: tuple[float, float] | None
     uncertainty: tuple[float | None, float | None]
     valid_fraction: float
+    quality: float | None
     shares: dict[str, float]
     left_out: str
 
@@ -56,6 +62,7 @@ def summarize_face(tier: FaceTier) -> FaceSummary:
             _mean_uncertainty(table, "arousal", is_usable),
         ),
         valid_fraction=_fraction(is_usable),
+        quality=_quality(table),
         shares=_shares(table),
         left_out=_left_out(table, is_usable),
     )
@@ -96,24 +103,36 @@ def _left_out(table: FrameTable, is_usable: np.ndarray) -> str:
 
 def _causes(table: FrameTable, is_out: np.ndarray) -> list[str]:
     """Why rows are left out, each with its number if there are several causes."""
-    audio = table.columns.get("audio_present")
-    if audio is None:
+    if "audio_present" not in table.columns:
         return ["the table has no prediction for them"]
-    silent, sound = int((is_out & ~audio).sum()), int((is_out & audio).sum())
+    audio = table.columns["audio_present"]
+    limit = table.columns.get("quality_limit", np.full(len(table), ""))
+    is_low = is_out & ~np.isin(limit, NOT_LOW)
     causes = {
-        "they have neither a face nor sound": silent,
-        "they have no face, and their sound was not detected as speech": sound,
+        "they have neither a face nor sound": is_out & ~is_low & ~audio,
+        "they have no face, and their sound was not detected as speech": is_out & ~is_low & audio,
+        "their quality is too low": is_low,
     }
-    present = {cause: count for cause, count in causes.items() if count}
-    if len(present) == 1:
-        return list(present)
-    return [f"{cause} ({count:,})" for cause, count in present.items()]
+    counts = {cause: int(rows.sum()) for cause, rows in causes.items() if rows.any()}
+    texts = list(counts) if len(counts) == 1 else [f"{cause} ({count:,})" for cause, count in counts.items()]
+    return [*texts[:-1], f"{texts[-1]}: {_limits(limit[is_low])}"] if is_low.any() else texts
+
+
+def _limits(limits: np.ndarray) -> str:
+    """The factors that lower the quality of rows, the most frequent first."""
+    return ", ".join(f"{name} {count:,}" for name, count in Counter(limits.tolist()).most_common())
 
 
 def _mean_uncertainty(table: FrameTable, dimension: str, is_usable: np.ndarray) -> float | None:
     values = table.columns.get(f"{dimension}_uncertainty")
     known = None if values is None else values[is_usable & ~np.isnan(values)]
     return None if known is None or not len(known) else float(known.mean())
+
+
+def _quality(table: FrameTable) -> float | None:
+    values = table.columns.get("quality", np.empty(0))
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
 
 
 def _fraction(flags: np.ndarray) -> float:
