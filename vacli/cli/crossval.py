@@ -9,6 +9,7 @@ import click
 
 from vacli.cli import completion, options
 from vacli.cli.console import Console
+from vacli.cli.report import print_plan
 from vacli.cli.streams import put
 
 ENCODER_OPTIONS = {  # option -> setting of `va finetune-mae`
@@ -69,7 +70,10 @@ ENCODER_OPTIONS = {  # option -> setting of `va finetune-mae`
 )
 @options.device
 @options.force
-def crossval(store: str | None, out: Path | None, device: str, force: bool, **chosen: Any) -> None:
+@options.dry_run
+def crossval(
+    store: str | None, out: Path | None, device: str, force: bool, dry_run: bool, **chosen: Any
+) -> None:
     """Fine-tune the encoder, extract its feature and train, for each fold on its training videos only.
 
     An encoder that is fine-tuned once for all folds is trained on the held-out people, and the scores are too
@@ -96,7 +100,13 @@ def crossval(store: str | None, out: Path | None, device: str, force: bool, **ch
         dtype=dtype,
         force=force,
     )
-    put(f"{step.run(settings, Console()).out}\n")
+    console = Console()
+    if dry_run:
+        from vacli.steps.dry_run_training import plan_crossval
+
+        print_plan(plan_crossval(settings, console), console)
+        return
+    put(f"{step.run(settings, console).out}\n")
 
 
 COMMANDS = (crossval,)

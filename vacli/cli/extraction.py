@@ -10,7 +10,7 @@ import click
 
 from vacli.cli import completion, options, supervisor
 from vacli.cli.console import Console
-from vacli.cli.report import finish
+from vacli.cli.report import finish, print_plan
 from vacli.features.registry import EXTRACTORS, default_names, names
 from vacli.spec import AUDIO, VISUAL
 
@@ -40,9 +40,8 @@ tag = click.option(
 @click.option("--no-crops", is_flag=True, help="Do not store the aligned faces.")
 @options.backend
 @options.force
-def align(
-    inputs: tuple[str, ...], out: Path | None, face: str, no_crops: bool, backend: str, force: bool
-) -> None:
+@options.dry_run
+def align(inputs: tuple[str, ...], out: Path | None, no_crops: bool, dry_run: bool, **chosen: Any) -> None:
     """Detect, track and align the faces of videos: one row for every frame, with a face or without.
 
     INPUTS are videos, folders of them, or folders of aligned faces (TRIAL/00001.jpg). `-` reads
@@ -57,14 +56,12 @@ def align(
     console = Console(is_news=supervisor.split().is_news)
     from vacli.steps import align as step
 
-    settings = step.AlignSettings(
-        inputs=paths,
-        store=store,
-        face=face,
-        crops=not no_crops,
-        backend=backend,
-        force=force,
-    )
+    settings = step.AlignSettings(inputs=paths, store=store, crops=not no_crops, **chosen)
+    if dry_run:
+        from vacli.steps.dry_run import plan_align
+
+        print_plan(plan_align(settings, console), console)
+        return
     finish(step.run(settings, console), console)
 
 
@@ -100,7 +97,8 @@ def align(
 @click.option("--batch-size", type=click.IntRange(1), help="Faces in a batch. [default: auto]")
 @options.device
 @options.force
-def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: Any) -> None:
+@options.dry_run
+def extract_visual(inputs: tuple[str, ...], out: Path | None, dry_run: bool, **chosen: Any) -> None:
     """Extract a network's features from every aligned face of a store.
 
     INPUTS are stores, or videos, which are aligned first. `-` reads paths from stdin. Frames without
@@ -116,6 +114,11 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: Any) -> 
     from vacli.steps import extract_visual as step
 
     settings = step.ExtractVisualSettings(inputs=paths, store=store, **chosen)
+    if dry_run:
+        from vacli.steps.dry_run import plan_extract_visual
+
+        print_plan(plan_extract_visual(settings, console), console)
+        return
     finish(step.run(settings, console), console)
 
 
@@ -163,7 +166,8 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, **chosen: Any) -> 
 @options.audio_track
 @options.device
 @options.force
-def extract_audio(inputs: tuple[str, ...], out: Path | None, **chosen: Any) -> None:
+@options.dry_run
+def extract_audio(inputs: tuple[str, ...], out: Path | None, dry_run: bool, **chosen: Any) -> None:
     """Extract audio features at the time of every frame.
 
     INPUTS are videos, sound files, folders of them, or a store, whose recordings are read again.
@@ -180,6 +184,11 @@ def extract_audio(inputs: tuple[str, ...], out: Path | None, **chosen: Any) -> N
     from vacli.steps import extract_audio as step
 
     settings = step.ExtractAudioSettings(inputs=paths, store=store, **chosen)
+    if dry_run:
+        from vacli.steps.dry_run import plan_extract_audio
+
+        print_plan(plan_extract_audio(settings, console), console)
+        return
     finish(step.run(settings, console), console)
 
 

@@ -124,6 +124,7 @@ def assignments(text: str) -> Callable[[Decorated], Decorated]:
 
 
 json_lines = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and write nothing.")
 wide = click.option(
     "--wide",
     "table_width",

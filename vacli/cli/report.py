@@ -12,6 +12,7 @@ from vacli.cli.streams import put
 
 if TYPE_CHECKING:
     from vacli.steps._batch import Batch
+    from vacli.steps.dry_run import Plan
 
 
 def finish(batch: Batch, console: Console) -> None:
@@ -24,6 +25,14 @@ def finish(batch: Batch, console: Console) -> None:
     console.info(f"{batch.out}: " + ", ".join(c for c in counts if c))
     put(f"{batch.out}\n")
     leave(bool(batch.failed))
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Print each input and what would be done with it; exit code 1 if an input failed."""
+    for one in plan.inputs:
+        put(f"{one.name}\t{one.action}\n")
+    console.info(f"{plan.out}: {len(plan.inputs)} planned, nothing was written")
+    leave(bool(plan.failed))
 
 
 def leave(failed: bool) -> None:

@@ -9,7 +9,7 @@ import click
 
 from vacli.cli import completion, options
 from vacli.cli.console import Console, print_table, terminal_width
-from vacli.cli.report import leave
+from vacli.cli.report import leave, print_plan
 from vacli.cli.streams import put
 
 
@@ -114,7 +114,8 @@ def compare(first: Path, second: Path, **chosen: Any) -> None:
 @options.table_format
 @options.wide
 @options.device
-def ablate(store: str | None, rows: tuple[str, ...], **chosen: Any) -> None:
+@options.dry_run
+def ablate(store: str | None, rows: tuple[str, ...], dry_run: bool, **chosen: Any) -> None:
     """Train the rows of LightMamba's Table III and BDCA's Tables III and IV on one store and fill the tables.
 
     All rows are checked first: if the store lacks features, the commands that extract them are shown, and
@@ -130,7 +131,13 @@ def ablate(store: str | None, rows: tuple[str, ...], **chosen: Any) -> None:
 
     named = options.read_inputs([store]) if store else (options.default_store(),)
     wanted = step.named_rows(rows) if rows else step.ROWS
-    result = step.run(step.AblateSettings(store=named[0], rows=wanted, **chosen), Console())
+    settings, console = step.AblateSettings(store=named[0], rows=wanted, **chosen), Console()
+    if dry_run:
+        from vacli.steps.dry_run_training import plan_ablate
+
+        print_plan(plan_ablate(settings, console), console)
+        return
+    result = step.run(settings, console)
     put(f"{result.text}\n")
     leave(bool(result.failed))
 

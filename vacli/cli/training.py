@@ -10,7 +10,7 @@ import click
 
 from vacli.cli import completion, options
 from vacli.cli.console import Console
-from vacli.cli.report import finish
+from vacli.cli.report import finish, print_plan
 from vacli.cli.streams import put
 
 REFINEMENTS = ("fill", "fill+repair", "off")
@@ -160,7 +160,8 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, **chos
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @options.device
 @options.force
-def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: Any) -> None:
+@options.dry_run
+def finetune_mae(inputs: tuple[str, ...], out: Path, dry_run: bool, **chosen: Any) -> None:
     """Fine-tune the last blocks of a masked autoencoder for valence and arousal.
 
     This is the hierarchical fine-tuning of LightMamba III-B and BDCA III-B.
@@ -176,6 +177,11 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: Any) -> None:
 
     console = Console()
     settings = step.FinetuneMaeSettings(stores=options.read_inputs(inputs), out=out, **chosen)
+    if dry_run:
+        from vacli.steps.dry_run_training import plan_finetune_mae
+
+        print_plan(plan_finetune_mae(settings, console), console)
+        return
     result = step.run(settings, console)
     put(f"{result.out}\n")
 
@@ -216,7 +222,8 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, **chosen: Any) -> None:
     help="Weights to copy, where `va extract-visual` read them no longer has them; repeatable.",
 )
 @options.device
-def train(store: str | None, out: Path | None, preset: str | None, **chosen: Any) -> None:
+@options.dry_run
+def train(store: str | None, out: Path | None, preset: str | None, dry_run: bool, **chosen: Any) -> None:
     """Train a temporal model on the features and labels of STORE.
 
     STORE defaults to $VA_STORE, else ./feats.zarr; `-` reads its path from stdin. The command prints the
@@ -238,7 +245,13 @@ def train(store: str | None, out: Path | None, preset: str | None, **chosen: Any
 
     named = options.read_inputs([store]) if store else (options.default_store(),)
     run = out or Path("runs") / (preset or ("adapted" if chosen["init"] else step.DEFAULT_PRESET))
-    result = step.run(step.TrainSettings(store=named[0], out=run, preset=preset, **chosen), Console())
+    settings, console = step.TrainSettings(store=named[0], out=run, preset=preset, **chosen), Console()
+    if dry_run:
+        from vacli.steps.dry_run_training import plan_train
+
+        print_plan(plan_train(settings, console), console)
+        return
+    result = step.run(settings, console)
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes only the main one prints
         put(f"{result.out}\n")
 

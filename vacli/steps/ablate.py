@@ -133,12 +133,12 @@ def run(settings: AblateSettings, progress: Progress | None = None) -> AblateRes
             f"--format {settings.format} is unknown", hint=nearest(settings.format, ("json", *FORMATS))
         )
     progress = progress or RecordingProgress()
-    rows, left_out = _check_rows(settings, progress)
+    rows, left_out = check_rows(settings, progress)
     found: list[tuple[Ablation, Result]] = []
 
     def work(row: Ablation) -> str:
         progress.info(f"{row.label} ({row.name})")
-        trained = train.run(_train_settings(row, settings), progress)
+        trained = train.run(row_settings(row, settings), progress)
         found.append((row, _evaluate(row, trained, settings)))
         return SKIPPED if trained.skipped else DONE
 
@@ -158,7 +158,7 @@ def run(settings: AblateSettings, progress: Progress | None = None) -> AblateRes
     )
 
 
-def _check_rows(
+def check_rows(
     settings: AblateSettings, progress: Progress
 ) -> tuple[tuple[Ablation, ...], tuple[Ablation, ...]]:
     """The rows to train, and those whose features the store lacks; the commands that make these are shown."""
@@ -185,12 +185,13 @@ def _check_rows(
 
 def _recipe(row: Ablation, settings: AblateSettings) -> Recipe:
     try:
-        return train.resolve(_train_settings(row, settings))
+        return train.resolve(row_settings(row, settings))
     except UsageError as error:
         raise UsageError(f"row {row.label}: {error}", hint=error.hint) from None
 
 
-def _train_settings(row: Ablation, settings: AblateSettings) -> train.TrainSettings:
+def row_settings(row: Ablation, settings: AblateSettings) -> train.TrainSettings:
+    """The settings of the training of a row."""
     chosen = train.TrainSettings(
         store=settings.store,
         out=settings.out / row.name,

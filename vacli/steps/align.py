@@ -57,7 +57,7 @@ def run(settings: AlignSettings, progress: Progress | None = None) -> Batch:
     check_face_choice(settings.face)
     check_backend(settings.backend)
     store, batch = Store.open_or_create(settings.store), Batch(settings.store)
-    inputs = usable(settings.inputs, _use, _no_video_error, batch, progress)
+    inputs = find_inputs(settings, batch, progress)
     videos: dict[str, list[Path]] = {}
     for media in inputs:
         if media.kind == "video":
@@ -75,6 +75,11 @@ def run(settings: AlignSettings, progress: Progress | None = None) -> Batch:
 
     to_align = [media for media in inputs if media.kind == "crops" or media.path not in ready]
     return run_each(batch, to_align, lambda media: str(media.path), work, progress)
+
+
+def find_inputs(settings: AlignSettings, batch: Batch, progress: Progress) -> list[MediaInput]:
+    """The videos and folders of aligned faces among the inputs; `batch` records those that fail."""
+    return usable(settings.inputs, _use, _no_video_error, batch, progress)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def run(settings: CrossvalSettings, progress: Progress | None = None) -> TrainRe
     progress = progress or RecordingProgress()
     recipe = train.resolve(settings.train)
     _stream_of(recipe, settings.encoder.encoder)
-    results, splits = [], _splits(settings.train, recipe)
+    results, splits = [], make_fold_splits(settings.train, recipe)
     with progress.task("total", len(splits), "folds") as advance:
         for split in splits:
             results.append(_fold(settings, recipe, split, progress))
@@ -55,7 +55,7 @@ def run(settings: CrossvalSettings, progress: Progress | None = None) -> TrainRe
     return TrainResult(out=settings.train.out, folds=tuple(f for result in results for f in result.folds))
 
 
-def _splits(settings: TrainSettings, recipe: Recipe) -> list[DataSplit]:
+def make_fold_splits(settings: TrainSettings, recipe: Recipe) -> list[DataSplit]:
     """The splits of `va train`, which do not depend on features."""
     without_streams = replace(recipe.model, streams=())
     videos = open_sequences(labelled_videos(settings.store), without_streams)

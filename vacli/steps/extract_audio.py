@@ -77,9 +77,14 @@ def run(settings: ExtractAudioSettings, progress: Progress | None = None) -> Bat
     batch = Batch(store.path)
     recordings = _stored_recordings(store, batch, progress) if stores else []
     named = [path for path in settings.inputs if path not in stores]
-    recordings += [_Recording(m.path) for m in usable(named, _use, _no_audio_error, batch, progress)]
+    recordings += [_Recording(media.path) for media in find_inputs(named, batch, progress)]
     extractor = _RecordingExtractor(store, extractors, settings, progress)
     return _extract_all(extractor, recordings, settings.workers or os.cpu_count() or 1, batch)
+
+
+def find_inputs(paths: Sequence[Path], batch: Batch, progress: Progress) -> list[MediaInput]:
+    """The recordings that can have sound; `batch` records the paths that fail."""
+    return usable(paths, _use, _no_audio_error, batch, progress)
 
 
 def _extract_all(

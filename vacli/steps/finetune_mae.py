@@ -96,7 +96,7 @@ def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> Fine
     Raises UsageError, StoreError, WeightsError or RunError.
     """
     progress = progress or RecordingProgress()
-    if not settings.resume and not settings.force and _is_complete(settings):
+    if not settings.resume and not settings.force and is_complete(settings):
         progress.info(f"{settings.out}: complete with the same settings, skipped")
         return _result(settings, _read_history(settings.out))
     import torch
@@ -138,7 +138,7 @@ def _result(settings: FinetuneMaeSettings, history: History) -> FinetuneMaeResul
     )
 
 
-def _is_complete(settings: FinetuneMaeSettings) -> bool:
+def is_complete(settings: FinetuneMaeSettings) -> bool:
     """Whether the folder has a complete run of the same settings; its card is written last."""
     path, card = settings.out / SETTINGS, settings.out / CARD
     return path.is_file() and card.is_file() and difference(path, settings) is None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +28,7 @@ from vacli.output.frame_table import FrameTable
 from vacli.output.index_table import INDEX_FILE, IndexEntry, index_text, is_index
 from vacli.output.quality_filter import QualityFilter
 from vacli.pipeline.live import emit_table
-from vacli.progress import Advance, Progress, RecordingProgress
+from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.steps._prediction_provenance import conditions, input_record, is_unchanged
 from vacli.steps._prediction_settings import PredictSettings
@@ -74,26 +72,19 @@ def run(settings: PredictFolderSettings, progress: Progress | None = None) -> Ba
     batch = Batch(settings.folder)
     recordings = list(predicted_recordings(settings.prediction, batch, progress))
     targets = _targets(recordings, settings)
-    writer = _FolderWriter(settings, progress if settings.jobs == 1 else _Messages(progress))
-    with _task(settings, len(targets), progress) as advance:
-
-        def work(target: _Target) -> str:
-            status = writer.complete(target)
-            advance(1)
-            return status
-
-        run_each(batch, targets, lambda target: target.recording.name, work, progress, workers=settings.jobs)
+    writer = _FolderWriter(settings, progress)
+    run_each(
+        batch,
+        targets,
+        lambda target: target.recording.name,
+        writer.complete,
+        progress,
+        workers=settings.jobs,
+    )
     if writer.report:
         progress.info(writer.report)
     _write_index(settings, targets, batch)
     return batch
-
-
-def _task(settings: PredictFolderSettings, count: int, progress: Progress) -> AbstractContextManager[Advance]:
-    """A task for all recordings, if several advance at the same time; otherwise each has its own."""
-    if settings.jobs == 1:
-        return nullcontext(lambda amount: None)
-    return progress.task(settings.folder.name, count, "recordings")
 
 
 def _check(settings: PredictFolderSettings) -> None:
@@ -255,14 +246,3 @@ def _write_index(settings: PredictFolderSettings, targets: list[_Target], batch:
         entries[file or failure.name] = IndexEntry(file, failure.name, cause=failure.reason)
     text = index_text(list(entries.values()), TableOptions(decimal_comma=settings.options.decimal_comma))
     write_text(settings.folder / INDEX_FILE, text)
-
-
-class _Messages:
-    """The messages of a progress without its tasks: several recordings advance at the same time."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.status, self.info, self.warn = progress.status, progress.info, progress.warn
-
-    @contextmanager
-    def task(self, title: str, total: float | None, unit: str) -> Iterator[Advance]:
-        yield lambda amount: None

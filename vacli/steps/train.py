@@ -5,16 +5,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from vacli.errors import RunError, StoreError, UsageError
-from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
+from vacli.errors import StoreError, UsageError
+from vacli.files.run_directory import FOLD_PREFIX
 from vacli.inference.feature_check import check_stored_features
-from vacli.inference.run import load_run, read_recipe
+from vacli.inference.run import load_run
 from vacli.progress import Progress, RecordingProgress
-from vacli.recipe import io as recipe_io
-from vacli.recipe.modules import with_fusion, with_temporal
 from vacli.recipe.schema import Freeze, Recipe
 from vacli.runtime.devices import pick_device
 from vacli.sequences.stored import open_sequences
@@ -23,7 +21,6 @@ from vacli.steps._gain import report_gain
 from vacli.steps._run_folder import check_free, removed_on_failure
 from vacli.steps._training_inputs import (
     DEFAULT_PRESET,
-    base_recipe,
     grouping_of,
     has_default_streams,
     is_annotated,
@@ -31,15 +28,14 @@ from vacli.steps._training_inputs import (
     split_request,
     starting_run,
     undamaged,
-    with_streams_of,
     without_absent_streams,
 )
+from vacli.steps._training_recipe import chosen_recipe, resolve
 from vacli.store import Store
 from vacli.training import checkpoint
 from vacli.training.distributed import World, world
-from vacli.training.temporal import adaptation
 from vacli.training.temporal.adaptation import InitialWeights
-from vacli.training.temporal.completed import completed_result, is_same_recipe
+from vacli.training.temporal.completed import completed_result
 from vacli.training.temporal.epoch_reports import scores_of
 from vacli.training.temporal.history import TENSORBOARD_FOLDER, summarise
 from vacli.training.temporal.leakage import encoder_note, shared_subjects_note, split_note
@@ -49,7 +45,16 @@ from vacli.training.temporal.session import TrainingJob, TrainingResult, train
 from vacli.training.temporal.splits import DataSplit, make_splits
 from vacli.training.temporal.training_set import training_set
 
-__all__ = ["DEFAULT_PRESET", "FoldResult", "TrainResult", "TrainSettings", "resolve", "run"]
+__all__ = [
+    "DEFAULT_PRESET",
+    "FoldResult",
+    "TrainResult",
+    "TrainSettings",
+    "chosen_recipe",
+    "make_jobs",
+    "resolve",
+    "run",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +141,7 @@ def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResul
     """
     with world(pick_device(settings.device)) as processes:
         listener = (progress or RecordingProgress()) if processes.is_main else RecordingProgress()
-        jobs = _jobs(settings, _recipe(settings), listener)
+        jobs = make_jobs(settings, chosen_recipe(settings), listener)
         bundled = _encoders(settings, jobs[0], listener) if processes.is_main else ()
         if not settings.resume and (done := _completed(jobs)):
             copy_encoders(bundled, settings.out, listener)
@@ -156,40 +161,6 @@ def run(settings: TrainSettings, progress: Progress | None = None) -> TrainResul
     return TrainResult(out=settings.out, folds=results)
 
 
-def resolve(settings: TrainSettings) -> Recipe:
-    """The recipe of the settings; UsageError with the path of an invalid value."""
-    recipe = base_recipe(settings)
-    if settings.recipe_file is not None:
-        recipe = recipe_io.overlay(recipe, recipe_io.read_toml(settings.recipe_file))
-    model = recipe.model
-    model = with_temporal(model, settings.temporal) if settings.temporal else model
-    model = with_fusion(model, settings.fusion) if settings.fusion else model
-    recipe = recipe_io.set_values(replace(recipe, model=model), settings.assignments)
-    if settings.init is not None:
-        adaptation.check_same_model(recipe, adaptation.run_path(settings.init))
-    return recipe
-
-
-def _recipe(settings: TrainSettings) -> Recipe:
-    """The recipe to train; if a run is resumed, its stored recipe."""
-    folds = sorted(settings.out.glob(f"{FOLD_PREFIX}*/{RECIPE_FILE}"))
-    own = settings.out / f"{FOLD_PREFIX}{settings.fold}" / RECIPE_FILE
-    first_fold = own if own in folds else next(iter(folds), None)
-    folder = first_fold.parent if first_fold else settings.out
-    if not settings.resume or not (folder / RECIPE_FILE).is_file():
-        return resolve(settings)
-    stored = read_recipe(folder)
-    model = (settings.preset, settings.recipe_file, settings.temporal, settings.fusion)
-    given = (*model, settings.assignments, settings.init, settings.freeze)
-    wanted = with_streams_of(stored, resolve(settings), settings)
-    if any(given) and not is_same_recipe(wanted, stored):
-        raise RunError(
-            f"{folder / RECIPE_FILE} is another recipe than the requested one",
-            hint="resume without model options, or train a new run into another folder",
-        )
-    return stored
-
-
 def _completed(jobs: Sequence[TrainingJob]) -> tuple[FoldResult, ...]:
     """The results of all jobs if each has a complete run, else none."""
     results = [(job, completed_result(job)) for job in jobs]
@@ -201,7 +172,8 @@ def _completed(jobs: Sequence[TrainingJob]) -> tuple[FoldResult, ...]:
     return found if len(found) == len(jobs) else ()
 
 
-def _jobs(settings: TrainSettings, recipe: Recipe, progress: Progress) -> list[TrainingJob]:
+def make_jobs(settings: TrainSettings, recipe: Recipe, progress: Progress) -> list[TrainingJob]:
+    """The models to train, one for each split. Raises UsageError, StoreError or RunError."""
     views = labelled_videos(settings.store)
     if has_default_streams(settings):
         recipe = without_absent_streams(recipe, views, settings.store, progress)

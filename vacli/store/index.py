@@ -41,6 +41,10 @@ class Index:
             self._read_file()
             return sorted(v for v, inode in folders.items() if self._is_known(v, inode) or self.has(v))
 
+    def view(self, video_id: str) -> VideoView:
+        """A read-only view of a video."""
+        return VideoView(self._path / video_id)
+
     def has(self, video_id: str) -> bool:
         """Whether there is a video of that name."""
         folder = self._path / video_id
