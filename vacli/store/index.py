@@ -14,6 +14,7 @@ from vacli.files.store_folder import METADATA_FILE
 from vacli.store import commit, schema, seal
 from vacli.store.index_file import Content, IndexFile
 from vacli.store.migration import present_attributes
+from vacli.store.reader import VideoView
 
 MIN_VIDEOS = 1000  # of a store with an index file; the videos of a smaller one are read in a moment
 BLOCK = 1000  # videos that are read before they are appended to the file
