@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -126,3 +127,23 @@ def test_one_damaged_timestamp_affects_one_frame_only(tmp_path: Path) -> None:
         assert reader.decode_error is None
     np.testing.assert_allclose(reader.times_s, clip.times_s, atol=0.01)
     assert white == [30]
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "mov", "ts"])
+@pytest.mark.parametrize("step_s", [0.5, 2.0, 7.0])
+def test_reordered_frames_far_apart_are_no_discontinuity(tmp_path: Path, suffix: str, step_s: float) -> None:
+    """The first packets of Matroska have no decoding timestamp, and their others do not ascend."""
+    times_s = np.arange(9) * step_s
+    path = tmp_path / f"slow.{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "3", "g": "12"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for time_s in times_s:
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 128, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = round(time_s * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with open_video(path) as video:
+        found_s = np.array([frame.time_s for frame in video])
+    np.testing.assert_allclose(found_s - found_s[0], times_s, atol=0.041)

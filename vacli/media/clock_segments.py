@@ -24,6 +24,7 @@ RISE_S = 10.0  # as FFmpeg's dts_delta_threshold
 MAX_GAP_S = 86_400.0
 INTERLEAVING_S = 10.0  # maximum distance of the streams of one segment in the file
 MAX_EXCURSION_PACKETS = 3
+MAX_REORDERED = 17  # packets without a decoding timestamp: the largest delay of H.264 and HEVC, and one
 MAX_TIME_S = 1e10  # 300 years
 LOOK_BACK_SEGMENTS = 8
 SENDER_CLOCK_FORMATS = {"mpegts", "mpeg"}
@@ -54,13 +55,30 @@ class ClockSegment:
 
 @dataclass
 class StreamState:
-    """The segment of a stream, the number of its packets there, and its [first, latest] timestamp there."""
+    """The segment of a stream, the number of its packets there, and its [first, latest] timestamp there.
+
+    n_reordered: number of packets before the first decoding timestamp.
+    """
 
     tick_s: Fraction
     is_video: bool
     segment: int = 0
     count: int = 0
     span_s: list[float] | None = None
+    n_reordered: int = 0
+    has_dts: bool = False
+
+    def is_reordered(self, packet: av.Packet[Any]) -> bool:
+        """Whether a packet follows the first one and its only timestamp need not ascend.
+
+        FFmpeg computes the decoding timestamps of Matroska from those of later packets, so that the first
+        packets have none. Presentation timestamps are not in the order of the file.
+        """
+        self.has_dts |= packet.dts is not None
+        if self.has_dts or self.n_reordered == MAX_REORDERED:
+            return False
+        self.n_reordered += 1
+        return self.span_s is not None
 
 
 class ClockSegmenter:
@@ -87,6 +105,9 @@ class ClockSegmenter:
         time_s = float(ticks * stream.tick_s)
         if abs(time_s) > MAX_TIME_S:
             packet.pts = packet.dts = None
+            return stream
+        if stream.is_reordered(packet):
+            stream.count += 1
             return stream
         span_s = stream.span_s
         if span_s is None or not -FALL_S <= time_s - span_s[1] <= MAX_STEP_S:
