@@ -127,10 +127,13 @@ class Browser:
         """Press keys one after the other in the focused element."""
         self.actions().send_keys(*keys).perform()
 
-    def coloured(self, canvas: str, colour: str, columns: tuple[float, float] | None = None) -> int:
+    def coloured(
+        self, canvas: str, colour: str, columns: tuple[float, float] | None = None, tolerance: int = 6
+    ) -> int:
         """The number of pixels of a canvas with about the colour of a CSS variable.
 
-        columns: only those between two times on the axis of time.
+        columns: only those between two times on the axis of time. tolerance: of the sum over red, green and
+        blue.
         """
         return self.run(
             """
@@ -152,13 +155,14 @@ class Browser:
             for (let i = 0; i < data.length; i += 4) {
               const distance = Math.abs(data[i] - wanted[0]) + Math.abs(data[i + 1] - wanted[1])
                 + Math.abs(data[i + 2] - wanted[2]);
-              if (data[i + 3] > 250 && distance < 6) count++;
+              if (data[i + 3] > 250 && distance < arguments[3]) count++;
             }
             return count;
             """,
             canvas,
             colour,
             None if columns is None else [self.x_of(time_s) for time_s in columns],
+            tolerance,
         )
 
     def emulate(self, width: int, height: int, mobile: bool = False) -> None:
