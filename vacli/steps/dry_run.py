@@ -13,8 +13,7 @@ from vacli.media.kinds import MediaInput
 from vacli.progress import Progress
 from vacli.steps import align, extract_audio, extract_visual
 from vacli.steps._batch import Batch
-from vacli.store import VideoView, schema
-from vacli.store.index import Index
+from vacli.store import Store, VideoView, schema
 
 HAS_IT = "has it: skipped if the settings are equal, refused if not"
 
@@ -78,33 +77,33 @@ def _parted(inputs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return stores, [path for path in inputs if path not in stores]
 
 
-def _stored(path: Path) -> Index | None:
-    """The videos of a store, None if it does not exist yet. Raises StoreError if it is another folder."""
+def _stored(path: Path) -> Store | None:
+    """A store, None if it does not exist yet. Raises StoreError if it is another folder.
+
+    `Store.open` is not used, because it removes what dead processes have left.
+    """
     if schema.can_create(path):
         return None
     schema.check_root(path)
-    return Index(path)
+    return Store(path)
 
 
 def _of_stores(stores: Sequence[Path], names: Sequence[str], force: bool) -> Iterator[PlannedInput]:
     for path in stores:
         schema.check_root(path)
-        for video in Index(path).ids():
-            view = VideoView(path / video)
+        for view in Store(path).videos():
             yield PlannedInput(str(view.path), _extract_action(view, names, force))
 
 
-def _view_of(path: Path, stored: Index | None) -> VideoView | None:
+def _view_of(path: Path, stored: Store | None) -> VideoView | None:
     """The stored video of a recording with the same name and content."""
-    for video in stored.find_name(path.name) if stored else ():
-        assert stored is not None
-        view = stored.view(video)
+    for view in [stored.video(name) for name in stored.find_by_name(path.name)] if stored else ():
         if view.source.get("sha256") == file_sha256(path):
             return view
     return None
 
 
-def _align_action(media: MediaInput, stored: Index | None, force: bool) -> str:
+def _align_action(media: MediaInput, stored: Store | None, force: bool) -> str:
     if media.kind == "crops":
         return "store the aligned faces"
     view = _view_of(media.path, stored)

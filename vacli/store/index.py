@@ -14,7 +14,6 @@ from vacli.files.store_folder import METADATA_FILE
 from vacli.store import commit, schema, seal
 from vacli.store.index_file import Content, IndexFile
 from vacli.store.migration import present_attributes
-from vacli.store.reader import VideoView
 
 MIN_VIDEOS = 1000  # of a store with an index file; the videos of a smaller one are read in a moment
 BLOCK = 1000  # videos that are read before they are appended to the file
@@ -41,10 +40,6 @@ class Index:
             folders = self._folders()
             self._read_file()
             return sorted(v for v, inode in folders.items() if self._is_known(v, inode) or self.has(v))
-
-    def view(self, video_id: str) -> VideoView:
-        """A read-only view of a video."""
-        return VideoView(self._path / video_id)
 
     def has(self, video_id: str) -> bool:
         """Whether there is a video of that name."""
