@@ -126,3 +126,33 @@ def test_finetune_mae_names_the_number_of_frames(tmp_path, capsys):
     (action,) = planned(capsys, tmp_path, *command).values()
     assert re.fullmatch(r"fine-tune compact; \d+ training frames, \d+ validation frames", action)
     assert not (tmp_path / "run").exists()
+
+
+def test_predict_names_the_recordings_and_writes_no_table(tmp_path, capsys):
+    write_wav(tmp_path / "a.wav", np.zeros(16_000, np.float32))
+    (tmp_path / "notes.txt").write_text("x")
+    assert planned(capsys, tmp_path, "predict", str(tmp_path)) == {str(tmp_path / "a.wav"): "predict"}
+    table = ("-o", str(tmp_path / "va.csv"))
+    assert planned(capsys, tmp_path, "predict", str(tmp_path), *table) == {str(tmp_path / "a.wav"): "predict"}
+
+
+def test_predict_of_a_store_names_its_videos(store, tmp_path, capsys):
+    found = planned(capsys, tmp_path, "predict", str(store))
+    assert found == {f"v{number}": "predict" for number in range(6)}
+
+
+def test_predict_into_a_folder_tells_complete_tables_from_others(tmp_path, capsys):
+    media, out = tmp_path / "in", tmp_path / "out"
+    media.mkdir()
+    for name in ("a", "b"):
+        write_wav(media / f"{name}.wav", np.zeros(16_000, np.float32))
+    assert va(["predict", str(media / "a.wav"), "-o", f"{out}/"]) == 0
+    capsys.readouterr()
+    found = planned(capsys, tmp_path, "predict", str(media), "-o", f"{out}/")
+    assert found == {
+        str(media / "a.wav"): "complete, skipped",
+        str(media / "b.wav"): f"predict into {out / 'b.csv'}",
+    }
+    (out / "a.csv").write_text("changed\n")
+    assert va(["predict", str(media), "-o", f"{out}/", "--dry-run"]) == 1
+    assert f"refused: {out / 'a.csv'} was changed since it was made" in capsys.readouterr().out

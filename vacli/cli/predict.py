@@ -11,7 +11,7 @@ import click
 
 from vacli.cli import completion, options, supervisor, tables
 from vacli.cli.console import Console
-from vacli.cli.report import finish, leave
+from vacli.cli.report import finish, leave, print_plan
 from vacli.cli.table_target import TableTarget
 from vacli.errors import UsageError
 from vacli.output.formats import WRITERS
@@ -72,6 +72,7 @@ if TYPE_CHECKING:
 @options.audio_track
 @options.backend
 @options.device
+@options.dry_run
 def predict(
     inputs: tuple[str, ...],
     out: str | None,
@@ -82,6 +83,7 @@ def predict(
     summary: bool,
     force: bool,
     jobs: int,
+    dry_run: bool,
     **chosen: Any,
 ) -> None:
     """Predict valence and arousal of every frame, from face and voice together.
@@ -109,15 +111,18 @@ def predict(
     """
     choice = tables.OutputChoice(out, ending, also, columns, decimal_comma, summary, force)
     if choice.is_folder:
-        _predict_folder(inputs, choice, jobs, chosen)
+        _predict_folder(inputs, choice, jobs, dry_run, chosen)
         return
     if jobs > 1:
         raise UsageError("--jobs needs an output folder", hint="name one with -o, such as -o out/")
-    _predict_table(inputs, choice, chosen)
+    if dry_run:
+        _plan_table(inputs, choice, chosen)
+    else:
+        _predict_table(inputs, choice, chosen)
 
 
 def _predict_folder(
-    inputs: tuple[str, ...], choice: tables.OutputChoice, jobs: int, chosen: dict[str, Any]
+    inputs: tuple[str, ...], choice: tables.OutputChoice, jobs: int, dry_run: bool, chosen: dict[str, Any]
 ) -> None:
     """Predict into a folder, a file for each recording."""
     if choice.summary:
@@ -139,7 +144,24 @@ def _predict_folder(
         force=choice.force,
     )
     console = Console(is_news=child.is_news)
+    if dry_run:
+        from vacli.steps.dry_run_prediction import plan_predict_folder
+
+        print_plan(plan_predict_folder(settings, console), console)
+        return
     finish(step.run(settings, console), console)
+
+
+def _plan_table(inputs: tuple[str, ...], choice: tables.OutputChoice, chosen: dict[str, Any]) -> None:
+    """Print what would be predicted into one table."""
+    output = tables.PredictionOutput.of(choice)
+    paths = options.read_inputs(inputs)
+    from vacli.steps.dry_run_prediction import plan_predict
+    from vacli.steps.predict import PredictSettings
+
+    console = Console()
+    settings = PredictSettings(inputs=paths, one_recording=output.one_recording, **chosen)
+    print_plan(plan_predict(settings, choice.path or Path("-"), console), console)
 
 
 def _predict_table(inputs: tuple[str, ...], choice: tables.OutputChoice, chosen: dict[str, Any]) -> None:

@@ -67,12 +67,12 @@ def run(settings: PredictFolderSettings, progress: Progress | None = None) -> Ba
     result and in the index. Raises UsageError for wrong settings, OutputError if a file cannot be written.
     """
     progress = progress or RecordingProgress()
-    _check(settings)
+    check(settings)
     settings.folder.mkdir(parents=True, exist_ok=True)
     batch = Batch(settings.folder)
     recordings = list(predicted_recordings(settings.prediction, batch, progress))
-    targets = _targets(recordings, settings)
-    writer = _FolderWriter(settings, progress)
+    targets = make_targets(recordings, settings)
+    writer = FolderWriter(settings, progress)
     run_each(
         batch,
         targets,
@@ -87,7 +87,8 @@ def run(settings: PredictFolderSettings, progress: Progress | None = None) -> Ba
     return batch
 
 
-def _check(settings: PredictFolderSettings) -> None:
+def check(settings: PredictFolderSettings) -> None:
+    """Raise UsageError for wrong settings, OutputError for a folder that is a file."""
     check_face_choice(settings.prediction.face)
     check_backend(settings.prediction.backend)
     check_options(settings.ending, settings.options)
@@ -105,7 +106,7 @@ def _check(settings: PredictFolderSettings) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Target:
+class Target:
     """A recording and its table."""
 
     recording: Recording
@@ -113,17 +114,18 @@ class _Target:
     table: Path
 
 
-def _targets(recordings: list[Recording], settings: PredictFolderSettings) -> list[_Target]:
+def make_targets(recordings: list[Recording], settings: PredictFolderSettings) -> list[Target]:
+    """The tables of recordings that are predicted, named after them."""
     origins = [r.origin for r in recordings if r.origin is not None]
     reserved = (Path(INDEX_FILE).stem, *(Path(ending).stem for ending in COMPANION_ENDINGS))
     names = output_names([input_name(r) for r in recordings if r.origin is not None], reserved)
     return [
-        _Target(recording, origin, settings.folder / f"{name}{settings.ending}")
+        Target(recording, origin, settings.folder / f"{name}{settings.ending}")
         for recording, origin, name in zip(recordings, origins, names, strict=True)
     ]
 
 
-class _FolderWriter:
+class FolderWriter:
     """Predicts and writes the files of one recording after another, or of several at the same time."""
 
     def __init__(self, settings: PredictFolderSettings, progress: Progress) -> None:
@@ -137,42 +139,52 @@ class _FolderWriter:
         """See `QualityFilter.report`."""
         return self._filter.report
 
-    def complete(self, target: _Target) -> str:
+    def complete(self, target: Target) -> str:
         """Predict a recording and write its files, unless they are complete; DONE or SKIPPED.
 
         Raises InputError if a file exists that was made otherwise.
         """
-        made = provenance.read_sidecar(target.table)
-        is_same = made is not None and self._is_same(made, target)
-        if is_same and made is not None and self._is_whole(made, target):
+        if self.is_complete(target):
             return SKIPPED
-        if not self._settings.force:
-            self._check_existing(target, made, is_same)
+        made = provenance.read_sidecar(target.table)
         record = self._hashing.submit(input_record, target.origin)
         tables = self._predict(target.recording)
-        files = made["files"] if is_same and made is not None else {}
+        files = made["files"] if made is not None and self._is_same(made, target) else {}
         self._write(target, tables, {**self._conditions, "inputs": [record.result()], "files": files})
         return DONE
 
-    def _files(self, target: _Target) -> dict[str, Path]:
+    def is_complete(self, target: Target) -> bool:
+        """Whether all files of a recording are there as this command writes them.
+
+        Raises InputError if a file exists that was made otherwise and is not to be replaced.
+        """
+        made = provenance.read_sidecar(target.table)
+        is_same = made is not None and self._is_same(made, target)
+        if is_same and made is not None and self._is_whole(made, target):
+            return True
+        if not self._settings.force:
+            self._check_existing(target, made, is_same)
+        return False
+
+    def _files(self, target: Target) -> dict[str, Path]:
         """Name -> path of all files of a recording but the provenance."""
         tables = [target.table.with_name(f"{target.table.stem}{end}") for end in self._settings.endings]
         return {file.name: file for table in tables for file in written_files(table)}
 
-    def _is_same(self, made: dict[str, Any], target: _Target) -> bool:
+    def _is_same(self, made: dict[str, Any], target: Target) -> bool:
         """Whether files were made from the same input under the same conditions."""
         if "summaries" not in made or len(made["inputs"]) != 1:  # the table of another command
             return False
         same_conditions = all(made.get(name) == value for name, value in self._conditions.items())
         return same_conditions and is_unchanged(made["inputs"][0], target.origin)
 
-    def _is_whole(self, made: dict[str, Any], target: _Target) -> bool:
+    def _is_whole(self, made: dict[str, Any], target: Target) -> bool:
         """Whether all files are there as they were written."""
         files = self._files(target)
         now = provenance.digests_of(files)
         return len(now) == len(files) and all(made["files"].get(name) == now[name] for name in now)
 
-    def _check_existing(self, target: _Target, made: dict[str, Any] | None, is_same: bool) -> None:
+    def _check_existing(self, target: Target, made: dict[str, Any] | None, is_same: bool) -> None:
         """Raise InputError for an existing file that this command has neither written nor begun to write."""
         known = {} if made is None else made["files"]
         for name, digest in provenance.digests_of(self._files(target)).items():
@@ -208,7 +220,7 @@ class _FolderWriter:
         with self._lock:
             return [self._filter(table) for table in tables]
 
-    def _write(self, target: _Target, tables: list[FrameTable], made: dict[str, Any]) -> None:
+    def _write(self, target: Target, tables: list[FrameTable], made: dict[str, Any]) -> None:
         """Write the files between two states of the provenance: it first names them without digests.
 
         Without this, files of an interrupted run would look like those of other programs.
@@ -230,7 +242,7 @@ def _without_path(summary: dict[str, str | float]) -> dict[str, str | float]:
     return {name: value for name, value in summary.items() if name != "input"}
 
 
-def _write_index(settings: PredictFolderSettings, targets: list[_Target], batch: Batch) -> None:
+def _write_index(settings: PredictFolderSettings, targets: list[Target], batch: Batch) -> None:
     """Write the index of the tables in the folder and of the inputs that failed."""
     inputs = {target.table.name: target.recording.name for target in targets}
     entries = {}
