@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+import random
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from synth.crashes import crash
 from synth.faces import scene, write_video
 
 from vacli.datasets.audio_augmentation import write_wav
@@ -287,3 +290,31 @@ def test_a_decimal_comma_is_for_all_tables(media, out):
     assert ";0,040000;" in (out / "c.csv").read_text()
     assert '"time_s": 0.04' in (out / "c.jsonl").read_text()
     assert (out / "index.csv").read_text().startswith("file;status;")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
+def test_a_folder_is_whole_at_every_instant_and_the_same_after_another_run(media, tmp_path):
+    template, job, never = tmp_path / "template", "synth.crash_folder:predict_media", 1 << 30
+    template.mkdir()
+    (media / "bad.mp4").unlink()
+    (media / "a.mp4").unlink()
+    media.rename(template / "media")
+
+    def fresh(name: str) -> Path:
+        return Path(shutil.copytree(template, tmp_path / name))
+
+    whole = fresh("whole")
+    (changes,) = crash(job, [whole], [never])
+    expected = contents(whole / "out")
+    points = random.Random(3).sample(range(1, changes + 1), 20)
+    folders = [fresh(str(point)) for point in points]
+    assert crash(job, folders, points) == [None] * len(points)
+    for folder in folders:
+        for path in (folder / "out").iterdir() if (folder / "out").exists() else ():
+            if path.suffix == ".json":
+                assert set(json.loads(path.read_text())) >= {"va", "model", "inputs", "files"}
+            elif not path.name.startswith("."):
+                assert path.read_bytes() == expected[path.name]
+    crash(job, folders, [never] * len(folders))
+    for folder in folders:
+        assert contents(folder / "out") == expected
