@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -130,15 +131,16 @@ def test_a_video_whose_folder_was_reused_is_read_again(small):
     assert Store.open(small.path).find_by_sha256("other") == ["v2"]
 
 
-@pytest.mark.parametrize("harm", ["removed", "cut", "changed", "garbage"])
+@pytest.mark.parametrize("harm", ["removed", "cut", "changed", "garbage", "another version"])
 def test_a_damaged_index_file_costs_time_only(small, harm):
     path = small.path / NAME
     data = path.read_bytes()
     if harm == "removed":
         path.unlink()
     else:
-        changed = data.replace(b'"v2"', b'"v9"')
-        path.write_bytes({"cut": data[:-20], "changed": changed, "garbage": b"\0\xff{}\n" * 9}[harm])
+        unknown = b"%08x %s\n" % (zlib.crc32(b'["v2", 7]'), b'["v2", 7]')
+        harmed = {"cut": data[:-20], "changed": data.replace(b'"v2"', b'"v9"'), "another version": unknown}
+        path.write_bytes(harmed.get(harm, b"\0\xff{}\n" * 9))
     for _ in range(2):
         store = Store.open(small.path)
         assert [store.find_by_sha256(f"v{number}") for number in range(5)] == [[f"v{n}"] for n in range(5)]

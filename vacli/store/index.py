@@ -12,7 +12,7 @@ from typing import Any
 
 from vacli.files.store_folder import METADATA_FILE
 from vacli.store import commit, schema, seal
-from vacli.store.index_file import Content, IndexFile
+from vacli.store.index_file import SEPARATOR, Content, IndexFile
 from vacli.store.migration import present_attributes
 
 MIN_VIDEOS = 1000  # of a store with an index file; the videos of a smaller one are read in a moment
@@ -68,7 +68,9 @@ class Index:
         wanted = unicodedata.normalize("NFC", name)
         with self._lock:
             self._refresh()
-            return sorted(video for video, content in self._contents.items() if wanted in content.names)
+            return sorted(
+                video for video, content in self._contents.items() if wanted in content.names.split(SEPARATOR)
+            )
 
     def _folders(self) -> dict[str, int]:
         """The inode of everything in the store that may be a video, by name."""
@@ -109,16 +111,17 @@ class Index:
 
     def _read_content(self, video: str, folder: int) -> Content:
         path = self._path / video
-        revision = commit.revision(path)
+        revision = commit.revision(path) or (0, 0)
         try:
             # Without a view, which waits for the lock of the store: the caller may hold it.
             stored = seal.user_attributes(seal.read(path)["attributes"])
             attributes = present_attributes(stored)
             person = _person(video, attributes)
             sha256 = str(attributes["source"].get("sha256", ""))
-            return Content(folder, revision, sha256, person, _names(video, person, attributes))
+            names = SEPARATOR.join(sorted(_names(video, person, attributes)))
+            return Content(folder, *revision, sha256, person, names)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return Content(folder, revision, "", None, frozenset())  # damaged: no known recording
+            return Content(folder, *revision)  # damaged: no known recording
 
 
 def _names(video: str, person: str | None, attributes: Mapping[str, Any]) -> frozenset[str]:

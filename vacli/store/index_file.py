@@ -17,20 +17,28 @@ from typing import NamedTuple
 from vacli.store import locks
 
 NAME = ".videos.jsonl"
+SEPARATOR = "\0"  # of the names of a video
 SPARE_LINES = 1000  # outdated lines, beyond one for each video, before the file is written again
 
 
 class Content(NamedTuple):
     """The recording behind a video, the suffix of its person and its names.
 
-    folder: the inode of the video's folder. revision: that of its metadata (`commit.revision`).
+    folder: the inode of the video's folder. inode, mtime_ns: the revision of its metadata
+    (`commit.revision`), 0 if there is none. names: joined by SEPARATOR, since many sets take long to make.
     """
 
     folder: int
-    revision: tuple[int, int] | None
-    sha256: str
-    person: str | None
-    names: frozenset[str]
+    inode: int
+    mtime_ns: int
+    sha256: str = ""
+    person: str | None = None
+    names: str = ""
+
+    @property
+    def revision(self) -> tuple[int, int] | None:
+        """The revision of the video's metadata, None if it has none."""
+        return (self.inode, self.mtime_ns) if self.inode else None
 
 
 class IndexFile:
@@ -79,15 +87,13 @@ class IndexFile:
 
 
 def _encoded(contents: Mapping[str, Content]) -> bytes:
-    lines = []
-    for video, c in contents.items():
-        line = json.dumps([video, c.folder, c.revision, c.sha256, c.person, sorted(c.names)]).encode()
-        lines.append(b"%08x %s\n" % (zlib.crc32(line), line))
-    return b"".join(lines)
+    lines = (json.dumps([video, *content]).encode() for video, content in contents.items())
+    return b"".join(b"%08x %s\n" % (zlib.crc32(line), line) for line in lines)
 
 
 def _parsed(lines: list[bytes]) -> Iterator[tuple[str, Content]]:
+    """Contents by video; lines that were cut short, or are of another version, are left out."""
     whole = [line[9:] for line in lines if line[:8] == b"%08x" % zlib.crc32(line[9:])]
-    for video, folder, revision, sha256, person, names in json.loads(b"[%s]" % b",".join(whole)):
-        seen = (revision[0], revision[1]) if revision else None
-        yield video, Content(folder, seen, sha256, person, frozenset(names))
+    for row in json.loads(b"[%s]" % b",".join(whole)):
+        if isinstance(row, list) and len(row) == 1 + len(Content._fields):
+            yield row[0], Content._make(row[1:])
