@@ -61,6 +61,19 @@ def test_the_time_left_is_that_of_the_whole_run(monkeypatch):
     assert left_text(tasks.left_s(inputs)) == "20 min left"
 
 
+def test_the_speed_of_an_input_leaves_out_the_time_before_its_first_frame(monkeypatch):
+    now_s = 0.0
+    monkeypatch.setattr(open_tasks.time, "monotonic", lambda: now_s)
+    tasks = OpenTasks()
+    clip = tasks.open("clip.mp4", 151, "frames")
+    now_s = 40.0  # the inner loops are compiled
+    clip.advance(1)
+    assert tasks.line(clip) == "clip.mp4: 1 of 151 frames"
+    now_s = 45.0
+    clip.advance(50)
+    assert tasks.line(clip) == "clip.mp4: 51 of 151 frames, 10 frames/s, 10 s left"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(None, ""), (0.4, "0 s left"), (59, "59 s left"), (90, "2 min left"), (7500, "2 h 5 min left")],

@@ -49,7 +49,7 @@ class Console:
         self._show(task)
 
         def advance(amount: float) -> None:
-            task.count += amount
+            task.advance(amount)
             self._show(task)
 
         try:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 COUNTED = ("inputs", "folds", "epochs", "rows")  # units whose single items have tasks of their own
-SETTLED_S = 2.0  # before it, no time left is shown
+SETTLED_S = 2.0  # before it, neither a speed nor a time left is shown
 
 
 @dataclass(eq=False)
@@ -24,6 +24,21 @@ class OpenTask:
     start_s: float = field(default_factory=lambda: time.monotonic())
     count: float = 0.0
     note: str = ""
+    first_s: float | None = None  # the time of the first advance; the start-up is before it
+    first_count: float = 0.0  # the count after it
+
+    def advance(self, amount: float) -> None:
+        """Add to the count."""
+        self.count += amount
+        if self.first_s is None:
+            self.first_s, self.first_count = time.monotonic(), self.count
+
+    @property
+    def rate(self) -> float | None:
+        """Units per second since the first advance; None if too little time has passed."""
+        if self.first_s is None or time.monotonic() - self.first_s < SETTLED_S:
+            return None
+        return (self.count - self.first_count) / (time.monotonic() - self.first_s)
 
     @property
     def is_counted(self) -> bool:
@@ -69,6 +84,8 @@ class OpenTasks:
 
     def left_s(self, task: OpenTask) -> float | None:
         """The time left at the speed so far; None if unknown."""
+        if not task.is_counted:
+            return (task.total - task.count) / task.rate if task.total and task.rate else None
         elapsed_s, fraction = time.monotonic() - task.start_s, self.fraction(task)
         if not fraction or elapsed_s < SETTLED_S:
             return None
@@ -77,8 +94,7 @@ class OpenTasks:
     def count_text(self, task: OpenTask) -> str:
         """Such as "12 of 30 inputs" with the one in progress, or "33.4 frames/s"."""
         if not task.is_counted:
-            elapsed_s = time.monotonic() - task.start_s
-            return f"{task.count / elapsed_s:.3g} {task.unit}/s" if task.count and elapsed_s else ""
+            return f"{task.rate:.3g} {task.unit}/s" if task.rate else ""
         with self._lock:
             has_item = any(other.parent is task for other in self._tasks)
         number = task.count + (1 if has_item and task.total and task.count < task.total else 0)
