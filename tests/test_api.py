@@ -177,6 +177,7 @@ PICTURES = np.zeros((3, 48, 64, 3), np.uint8)
         ((iter(PICTURES), TIMES_S[:2]), "there are 3 or more frames and 2 times_s"),
         ((iter(PICTURES[:2]), TIMES_S), "there are 2 frames and 3 times_s"),
         ((PICTURES, []), "times_s is empty"),
+        ((PICTURES, ["a", "b", "c"]), "times_s are not numbers"),
         ((PICTURES, [0, 1, 1]), "times_s must have finite, strictly ascending seconds"),
         ((PICTURES, [0, 1, np.nan]), "times_s must have finite, strictly ascending seconds"),
         ((PICTURES / 255, TIMES_S), "frame 0 has the shape .* and type float64; give RGB pictures"),
@@ -207,6 +208,8 @@ def test_the_example_of_the_readme_runs(clip, tmp_path, monkeypatch, capsys):
 def test_wrong_settings_and_files_are_errors(tmp_path, predictor):
     with pytest.raises(UsageError):
         vacli.Predictor(face="nose")
+    with pytest.raises(UsageError):
+        vacli.Predictor(face=-1)
     with pytest.raises(VaError, match="is not a trained run"):
         vacli.Predictor(model=tmp_path)
     with pytest.raises(InputError, match="absent"):

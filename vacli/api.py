@@ -76,13 +76,14 @@ class Predictor:
     def __init__(
         self,
         model: str | os.PathLike[str] | None = None,
-        face: str = "largest",
+        face: str | int = "largest",
         device: str = "auto",
         *,
         fill: bool = False,
         min_quality: float | None = None,
         progress: Progress | None = None,
     ) -> None:
+        face = str(face)
         check_face_choice(face)
         run = None if model is None else Path(model)
         self._settings = PredictSettings(
@@ -144,7 +145,7 @@ def predict(
     path: str | os.PathLike[str],
     *,
     model: str | os.PathLike[str] | None = None,
-    face: str = "largest",
+    face: str | int = "largest",
     device: str = "auto",
     fill: bool = False,
     min_quality: float | None = None,
@@ -160,7 +161,7 @@ def predict_frames(
     rate_hz: int | None = None,
     *,
     model: str | os.PathLike[str] | None = None,
-    face: str = "largest",
+    face: str | int = "largest",
     device: str = "auto",
     fill: bool = False,
     min_quality: float | None = None,

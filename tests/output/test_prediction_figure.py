@@ -74,3 +74,15 @@ def test_long_recordings_are_means_over_equal_times_and_say_so(tmp_path):
 def test_an_empty_table_is_drawn(tmp_path):
     draw_predictions(tmp_path / "f.png", "x", [table(0)])
     assert (tmp_path / "f.png").is_file()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", ["$x^$.mp4", "a$b$c.mp4", "\udcff.mp4", "<script>.mp4", "a\nb.mp4"])
+def test_hostile_names_are_titles(tmp_path, form, name):
+    draw_predictions(tmp_path / f"f.{form}", name, [table()])
+    assert (tmp_path / f"f.{form}").stat().st_size > 1000
+
+
+def test_dollar_signs_of_a_name_are_no_formula(tmp_path):
+    draw_predictions(tmp_path / "f.svg", "a$b$c.mp4", [table()])
+    assert ">a$b$c.mp4</text>" in texts(tmp_path / "f.svg")

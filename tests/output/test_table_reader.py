@@ -95,6 +95,7 @@ def test_columns_of_earlier_versions_are_read(tmp_path):
         ("", "no column time_s"),
         ("input,valence_mean\na,0.1\n", "no column time_s"),
         ("time_s,valence\n", "the table has no rows"),
+        ("time_s,valence,valence\n0,1,1\n", "line 1: the column valence is there twice"),
         ("time_s,valence\n0,1,2\n", "line 2: 3 cells instead of 2"),
         ("time_s,valence\n0,x\n", "row 1: valence 'x' is not a number"),
         ("time_s,valence\n0,1\n,1\n", "row 2: time_s is missing"),

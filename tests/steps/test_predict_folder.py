@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from synth.crashes import crash
-from synth.faces import scene, write_video
+from synth.faces import scene, somebody_else, write_video
 
 from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import OutputError, UsageError
@@ -318,3 +318,44 @@ def test_a_folder_is_whole_at_every_instant_and_the_same_after_another_run(media
     crash(job, folders, [never] * len(folders))
     for folder in folders:
         assert contents(folder / "out") == expected
+
+
+@pytest.fixture
+def two_faces(tmp_path) -> Path:
+    """A clip of two people."""
+    pair = np.concatenate([scene((110, 120)), scene((160, 120), somebody_else())], axis=1)
+    return write_video(tmp_path / "pair.mp4", [pair] * 4)
+
+
+def test_the_files_of_each_face_are_complete_or_made_again(media, out, two_faces):
+    asked = {"inputs": (two_faces,), "also": (".eaf",), "face": "all"}
+    made(media, out, **asked)
+    before = contents(out)
+    curves = sorted(name for name in before if name.endswith("_curves.csv"))
+    assert curves == ["pair_face0_curves.csv", "pair_face1_curves.csv"]
+    assert set(json.loads(before["pair.csv.provenance.json"])["files"]) >= set(curves)
+    assert made(media, out, **asked).skipped
+    (out / curves[1]).unlink()
+    assert made(media, out, **asked).done
+    assert {name: contents(out)[name] for name in curves} == {name: before[name] for name in curves}
+    (out / curves[0]).write_text("edited")
+    (failure,) = made(media, out, **asked).failed
+    assert "pair_face0_curves.csv was changed" in failure.reason
+
+
+def test_foreign_files_with_the_names_of_faces_are_kept(media, out, two_faces):
+    out.mkdir()
+    (out / "pair_face1_curves.csv").write_text("mine")
+    (failure,) = made(media, out, inputs=(two_faces,), also=(".eaf",), face="all").failed
+    assert "pair_face1_curves.csv exists already" in failure.reason
+    assert (out / "pair_face1_curves.csv").read_text() == "mine"
+    assert not (out / "pair.csv").exists()
+
+
+@pytest.mark.parametrize("damage", ["[1, 2", "null", '{"files": {}, "inputs": [], "summaries": [{}]}'])
+def test_a_damaged_provenance_file_does_not_stop_the_run(media, out, damage):
+    out.mkdir()
+    (out / "old.csv").write_text("time_s,valence,arousal\n")
+    (out / "old.csv.provenance.json").write_text(damage)
+    assert made(media, out, inputs=(media / "c.wav",)).done
+    assert [row["file"] for row in index(out)] == ["c.csv"]

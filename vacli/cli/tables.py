@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -136,13 +136,15 @@ class PredictionOutput:
     def convert(self, rows: Path, made: Mapping[str, Any]) -> None:
         """Make the files of `file_options` from the file of rows. made: their provenance, written too."""
         from vacli.output import provenance
-        from vacli.output.formats import write_file
+        from vacli.output.formats import face_labels, write_file
         from vacli.output.table_reader import read_table_file
 
         tables, line = read_table_file(rows).tables, provenance.as_line(made)
         for path, (ending, chosen) in self.file_options.items():
             write_file(tables, path, replace(chosen, provenance=line), ending)
-        digests = provenance.digests_of({file.name: file for file in self.files})
+        labels = face_labels([table.face_id for table in tables]) if self.one_recording else [""]
+        files = [file for path in self.file_options for file in _files_of(path, labels)]
+        digests = provenance.digests_of({file.name: file for file in (*self.files, *files)})
         provenance.write_sidecar(self.files[0], {**made, "files": digests})
 
 
@@ -152,9 +154,9 @@ def _summary_problem(choice: OutputChoice, ending: str) -> str:
     return f"is a text table, not {ending}" if choice.columns is None else "has columns of its own"
 
 
-def _files_of(path: Path) -> list[Path]:
+def _files_of(path: Path, labels: Sequence[str] = ("",)) -> list[Path]:
     known = path.suffix.lower() in {ending.lower() for ending in WRITERS}
-    return written_files(path) if known else [path]
+    return written_files(path, labels) if known else [path]
 
 
 def _ending(out: Path | None, flag: str | None) -> str:

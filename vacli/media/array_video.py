@@ -19,7 +19,10 @@ class ArrayVideo:
     """
 
     def __init__(self, frames: Iterable[np.ndarray], times_s: Iterable[float]) -> None:
-        self.times_s = np.array(list(times_s), np.float64)
+        try:
+            self.times_s = np.array(list(times_s), np.float64)
+        except (TypeError, ValueError):
+            raise InputError("times_s are not numbers", hint="give the seconds of each frame") from None
         self.decode_error: str | None = None
         self.notes: tuple[str, ...] = ()
         self._frames = frames

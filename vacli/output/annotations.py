@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vacli.output.episodes import Episode, Peak, arousal_peaks, frame_edges, quadrant_episodes
+from vacli.output.formats import face_labels
 from vacli.output.frame_table import FrameTable
 
 
@@ -38,9 +39,8 @@ class FaceTier:
 
 def face_tiers(tables: Sequence[FrameTable]) -> list[FaceTier]:
     """A tier for each face of one recording, in the order of the tables."""
-    return [
-        _tier(table, _label(table, number) if len(tables) > 1 else "") for number, table in enumerate(tables)
-    ]
+    labels = face_labels([table.face_id for table in tables])
+    return [_tier(table, label) for table, label in zip(tables, labels, strict=True)]
 
 
 def milliseconds(time_s: float) -> int:
@@ -56,9 +56,3 @@ def _tier(table: FrameTable, label: str) -> FaceTier:
             intervals.append(Interval(start_ms, end_ms, episode))
     end_ms = milliseconds(frame_edges(table.columns["time_s"])[-1])
     return FaceTier(label, tuple(intervals), tuple(arousal_peaks(table)), table, end_ms)
-
-
-def _label(table: FrameTable, number: int) -> str:
-    """By `face_id` where the table has it, else by the position of the table."""
-    ids = table.columns.get("face_id")
-    return f"face {int(ids[0]) if ids is not None and len(ids) and ids[0] >= 0 else number}"

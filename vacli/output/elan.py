@@ -18,7 +18,7 @@ from xml.etree import ElementTree as ET
 from vacli import __version__
 from vacli.files.atomic import write_bytes, write_text
 from vacli.output.annotations import FaceTier, face_tiers, milliseconds
-from vacli.output.formats import TableOptions
+from vacli.output.formats import TableOptions, face_file
 from vacli.output.frame_table import FrameTable
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
@@ -50,8 +50,8 @@ class ElanWriter:
     def write(self, tables: Sequence[FrameTable], path: Path) -> None:
         """Write the annotations of one recording, and the curves beside them."""
         tiers = face_tiers(tables)
-        curves = {_beside(path, _curves_name(tier)): tier for tier in tiers}
-        config = _beside(path, "tsconf.xml")
+        curves = {face_file(path, tier.label, "_curves.csv"): tier for tier in tiers}
+        config = path.with_name(f"{path.stem}_tsconf.xml")
         for file, tier in curves.items():
             write_text(file, _curves(tier))
         write_bytes(config, _xml(_time_series(curves)))
@@ -158,14 +158,6 @@ def _time_series(curves: dict[Path, FaceTier]) -> ET.Element:
             ET.SubElement(track, "range", min="-1.0", max="1.0")
             ET.SubElement(track, "color").text = COLORS[name]
     return root
-
-
-def _curves_name(tier: FaceTier) -> str:
-    return f"{tier.label.replace(' ', '')}_curves.csv".lstrip("_")
-
-
-def _beside(path: Path, name: str) -> Path:
-    return path.with_name(f"{path.stem}_{name}")
 
 
 def _url(path: Path) -> str:

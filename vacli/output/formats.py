@@ -6,6 +6,7 @@ This module imports no large library, so that the command line can check a file 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from vacli.output.frame_table import FrameTable
 
 TRAJECTORY = ("time_s", "valence", "arousal")
+FACE_LABEL = re.compile(r"_face\d+$")  # in the name of a file of `face_file`
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class OutputFormat:
 
     one_recording: a file holds one recording, and its contents are fixed. Otherwise `--columns` selects.
     companions: ends of the names of further files that are written beside it, which replace its ending.
+    face_companions: likewise, one file for each face.
     """
 
     writer: str
@@ -58,6 +61,7 @@ class OutputFormat:
     one_recording: bool = False
     separator: str | None = None
     companions: tuple[str, ...] = ()
+    face_companions: tuple[str, ...] = ()
 
     def load(self) -> type:
         """The class of the writer."""
@@ -102,7 +106,11 @@ WRITERS: dict[str, OutputFormat] = {
     ),
     ".xlsx": OutputFormat("vacli.output.xlsx_writer.XlsxWriter", "Excel", package="openpyxl"),
     ".eaf": OutputFormat(
-        "vacli.output.elan.ElanWriter", "ELAN", one_recording=True, companions=("_curves.csv", "_tsconf.xml")
+        "vacli.output.elan.ElanWriter",
+        "ELAN",
+        one_recording=True,
+        companions=("_tsconf.xml",),
+        face_companions=("_curves.csv",),
     ),
     ".vtt": OutputFormat("vacli.output.subtitles.VttWriter", "WebVTT subtitles", one_recording=True),
     ".srt": OutputFormat("vacli.output.subtitles.SrtWriter", "SubRip subtitles", one_recording=True),
@@ -110,7 +118,9 @@ WRITERS: dict[str, OutputFormat] = {
 }
 
 
-COMPANION_ENDINGS = tuple(end for entry in WRITERS.values() for end in entry.companions)
+COMPANION_ENDINGS = tuple(
+    end for entry in WRITERS.values() for end in (*entry.face_companions, *entry.companions)
+)
 
 
 def ending_of(path: Path) -> str:
@@ -161,18 +171,34 @@ def options_for(ending: str, options: TableOptions) -> TableOptions:
     )
 
 
-def written_files(path: Path) -> list[Path]:
-    """The files that `write_file` writes: `path`, and those beside it."""
-    companions = WRITERS[ending_of(path)].companions
-    return [path, *(path.with_name(f"{path.stem}{end}") for end in companions)]
+def face_labels(face_ids: Sequence[int | None]) -> list[str]:
+    """Empty for the only face of a recording, else "face 2": its id, or its position where it has none."""
+    if len(face_ids) == 1:
+        return [""]
+    known = (position if one is None or one < 0 else one for position, one in enumerate(face_ids))
+    return [f"face {number}" for number in known]
+
+
+def face_file(path: Path, label: str, end: str) -> Path:
+    """The file beside `path` for the face of a label; `end` is the end of its name."""
+    face = f"_{label.replace(' ', '')}" if label else ""
+    return path.with_name(f"{path.stem}{face}{end}")
+
+
+def written_files(path: Path, labels: Sequence[str] = ("",)) -> list[Path]:
+    """The files that `write_file` writes: `path`, and those beside it. labels: see `face_labels`."""
+    entry = WRITERS[ending_of(path)]
+    curves = [face_file(path, label, end) for label in labels for end in entry.face_companions]
+    return [path, *curves, *(path.with_name(f"{path.stem}{end}") for end in entry.companions)]
 
 
 def is_companion(path: Path) -> bool:
     """Whether a file was written beside another one, such as the curves of an ELAN file."""
     for ending, entry in WRITERS.items():
-        for end in entry.companions:
-            owner = path.with_name(f"{path.name.removesuffix(end)}{ending}")
-            if path.name.endswith(end) and owner.is_file():
+        for end in (*entry.face_companions, *entry.companions):
+            stem = path.name.removesuffix(end)
+            owners = {stem, FACE_LABEL.sub("", stem)} if path.name.endswith(end) else set()
+            if any(path.with_name(f"{owner}{ending}").is_file() for owner in owners):
                 return True
     return False
 

@@ -50,6 +50,13 @@ class FrameTable:
             return np.ones(len(self), bool)
         return self.columns["modality"] != NO_MODALITY
 
+    @property
+    def face_id(self) -> int | None:
+        """The number of the face; None without one. Rows in which it is not detected may have -1."""
+        ids = self.columns.get("face_id")
+        number = int(ids.max()) if ids is not None and len(ids) else -1
+        return number if number >= 0 else None
+
     def without_unsupported(self) -> FrameTable:
         """The table with NaN in the columns PREDICTED of the rows that are not `valid`."""
         blank = {name: np.where(self.valid, self.columns[name], np.float32(np.nan)) for name in PREDICTED}
@@ -80,7 +87,7 @@ class FrameTable:
         values = {name: c[name][valid] for name in ("valence", "arousal")}
         return {
             "input": self.name,
-            "face_id": _texts(c["face_id"].max(keepdims=True), 0)[0] if len(self) else "",
+            "face_id": "" if self.face_id is None else str(self.face_id),
             "frames": len(self),
             "duration_s": duration_s(c["time_s"]),
             **{f"{name}_mean": float(np.nanmean(x)) if len(x) else "" for name, x in values.items()},

@@ -62,7 +62,7 @@ def trajectory(path: Path, title: str, curves: Curves) -> None:
     with _figure(path, (9.0, 4.2), rows=2, sharex=True) as (figure, axes):
         for side, axis in enumerate(axes):
             _curve(axis, curves, side)
-        axes[0].set_title(title, loc="left")
+        axes[0].set_title(drawable(title), loc="left", parse_math=False)
         axes[1].set_xlabel("Time (s)")
         if curves.labels is not None:
             axes[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False)
@@ -182,6 +182,11 @@ def _figure(
     """A figure with a grid of axes, see `figure_file`."""
     with figure_file(path, size_in) as figure:
         yield figure, figure.subplots(rows, columns, **shared)
+
+
+def drawable(text: str) -> str:
+    """Text with `?` for the bytes of a file name that are not UTF-8, which fonts cannot draw."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vacli.output.frame_table import NO_MODALITY, FrameTable
-from vacli.output.plot import NAMES, TICKS, figure_file
+from vacli.output.plot import NAMES, TICKS, drawable, figure_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +67,7 @@ def draw_predictions(path: Path, title: str, tables: Sequence[FrameTable]) -> No
         last.set_xlabel(
             "Time (s)" if step_s is None else f"Time (s); each point is a mean over {step_s:.2g} s"
         )
-        axes["valence"].set_title(title, loc="left")
+        axes["valence"].set_title(drawable(title), loc="left", parse_math=False)
         figure.legend(
             handles=_legend(faces), loc="outside lower center", ncols=6, frameon=False, fontsize="small"
         )

@@ -39,8 +39,12 @@ def read_sidecar(table: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(made, dict) or not isinstance(made.get("files"), dict):
         return None
-    inputs = made.get("inputs")
-    return made if isinstance(inputs, list) and all(isinstance(one, dict) for one in inputs) else None
+    records = [made.get("inputs"), made.get("summaries", [])]
+    return made if all(_is_list_of_records(one) for one in records) else None
+
+
+def _is_list_of_records(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
 
 
 def digests_of(files: Mapping[str, Path]) -> dict[str, str]:

@@ -57,6 +57,8 @@ def read_table_file(path: Path) -> TableFile:
     try:
         header, rows = _read_json(text) if text.lstrip().startswith("{") else _read_csv(text)
         names = [RENAMED.get(name, name) for name in header]
+        if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(f"line 1: the column {repeated[0]} is there twice")
         if "time_s" not in names:
             raise ValueError("line 1: no column time_s")
         return _grouped(path, [dict(zip(names, row, strict=True)) for row in rows], names)

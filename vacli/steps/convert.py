@@ -16,6 +16,7 @@ from vacli.output.formats import (
     TableOptions,
     check_options,
     ending_of,
+    face_labels,
     parse_columns,
     write_file,
     written_files,
@@ -55,8 +56,7 @@ def run(settings: ConvertSettings, progress: Progress | None = None) -> Path:
     prepare = Filter(settings.smooth_s, settings.rate_hz)
     columns = None if settings.columns is None else parse_columns(settings.columns)
     check_options(ending_of(settings.out), TableOptions(columns, settings.decimal_comma))
-    written = written_files(settings.out)
-    refuse_existing(written, settings.force)
+    refuse_existing(written_files(settings.out), settings.force)
     file = read_table_file(settings.table)
     source = _source(settings.table)
     if file.ignored:
@@ -66,6 +66,8 @@ def run(settings: ConvertSettings, progress: Progress | None = None) -> Path:
         raise UsageError(f"{settings.table} has no column {', '.join(absent)}")
     made = {"va": __version__, "settings": prepare.settings, "inputs": [source]}
     tables = [prepare(table) for table in _select(file.tables, settings)]
+    written = written_files(settings.out, face_labels([table.face_id for table in tables]))
+    refuse_existing(written, settings.force)
     _write(settings, tables, columns or file.columns, provenance.as_line(made))
     digests = provenance.digests_of({path.name: path for path in written})
     provenance.write_sidecar(settings.out, {**made, "files": digests})

@@ -20,6 +20,7 @@ from vacli.output.formats import (
     DEFAULTS,
     TableOptions,
     check_options,
+    face_labels,
     options_for,
     write_file,
     written_files,
@@ -146,10 +147,13 @@ class FolderWriter:
         """
         if self.is_complete(target):
             return SKIPPED
-        made = provenance.read_sidecar(target.table)
         record = self._hashing.submit(input_record, target.origin)
         tables = self._predict(target.recording)
-        files = made["files"] if made is not None and self._is_same(made, target) else {}
+        made = provenance.read_sidecar(target.table)
+        is_same = made is not None and self._is_same(made, target)
+        if not self._settings.force:  # now the files of each face are known
+            self._check_existing(target, made, is_same, face_labels([table.face_id for table in tables]))
+        files = made["files"] if is_same and made is not None else {}
         self._write(target, tables, {**self._conditions, "inputs": [record.result()], "files": files})
         return DONE
 
@@ -163,13 +167,13 @@ class FolderWriter:
         if is_same and made is not None and self._is_whole(made, target):
             return True
         if not self._settings.force:
-            self._check_existing(target, made, is_same)
+            self._check_existing(target, made, is_same, _labels(made))
         return False
 
-    def _files(self, target: Target) -> dict[str, Path]:
-        """Name -> path of all files of a recording but the provenance."""
+    def _files(self, target: Target, labels: list[str]) -> dict[str, Path]:
+        """Name -> path of all files of a recording but the provenance. labels: of its faces."""
         tables = [target.table.with_name(f"{target.table.stem}{end}") for end in self._settings.endings]
-        return {file.name: file for table in tables for file in written_files(table)}
+        return {file.name: file for table in tables for file in written_files(table, labels)}
 
     def _is_same(self, made: dict[str, Any], target: Target) -> bool:
         """Whether files were made from the same input under the same conditions."""
@@ -180,14 +184,16 @@ class FolderWriter:
 
     def _is_whole(self, made: dict[str, Any], target: Target) -> bool:
         """Whether all files are there as they were written."""
-        files = self._files(target)
+        files = self._files(target, _labels(made))
         now = provenance.digests_of(files)
         return len(now) == len(files) and all(made["files"].get(name) == now[name] for name in now)
 
-    def _check_existing(self, target: Target, made: dict[str, Any] | None, is_same: bool) -> None:
+    def _check_existing(
+        self, target: Target, made: dict[str, Any] | None, is_same: bool, labels: list[str]
+    ) -> None:
         """Raise InputError for an existing file that this command has neither written nor begun to write."""
         known = {} if made is None else made["files"]
-        for name, digest in provenance.digests_of(self._files(target)).items():
+        for name, digest in provenance.digests_of(self._files(target, labels)).items():
             if name not in known or made is None:
                 problem = "exists already"
             elif not is_same:
@@ -225,7 +231,7 @@ class FolderWriter:
 
         Without this, files of an interrupted run would look like those of other programs.
         """
-        files = self._files(target)
+        files = self._files(target, face_labels([table.face_id for table in tables]))
         made |= {"summaries": [_without_path(table.summary()) for table in tables]}
         claimed = {**made["files"], **dict.fromkeys(files)}
         provenance.write_sidecar(target.table, {**made, "files": claimed})
@@ -235,6 +241,12 @@ class FolderWriter:
             write_file(tables, path, replace(options_for(ending, self._settings.options), provenance=line))
         written = {**made["files"], **provenance.digests_of(files)}
         provenance.write_sidecar(target.table, {**made, "files": written})
+
+
+def _labels(made: dict[str, Any] | None) -> list[str]:
+    """The labels of the faces of a recording, as its provenance has them."""
+    faces = [summary.get("face_id", "") for summary in (made or {}).get("summaries") or [{}]]
+    return face_labels([int(face) if face.isdecimal() else None for face in faces])
 
 
 def _without_path(summary: dict[str, str | float]) -> dict[str, str | float]:
@@ -249,7 +261,7 @@ def _write_index(settings: PredictFolderSettings, targets: list[Target], batch: 
     for sidecar in settings.folder.glob(f"*{provenance.SIDECAR_ENDING}"):
         table = sidecar.with_name(sidecar.name.removesuffix(provenance.SIDECAR_ENDING))
         made = provenance.read_sidecar(table)
-        if made and table.is_file() and made.get("summaries"):
+        if made and table.is_file() and made["inputs"] and made.get("summaries"):
             name = inputs.get(table.name, made["inputs"][0].get("name", ""))
             entries[table.name] = IndexEntry(table.name, name, made["summaries"])
     tables = {name: table for table, name in inputs.items()}
