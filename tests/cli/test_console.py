@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from synth.clips import Clip, steady, write_clip
+
+from vacli.cli import inspection
 
 TOP = Path(__file__).parents[2]
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -52,3 +55,16 @@ def test_all_columns_are_side_by_side_with_wide():
 def test_a_wide_terminal_needs_no_pages():
     lines = on_terminal("presets", columns=400)
     assert sum(line.split()[:1] == ["preset"] for line in lines) == 1
+
+
+def test_the_plan_of_a_dry_run_has_no_escaped_tab_on_a_terminal(tmp_path):
+    clip = write_clip(tmp_path / "a.mp4", Clip(times_s=steady(25, 0.2)))
+    lines = on_terminal("align", str(clip), "-o", str(tmp_path / "s.zarr"), "--dry-run", columns=400)
+    assert f"{clip}: align" in lines
+
+
+def test_long_results_of_the_doctor_are_wrapped_between_words(monkeypatch, capsys):
+    monkeypatch.setattr(inspection, "terminal_width", lambda wide: 30)
+    inspection._put_wrapped("ok       packages: click 8.5.1, matplotlib 3.11.2")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["ok       packages: click", "         8.5.1, matplotlib", "         3.11.2"]

@@ -13,6 +13,7 @@ import pytest
 
 from vacli.cli.main import run
 from vacli.output.columns import COLUMNS
+from vacli.output.provenance import digests_of, read_sidecar
 from vacli.store import Store
 
 CLIPS = ("04_cremad_1001_DFA_ANG_XX.flv", "05_cremad_1001_DFA_HAP_XX.flv", "22_derived_no_audio_track.mp4")
@@ -102,7 +103,11 @@ def test_the_demo_runs_every_step(tmp_path):
     for name in ("demo.mp4", "demo.zarr", "demo.csv", "demo.png", "demo.overlay.mp4", "report/demo.html"):
         assert f"va-demo/{name}" in said
         assert (tmp_path / "va-demo" / name).exists()
-    rows = rows_of(tmp_path / "va-demo" / "demo.csv")
+    table = tmp_path / "va-demo" / "demo.csv"
+    made = read_sidecar(table)
+    assert made["inputs"][0]["name"] == "demo.mp4"
+    assert made["files"] == digests_of({table.name: table})
+    rows = rows_of(table)
     assert list(rows[0]) == list(COLUMNS)
     assert len(rows) == 150
     times = np.array([float(r["time_s"]) for r in rows])

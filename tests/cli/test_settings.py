@@ -650,7 +650,7 @@ CASES = (
         "a b --out s.tsv --per group --bin 200ms --intervals t.csv --groups g.csv --above arousal 0.3 "
         "--above valence -0.5 --baseline 0:10 --smooth 0.5s --rate 10 --min-quality 0.3 --decimal-comma "
         "--force --model r --weights w --allow-mismatch --face all --audio-track 2 --backend pyav "
-        "--device cpu",
+        "--device cpu --wide",
         "summarize",
         {
             "prediction": PredictSettings(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 import pytest
 from click.testing import CliRunner
 from synth.frame_tables import frame_table
 
+from vacli.cli import summaries
 from vacli.cli.main import va
 from vacli.cli.options import seconds
 from vacli.output.formats import TableOptions, write_file
@@ -39,3 +42,16 @@ def test_rows_go_to_stdout_or_to_a_file(tmp_path):
     written = CliRunner().invoke(va, ["summarize", str(tmp_path / "va.csv"), "--bin", "2s", "-o", str(out)])
     assert written.stdout == f"{out}\n"
     assert out.read_text() == shown.stdout.replace(",", "\t")
+
+
+def test_a_terminal_gets_a_table_of_its_width(monkeypatch, capsys, tmp_path):
+    write_file([frame_table()], tmp_path / "va.csv", TableOptions())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(summaries.sys.stdout, "isatty", lambda: True)
+    for more in ([], ["--wide"]):
+        va.main(["summarize", "va.csv", "--bin", "2s", *more], standalone_mode=False)
+        lines = re.sub("\x1b[^m]*m", "", capsys.readouterr().out).splitlines()
+        words = {word for line in lines for word in line.split()}
+        assert {"start_s", "valence_q10", "arousal_effective_n", "arousal_peaks_per_min"} <= words
+        assert (max(map(len, lines)) <= 60) == (not more)

@@ -36,7 +36,7 @@ def test_a_converted_table_equals_a_written_one(ending, table, tmp_path):
     assert out.read_bytes() == (tmp_path / f"direct{ending}").read_bytes()
 
 
-@pytest.mark.parametrize("recording", ["b/c.mp4", "c"])
+@pytest.mark.parametrize("recording", ["b/c.mp4", "c.mp4", "c"])
 @pytest.mark.parametrize("ending", WRITERS)
 def test_one_recording_is_selected_by_path_or_name(ending, recording, table, tmp_path):
     if WRITERS[ending].package:
@@ -127,7 +127,7 @@ def test_the_provenance_has_that_of_the_table(table, tmp_path):
             UsageError,
             "a .eaf file holds one recording, and there are 2; name one with `va convert",
         ),
-        ("x.csv", {"recording": "d"}, InputError, "va.csv has no input 'd'"),
+        ("x.csv", {"recording": "d"}, InputError, "va.csv has no input 'd'; it has "),
         ("x.csv", {"columns": "valance"}, UsageError, "unknown column 'valance'"),
         ("x.vtt", {"columns": "valence"}, UsageError, "--columns has no effect on .vtt"),
         ("x.parquet", {"decimal_comma": True}, UsageError, "--decimal-comma has no effect on .parquet"),

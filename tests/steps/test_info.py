@@ -16,6 +16,7 @@ from vacli.cli.main import run as va
 from vacli.errors import InputError, StoreError
 from vacli.inference.run import BUNDLED
 from vacli.output.formats import TableOptions, write_file
+from vacli.output.index_table import IndexEntry, index_text
 from vacli.steps.info import Info, InfoSettings, run
 from vacli.store import VideoView
 
@@ -59,7 +60,7 @@ def test_a_store_is_described_with_its_features_and_labels(store):
         "videos": 2,
         "version": "1",
         "settings": "",
-        "variants": 1,
+        "variants": None,
     }
     size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
     assert found.values["size_bytes"] == size
@@ -186,6 +187,28 @@ def test_a_table_is_described(tmp_path):
     found = info(path)
     assert (found.kind, found.values["rows"], found.values["recordings"]) == ("table", N_FRAMES, 1)
     assert found.values["absent_columns"] == []
+
+
+@pytest.mark.parametrize("name", ["", "index.csv"])
+def test_an_output_folder_is_described_by_its_index(name, tmp_path, capsys):
+    entries = [
+        IndexEntry("t.csv", "clips/t.mp4", [frame_table().summary()]),
+        IndexEntry("", "clips/bad.mp4", cause="no frame can be decoded"),
+    ]
+    (tmp_path / "index.csv").write_text(index_text(entries, TableOptions()), encoding="utf-8")
+    found = info(tmp_path / name)
+    assert (found.kind, found.values["tables"], found.values["failed_inputs"]) == ("output folder", 1, 1)
+    (row,) = found.tables["recordings_and_faces"]
+    assert (row["file"], row["frames"]) == ("t.csv", N_FRAMES)
+    assert found.problems == ["clips/bad.mp4: no frame can be decoded"]
+    assert commands(found) == {f"va predict INPUTS -o {tmp_path}/": "the tables of 1 inputs"}
+    assert va(["info", str(tmp_path / name)]) == 0
+    assert "output folder" in capsys.readouterr().out
+
+
+def test_columns_without_a_value_are_not_printed(store, capsys):
+    assert va(["info", str(store)]) == 0
+    assert "variants" not in capsys.readouterr().out
 
 
 def test_a_missing_path_is_refused(tmp_path):

@@ -211,6 +211,7 @@ def test_a_table_finds_its_videos(tmp_path):
     result, _ = draw([table], tmp_path / "out")
     assert result.files == [tmp_path / "out/a.overlay.mp4", tmp_path / "out/b.overlay.mp4"]
     assert all(len(times_of(path)) == len(times_of(clips[0])) for path in result.files)
+    assert comment_of(result.files[1])["table"]["name"] == "va.csv"
 
 
 def test_a_table_is_used_for_the_videos_of_a_folder(tmp_path):

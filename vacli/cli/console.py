@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
 WRAPPED_FROM = 30  # characters; longer cells are wrapped where the terminal is narrow
+GAP, EDGES = 3, 2  # characters between the columns of a ruled table, and at both of its edges
 PLAIN_EVERY_S = 10.0  # interval of progress lines in a log file
 
 
@@ -179,10 +180,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int
     texts = [[printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
     narrowed = [widths[0], *(min(one, WRAPPED_FROM) for one in widths[1:])]
-    pages = [list(range(len(widths)))] if width is None else column_pages(narrowed, width)
+    pages = [list(range(len(widths)))] if width is None else column_pages(narrowed, width - EDGES, GAP)
     for page in pages:
         columns = [[row[column] for column in page] for row in texts]
-        _print_page(columns, width or sum(widths) + 4 * len(widths))
+        _print_page(columns, width or sum(widths) + GAP * len(widths))
 
 
 def _print_page(texts: Sequence[Sequence[str]], width: int) -> None:

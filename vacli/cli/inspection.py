@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vacli.cli import completion, options
-from vacli.cli.console import Console, print_table
+from vacli.cli.console import Console, print_table, terminal_width
 from vacli.cli.report import leave
 from vacli.cli.streams import put
 from vacli.errors import VaError
@@ -29,7 +30,7 @@ UNITS = {"_s": "s", "_hz": "Hz", "_px": "px", "_deg": "degrees"}
 @options.json_lines
 @options.wide
 def info(paths: tuple[str, ...], check: bool, as_json: bool, table_width: int | None) -> None:
-    """Describe stores, runs, recordings, pictures, folders and tables of `va predict`.
+    """Describe stores, runs, recordings, pictures, folders, and tables and output folders of `va predict`.
 
     For a store: videos, hours, features with their versions, labels, damaged parts. For a run: recipe,
     features, folds, scores, calibration. For a recording: streams, frame rate, rotation, audio tracks, and
@@ -77,7 +78,7 @@ def _print_info(found: Info, table_width: int | None) -> None:
 
 
 def _print_rows(rows: Sequence[Mapping[str, Any]], table_width: int | None) -> None:
-    header = list(rows[0])
+    header = [name for name in rows[0] if any(_text(name, row[name]) for row in rows)]
     cells = [[_text(name, row[name]) for name in header] for row in rows]
     print_table([_label(name) for name in header], cells, table_width)
 
@@ -134,9 +135,18 @@ def doctor(as_json: bool) -> None:
         if as_json:
             put(json.dumps(asdict(check), ensure_ascii=False) + "\n")
         else:
-            put(f"{check.status:8} {check.name}: {check.detail}\n")
-            put(f"{'':8} -> {check.advice}\n" if check.advice and check.status != step.OK else "")
+            _put_wrapped(f"{check.status:8} {check.name}: {check.detail}")
+            if check.advice and check.status != step.OK:
+                _put_wrapped(f"{'':8} -> {check.advice}")
     leave(failed)
+
+
+def _put_wrapped(line: str) -> None:
+    """Print a line, on a terminal wrapped between words and indented below its first word."""
+    width = terminal_width(False)
+    if width is not None:
+        line = textwrap.fill(line, width, subsequent_indent=" " * 9, break_on_hyphens=False)
+    put(f"{line}\n")
 
 
 COMMANDS = (info, doctor)

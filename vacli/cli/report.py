@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -29,8 +30,9 @@ def finish(batch: Batch, console: Console) -> None:
 
 def print_plan(plan: Plan, console: Console) -> None:
     """Print each input and what would be done with it; exit code 1 if an input failed."""
+    separator = ": " if sys.stdout.isatty() else "\t"
     for one in plan.inputs:
-        put(f"{one.name}\t{one.action}\n")
+        put(f"{one.name}{separator}{one.action}\n")
     console.info(f"{plan.out}: {len(plan.inputs)} planned, nothing was written")
     leave(bool(plan.failed))
 

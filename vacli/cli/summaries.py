@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vacli.cli import completion, options
-from vacli.cli.console import Console
+from vacli.cli.console import Console, print_table
 from vacli.cli.report import leave
 from vacli.cli.streams import put
+
+if TYPE_CHECKING:
+    from vacli.output.record_table import RecordTable
 
 
 @click.command("summarize", short_help="Statistics over time: recordings, persons, groups, trials.")
@@ -20,7 +24,8 @@ from vacli.cli.streams import put
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="File to write: .csv, .tsv, .jsonl, .parquet or .xlsx. [default: CSV on stdout]",
+    help="File to write: .csv, .tsv, .jsonl, .parquet or .xlsx. [default: CSV on stdout, a table on a "
+    "terminal]",
 )
 @click.option(
     "--per",
@@ -75,7 +80,8 @@ from vacli.cli.streams import put
 @options.audio_track
 @options.backend
 @options.device
-def summarize(inputs: tuple[str, ...], **chosen: Any) -> None:
+@options.wide
+def summarize(inputs: tuple[str, ...], table_width: int | None, **chosen: Any) -> None:
     """Summarize valence and arousal over time: mean, standard error, spread, quantiles, peaks.
 
     INPUTS are tables of `va predict`, stores, or recordings, which are predicted first. The README explains
@@ -87,7 +93,6 @@ def summarize(inputs: tuple[str, ...], **chosen: Any) -> None:
       va summarize va.csv --intervals turns.csv --baseline 0:10
       va summarize va.csv --groups sheet.csv --per group -o groups.xlsx
     """
-    from vacli.output.record_table import csv_text
     from vacli.steps import summarize as step
     from vacli.steps._prediction_settings import PredictSettings
 
@@ -97,12 +102,21 @@ def summarize(inputs: tuple[str, ...], **chosen: Any) -> None:
     )
     settings = step.SummarizeSettings(prediction=prediction, **chosen)
     summary = step.run(settings, Console())
-    put(
-        csv_text(summary.table, ".csv", settings.decimal_comma)
-        if settings.out is None
-        else f"{settings.out}\n"
-    )
+    if settings.out is None:
+        _print(summary.table, settings.decimal_comma, table_width)
+    else:
+        put(f"{settings.out}\n")
     leave(bool(summary.batch.failed))
+
+
+def _print(table: RecordTable, decimal_comma: bool, width: int | None) -> None:
+    """Print a table for reading on a terminal, and CSV in a pipe."""
+    from vacli.output.record_table import csv_text, text_rows
+
+    if sys.stdout.isatty():
+        print_table([column.name for column in table.columns], text_rows(table, decimal_comma), width)
+    else:
+        put(csv_text(table, ".csv", decimal_comma))
 
 
 COMMANDS = (summarize,)

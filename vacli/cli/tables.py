@@ -194,7 +194,7 @@ def _parsed(columns: str | None) -> tuple[str, ...] | None:
     "--input",
     "recording",
     metavar="NAME",
-    help="Write only this recording: a value of the column `input`, or a file name without ending.",
+    help="Write only this recording: a value of the column `input`, or its file name with or without ending.",
 )
 @columns
 @decimal_comma

@@ -46,8 +46,8 @@ def index_text(entries: Sequence[IndexEntry], options: TableOptions) -> str:
     return out.getvalue()
 
 
-def indexed_tables(folder: Path) -> list[Path] | None:
-    """The complete tables that the index of a folder lists, in its order; None without an index."""
+def index_rows(folder: Path) -> list[dict[str, str]] | None:
+    """The rows of the index of a folder, column -> text; None without an index."""
     try:
         text = (folder / INDEX_FILE).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
@@ -55,9 +55,15 @@ def indexed_tables(folder: Path) -> list[Path] | None:
     if not is_index(text):
         return None
     delimiter = ";" if text.startswith(f"{FIRST_COLUMNS[0]};") else ","
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names = dict.fromkeys(row["file"] for row in rows if row["status"] == COMPLETE)
-    return [folder / name for name in names]
+    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+
+
+def indexed_tables(folder: Path) -> list[Path] | None:
+    """The complete tables that the index of a folder lists, in its order; None without an index."""
+    rows = index_rows(folder)
+    if rows is None:
+        return None
+    return [folder / name for name in dict.fromkeys(row["file"] for row in rows if row["status"] == COMPLETE)]
 
 
 def is_index(head: str) -> bool:

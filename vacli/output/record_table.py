@@ -86,13 +86,20 @@ def csv_text(table: RecordTable, ending: str = ".csv", decimal_comma: bool = Fal
     texts = "".join(str(value) for row in table.rows for value in row.values())
     writer = csv.writer(out, delimiter=separator, lineterminator="\n", quoting=quoting(texts))
     writer.writerow([_text_cell(column.name) for column in table.columns])
+    writer.writerows(text_rows(table, decimal_comma))
+    return out.getvalue()
+
+
+def text_rows(table: RecordTable, decimal_comma: bool = False) -> list[list[str]]:
+    """The cells of all rows as texts, "" where missing."""
+    rows = []
     for row in table.rows:
         cells = [_cell(v, c) for v, c in zip(table.values(row), table.columns, strict=True)]
         if decimal_comma:
             is_number = [column.kind == "number" for column in table.columns]
             cells = [c.replace(".", ",") if n else c for c, n in zip(cells, is_number, strict=True)]
-        writer.writerow(cells)
-    return out.getvalue()
+        rows.append(cells)
+    return rows
 
 
 def json_lines(table: RecordTable) -> str:

@@ -133,7 +133,7 @@ def _feature_row(name: str, made: Mapping[str, Mapping[str, Any]]) -> Row:
         "videos": len(made),
         "version": version,
         "settings": settings,
-        "variants": len(variants),
+        "variants": len(variants) if len(variants) > 1 else None,
     }
 
 

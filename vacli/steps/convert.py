@@ -25,15 +25,16 @@ from vacli.output.frame_table import FrameTable
 from vacli.output.table_reader import read_table_file
 from vacli.output.trajectory_filter import Filter
 from vacli.progress import Progress, RecordingProgress
+from vacli.steps._info_record import named
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertSettings:
     """table: CSV, TSV or JSON lines of `va predict`. out: its ending selects the format.
 
-    recording: a value of the column `input`, or the stem of one; None for all rows. columns: comma-separated
-    names in the order to write, None for those of the table. smooth_s, rate_hz: `trajectory_filter.Filter`.
-    force: replace an existing file.
+    recording: a value of the column `input`, or its file name or stem; None for all rows. columns:
+    comma-separated names in the order to write, None for those of the table. smooth_s, rate_hz:
+    `trajectory_filter.Filter`. force: replace an existing file.
     """
 
     table: Path
@@ -98,7 +99,8 @@ def _select(tables: list[FrameTable], settings: ConvertSettings) -> list[FrameTa
     if name is None:
         return tables
     exact = [table for table in tables if table.name == name]
-    chosen = exact or [table for table in tables if Path(table.name).stem == name]
+    chosen = exact or [table for table in tables if name in (Path(table.name).name, Path(table.name).stem)]
     if not chosen:
-        raise InputError(f"{settings.table} has no input {name!r}")
+        names = list(dict.fromkeys(table.name for table in tables))
+        raise InputError(f"{settings.table} has no input {name!r}", hint=f"it has {named(names)}")
     return chosen

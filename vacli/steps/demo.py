@@ -10,7 +10,9 @@ import numpy as np
 from vacli.errors import InputError
 from vacli.files.atomic import staged_writer
 from vacli.media.demo_clip import write_demo_clip
+from vacli.output import provenance
 from vacli.output.columns import COLUMNS
+from vacli.output.formats import DEFAULTS
 from vacli.output.frame_table import FrameTable
 from vacli.output.prediction_figure import draw_predictions
 from vacli.output.writers import CsvWriter
@@ -18,6 +20,7 @@ from vacli.progress import Progress, RecordingProgress, begin_step
 from vacli.steps import align, extract_audio, extract_visual, predict, report
 from vacli.steps._batch import Batch
 from vacli.steps._overlay_video import Drawing, write_overlay
+from vacli.steps._prediction_provenance import conditions
 from vacli.steps._prediction_settings import PredictSettings
 
 SHOWN = ("frame", "time_s", "valence", "arousal", "valence_uncertainty", "arousal_uncertainty", "modality")
@@ -58,7 +61,7 @@ def run(settings: DemoSettings, progress: Progress | None = None) -> DemoResult:
     draw_predictions(out / "demo.png", "demo.mp4", [table])
     drawn = begin_step(progress, 5, STEPS, "overlay")
     write_overlay(clip, [table], out / "demo.overlay.mp4", Drawing(), drawn)
-    pages = report.ReportSettings(predict=PredictSettings(inputs=(clip,)), out=out / "report")
+    pages = report.ReportSettings(predict=PredictSettings(inputs=(out / "demo.csv",)), out=out / "report")
     _check_done(report.run(pages, begin_step(progress, 6, STEPS, "report")))
     files = [
         (clip, "the clip"),
@@ -72,10 +75,15 @@ def run(settings: DemoSettings, progress: Progress | None = None) -> DemoResult:
 
 
 def _predict(clip: Path, path: Path, progress: Progress) -> FrameTable:
+    """Predict the clip; the table and its provenance are written."""
     tables: list[FrameTable] = []
-    _check_done(predict.run(PredictSettings(inputs=(clip,)), tables.append, progress))
+    settings = PredictSettings(inputs=(clip,), record_inputs=True)
+    batch = predict.run(settings, tables.append, progress)
+    _check_done(batch)
     with staged_writer(path) as stream:
         CsvWriter(stream).write(tables[0])
+    made = {**conditions(settings, DEFAULTS), "inputs": batch.inputs}
+    provenance.write_sidecar(path, {**made, "files": provenance.digests_of({path.name: path})})
     return tables[0]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vacli.errors import InputError
 from vacli.files.store_folder import is_store
+from vacli.output.index_table import INDEX_FILE, index_rows
 from vacli.steps._info_record import Info, Missing
 
 __all__ = ["Info", "InfoSettings", "Missing", "run"]
@@ -18,8 +19,8 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 class InfoSettings:
     """The input to describe.
 
-    path: a store, a run, a recording, a picture, a folder of media or a table. check: compare all data of a
-    store with their checksums.
+    path: a store, a run, a recording, a picture, a folder of media, a table, or an output folder of
+    `va predict`. check: compare all data of a store with their checksums.
     """
 
     path: Path
@@ -39,6 +40,11 @@ def run(settings: InfoSettings) -> Info:
 
     if is_run(path):
         return run_info(path)
+    folder = path.parent if path.name == INDEX_FILE else path
+    if (rows := index_rows(folder)) is not None:
+        from vacli.steps._table_info import output_folder_info
+
+        return output_folder_info(folder, rows)
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
         from vacli.steps._table_info import table_info
 

@@ -181,8 +181,9 @@ def _write(recording: Recording, path: Path, settings: OverlaySettings, progress
 def _provenance(media: Path, recording: Recording, settings: OverlaySettings) -> dict[str, object]:
     """Version, video, and the model with its settings or the table; stored in the file's comment."""
     made: dict[str, object] = {"va": __version__, "video": _digest(media)}
-    if settings.table is not None:
-        made["table"] = _digest(settings.table)
+    table = settings.table or recording.table
+    if table is not None:
+        made["table"] = _digest(table)
     elif recording.origin is not None:
         predicted = conditions(settings.predict, TableOptions())
         made |= {name: predicted[name] for name in ("model", "settings")}

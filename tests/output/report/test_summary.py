@@ -94,4 +94,10 @@ def test_index_row_joins_the_faces():
     joined = np.concatenate([table.columns["valence"][table.valid] for table in tables])
     assert row["valence"] == pytest.approx(joined.mean())
     assert (row["name"], row["faces"], row["valid_fraction"]) == ("clip", 2, pytest.approx(125 / 150))
-    assert row["duration_s"] == pytest.approx(149 / 25)
+    assert row["duration_s"] == pytest.approx(150 / 25)
+
+
+def test_a_recording_without_a_face_has_no_faces_in_the_index():
+    table = frame_table()
+    table.columns["face_detected"][:] = False
+    assert index_row("a", face_tiers([table]))["faces"] == 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vacli.clock import duration_s
 from vacli.output.annotations import FaceTier
 from vacli.output.frame_table import FrameTable
 from vacli.output.report.packing import MODALITIES, UNKNOWN, modality_codes, usable
@@ -50,11 +51,10 @@ def summarize_face(tier: FaceTier) -> FaceSummary:
     """The summary of one face."""
     table, is_usable = tier.table, usable(tier.table)
     values = np.stack([table.columns[name][is_usable] for name in ("valence", "arousal")], axis=1)
-    times_s = table.columns["time_s"]
     return FaceSummary(
         label=tier.label,
         frames=len(table),
-        duration_s=float(times_s[-1] - times_s[0]) if len(table) else 0.0,
+        duration_s=duration_s(table.columns["time_s"]),
         mean=_pair(values.mean(axis=0)) if len(values) else None,
         sd=_pair(values.std(axis=0)) if len(values) else None,
         uncertainty=(
@@ -79,11 +79,17 @@ def index_row(name: str, tiers: Sequence[FaceTier]) -> dict[str, Any]:
     return {
         "name": name,
         "duration_s": max(face.duration_s for face in faces),
-        "faces": len(faces),
+        "faces": sum(map(_has_face, tiers)),
         "valence": valence,
         "arousal": arousal,
         "valid_fraction": len(rows) / max(frames, 1),
     }
+
+
+def _has_face(tier: FaceTier) -> bool:
+    """Whether a face was detected; true for a table without this column."""
+    detected = tier.table.columns.get("face_detected")
+    return detected is None or bool(detected.any())
 
 
 def _shares(table: FrameTable) -> dict[str, float]:
