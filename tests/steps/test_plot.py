@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
+from PIL import Image
 from synth import stores
 
 from vacli.datasets.annotations import ANNOTATED, FROM_EXPRESSION, INTERPOLATED, NOT_ANNOTATED
@@ -96,6 +100,11 @@ def test_a_recording_is_predicted_and_drawn(tmp_path):
     write_wav(tmp_path / "quiet.wav", np.zeros(16_000, np.float32))
     result = plot.run(plot.PlotSettings(inputs=(tmp_path / "quiet.wav",), out=tmp_path / "f"))
     assert [path.name for path in result.figures] == ["quiet.png"]
+    with Image.open(result.figures[0]) as figure:
+        about = json.loads(figure.text["Description"])
+    assert about["source"]["sha256"] == hashlib.sha256((tmp_path / "quiet.wav").read_bytes()).hexdigest()
+    assert about["model"]["name"] == "bundled"
+    assert about["settings"]["face"] == "all"
 
 
 def test_a_store_among_other_inputs_is_refused(tmp_path):

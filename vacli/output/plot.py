@@ -190,10 +190,11 @@ def drawable(text: str) -> str:
 
 
 @contextmanager
-def figure_file(path: Path, size_in: tuple[float, float]) -> Iterator[Figure]:
+def figure_file(path: Path, size_in: tuple[float, float], about: str = "") -> Iterator[Figure]:
     """An empty figure in STYLE, written to `path` at the end; no display is needed.
 
-    The format follows from the suffix (FORMATS). Equal figures give equal files.
+    The format follows from the suffix (FORMATS). about: a description in the file. Equal figures give equal
+    files.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -206,11 +207,13 @@ def figure_file(path: Path, size_in: tuple[float, float]) -> Iterator[Figure]:
         yield figure
         _fix_layout(figure)
         with staged_file(path) as part:
-            # No date: equal data gives equal files.
-            metadata: dict[str, Any] = (
-                {} if kind == "png" else {"CreationDate" if kind == "pdf" else "Date": None}
-            )
-            figure.savefig(part, format=kind, metadata=metadata)
+            figure.savefig(part, format=kind, metadata=_metadata(kind, about))
+
+
+def _metadata(kind: str, about: str) -> dict[str, str | None]:
+    """The metadata of a file: a description, and no date, so that equal data gives equal files."""
+    described: dict[str, str | None] = {"Subject" if kind == "pdf" else "Description": about} if about else {}
+    return described if kind == "png" else {**described, "CreationDate" if kind == "pdf" else "Date": None}
 
 
 def _fix_layout(figure: Figure) -> None:

@@ -41,19 +41,19 @@ class FaceCurve:
     modality: np.ndarray | None
 
 
-def draw_predictions(path: Path, title: str, tables: Sequence[FrameTable]) -> None:
+def draw_predictions(path: Path, title: str, tables: Sequence[FrameTable], about: str = "") -> None:
     """Draw the tables of one recording, one for each face; the suffix of `path` selects the format.
 
     Left valence and arousal over time with a band of one standard deviation of the expected error, shaded by
     modality; below a strip of modalities for each face. Right the valence-arousal plane. Frames without a
     prediction are gaps. Curves of more than MAX_POINTS frames are means of BINS equal times, which the axis
-    says.
+    says. about: a description in the file.
     """
     step_s = _step_s(tables)
     ordered = sorted(tables, key=_face_id)
     faces = [_curve(table, number, step_s) for number, table in enumerate(ordered)]
     strips = sum(face.modality is not None for face in faces)
-    with figure_file(path, (9.0, 4.2 + STRIP_IN * strips)) as figure:
+    with figure_file(path, (9.0, 4.2 + STRIP_IN * strips), about) as figure:
         axes = _axes(figure, strips)
         for side, axis in enumerate((axes["valence"], axes["arousal"])):
             _draw_side(axis, faces, side)

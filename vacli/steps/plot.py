@@ -7,15 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
+from vacli import __version__
 from vacli.datasets.annotations import ANNOTATED
 from vacli.errors import LabelError, UsageError
+from vacli.files.digests import file_sha256
 from vacli.files.store_folder import is_store
-from vacli.output import plot
+from vacli.output import plot, provenance
 from vacli.output.file_names import output_names
+from vacli.output.formats import TableOptions
 from vacli.output.prediction_figure import draw_predictions
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._evaluation_figures import check_formats
+from vacli.steps._prediction_provenance import conditions
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import Recording, find_recordings, input_name
 from vacli.store import Store, VideoView
@@ -79,12 +83,25 @@ def _draw_recordings(settings: PlotSettings, result: PlotResult, progress: Progr
 
     def work(recording: Recording) -> str:
         tables = recording.load()
+        about = provenance.as_line(_provenance(recording, predicted))
         for path in _paths(settings, names[recording.name], result):
-            draw_predictions(path, Path(recording.name).name, tables)
+            draw_predictions(path, Path(recording.name).name, tables, about)
         return DONE
 
     run_each(result, recordings, lambda recording: recording.name, work, progress)
     progress.info(f"{len(result.figures)} figures of {len(result.done)} recordings")
+
+
+def _provenance(recording: Recording, settings: PredictSettings) -> dict[str, object]:
+    """Version, and the table or the recording with the model and its settings."""
+    source = recording.table or recording.media
+    made: dict[str, object] = {"va": __version__}
+    if source is not None and source.is_file():
+        made["source"] = {"name": source.name, "sha256": file_sha256(source)}
+    if recording.table is None:
+        predicted = conditions(settings, TableOptions())
+        made |= {name: predicted[name] for name in ("model", "settings")}
+    return made
 
 
 def _draw_labels(store: Path, settings: PlotSettings, result: PlotResult, progress: Progress) -> None:
