@@ -204,6 +204,13 @@ def test_a_table_without_the_needed_columns_fails(tmp_path):
     assert listed(tmp_path / "out") == []
 
 
+def test_the_index_of_an_earlier_report_is_kept_if_all_inputs_fail(tmp_path):
+    make(tmp_path / "out", write_table(tmp_path / "va.csv", "a.mp4"))
+    batch = make(tmp_path / "out", tmp_path / "misspelled.mp4")
+    assert len(batch.failed) == 1
+    assert listed(tmp_path / "out") == ["a.html"]
+
+
 def test_pages_of_an_earlier_report_are_replaced(tmp_path):
     table = write_table(tmp_path / "va.csv", "a.mp4")
     make(tmp_path / "out", table)
@@ -257,5 +264,5 @@ def test_index_row_has_the_numbers_of_the_page(made):
     row = re.search(r'id="index-row">(.*?)</script>', (made[0] / "clip.html").read_text())
     assert row
     values = json.loads(row[1])
-    assert (values["faces"], values["valid_fraction"], values["duration_s"]) == (1, 1.0, pytest.approx(0.2))
+    assert (values["faces"], values["valid_fraction"], values["duration_s"]) == (1, 1.0, pytest.approx(0.24))
     assert -1 <= values["valence"] <= 1

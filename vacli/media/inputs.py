@@ -61,7 +61,8 @@ def _check_no_text(path: Path) -> None:
         raise InputError(
             f"{path}: is a text file, not a recording",
             hint="if it lists paths, pipe it into the command and give `-` as input; "
-            "a table of `va predict` is read by `va convert` and `va info`",
+            "tables of `va predict` (CSV, TSV, JSON lines) are inputs of `va convert`, `info`, `report`, "
+            "`plot`, `overlay` and `summarize`",
         )
 
 

@@ -89,7 +89,6 @@ def _draw_recordings(settings: PlotSettings, result: PlotResult, progress: Progr
         return DONE
 
     run_each(result, recordings, lambda recording: recording.name, work, progress)
-    progress.info(f"{len(result.figures)} figures of {len(result.done)} recordings")
 
 
 def _provenance(recording: Recording, settings: PredictSettings) -> dict[str, object]:

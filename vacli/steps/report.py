@@ -117,8 +117,14 @@ def _can_embed(media: MediaFile, progress: Progress) -> bool:
 
 
 def _write_index(jobs: Sequence[_Job], batch: Batch) -> None:
-    """Write the index. Its rows are read from the pages, which an earlier process may have written."""
+    """Write the index. Its rows are read from the pages, which an earlier process may have written.
+
+    If all inputs failed, the index of an earlier report is kept, because its pages are.
+    """
     failed = {failure.name for failure in batch.failed}
     complete = [job for job in jobs if job.recording.name not in failed]
+    path = batch.out / f"{INDEX}.html"
+    if not complete and path.exists():
+        return
     rows = [IndexRow(job.path.name, read_row(job.path)) for job in complete]
-    write_text(batch.out / f"{INDEX}.html", index_html(rows, [(f.name, f.reason) for f in batch.failed]))
+    write_text(path, index_html(rows, [(f.name, f.reason) for f in batch.failed]))
