@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FACE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito
 MODALITIES = {  # modality -> colour and hatching of its shade
     "audiovisual": ("#ffffff", ""),
-    "visual": ("#dbe9f6", ""),
+    "visual": ("#e2f0e0", ""),
     "audio": ("#fdeccd", ""),
     NO_MODALITY: ("#d9d9d9", "////"),
 }

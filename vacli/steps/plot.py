@@ -79,7 +79,8 @@ def _draw_recordings(settings: PlotSettings, result: PlotResult, progress: Progr
     recordings = find_recordings(predicted, result, progress)
     distinct = {recording.name: input_name(recording) for recording in recordings}
     names = dict(zip(distinct, output_names(list(distinct.values())), strict=True))
-    settings.out.mkdir(parents=True, exist_ok=True)
+    if recordings:
+        settings.out.mkdir(parents=True, exist_ok=True)
 
     def work(recording: Recording) -> str:
         tables = recording.load()
