@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import numpy as np
 import pytest
 from synth.frame_tables import HOSTILE_NAMES, N_FRAMES, frame_table
@@ -85,3 +88,13 @@ def test_more_rows_than_a_sheet_holds_are_refused(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="an Excel sheet holds 150 rows, and there are 151"):
         write_file([frame_table()], tmp_path / "x.xlsx", ALL)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_of_a_workbook_is_one_error(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)  # not in zipfile, which prints a traceback
+    with pytest.raises(OutputError, match=r"x\.xlsx: no space left"):
+        write_file([frame_table()], tmp_path / "x.xlsx", ALL)
+    assert not list(tmp_path.iterdir())

@@ -252,9 +252,10 @@ def test_wrong_tables_are_refused(inputs, tmp_path):
     for name in ("intervals", "groups"):
         with pytest.raises(LabelError, match=r"t\.csv:[12]: "):
             summarize(inputs, **{name: tmp_path / "t.csv"})
-    (tmp_path / "t.csv").write_text("input,label\na,x\n")
-    with pytest.raises(UsageError, match="a column of groups is called label"):
-        summarize(inputs, groups=tmp_path / "t.csv")
+    for name in ("label", "valence_mean", "min_quality"):
+        (tmp_path / "t.csv").write_text(f"input,{name}\na,x\n")
+        with pytest.raises(UsageError, match=f"a column of groups is called {name}"):
+            summarize(inputs, groups=tmp_path / "t.csv")
 
 
 def test_a_table_of_all_columns_is_summarized(tmp_path):

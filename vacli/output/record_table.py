@@ -163,7 +163,7 @@ def _write_xlsx(table: RecordTable, path: Path) -> None:
     with needed_by(".xlsx output"):
         from openpyxl import Workbook
 
-        from vacli.output.xlsx_writer import MAX_ROWS, text_cell
+        from vacli.output.xlsx_writer import MAX_ROWS, save_book, text_cell
     if len(table.rows) + 1 > MAX_ROWS:
         raise OutputError(
             f"{path}: an Excel sheet holds {MAX_ROWS:,} rows, and there are {len(table.rows) + 1:,}",
@@ -175,8 +175,7 @@ def _write_xlsx(table: RecordTable, path: Path) -> None:
     sheet.append([text_cell(sheet, column.name) for column in table.columns])
     for row in table.rows:
         sheet.append([_xlsx_cell(sheet, value) for value in table.values(row)])
-    with staged_file(path) as part:
-        book.save(part)
+    save_book(book, path)
 
 
 def _xlsx_cell(sheet: Any, value: Value) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from vacli.errors import OutputError
-from vacli.files.atomic import staged_file
+from vacli.files.atomic import write_bytes
 from vacli.output.columns import COLUMNS
 from vacli.output.formats import TableOptions
 from vacli.output.frame_table import FLAGS, INTEGERS, TEXTS, FrameTable
@@ -45,8 +46,7 @@ class XlsxWriter:
         sheet.append(list(self._columns))
         for row in self._rows(sheet, tables):
             sheet.append(row)
-        with staged_file(path) as part:
-            book.save(part)
+        save_book(book, path)
 
     def _rows(self, sheet: Any, tables: Sequence[FrameTable]) -> Iterator[list[Any]]:
         for table in tables:
@@ -56,6 +56,16 @@ class XlsxWriter:
                     name if column == "input" else _value(column, cell)
                     for column, cell in zip(self._columns, row, strict=True)
                 ]
+
+
+def save_book(book: Any, path: Path) -> None:
+    """Write a workbook. Raises OutputError.
+
+    It is packed in memory: zipfile prints a traceback if the disk is full.
+    """
+    packed = io.BytesIO()
+    book.save(packed)
+    write_bytes(path, packed.getvalue())
 
 
 def text_cell(sheet: Any, text: str) -> Any:

@@ -115,10 +115,11 @@ def _columns(plan: RowPlan) -> tuple[Column, ...]:
         seconds = []
     label = [Column("label", "of the interval", "text")] if plan.intervals is not None else []
     settings = [Column(name, "setting") for name in plan.settings]
-    return (*keys, *seconds, *label, *_statistics(plan.summarizer), *settings)
+    return (*keys, *seconds, *label, *statistics(plan.summarizer), *settings)
 
 
-def _statistics(summarizer: Summarizer) -> Iterator[Column]:
+def statistics(summarizer: Summarizer) -> Iterator[Column]:
+    """The columns that a summarizer computes."""
     yield Column("recordings", "number of recordings", "integer")
     yield Column("faces", "number of faces in them", "integer")
     yield Column("frames", "number of frames", "integer")

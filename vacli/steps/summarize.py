@@ -26,7 +26,7 @@ from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._prediction_provenance import conditions
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import TABLE_SUFFIXES, Recording, find_recordings
-from vacli.steps._summary_rows import GROUP, SUBJECT, UNITS, RowPlan, summary_table
+from vacli.steps._summary_rows import GROUP, SUBJECT, UNITS, RowPlan, statistics, summary_table
 
 BASELINE_SPAN = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
 
@@ -130,7 +130,10 @@ def _check_groups(settings: SummarizeSettings, groups: GroupTable | None) -> Non
         raise UsageError("--per subject needs --groups with a column subject")
     if settings.per == GROUP and not (groups and groups.groups):
         raise UsageError("--per group needs --groups with a column of groups, for example condition")
-    taken = {"input", "face_id", "start_s", "end_s", "label"} & set(groups.groups if groups else ())
+    computed = Summarizer(settings.per == GROUP, settings.above, None if settings.baseline is None else {})
+    names = {"input", "face_id", "start_s", "end_s", "label", "min_quality", "smooth_s", "rate_hz"}
+    names.update(column.name for column in statistics(computed))
+    taken = names & set(groups.groups if groups else ())
     if taken:
         raise UsageError(f"{settings.groups}: a column of groups is called {min(taken)}", hint="rename it")
 
