@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,14 @@ def test_names_in_excel_are_texts_and_no_formulas(name, tmp_path):
     cell = sheet(tmp_path / "x.xlsx")["B2"]
     assert cell.data_type == "s"
     assert cell.value == xlsx_writer.NOT_IN_XML.sub("\ufffd", name)
+
+
+def test_excel_has_no_time_of_writing(tmp_path):
+    pytest.importorskip("openpyxl")
+    write_file([frame_table("a.mp4")], tmp_path / "va.xlsx", TableOptions())
+    with zipfile.ZipFile(tmp_path / "va.xlsx") as book:
+        assert {info.date_time for info in book.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert book.read("docProps/core.xml").count(b">1980-01-01T00:00:00Z<") == 2
 
 
 def test_more_rows_than_a_sheet_holds_are_refused(tmp_path, monkeypatch):

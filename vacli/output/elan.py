@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -22,6 +21,7 @@ from vacli.output.formats import TableOptions, face_file
 from vacli.output.frame_table import FrameTable
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+NO_DATE = "1970-01-01T00:00:00+00:00"  # the schema needs a date; equal tables give equal files
 CSV_PROVIDER = "mpi.eudico.client.annotator.timeseries.csv.CSVServiceProvider"
 MIME_TYPES = {
     ".mp4": "video/mp4",
@@ -71,7 +71,7 @@ def _document(path: Path, tiers: list[FaceTier], media: list[Path], linked: list
             "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
             "xsi:noNamespaceSchemaLocation": SCHEMA,
             "AUTHOR": f"va {__version__}",
-            "DATE": _now(),
+            "DATE": NO_DATE,
             "FORMAT": "3.0",
             "VERSION": "3.0",
         },
@@ -141,7 +141,7 @@ def _curves(tier: FaceTier) -> str:
 
 
 def _time_series(curves: dict[Path, FaceTier]) -> ET.Element:
-    root = ET.Element("timeseries", date=_now(), version="1.0")
+    root = ET.Element("timeseries", date=NO_DATE, version="1.0")
     for file, tier in curves.items():
         source = ET.SubElement(
             root,
@@ -172,10 +172,6 @@ def _relative(attribute: str, file: Path, path: Path) -> dict[str, str]:
         return {}
     url = relative.replace(os.sep, "/")
     return {attribute: url if url.startswith("../") else f"./{url}"}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _xml(root: ET.Element) -> bytes:

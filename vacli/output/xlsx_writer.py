@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ MAX_ROWS = 1_048_576  # of a sheet, with the header
 MAX_CHARACTERS = 32_767  # of a cell
 # Characters that XML does not have. A carriage return is among them, because XML readers make it a line feed.
 NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
+
+WRITTEN = re.compile(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*")
 
 
 class XlsxWriter:
@@ -65,7 +68,19 @@ def save_book(book: Any, path: Path) -> None:
     """
     packed = io.BytesIO()
     book.save(packed)
-    write_bytes(path, packed.getvalue())
+    write_bytes(path, _undated(packed))
+
+
+def _undated(packed: io.BytesIO) -> bytes:
+    """The same workbook without the time of writing, so that equal tables give equal files."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(packed) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "docProps/core.xml":
+                content = WRITTEN.sub(rb"\g<1>1980-01-01T00:00:00Z", content)
+            new.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return made.getvalue()
 
 
 def text_cell(sheet: Any, text: str) -> Any:
