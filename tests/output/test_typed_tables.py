@@ -100,6 +100,8 @@ def test_more_rows_than_a_sheet_holds_are_refused(tmp_path, monkeypatch):
 
 
 def test_a_failed_write_of_a_workbook_is_one_error(tmp_path, monkeypatch):
+    pytest.importorskip("openpyxl")
+
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -98,8 +98,10 @@ def check_onnxruntime() -> Finding:
 
 def check_opensmile() -> Finding:
     """The package opensmile, whose library computes the audio features."""
-    opensmile = importlib.import_module("opensmile")
-    return Finding(OK, f"opensmile {opensmile.__version__}")
+    from vacli.features.opensmile.binding import load_library
+
+    load_library()
+    return Finding(OK, f"opensmile {metadata.version('opensmile')}")
 
 
 def check_numba() -> Finding:

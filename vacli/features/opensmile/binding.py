@@ -44,6 +44,11 @@ class SmileSet:
 
 @functools.cache
 def _library() -> ModuleType:
+    return load_library()
+
+
+def load_library() -> ModuleType:
+    """Load the binding of openSMILE's library. Raises PackageMissing if it is absent or broken."""
     try:
         package = importlib.util.find_spec("opensmile")
         if package is None:
