@@ -12,6 +12,7 @@ from vacli.errors import UsageError
 
 VISUAL = "visual"
 AUDIO = "audio"
+SPEECH = "speech"  # the audio feature with the probability of speech
 FEATURE_NAME = re.compile(r"\w[\w.:-]*(@\w[\w.-]*)?")
 RENAMED_SETTINGS = {"every": "frame_stride"}  # names of va 0.1 -> present
 RENAMED_VALUES = {("align", "past"): "causal"}  # setting and value of va 0.1 -> present

@@ -187,6 +187,7 @@ PREDICT_DEFAULTS: dict[str, object] = {
     "one_recording": False,
     "fill": False,
     "record_inputs": False,
+    "raw": False,
     "min_quality": None,
 }
 CORPUS_DEFAULTS: dict[str, object] = {
@@ -509,18 +510,20 @@ CASES = (
             "stores": PATHS,
             "device": "auto",
             "speech_reference": None,
+            "left_out": (),
             "allow_training_data": False,
         },
     ),
     Case(
         "calibrate",
-        "r a b --speech-reference s.zarr --allow-training-data",
+        "r a b --speech-reference s.zarr --left-out r2 c --left-out r3 d --allow-training-data",
         "calibrate",
         {
             "run": Path("r"),
             "stores": PATHS,
             "device": "auto",
             "speech_reference": Path("s.zarr"),
+            "left_out": ((Path("r2"), Path("c")), (Path("r3"), Path("d"))),
             "allow_training_data": True,
         },
     ),
@@ -567,7 +570,7 @@ CASES = (
     Case(
         "predict",
         "a b --out t.csv --summary --model r --weights w --weights vggish=v --allow-mismatch "
-        "--images --fill --face 1 --min-quality 0.3 --audio-track 2 --backend decord --device cpu",
+        "--images --fill --raw --face 1 --min-quality 0.3 --audio-track 2 --backend decord --device cpu",
         "predict",
         {
             "inputs": PATHS,
@@ -583,6 +586,7 @@ CASES = (
             "one_recording": False,
             "fill": True,
             "record_inputs": True,
+            "raw": True,
             "min_quality": 0.3,
         },
     ),

@@ -30,7 +30,9 @@ from vacli.sequences.normalization import fit
 class Counting(torch.nn.Module):
     """Answers each frame with its first visual value and with how many frames of its window are real."""
 
-    def forward(self, streams: dict[str, torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, streams: dict[str, torch.Tensor], mask: torch.Tensor, availability: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
         assert not self.training
         assert streams["visual"][~mask].isnan().all()
         real = mask.sum(dim=1, keepdim=True).expand(mask.shape) / 1000
@@ -64,7 +66,9 @@ def test_a_video_without_frames_has_no_values() -> None:
 
 def test_overlaps_are_averaged() -> None:
     class Window1(torch.nn.Module):
-        def forward(self, streams: dict[str, torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
+        def forward(
+            self, streams: dict[str, torch.Tensor], mask: torch.Tensor, availability: dict[str, torch.Tensor]
+        ) -> torch.Tensor:
             number = torch.arange(len(mask)).view(-1, 1, 1) / 10
             return number.expand(*mask.shape, 2).clone()
 

@@ -10,7 +10,8 @@ import pytest
 from synth.runs import LENGTH, RECIPE, sequence, write_run
 
 from vacli.errors import InputError
-from vacli.inference.calibration import Calibration, ErrorModel, MomentMatching
+from vacli.inference.calibration import Calibration
+from vacli.inference.error_model import ErrorModel
 from vacli.inference.postprocessing import PostProcessor
 from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import Run, load_run
@@ -32,8 +33,7 @@ def with_speech_gate(run: Run) -> Run:
         mean=np.zeros(4),
         whitening=np.eye(4),
     )
-    rescaling = MomentMatching(centre=(0, 0), factor=(1, 1), target=(0, 0))
-    calibration = Calibration({FrameState.AUDIO_ONLY: ErrorModel((0.1, 0.1), (1, 1), rescaling)})
+    calibration = Calibration({FrameState.AUDIO_ONLY: ErrorModel((0.1, 0.1), (1, 1), prior_std=(0.5, 0.5))})
     return replace(run, postprocess=PostProcessor(calibration, speech, audio_only=True))
 
 

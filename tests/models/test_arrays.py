@@ -50,6 +50,13 @@ def test_values_equal_those_of_torch(name):
     assert got.dtype == np.float32
     np.testing.assert_allclose(got[mask], wanted[mask], atol=2e-6)
     assert arrays.causal == net.causal
+    weight = draw.uniform(0, 1, (3, 70)).astype(np.float32)
+    with torch.inference_mode():
+        tensors = {k: torch.from_numpy(v) for k, v in streams.items()}
+        wanted = net(tensors, torch.from_numpy(mask), {"audio": torch.from_numpy(weight)}).numpy()
+    weighted = arrays(streams, mask, {"audio": weight})
+    np.testing.assert_allclose(weighted[mask], wanted[mask], atol=2e-6)
+    assert np.abs(weighted - got)[mask].max() > 1e-3
 
 
 @pytest.mark.parametrize("name", ["lightmamba", "lightmamba-transformer", "bdca", "charon"])

@@ -74,6 +74,20 @@ def test_missing_rows_are_zeros_and_flagged_with_availability_flags():
             assert torch.equal(net(missing, mask), net(zero, mask)) is not presence
 
 
+def test_availability_is_between_a_missing_and_a_present_row(net):
+    streams, mask = inputs(net)
+    name, rows = list(streams.items())[-1]
+    absent = {**streams, name: torch.full_like(rows, float("nan"))}
+
+    def output(weight: float) -> torch.Tensor:
+        return net(streams, mask, {name: torch.full(mask.shape, weight)})
+
+    with torch.no_grad():
+        torch.testing.assert_close(output(1.0), net(streams, mask))
+        torch.testing.assert_close(output(0.0), net(absent, mask))
+        assert not torch.allclose(output(0.5), output(0.0))
+
+
 def test_declared_receptive_field_and_causality_hold(net):
     net = net.double()
     streams, mask = inputs(net, torch.float64)

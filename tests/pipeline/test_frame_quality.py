@@ -32,6 +32,7 @@ def observed(size_px=100.0, sharpness=10.0, landmarks=TEMPLATE_224, score=0.999,
         faces=faces,
         audio_present=np.array([True]),
         level_db=np.array([level_db]),
+        speech=np.full(1, np.nan),
         features={},
     )
 

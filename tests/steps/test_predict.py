@@ -20,12 +20,11 @@ from vacli.errors import UsageError, WeightsError
 from vacli.features.weights import short_hash
 from vacli.inference.prediction import Trajectory
 from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, Run, load_run
-from vacli.inference.states import FrameState
 from vacli.output.frame_table import FrameTable
 from vacli.pipeline import face_embedding, observation
 from vacli.pipeline.extractors import build_extractors
 from vacli.pipeline.face_embedding import FaceDetections
-from vacli.pipeline.live import FrameTableStream, LoadedModel, frame_table, resample_trajectory
+from vacli.pipeline.live import LoadedModel, frame_table, resample_trajectory
 from vacli.progress import RecordingProgress
 from vacli.recipe import presets
 from vacli.recipe.io import set_values
@@ -79,6 +78,7 @@ def test_modality_leaves_out_streams_that_the_model_does_not_use(used, modality)
         faces=replace(FaceDetections.empty(1), detected=np.array([True])),
         audio_present=np.array([True]),
         level_db=np.full(1, np.nan),
+        speech=np.full(1, np.nan),
         features={},
     )
     predicted = Trajectory(
@@ -87,7 +87,7 @@ def test_modality_leaves_out_streams_that_the_model_does_not_use(used, modality)
         values=np.zeros((1, 2), np.float32),
         uncertainty=None,
         ensemble_std=None,
-        states=np.array(["none"]),
+        states=np.array(["audiovisual"]),
     )
     made = frame_table("a", observed, predicted, frozenset(used))
     assert made.columns["modality"].tolist() == [modality]
@@ -334,21 +334,15 @@ def values(made: FrameTable) -> np.ndarray:
 
 
 @pytest.mark.parametrize("model", [BUNDLED, BUNDLED_AUDIO])
-def test_audio_only_predictions_are_rescaled(spoken, model, tmp_path):
+def test_audio_only_estimates_are_shrunk_and_raw_values_are_not(spoken, model, tmp_path):
     copy = Path(shutil.copytree(model, tmp_path / "run"))
-    (made,) = tables(spoken, model=copy)
-    bundled = load_run(copy)
-    extractors = build_extractors(bundled, "cpu", {}, RecordingProgress())
-    settings = observation.ObservationSettings(extractors, "largest", "auto")
-    sound = observation.observe_sound(spoken, settings, RecordingProgress())
-    calibration = bundled.postprocess.calibration
-    uncalibrated = replace(bundled, postprocess=replace(bundled.postprocess, calibration=None))
-    loaded = LoadedModel(uncalibrated, observation.Extractors({}, sound.features))
-    before = values(FrameTableStream("spoken", loaded, sound.times_s).finish(sound))
-    rescaling = calibration.states[FrameState.AUDIO_ONLY].rescaling
-    np.testing.assert_allclose(values(made), rescaling(before), atol=1e-5)
-    assert np.abs(values(made) - before).max() > 1e-3
-    assert set(made.columns["modality"].tolist()) == {"audio"}
+    (made,), (raw,) = tables(spoken, model=copy), tables(spoken, model=copy, raw=True)
+    assert (np.abs(values(made)) <= np.abs(values(raw)) + 1e-6).all()
+    valence = ("valence", "valence_uncertainty")
+    estimate, spread = (np.stack([t.columns[name] for name in valence]) for t in (made, raw))
+    assert np.abs(estimate[0]).mean() < 0.5 * np.abs(spread[0]).mean()
+    assert estimate[1].min() > spread[1].max()
+    assert set(raw.columns["modality"].tolist()) == {"audio"}
 
 
 @pytest.fixture

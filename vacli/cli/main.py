@@ -16,6 +16,7 @@ import click
 from vacli import __version__, packages
 from vacli.cli import (
     bundled_model,
+    calibration,
     completion,
     crossval,
     extraction,
@@ -96,6 +97,7 @@ def va(ctx: click.Context, traceback: bool) -> None:
 for command in (
     *extraction.COMMANDS,
     *training.COMMANDS,
+    *calibration.COMMANDS,
     *crossval.COMMANDS,
     *results.COMMANDS,
     *predict.COMMANDS,

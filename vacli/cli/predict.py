@@ -68,6 +68,9 @@ if TYPE_CHECKING:
 @tables.fill
 @click.option("--images", is_flag=True, help="Predict single pictures instead of videos.")
 @options.face("Which face.")
+@click.option(
+    "--raw", is_flag=True, help="Write the models' values, without calibration and speech detection."
+)
 @options.min_quality
 @options.audio_track
 @options.backend

@@ -1,4 +1,4 @@
-"""`va import-labels`, `va finetune-mae`, `va train`, `va calibrate`: from a store to a trained run."""
+"""`va import-labels`, `va finetune-mae`, `va train`: from a store to a trained run."""
 
 from __future__ import annotations
 
@@ -256,41 +256,4 @@ def train(store: str | None, out: Path | None, preset: str | None, dry_run: bool
         put(f"{result.out}\n")
 
 
-@click.command("calibrate", short_help="Fit the error bars of a run on held-out videos.")
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.runs)
-@click.argument(
-    "stores", nargs=-1, required=True, type=click.Path(path_type=Path), shell_complete=completion.stores
-)
-@click.option(
-    "--speech-reference", type=click.Path(path_type=Path), help="Store of speech, to detect non-speech."
-)
-@click.option("--allow-training-data", is_flag=True, help="Accept videos that the run was trained on.")
-def calibrate(run: Path, stores: tuple[Path, ...], **chosen: Any) -> None:
-    """Fit the error bars of a run on held-out videos.
-
-    STORES hold features and labels of people that no model of RUN was trained on; stores of pictures from
-    `va bundled-model import ferplus` are accepted too. A video that a model was trained on is refused, by its
-    source file or its id. The fit is written to RUN/calibration.json, which
-    `va predict` uses for its uncertainty columns; a table of the measured errors is printed. Predictions for
-    recordings that never show a face (state audio_only) are also shifted and scaled to the calibration
-    labels' mean and variance.
-
-    --speech-reference names a store of speech, such as the training store of RUN. A detector is fitted to it
-    and written to RUN/speech.safetensors. Where a recording without a face has non-speech (noise, tones,
-    music), `va predict` then moves the values towards 0 and sets the modality to none.
-
-    \b
-    Examples:
-      va calibrate runs/compact held.zarr faces.zarr
-      va calibrate runs/compact-audio said-held.zarr --speech-reference said.zarr
-    """
-    from vacli.steps import calibrate as step
-
-    scores = step.run(step.CalibrateSettings(run, stores, **chosen), Console())
-    put("state,frames,ccc_valence,ccc_arousal,rmse_valence,rmse_arousal,coverage_1sd,coverage_2sd\n")
-    for score in scores:
-        figures = ",".join(f"{value:.3f}" for value in (*score.ccc, *score.rmse, *score.coverage))
-        put(f"{score.name},{score.frames},{figures}\n")
-
-
-COMMANDS = (import_labels, finetune_mae, train, calibrate)
+COMMANDS = (import_labels, finetune_mae, train)

@@ -19,7 +19,7 @@ from vacli.errors import LabelError, RunError, UsageError
 from vacli.evaluation.predictions import PredictedTrajectory
 from vacli.evaluation.score import Result, Score, VideoScore, score_video
 from vacli.files.run_directory import DATA_FILE, METRICS_FILE
-from vacli.inference.prediction import ensemble_output, model_outputs, predict_sequence
+from vacli.inference.prediction import VideoInput, ensemble_output, model_outputs, predict_sequence
 from vacli.inference.run import EnsembleMember, Run
 from vacli.inference.training_record import training_record
 from vacli.models.size import count_parameters
@@ -229,11 +229,11 @@ def _ensemble(run: Run) -> Predict:
 
 
 def _member(run: Run, member: EnsembleMember) -> Predict:
-    """One model of a run without rescaling, as in the validation of its training."""
+    """One model of a run without shrinkage, as in the validation of its training."""
     single = replace(run, members=(member,), recipe=replace(run.recipe, model=member.model))
 
     def predict(rows: StoredSequence) -> tuple[np.ndarray, np.ndarray | None]:
-        output = ensemble_output(single, rows, rows.times_s, model_outputs(single, rows))
+        output = ensemble_output(single, VideoInput(rows, rows.times_s), model_outputs(single, rows))
         return output.values, single.postprocess(output).uncertainty
 
     return predict

@@ -1,13 +1,4 @@
-"""Calibration of a run: from the spread of its models to a standard deviation of the error.
-
-The models of a cross-validation share most of their training data, so that they agree more than they are
-right. The error is therefore measured on videos that no model was trained on, for each `FrameState`
-separately, and its variance is modelled as floor^2 + (gain x ensemble_std)^2.
-
-The mean of several uncertain models varies too little, which concordance counts as an error. The predictions
-for recordings that never show a face are therefore shifted and scaled to the mean and variance of the
-calibration labels.
-"""
+"""Calibration of a run: an error model for each state of a frame, measured on labelled videos."""
 
 from __future__ import annotations
 
@@ -17,82 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from vacli.inference.ensemble import EnsembleOutput
+from vacli.inference.error_model import ErrorModel, Estimate, Pair
 from vacli.inference.states import UNMEASURED, FrameState
 
-VERSION = 2  # of calibration.json; 1 had no number
+VERSION = 3  # of calibration.json; 1 had no number, 2 and 1 stretched values
 MIN_FRAMES = 200  # a state with fewer labelled frames is not calibrated
-MIN_STD = 1e-3  # predictions that vary less count as constant
 STATES_OF_VERSION_1 = {
     "audio+visual": FrameState.AUDIOVISUAL,
     "audio alone": FrameState.AUDIO_ONLY,
     "other sound": FrameState.NON_SPEECH,
     "still": FrameState.IMAGE,
 }
-
-
-@dataclass(frozen=True)
-class MomentMatching:
-    """A linear map, (valence, arousal) each: value -> target + factor x (value - centre)."""
-
-    centre: tuple[float, float]
-    factor: tuple[float, float]
-    target: tuple[float, float]
-
-    @classmethod
-    def fit(cls, predicted: np.ndarray, labels: np.ndarray) -> MomentMatching:
-        """The map that gives predictions (T, 2) the mean and the variance of the labels (T, 2).
-
-        The factor is at least 1, and exactly 1 for a dimension whose predictions are constant or do not
-        correlate with the labels.
-        """
-        predicted, labels = predicted.astype(np.float64), labels.astype(np.float64)
-        centre, std = predicted.mean(axis=0), predicted.std(axis=0)
-        correlated = (((predicted - centre) * labels).mean(axis=0) > 0) & (std > MIN_STD)
-        factor = np.where(correlated, np.maximum(labels.std(axis=0) / np.maximum(std, MIN_STD), 1), 1)
-        return cls(_pair(centre), _pair(factor), _pair(labels.mean(axis=0)))
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        """(T, 2) -> (T, 2), clipped to [-1, 1]."""
-        return (self.target + np.multiply(self.factor, values - self.centre)).clip(-1.0, 1.0)
-
-
-@dataclass(frozen=True)
-class ErrorModel:
-    """floor and gain, (valence, arousal) each: error variance = floor^2 + (gain x ensemble_std)^2.
-
-    rescaling: applied to the predictions of this state first, None for no change.
-    """
-
-    floor: tuple[float, float]
-    gain: tuple[float, float]
-    rescaling: MomentMatching | None = None
-
-    @classmethod
-    def fit(cls, error: np.ndarray, ensemble_std: np.ndarray, rescaling: MomentMatching | None) -> ErrorModel:
-        """Non-negative least squares of the squared error (T, 2) on the squared ensemble_std (T, 2)."""
-        from scipy.optimize import nnls
-
-        solved = []
-        for dimension in (0, 1):
-            squares = np.square(ensemble_std[:, dimension], dtype=np.float64)
-            design = np.stack([np.ones(len(squares)), squares], axis=1)
-            solved.append(np.sqrt(nnls(design, np.square(error[:, dimension], dtype=np.float64))[0]))
-        floor, gain = np.stack(solved, axis=1)
-        return cls(_pair(floor), _pair(gain), rescaling)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ErrorModel:
-        """The inverse of `dataclasses.asdict`; reads version 1 as well."""
-        kept = values.get("rescaling", values.get("stretch"))
-        rescaling = None
-        if kept:
-            centre, factor = kept["centre"], kept["factor"]
-            rescaling = MomentMatching(tuple(centre), tuple(factor), tuple(kept.get("target", centre)))
-        return cls(tuple(values["floor"]), tuple(values["gain"]), rescaling)
-
-    def std(self, ensemble_std: np.ndarray) -> np.ndarray:
-        """(T, 2) standard deviation of the error for an ensemble_std of (T, 2)."""
-        return np.sqrt(np.square(self.floor) + np.square(ensemble_std * self.gain))
 
 
 @dataclass(frozen=True)
@@ -103,52 +30,57 @@ class Calibration:
 
     @classmethod
     def fit(
-        cls, predicted: np.ndarray, labels: np.ndarray, ensemble_std: np.ndarray, states: np.ndarray
+        cls, output: EnsembleOutput, labels: np.ndarray, weights: np.ndarray | None = None
     ) -> Calibration:
         """The error models of all states with at least MIN_FRAMES labelled frames.
 
-        predicted, labels, ensemble_std: (T, 2), on videos that no model was trained on; frames without a
-        label (NaN) are ignored. states: (T,) of `FrameState`; UNMEASURED ones are ignored, and AUDIO_ONLY
-        gets a rescaling.
+        output: T frames of videos that no model was trained on, with the states that post-processing gives
+        them. labels (T, 2); frames with NaN and of UNMEASURED states are ignored. weights (T,): of the
+        frames, None for equal ones.
         """
-        labelled = np.isfinite(predicted - labels).all(axis=1)
+        labelled = np.isfinite(output.values - labels).all(axis=1)
         fitted = {}
-        for state in np.unique(states[labelled]):
-            here = labelled & (states == state)
+        for state in np.unique(output.states[labelled]):
+            here = labelled & (output.states == state)
             if state in UNMEASURED or here.sum() < MIN_FRAMES:
                 continue
-            values, rescaling = predicted[here], None
-            if state == FrameState.AUDIO_ONLY:
-                rescaling = MomentMatching.fit(values, labels[here])
-                values = rescaling(values)
-            fitted[str(state)] = ErrorModel.fit(values - labels[here], ensemble_std[here], rescaling)
+            own = None if weights is None else weights[here]
+            fitted[str(state)] = ErrorModel.fit(output.rows(here), labels[here], own)
         return cls(fitted)
 
-    def rescale(self, values: np.ndarray, states: np.ndarray) -> np.ndarray:
-        """(T, 2) predictions, rescaled in the states (T,) that have a rescaling."""
-        rescaled = values.copy()
-        for state, model in self.states.items():
-            if model.rescaling and (here := states == state).any():
-                rescaled[here] = model.rescaling(values[here])
-        return rescaled
+    def estimate(self, output: EnsembleOutput) -> Estimate:
+        """The estimates of T frames and the standard deviations of their errors.
 
-    def uncertainty(self, ensemble_std: np.ndarray, states: np.ndarray) -> np.ndarray:
-        """(T, 2) float32 standard deviation of the error.
-
-        AUDIO_ONLY falls back to AUDIO. A state without a model gets the largest floor and gain of all.
+        AUDIO_ONLY falls back to AUDIO. NON_SPEECH is neutral, 0, with the prior_std of AUDIO_ONLY. A state
+        without a model gets the largest floors and gains of all, and its values are not shrunk.
         """
         models = dict(self.states)
         if FrameState.AUDIO in models:
             models.setdefault(FrameState.AUDIO_ONLY, models[FrameState.AUDIO])
-        largest = ErrorModel(
-            _pair(np.max([model.floor for model in models.values()], axis=0)),
-            _pair(np.max([model.gain for model in models.values()], axis=0)),
-        )
-        uncertainty = np.empty(ensemble_std.shape, np.float32)
-        for state in np.unique(states):
-            here = states == state
-            uncertainty[here] = models.get(str(state), largest).std(ensemble_std[here])
-        return uncertainty
+        values, std = np.empty_like(output.values), np.empty(output.values.shape, np.float32)
+        for state in np.unique(output.states):
+            here = output.states == state
+            if state == FrameState.NON_SPEECH:
+                values[here], std[here] = 0.0, self._neutral_std(models)
+            else:
+                made = models.get(str(state), self._largest).estimate(output.rows(here))
+                values[here], std[here] = made.values, made.std
+        return Estimate(values, std)
+
+    @property
+    def _largest(self) -> ErrorModel:
+        """The largest floors and gains of all states."""
+
+        def largest(name: str) -> Pair:
+            valence, arousal = np.max([getattr(model, name) for model in self.states.values()], axis=0)
+            return float(valence), float(arousal)
+
+        return ErrorModel(largest("floor"), largest("gain"), largest("difficulty_gain"))
+
+    def _neutral_std(self, models: Mapping[str, ErrorModel]) -> Pair:
+        """The standard deviation of the true values around neutral."""
+        model = models.get(FrameState.AUDIO_ONLY)
+        return self._largest.floor if model is None or model.prior_std is None else model.prior_std
 
     def to_dict(self) -> dict[str, object]:
         """The values of calibration.json."""
@@ -161,7 +93,7 @@ class Calibration:
         Raises KeyError, TypeError or ValueError if the values are no calibration.
         """
         version = values.get("version", 1)
-        if version not in (1, VERSION):
+        if version not in range(1, VERSION + 1):
             raise ValueError(f"version {version} is not known")
         states = values if version == 1 else values["states"]
         names = STATES_OF_VERSION_1 if version == 1 else {}
@@ -169,8 +101,3 @@ class Calibration:
             str(names.get(state, state)): ErrorModel.from_dict(model) for state, model in states.items()
         }
         return cls({state: model for state, model in models.items() if state not in UNMEASURED})
-
-
-def _pair(values: np.ndarray) -> tuple[float, float]:
-    valence, arousal = values.tolist()
-    return valence, arousal

@@ -1,8 +1,8 @@
-"""From the outputs of a run's models to calibrated predictions: rescaling, speech gate and uncertainty.
+"""From the outputs of a run's models to calibrated estimates of valence and arousal.
 
-`va predict` and `va calibrate` share this one order of operations: the mean of the models is rescaled
-where the recording never shows a face, then shrunk to zero where its sound is not speech, then the
-uncertainty is taken from the state of the frame and the spread of the models.
+`va predict` and `va calibrate` share this. Each frame has two estimates by the run's error models: one as if
+its sound were the voice of the person, and one as if there were no such voice. The result is the mean of
+their mixture by the frame's voice weight, and its standard deviation.
 """
 
 from __future__ import annotations
@@ -12,25 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vacli.inference.calibration import Calibration
+from vacli.inference.ensemble import EnsembleOutput
+from vacli.inference.error_model import Estimate
 from vacli.inference.speech_detection import SpeechDetector, speech_context_frames
-from vacli.inference.states import FrameState
-
-SPEECH_THRESHOLD = 0.5  # of the speech score; AUDIO_ONLY frames below it become NON_SPEECH
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class EnsembleOutput:
-    """The models' outputs for T frames before post-processing.
-
-    values (T, 2): mean over the models. ensemble_std (T, 2): their standard deviation (1/(n-1)), None for a
-    single model. states (T,) of `FrameState`. speech_score (T,): from 0, not speech, to 1, speech; 1 where
-    speech is not detected.
-    """
-
-    values: np.ndarray
-    ensemble_std: np.ndarray | None
-    states: np.ndarray
-    speech_score: np.ndarray
+from vacli.inference.states import FrameState, without_voice
+from vacli.inference.voice import MIN_VOICE_WEIGHT
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,8 +32,8 @@ class Postprocessed:
 class PostProcessor:
     """What a run knows about the errors of its predictions.
 
-    audio_only: the recording never shows a face. speech: the detector of the run's speech, None if it has
-    none.
+    audio_only: the recording never shows a face. speech: the detector of the run's speech; None: all sound
+    counts as the voice of the person.
     """
 
     calibration: Calibration | None = None
@@ -55,41 +41,43 @@ class PostProcessor:
     audio_only: bool = False
 
     def context_frames(self, times_s: np.ndarray) -> int:
-        """The number of frames around each frame that its speech score needs; 0 without a speech gate."""
+        """The number of frames around each frame that its voice weight needs."""
         return speech_context_frames(times_s) if self.audio_only and self.speech is not None else 0
 
     def __call__(self, output: EnsembleOutput) -> Postprocessed:
-        """Apply rescaling, speech gate and uncertainty.
+        """The mixture of the estimates with and without a voice.
 
-        The uncertainty of an uncalibrated run is the standard deviation of its models.
+        The uncertainty of an uncalibrated run is the standard deviation of its models; its values change
+        only where the recording never shows a face: without a voice they are 0.
         """
-        values, uncertainty = output.values, output.ensemble_std
-        if self.calibration is not None:
-            values = self.calibration.rescale(values, output.states)
-        values, states = shrink_to_zero(replace(output, values=values))
-        if self.calibration is not None:
-            spread = np.zeros_like(values) if uncertainty is None else uncertainty
-            uncertainty = self.calibration.uncertainty(spread, states)
-        return Postprocessed(values=values, uncertainty=uncertainty, states=states)
+        silent = replace(output, states=without_voice(output.states))
+        states = voiced_states(output)
+        if self.calibration is None:
+            neutral = silent.states == FrameState.NON_SPEECH
+            weight = np.where(neutral, output.voice_weight, 1.0)[:, np.newaxis]
+            values = (output.values * weight).astype(output.values.dtype)
+            return Postprocessed(values=values, uncertainty=output.ensemble_std, states=states)
+        voiced, voiceless = (self.calibration.estimate(given) for given in (output, silent))
+        mixed = _mixture(voiced, voiceless, output.voice_weight)
+        return Postprocessed(values=mixed.values, uncertainty=mixed.std, states=states)
 
 
-def shrink_to_zero(output: EnsembleOutput) -> tuple[np.ndarray, np.ndarray]:
-    """Values (T, 2) times the speech score, in AUDIO_ONLY frames, and the states (T,) with NON_SPEECH."""
-    gated = output.states == FrameState.AUDIO_ONLY
-    if not gated.any():
-        return output.values, output.states
-    weight = np.where(gated, output.speech_score, 1.0).astype(output.values.dtype)
-    non_speech = gated & (output.speech_score < SPEECH_THRESHOLD)
-    states = np.where(non_speech, str(FrameState.NON_SPEECH), output.states)
-    return output.values * weight[:, np.newaxis] + 0.0, states  # + 0.0: no negative zero
+def voiced_states(output: EnsembleOutput) -> np.ndarray:
+    """The states (T,) of the frames, without voice where it has less than MIN_VOICE_WEIGHT."""
+    is_voice = output.voice_weight >= MIN_VOICE_WEIGHT
+    return np.where(is_voice, output.states, without_voice(output.states))
 
 
-def concatenate(outputs: list[EnsembleOutput]) -> EnsembleOutput:
-    """The frames of several videos in one record; a single model's ensemble_std counts as 0."""
-    stds = [np.zeros_like(o.values) if o.ensemble_std is None else o.ensemble_std for o in outputs]
-    return EnsembleOutput(
-        values=np.concatenate([o.values for o in outputs]),
-        ensemble_std=np.concatenate(stds),
-        states=np.concatenate([o.states for o in outputs]),
-        speech_score=np.concatenate([o.speech_score for o in outputs]),
+def _mixture(one: Estimate, other: Estimate, weight: np.ndarray) -> Estimate:
+    """Mean and standard deviation of mixtures; weight (T,): of `one`."""
+    w = weight[:, np.newaxis]
+    values = w * one.values + (1 - w) * other.values
+    squares = w * (_square(one.std) + _square(one.values)) + (1 - w) * (
+        _square(other.std) + _square(other.values)
     )
+    std = np.sqrt(np.maximum(squares - _square(values), 0.0))
+    return Estimate((values + 0.0).astype(np.float32), std.astype(np.float32))  # + 0.0: no negative zero
+
+
+def _square(values: np.ndarray) -> np.ndarray:
+    return np.square(values, dtype=np.float64)

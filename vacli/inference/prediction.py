@@ -8,9 +8,12 @@ import numpy as np
 
 from vacli.errors import InputError, RunError
 from vacli.features.compact.layout import decode_emotions
-from vacli.inference.postprocessing import EnsembleOutput
+from vacli.inference.ensemble import EnsembleOutput
 from vacli.inference.run import Run
+from vacli.inference.sliding_window import EVERYTHING, Availability
+from vacli.inference.speech_detection import SpeechDetector
 from vacli.inference.states import FrameState, mark_audio_only, states_of
+from vacli.inference.voice import VoiceEvidence
 from vacli.sequences.base import FeatureRows
 from vacli.spec import AUDIO
 
@@ -32,12 +35,38 @@ class Trajectory:
     states: np.ndarray
 
 
-def predict_sequence(run: Run, rows: FeatureRows, times_s: np.ndarray) -> Trajectory:
-    """The mean of the run's models over one video; raises InputError where a stream has another width."""
-    return trajectory(run, rows, times_s, model_outputs(run, rows))
+@dataclass(frozen=True, eq=False)
+class VideoInput:
+    """The T rows of one video, their times (T,) in seconds, and what is known about its sound.
+
+    voice: None, all sound is the voice of the person.
+    """
+
+    rows: FeatureRows
+    times_s: np.ndarray
+    voice: VoiceEvidence | None = None
 
 
-def model_outputs(run: Run, rows: FeatureRows) -> np.ndarray:
+def predict_sequence(
+    run: Run, rows: FeatureRows, times_s: np.ndarray, voice: VoiceEvidence | None = None
+) -> Trajectory:
+    """The estimates of the run's models for one video; raises InputError where a stream has another width."""
+    outputs = model_outputs(run, rows, audio_availability(run, voice))
+    return trajectory(run, VideoInput(rows, times_s, voice), outputs)
+
+
+def audio_availability(run: Run, voice: VoiceEvidence | None) -> Availability:
+    """How much of the sound each row gives to the models: all of it if the run has no speech detector.
+
+    A recording that never shows a face is predicted from all of its sound; what is no voice has no weight
+    in the estimate.
+    """
+    if voice is None or run.postprocess.speech is None or run.postprocess.audio_only:
+        return EVERYTHING
+    return {AUDIO: voice.weight}
+
+
+def model_outputs(run: Run, rows: FeatureRows, availability: Availability = EVERYTHING) -> np.ndarray:
     """(M, T, 2): the output of each of the run's models.
 
     Raises InputError like `check_widths`, RunError where the models read features of different encoders.
@@ -48,7 +77,7 @@ def model_outputs(run: Run, rows: FeatureRows) -> np.ndarray:
             f"each fold of {run.path} has an encoder of its own, so the folds have no common input",
             hint=f"name one fold: {run.members[0].path}",
         )
-    return np.stack([member.predictor(rows) for member in run.members])
+    return np.stack([member.predictor(rows, availability) for member in run.members])
 
 
 def check_widths(run: Run, rows: FeatureRows) -> None:
@@ -62,27 +91,22 @@ def check_widths(run: Run, rows: FeatureRows) -> None:
             )
 
 
-def trajectory(
-    run: Run, rows: FeatureRows, times_s: np.ndarray, outputs: np.ndarray, first: int = 0
-) -> Trajectory:
+def trajectory(run: Run, video: VideoInput, outputs: np.ndarray, first: int = 0) -> Trajectory:
     """The post-processed outputs (M, N, 2) of a run's models for the N rows of a video from `first` on."""
-    here = slice(first, first + outputs.shape[1])
-    ensemble = ensemble_output(run, rows, times_s, outputs, first)
-    return _postprocessed(run, ensemble, rows.video, times_s[here])
+    times_s = video.times_s[first : first + outputs.shape[1]]
+    return _postprocessed(run, ensemble_output(run, video, outputs, first), video.rows.video, times_s)
 
 
-def ensemble_output(
-    run: Run, rows: FeatureRows, times_s: np.ndarray, outputs: np.ndarray, first: int = 0
-) -> EnsembleOutput:
+def ensemble_output(run: Run, video: VideoInput, outputs: np.ndarray, first: int = 0) -> EnsembleOutput:
     """The outputs (M, N, 2) of a run's models before post-processing, for N rows of a video from `first`."""
-    here = slice(first, first + outputs.shape[1])
+    rows, here = video.rows, slice(first, first + outputs.shape[1])
     states = states_of({name: _present(rows, name, here) for name in rows.dims})
-    context = run.postprocess.context_frames(times_s)
     return EnsembleOutput(
         values=outputs.mean(axis=0),
         ensemble_std=outputs.std(axis=0, ddof=1) if len(outputs) > 1 else None,
         states=mark_audio_only(states) if run.postprocess.audio_only else states,
-        speech_score=_speech_score(run, rows, context, here) if context else np.ones(len(states)),
+        voice_weight=_voice_weight(run, video, here),
+        difficulty=np.zeros(len(states)),
     )
 
 
@@ -111,7 +135,13 @@ def image_output(rows: np.ndarray) -> EnsembleOutput:
     """The outputs for pictures before post-processing. rows: (N, 128) of the feature `compact`."""
     values, std = decode_emotions(rows)
     states = np.full(len(rows), str(FrameState.IMAGE))
-    return EnsembleOutput(values=values, ensemble_std=std, states=states, speech_score=np.ones(len(rows)))
+    return EnsembleOutput(
+        values=values,
+        ensemble_std=std,
+        states=states,
+        voice_weight=np.ones(len(rows)),
+        difficulty=np.zeros(len(rows)),
+    )
 
 
 def rows_of(rows: FeatureRows, stream: str, here: slice) -> np.ndarray:
@@ -126,10 +156,18 @@ def _present(rows: FeatureRows, stream: str, here: slice) -> np.ndarray:
     return np.isfinite(rows_of(rows, stream, here)).all(axis=1)
 
 
-def _speech_score(run: Run, rows: FeatureRows, context: int, here: slice) -> np.ndarray:
-    """(n,) speech scores of a part of a video, computed from `context` frames around each."""
+def _voice_weight(run: Run, video: VideoInput, here: slice) -> np.ndarray:
+    """(n,) the weight of the voice in a part of a video; 1 without a speech detector."""
     detector = run.postprocess.speech
-    assert detector is not None
+    if detector is None:
+        return np.ones(here.stop - here.start)
+    voice = VoiceEvidence.unknown(len(video.rows)) if video.voice is None else video.voice
+    weight, context = voice.weight[here], run.postprocess.context_frames(video.times_s)
+    return weight * _speech_score(detector, video.rows, context, here) if context else weight
+
+
+def _speech_score(detector: SpeechDetector, rows: FeatureRows, context: int, here: slice) -> np.ndarray:
+    """(n,) speech scores of a part of a video, computed from `context` frames around each."""
     around = slice(max(here.start - context // 2, 0), min(here.stop + context // 2, len(rows)))
     scores = detector.score(rows_of(rows, AUDIO, around), context)
     return scores[here.start - around.start :][: here.stop - here.start]

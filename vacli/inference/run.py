@@ -222,8 +222,10 @@ def _array_predictor(folder: Path, recipe: Recipe, device: str) -> SlidingWindow
         raise _misfit(folder, error) from None
     normalisation, clip_z = _normalisation(folder, recipe.model), recipe.training.clip_z
 
-    def network(streams: Mapping[str, np.ndarray], mask: np.ndarray) -> np.ndarray:
-        return net(normalisation.apply(streams, clip_z), mask)
+    def network(
+        streams: Mapping[str, np.ndarray], mask: np.ndarray, availability: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        return net(normalisation.apply(streams, clip_z), mask, availability)
 
     return SlidingWindowPredictor(network, recipe.window, net.causal)
 

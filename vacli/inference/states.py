@@ -48,3 +48,16 @@ def states_of(present: Mapping[str, np.ndarray]) -> np.ndarray:
 def mark_audio_only(states: np.ndarray) -> np.ndarray:
     """The states (T,) of a recording that never shows a face: AUDIO becomes AUDIO_ONLY."""
     return np.where(states == FrameState.AUDIO, str(FrameState.AUDIO_ONLY), states)
+
+
+_WITHOUT_VOICE = {
+    FrameState.AUDIOVISUAL: FrameState.VISUAL,
+    FrameState.AUDIO: FrameState.NONE,
+    FrameState.AUDIO_ONLY: FrameState.NON_SPEECH,
+}
+
+
+def without_voice(states: np.ndarray) -> np.ndarray:
+    """The states (T,) of the same frames if their sound is no voice of the person."""
+    names, numbers = np.unique(states, return_inverse=True)
+    return np.array([str(_WITHOUT_VOICE.get(name, name)) for name in names])[numbers]

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from vacli.inference.prediction import Trajectory, check_widths, trajectory
+from vacli.inference.prediction import (
+    Trajectory,
+    VideoInput,
+    audio_availability,
+    check_widths,
+    trajectory,
+)
 from vacli.inference.run import Run
+from vacli.inference.voice import VoiceEvidence
 from vacli.sequences import windows
 from vacli.sequences.base import FeatureRows
 
@@ -15,12 +22,16 @@ class StreamingPredictor:
 
     A row is final when all windows that cover it are known, so that the parts together equal
     `prediction.predict_sequence` for the whole video. A causal run also emits the beginning of the first
-    window before its end is known. With a speech gate the context of a row must be known too.
+    window before its end is known. With a speech detector the context of a row must be known too.
+
+    voice: as in `prediction.predict_sequence`; its arrays are filled like `rows`.
     """
 
-    def __init__(self, run: Run, rows: FeatureRows, times_s: np.ndarray) -> None:
+    def __init__(
+        self, run: Run, rows: FeatureRows, times_s: np.ndarray, voice: VoiceEvidence | None = None
+    ) -> None:
         check_widths(run, rows)
-        self._run, self._rows, self._times_s = run, rows, times_s
+        self._run, self._rows, self._video = run, rows, VideoInput(rows, times_s, voice)
         window = run.recipe.window
         self._starts = windows.plan(len(rows), window)
         self._ends = (self._starts + window.length_frames).clip(max=len(rows))
@@ -56,14 +67,16 @@ class StreamingPredictor:
                 return self._emit(self._kept[needed], starts[needed], n_final)
         if self.n_emitted or not self._causal or not known:
             nothing = np.empty((len(self._run.members), 0, 2), np.float32)
-            return trajectory(self._run, self._rows, self._times_s, nothing, self.n_emitted)
+            return self._trajectory(nothing, self.n_emitted)
         n_final = int(min([known, *self._starts[1:2]]))
         return self._emit(self._windows(0, 1, _FirstRows(self._rows, n_final)), self._starts[:1], n_final)
 
     def _windows(self, first: int, end: int, rows: FeatureRows | None = None) -> np.ndarray:
         """(W, L, M, 2) outputs of the run's M models."""
         rows = self._rows if rows is None else rows
-        return np.stack([m.predictor.windows(rows, first, end) for m in self._run.members], axis=2)
+        available = audio_availability(self._run, self._video.voice)
+        members = self._run.members
+        return np.stack([m.predictor.windows(rows, first, end, available) for m in members], axis=2)
 
     def _keep(self, outputs: np.ndarray) -> None:
         """Append new windows and drop those that cover only emitted rows."""
@@ -77,7 +90,10 @@ class StreamingPredictor:
         values = windows.overlap_average(outputs, starts - base, n_final - base)
         values = values[self.n_emitted - base :].clip(-1.0, 1.0)
         first, self.n_emitted = self.n_emitted, n_final
-        return trajectory(self._run, self._rows, self._times_s, values.swapaxes(0, 1), first)
+        return self._trajectory(values.swapaxes(0, 1), first)
+
+    def _trajectory(self, outputs: np.ndarray, first: int) -> Trajectory:
+        return trajectory(self._run, self._video, outputs, first)
 
 
 class _FirstRows:

@@ -33,10 +33,15 @@ class _OnDevice:
         self.net, self._standardiser, self._device = net, standardiser, device
 
     @torch.inference_mode()
-    def __call__(self, streams: Mapping[str, np.ndarray], mask: np.ndarray) -> np.ndarray:
+    def __call__(
+        self, streams: Mapping[str, np.ndarray], mask: np.ndarray, availability: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
         training = self.net.training
         self.net.eval()
-        there = {name: torch.from_numpy(x).to(self._device) for name, x in streams.items()}
-        values = self.net(self._standardiser(there), torch.from_numpy(mask).to(self._device))
+        rows, weights = self._tensors(streams), self._tensors(availability)
+        values = self.net(self._standardiser(rows), torch.from_numpy(mask).to(self._device), weights)
         self.net.train(training)
         return values.float().cpu().numpy()
+
+    def _tensors(self, arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(x).to(self._device) for name, x in arrays.items()}

@@ -67,14 +67,25 @@ class ArrayNet:
         if odd := sorted(self._tensors.keys() - self._tensors.used):
             raise ValueError(f"{odd[0]} is not expected")
 
-    def __call__(self, streams: Mapping[str, np.ndarray], mask: np.ndarray) -> np.ndarray:
-        """Valence and arousal (B, T, 2) of streams (B, T, D) and a mask (B, T), True for real frames."""
+    def __call__(
+        self,
+        streams: Mapping[str, np.ndarray],
+        mask: np.ndarray,
+        availability: Mapping[str, np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """Valence and arousal (B, T, 2) of streams (B, T, D) and a mask (B, T), True for real frames.
+
+        availability: as in `network.VaNet.forward`.
+        """
         rows, present = [], []
         for stream in self._model.streams:
             x = streams[stream.name]
             there = np.isfinite(x).all(axis=-1, keepdims=True)
-            rows.append(np.where(there, x, np.float32(0)))
-            present.append(there.astype(np.float32))
+            weight = there.astype(np.float32)
+            if availability and stream.name in availability:
+                weight *= availability[stream.name][..., np.newaxis]
+            rows.append(np.where(there, x, np.float32(0)) * weight)
+            present.append(weight)
         fusion = cast(recipe.Concat, self._model.fusion)
         x = np.concatenate([*rows, *(present if fusion.availability_flags else ())], axis=-1)
         x = self._tcn(x * mask[..., np.newaxis], mask)

@@ -58,11 +58,10 @@ class Bdca(Fusion):
         self.second = CrossAttention(dims[1], config)
 
     def forward(self, streams: list[Tensor], present: list[Tensor], mask: Tensor) -> Tensor:
-        """`streams` two of (B, T, D), finite; `present` two of (B, T) bool; mask (B, T) bool."""
+        """`streams` two of (B, T, D), finite; `present` two of (B, T), 0 if missing; mask (B, T) bool."""
         one, two = streams
-        return torch.cat(
-            [self.first(one, two, present[1] & mask), self.second(two, one, present[0] & mask)], dim=-1
-        )
+        first, second = ((there > 0) & mask for there in present)
+        return torch.cat([self.first(one, two, second), self.second(two, one, first)], dim=-1)
 
 
 class Concat(Fusion):
@@ -77,6 +76,6 @@ class Concat(Fusion):
         self.out_dim = sum(dims) + len(dims) * config.availability_flags
 
     def forward(self, streams: list[Tensor], present: list[Tensor], mask: Tensor) -> Tensor:
-        """`streams` each (..., D_i), `present` each (...) bool -> (..., out_dim)."""
+        """`streams` each (..., D_i), `present` each (...) in [0, 1] -> (..., out_dim)."""
         columns = [p.unsqueeze(-1).to(streams[0].dtype) for p in present] if self.availability_flags else []
         return torch.cat([*streams, *columns], dim=-1)

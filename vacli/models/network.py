@@ -61,9 +61,15 @@ class VaNet(nn.Module):
         """The number of values per frame of each stream."""
         return {name: cast(TemporalModule, encoder).in_dim for name, encoder in self.encoders.items()}
 
-    def forward(self, streams: Mapping[str, Tensor], mask: Tensor) -> Tensor:
-        """`streams` name -> (B, T, D), `mask` (B, T) bool, True = real frame -> (B, T, 2)."""
-        rows, present = self._rows(streams)
+    def forward(
+        self, streams: Mapping[str, Tensor], mask: Tensor, availability: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """`streams` name -> (B, T, D), `mask` (B, T) bool, True = real frame -> (B, T, 2).
+
+        availability: name of a stream -> (B, T) in [0, 1], which its rows and its availability flag are
+        multiplied by; 0 is a missing row. Streams without an entry have 1.
+        """
+        rows, present = self._rows(streams, availability or {})
         encoded = [enc(x, mask) for enc, x in zip(self.encoders.values(), rows, strict=True)]
         fused = self.fusion(encoded, present, mask)
         return self.head(self.temporal(self.tcn(fused, mask), mask), mask)
@@ -83,7 +89,7 @@ class VaNet(nn.Module):
 
     def step(self, streams: Mapping[str, Tensor], state: NetState) -> tuple[Tensor, NetState]:
         """One frame: `streams` name -> (B, D) after `state` -> (B, 2) and the state after it."""
-        rows, present = self._rows(streams)
+        rows, present = self._rows(streams, {})
         encoded, pasts = [], []
         for encoder, x, past in zip(self.encoders.values(), rows, state.encoders, strict=True):
             y, past = cast(TemporalModule, encoder).step(x, past)
@@ -94,8 +100,13 @@ class VaNet(nn.Module):
         y, temporal = self.temporal.step(y, state.temporal)
         return self.head.step(y), NetState(tuple(pasts), tcn, temporal)
 
-    def _rows(self, streams: Mapping[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Streams in the model's order with zeros for missing rows, and the mask of present rows of each."""
+    def _rows(
+        self, streams: Mapping[str, Tensor], availability: Mapping[str, Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Streams in the model's order with zeros for missing rows, and the presence of the rows of each.
+
+        The presence is bool, or the availability of a stream that has one.
+        """
         rows, present = [], []
         for name, width in self.widths.items():
             if name not in streams:
@@ -107,7 +118,11 @@ class VaNet(nn.Module):
                     hint="use the features that the model's recipe names",
                 )
             there = torch.isfinite(x).all(dim=-1)
-            rows.append(x.masked_fill(~there.unsqueeze(-1), 0.0))
+            x = x.masked_fill(~there.unsqueeze(-1), 0.0)
+            if name in availability:
+                there = there * availability[name].to(x.dtype)
+                x = x * there.unsqueeze(-1)
+            rows.append(x)
             present.append(there)
         return rows, present
 

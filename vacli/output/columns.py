@@ -9,6 +9,7 @@ COLUMNS = {
     "arousal": "calm -1 to excited 1",
     "face_detected": "1 if a face was detected",
     "audio_present": "1 if there was sound",
+    "speech_present": "1 if the sound was speech; empty if not known",
     "modality": "what the prediction is based on: audiovisual, visual, audio or none",
     "valence_uncertainty": "standard deviation of the expected error; if uncalibrated, over the models",
     "arousal_uncertainty": "the same for arousal",

@@ -10,6 +10,7 @@ import numpy as np
 
 from vacli.media.audio import Sound
 from vacli.media.sound_level import level_db
+from vacli.spec import SPEECH
 
 FIRST_CHUNK_S, CHUNK_S = 2.0, 25.0  # of sound that is extracted at once
 CONTEXT_S = 2.0  # of sound around a chunk, beyond the context of a row: pitch trackers look further
@@ -31,6 +32,12 @@ class AudioFeatures:
             n: np.full((len(times_s), e.spec.dim), np.nan, np.float32) for n, e in extractors.items()
         }
         self.n_known = len(times_s) if sound is None else 0
+
+    @property
+    def speech(self) -> np.ndarray:
+        """(N,) the probability of speech, NaN where it is not extracted."""
+        rows = self.features.get(SPEECH)
+        return np.full(len(self.times_s), np.nan) if rows is None else rows[:, 0]
 
     def extract(self) -> AudioFeatures:
         """Extract all rows at once."""

@@ -14,6 +14,7 @@ from vacli.inference.prediction import Trajectory, predict_sequence
 from vacli.inference.run import Run
 from vacli.inference.states import FrameState
 from vacli.inference.streaming import StreamingPredictor
+from vacli.inference.voice import MIN_VOICE_WEIGHT, VoiceEvidence
 from vacli.output.frame_table import FrameTable, modality
 from vacli.pipeline.audio_features import AudioFeatures
 from vacli.pipeline.face_embedding import FaceTrackFeatures
@@ -27,6 +28,7 @@ from vacli.spec import AUDIO, VISUAL
 
 Write = Callable[[FrameTable], None]
 LOCK_AFTER_S = 1.0  # from the first face on: if there is one track by then, its rows are emitted live
+VOICELESS = (FrameState.VISUAL, FrameState.NON_SPEECH, FrameState.NONE)
 FIRST_BATCH_SIZE = 4  # frames: the first row waits for the last face of its batch
 
 
@@ -76,7 +78,8 @@ class FrameTableStream:
         self._recipe = loaded.model.recipe.model.streams
         self._streams = {s.name: np.full((len(times_s), s.dim), np.nan, np.float32) for s in self._recipe}
         rows = FeatureSequence(video=name, times_s=times_s, streams=self._streams)
-        self._predictor = StreamingPredictor(loaded.model, rows, times_s)
+        self._voice = VoiceEvidence.unknown(len(times_s))
+        self._predictor = StreamingPredictor(loaded.model, rows, times_s, self._voice)
         self._n_filled = 0
 
     def has_output(self, known: int) -> bool:
@@ -89,6 +92,7 @@ class FrameTableStream:
         for stream in self._recipe:
             if features.keys() >= set(stream.features):
                 self._streams[stream.name][self._n_filled : known] = _joined(stream, features)
+        self._voice.speech[self._n_filled : known] = source.rows(self._n_filled, known).speech
         self._n_filled = known
         predicted = self._predictor.advance(known)
         end = self._predictor.n_emitted
@@ -104,7 +108,7 @@ def predict_audio_only(name: str, loaded: LoadedModel, sound: Observation) -> Tr
     """The trajectory of a sound from an audio model, all at once."""
     streams = {s.name: _joined(s, sound.features) for s in loaded.model.recipe.model.streams}
     rows = FeatureSequence(video=name, times_s=sound.times_s, streams=streams)
-    return predict_sequence(loaded.model, rows, sound.times_s)
+    return predict_sequence(loaded.model, rows, sound.times_s, sound.voice)
 
 
 def resample_trajectory(trajectory: Trajectory, times_s: np.ndarray) -> Trajectory:
@@ -134,14 +138,14 @@ def frame_table(
 ) -> FrameTable:
     """The table of the frames from `first` on.
 
-    `modality` leaves out streams that are not `used`, and sound that is not speech.
+    `modality` leaves out streams that are not `used`, and sound that is not the voice of the person.
     """
     detected, box = observed.faces.detected, observed.faces.box
-    speech = observed.audio_present & (AUDIO in used) & (predicted.states != FrameState.NON_SPEECH)
+    is_voice = observed.audio_present & (AUDIO in used) & ~np.isin(predicted.states, VOICELESS)
     uncertainty = predicted.uncertainty
     if uncertainty is None:
         uncertainty = np.full_like(predicted.values, np.nan)
-    based_on = modality(detected & (VISUAL in used), speech)
+    based_on = modality(detected & (VISUAL in used), is_voice)
     quality = frame_quality(observed, based_on, uncertainty)
     columns = {
         "frame": first + np.arange(len(observed.times_s)),
@@ -150,6 +154,7 @@ def frame_table(
         "arousal": predicted.values[:, 1],
         "face_detected": detected,
         "audio_present": observed.audio_present,
+        "speech_present": _speech_present(observed),
         "modality": based_on,
         "valence_uncertainty": uncertainty[:, 0],
         "arousal_uncertainty": uncertainty[:, 1],
@@ -163,6 +168,12 @@ def frame_table(
         "face_id": np.full(len(detected), observed.face_id),
     }
     return FrameTable(name, columns)
+
+
+def _speech_present(observed: Observation) -> np.ndarray:
+    """(N,) 1 for speech, 0 for none, -1 if it is not known."""
+    is_speech = observed.audio_present & (observed.speech >= MIN_VOICE_WEIGHT)
+    return np.where(np.isnan(observed.speech) & observed.audio_present, -1, is_speech.astype(np.int64))
 
 
 def emit_table(table: FrameTable, write: Write, progress: Progress) -> None:
@@ -188,6 +199,7 @@ class _PartialObservation:
             faces=self.track.detections(start, end),
             audio_present=self.audio.present[start:end],
             level_db=self.audio.level_db[start:end],
+            speech=self.audio.speech[start:end],
             features={},
         )
 

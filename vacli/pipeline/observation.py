@@ -17,6 +17,7 @@ from vacli.faces.align import resize_crop
 from vacli.faces.images import ImageAligner, tta_views
 from vacli.faces.quality import sharpness
 from vacli.faces.tracker import FaceFrame, FaceSettings, track_faces
+from vacli.inference.voice import VoiceEvidence
 from vacli.media.audio import Sound, read_sound
 from vacli.media.crops import CropFolder
 from vacli.media.image import read_image
@@ -35,7 +36,8 @@ class Observation:
     """One face track of one recording, with its sound.
 
     times_s (N,) float64. face_id: the track, -1 without faces. features: name -> (N, D) float32, NaN rows
-    where missing. audio_present (N,) bool. level_db (N,): `sound_level.level_db`, NaN where unknown.
+    where missing. audio_present (N,) bool. level_db (N,): `sound_level.level_db`, NaN where unknown. speech
+    (N,): probability of speech, NaN where unknown.
     """
 
     times_s: np.ndarray
@@ -43,6 +45,7 @@ class Observation:
     faces: FaceDetections
     audio_present: np.ndarray
     level_db: np.ndarray
+    speech: np.ndarray
     features: Mapping[str, np.ndarray]
 
     def rows(self, start: int, end: int) -> Observation:
@@ -54,8 +57,14 @@ class Observation:
             faces=self.faces.rows(start, end),
             audio_present=self.audio_present[here],
             level_db=self.level_db[here],
+            speech=self.speech[here],
             features={},
         )
+
+    @property
+    def voice(self) -> VoiceEvidence:
+        """What is known about the sound."""
+        return VoiceEvidence(self.speech, np.full(len(self.speech), np.nan))
 
     def features_of(self, start: int, end: int) -> dict[str, np.ndarray]:
         """Name -> (end - start, D): the features of these rows."""
@@ -214,5 +223,6 @@ def _observation(
         faces=track.detections(),
         audio_present=audio.present,
         level_db=audio.level_db,
+        speech=audio.speech,
         features={**track.features(), **audio.features},
     )

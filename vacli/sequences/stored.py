@@ -15,7 +15,7 @@ from vacli.features.flags import ENCODER_TRAINING, MISSING
 from vacli.recipe.schema import Model, Stream
 from vacli.sequences.base import FeatureSequence
 from vacli.sequences.labels import annotated_labels
-from vacli.spec import AUDIO, IMPORTED
+from vacli.spec import AUDIO, IMPORTED, SPEECH
 from vacli.store.reader import VideoView
 
 
@@ -170,3 +170,10 @@ def _check_width(view: VideoView, stream: Stream, widths: Mapping[str, int]) -> 
             f"the model wants {stream.dim}",
             hint="extract with the settings that the model was made for, or change the recipe",
         )
+
+
+def speech_probability(view: VideoView) -> np.ndarray:
+    """(T,) the probability of speech at each row of a video, NaN without the feature `speech`."""
+    if not view.has(f"feature/{SPEECH}"):
+        return np.full(len(view.times_s), np.nan)
+    return view.feature(SPEECH)[0][:, 0]

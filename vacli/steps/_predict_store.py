@@ -21,7 +21,7 @@ from vacli.pipeline.live import LoadedModel, Write, emit_table, frame_table
 from vacli.pipeline.observation import Observation
 from vacli.progress import Progress
 from vacli.recipe.schema import Model
-from vacli.sequences.stored import open_sequences
+from vacli.sequences.stored import open_sequences, speech_probability
 from vacli.spec import AUDIO, VISUAL
 from vacli.steps._batch import DONE, Batch, find_each, run_each
 from vacli.steps._provenance import is_audio_only
@@ -78,8 +78,9 @@ def stored_table(view: VideoView, loaded: LoadedModel) -> FrameTable:
     detected = np.zeros(1, bool) if audio_only else _extracted(view, model, VISUAL)
     run = loaded.select_model(detected).model
     (sequence,) = open_sequences([view], run.recipe.model)
-    predicted = predict_sequence(run, sequence, view.times_s)
-    return frame_table(view.id, _observation(view, model), predicted, used)
+    observed = _observation(view, model)
+    predicted = predict_sequence(run, sequence, view.times_s, observed.voice)
+    return frame_table(view.id, observed, predicted, used)
 
 
 def _check_features(loaded: LoadedModel, views: list[VideoView], allow: bool) -> tuple[str, ...]:
@@ -137,6 +138,7 @@ def _observation(view: VideoView, model: Model) -> Observation:
         faces=faces,
         audio_present=audio_present,
         level_db=np.full(len(view.times_s), np.nan),  # not stored
+        speech=speech_probability(view),
         features={},
     )
 

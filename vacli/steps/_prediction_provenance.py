@@ -32,7 +32,7 @@ MODEL_FILES = (
     RECIPE_FILE, WEIGHTS_FILE, NORMALIZATION_FILE, FEATURES_FILE, CALIBRATION_FILE, SPEECH_FILE,
 )  # fmt: skip
 # The values of a table depend on these.
-VALUE_SETTINGS = ("face", "images", "backend", "audio_track", "fill", "min_quality")
+VALUE_SETTINGS = ("face", "images", "backend", "audio_track", "fill", "min_quality", "raw")
 
 
 def conditions(settings: PredictSettings, options: TableOptions) -> dict[str, Any]:

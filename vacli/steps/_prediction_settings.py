@@ -19,7 +19,8 @@ class PredictSettings:
     (`live.LivePredictor`). audio_track: the number of the audio stream, from 1; None for the one that
     `media.audio_tracks` selects. min_quality: frames below it become frames without a prediction; None for
     all frames. one_recording: raise UsageError for several recordings. fill: keep the values of frames whose
-    modality is `none`; otherwise they are NaN. record_inputs: hash the inputs for `PredictBatch.inputs`.
+    modality is `none`; otherwise they are NaN. raw: the models' values, without calibration and speech
+    detection. record_inputs: hash the inputs for `PredictBatch.inputs`.
     """
 
     inputs: tuple[Path, ...]
@@ -34,6 +35,7 @@ class PredictSettings:
     allow_mismatch: bool = False
     one_recording: bool = False
     fill: bool = False
+    raw: bool = False
     record_inputs: bool = False
     min_quality: float | None = None
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from vacli.errors import InputError
 from vacli.inference.feature_check import check_extractor
+from vacli.inference.postprocessing import PostProcessor
 from vacli.inference.prediction import predict_images
-from vacli.inference.run import BUNDLED_AUDIO, load_run
+from vacli.inference.run import BUNDLED_AUDIO, Run, load_run
 from vacli.media.audio import Sound
 from vacli.media.kinds import MediaInput, resolve_kind
 from vacli.media.reader import FrameSource
@@ -41,7 +42,13 @@ def load_model(settings: PredictSettings, progress: Progress) -> LoadedModel:
     device = "cpu" if on_cpu else device_name(settings.device)
     model = load_run(settings.run, device, progress)
     audio_model = load_run(BUNDLED_AUDIO, device, progress) if settings.is_bundled else None
+    if settings.raw:
+        model, audio_model = _raw(model), audio_model and _raw(audio_model)
     return LoadedModel(model, observation.Extractors({}, {}), audio_model)
+
+
+def _raw(run: Run) -> Run:
+    return replace(run, postprocess=PostProcessor(audio_only=run.postprocess.audio_only))
 
 
 def with_extractors(loaded: LoadedModel, settings: PredictSettings, progress: Progress) -> LoadedModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,26 +12,28 @@ from vacli.errors import LabelError, RunError, StoreError
 from vacli.files import digests
 from vacli.files.run_directory import CALIBRATION_FILE, SPEECH_FILE
 from vacli.inference.calibration import MIN_FRAMES, Calibration
+from vacli.inference.ensemble import EnsembleOutput, concatenate
 from vacli.inference.feature_check import check_stored_features
-from vacli.inference.postprocessing import (
-    EnsembleOutput,
-    Postprocessed,
-    PostProcessor,
-    concatenate,
-    shrink_to_zero,
+from vacli.inference.postprocessing import Postprocessed, PostProcessor, voiced_states
+from vacli.inference.prediction import (
+    VideoInput,
+    audio_availability,
+    ensemble_output,
+    image_output,
+    model_outputs,
+    rows_of,
 )
-from vacli.inference.prediction import ensemble_output, image_output, model_outputs, rows_of
 from vacli.inference.run import Run, load_run
 from vacli.inference.speech_detection import SpeechDetector, speech_context_frames
-from vacli.inference.states import FrameState
 from vacli.inference.training_record import training_record
+from vacli.inference.voice import VoiceEvidence
 from vacli.metrics import Moments
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import device_name
 from vacli.sequences.base import FeatureRows
 from vacli.sequences.grouping import identity
 from vacli.sequences.labels import annotated_labels
-from vacli.sequences.stored import open_sequences
+from vacli.sequences.stored import open_sequences, speech_probability
 from vacli.spec import AUDIO, VISUAL
 from vacli.store import Store, VideoView
 from vacli.training.checkpoint import arrays_bytes, json_bytes
@@ -41,6 +44,8 @@ class CalibrateSettings:
     """A run, and stores of labelled videos or images that none of its models was trained on.
 
     speech_reference: a store of mostly speech, such as the training store, to fit the speech detector on.
+    left_out: runs that were trained like this one, but without the corpus in the store beside them. Their
+    errors are those of this run on material of another kind. Each such store counts equally.
     allow_training_data: use videos that a model was trained on, which makes the error bars too small.
     """
 
@@ -48,6 +53,7 @@ class CalibrateSettings:
     stores: tuple[Path, ...]
     device: str = "auto"
     speech_reference: Path | None = None
+    left_out: tuple[tuple[Path, Path], ...] = ()
     allow_training_data: bool = False
 
 
@@ -69,6 +75,7 @@ class StateScore:
 def run(settings: CalibrateSettings, progress: Progress | None = None) -> list[StateScore]:
     """Write the run's calibration.json and, with `speech_reference`, its speech.safetensors.
 
+    A state that occurs in stores of `left_out` is fitted to these alone.
     Videos of a training or test split are left out. Raises LabelError for too few labels, StoreError if the
     speech reference has no audio features, RunError if the run has no audio stream or was trained on a video.
     """
@@ -78,21 +85,87 @@ def run(settings: CalibrateSettings, progress: Progress | None = None) -> list[S
     detector = model.postprocess.speech
     if settings.speech_reference:
         detector = _fit_detector(model, settings.speech_reference, progress)
-    views, outputs = _labelled(settings.stores), []
+    measured = _measured([_measure(model, detector, settings.stores, settings, progress)])
+    calibration = _fit(measured)
+    if settings.left_out:
+        runs = [(_like(model, path), store) for path, store in settings.left_out]
+        sets = [_measure(other, detector, (store,), settings, progress) for other, store in runs]
+        left_out = _measured(sets)
+        others = _fit(left_out)
+        measured = measured.merged(left_out, others.states)
+        calibration = Calibration({**calibration.states, **others.states})
+    _check_states(calibration)
+    digests.write(settings.run / CALIBRATION_FILE, json_bytes(calibration.to_dict()))
+    if settings.speech_reference and detector is not None:
+        digests.write(settings.run / SPEECH_FILE, arrays_bytes(detector.arrays()))
+    predicted = PostProcessor(calibration, detector)(measured.output)
+    return _scores(calibration, predicted, measured.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """Outputs of models that were not trained on their T frames, labels (T, 2) and weights (T,)."""
+
+    output: EnsembleOutput
+    labels: np.ndarray
+    weights: np.ndarray
+
+    def merged(self, other: _Measured, states: Collection[str]) -> _Measured:
+        """The frames of `other` in some states, and the frames of this record in all others."""
+        own, theirs = ~np.isin(self.states, list(states)), np.isin(other.states, list(states))
+        return _Measured(
+            concatenate([self.output.rows(own), other.output.rows(theirs)]),
+            np.concatenate([self.labels[own], other.labels[theirs]]),
+            np.concatenate([self.weights[own], other.weights[theirs]]),
+        )
+
+    @property
+    def states(self) -> np.ndarray:
+        """(T,) of `FrameState`, as post-processing gives them."""
+        return voiced_states(self.output)
+
+
+def _measured(sets: Sequence[tuple[EnsembleOutput, np.ndarray]]) -> _Measured:
+    """Sets of outputs and labels, which have equal weights in total."""
+    return _Measured(
+        concatenate([output for output, _ in sets]),
+        np.concatenate([labels for _, labels in sets]),
+        np.concatenate([np.full(len(labels), 1 / len(labels)) for _, labels in sets]),
+    )
+
+
+def _fit(measured: _Measured) -> Calibration:
+    output = replace(measured.output, states=measured.states)
+    return Calibration.fit(output, measured.labels, measured.weights)
+
+
+def _measure(
+    model: Run,
+    detector: SpeechDetector | None,
+    stores: tuple[Path, ...],
+    settings: CalibrateSettings,
+    progress: Progress,
+) -> tuple[EnsembleOutput, np.ndarray]:
+    """The outputs of a run for the labelled videos of stores, and the labels (T, 2)."""
+    views, outputs = _labelled(stores), []
     _check_held_out(model, views, settings, progress)
     check_stored_features(model, views)
     with progress.task("calibrate", len(views), "videos") as advance:
         for view in views:
             outputs.append(_output(model, detector, view))
             advance(1)
-    output, labels = concatenate(outputs), np.concatenate([annotated_labels(view) for view in views])
-    _, states = shrink_to_zero(output)
-    calibration = Calibration.fit(output.values, labels, _ensemble_std(output), states)
-    _check_states(calibration, settings)
-    digests.write(settings.run / CALIBRATION_FILE, json_bytes(calibration.to_dict()))
-    if settings.speech_reference and detector is not None:
-        digests.write(settings.run / SPEECH_FILE, arrays_bytes(detector.arrays()))
-    return _scores(calibration, PostProcessor(calibration, detector)(output), labels)
+    return concatenate(outputs), np.concatenate([annotated_labels(view) for view in views])
+
+
+def _like(model: Run, path: Path) -> Run:
+    """Another run; raises RunError if it has another model."""
+    other = load_run(path, without=(CALIBRATION_FILE, SPEECH_FILE))
+    if other.recipe.model != model.recipe.model:
+        raise RunError(
+            f"{path} and {model.path} have different models",
+            hint="train it with the same recipe, on the other corpora",
+        )
+    return other
 
 
 def _labelled(stores: tuple[Path, ...]) -> list[VideoView]:
@@ -122,15 +195,10 @@ def _check_held_out(
         progress.warn(f"{model.path} was trained on {len(people)} of these people ({', '.join(people[:3])})")
 
 
-def _check_states(calibration: Calibration, settings: CalibrateSettings) -> None:
+def _check_states(calibration: Calibration) -> None:
     if not calibration.states:
         raise LabelError(
             f"every state has fewer than {MIN_FRAMES} labelled frames", hint="add labelled videos"
-        )
-    if settings.speech_reference and FrameState.AUDIO_ONLY not in calibration.states:
-        raise LabelError(
-            f"fewer than {MIN_FRAMES} labelled frames are speech in a recording without a face",
-            hint="leave out --speech-reference, or add recordings that show no face",
         )
 
 
@@ -156,16 +224,13 @@ def _output(model: Run, detector: SpeechDetector | None, view: VideoView) -> Ens
     (rows,) = open_sequences([view], model.recipe.model)
     shows_face = VISUAL in rows.dims and np.isfinite(rows_of(rows, VISUAL, slice(0, len(rows)))).all(1).any()
     model = replace(model, postprocess=PostProcessor(None, detector, audio_only=not shows_face))
-    return ensemble_output(model, rows, view.times_s, model_outputs(model, rows))
+    voice = VoiceEvidence(speech_probability(view), np.full(len(rows), np.nan))
+    outputs = model_outputs(model, rows, audio_availability(model, voice))
+    return ensemble_output(model, VideoInput(rows, view.times_s, voice), outputs)
 
 
 def _audio(rows: FeatureRows) -> np.ndarray:
     return rows_of(rows, AUDIO, slice(0, len(rows)))
-
-
-def _ensemble_std(output: EnsembleOutput) -> np.ndarray:
-    """(T, 2) standard deviation over the models; zero for a single model."""
-    return np.zeros_like(output.values) if output.ensemble_std is None else output.ensemble_std
 
 
 def _scores(calibration: Calibration, predicted: Postprocessed, labels: np.ndarray) -> list[StateScore]:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import integrate
+from scipy.stats import norm
+
+from vacli.inference.ensemble import EnsembleOutput
+from vacli.inference.error_model import ErrorModel, crps
+
+
+def outputs(values: np.ndarray, std: np.ndarray, difficulty: np.ndarray | None = None) -> EnsembleOutput:
+    return EnsembleOutput(
+        values=values,
+        ensemble_std=std,
+        states=np.full(len(values), "audio"),
+        voice_weight=np.ones(len(values)),
+        difficulty=np.zeros(len(values)) if difficulty is None else difficulty,
+    )
+
+
+def test_crps_is_the_integral_of_the_squared_difference_of_the_distributions():
+    """Gneiting and Raftery 2007, equation 20."""
+    for value, std, label in ((0.1, 0.3, 0.4), (-0.5, 0.05, -0.5), (0.0, 1.0, -0.9)):
+
+        def difference(x: float, value=value, std=std, label=label) -> float:
+            return (norm.cdf(x, value, std) - (x >= label)) ** 2
+
+        expected = sum(integrate.quad(difference, *ends)[0] for ends in ((-10, label), (label, 10)))
+        assert crps(np.array(value), np.array(std), np.array(label)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_fit_recovers_the_parameters_that_measurements_were_sampled_from():
+    rng = np.random.default_rng(1)
+    count = 40_000
+    std = rng.uniform(0.0, 0.4, (count, 2))
+    difficulty = rng.uniform(0, 1, count)
+    labels = rng.normal(0, (0.5, 0.3), (count, 2))
+    sd = np.sqrt(0.2**2 + (1.5 * std) ** 2 + (0.6 * difficulty[:, None]) ** 2)
+    model = ErrorModel.fit(outputs(labels + rng.normal(size=sd.shape) * sd, std, difficulty), labels)
+    np.testing.assert_allclose(model.floor, 0.2, atol=0.04)
+    np.testing.assert_allclose(model.gain, 1.5, atol=0.15)
+    np.testing.assert_allclose(model.difficulty_gain, 0.6, atol=0.06)
+    np.testing.assert_allclose(model.prior_std, (0.5, 0.3), atol=0.03)
+
+
+def test_the_estimate_is_the_posterior_of_a_normal_prior():
+    """Against a numerical product of the two densities."""
+    model = ErrorModel((0.3, 0.2), (2.0, 1.0), (0.5, 0.0), (0.4, 0.6))
+    given = outputs(np.array([[0.8, -0.4]]), np.array([[0.1, 0.3]]), np.array([0.5]))
+    made, x = model.estimate(given), np.linspace(-5, 5, 200_001)
+    for d, variance in enumerate((0.3**2 + 0.2**2 + 0.25**2, 0.2**2 + 0.3**2)):
+        density = norm.pdf(given.values[0, d], x, np.sqrt(variance)) * norm.pdf(x, 0, model.prior_std[d])
+        density /= density.sum()
+        mean = (x * density).sum()
+        assert made.values[0, d] == pytest.approx(mean, abs=1e-4)
+        assert made.std[0, d] == pytest.approx(np.sqrt(((x - mean) ** 2 * density).sum()), abs=1e-4)
+
+
+def test_useless_outputs_are_shrunk_to_neutral():
+    rng = np.random.default_rng(2)
+    labels = rng.normal(-0.1, 0.4, (4_000, 2))
+    values = np.column_stack([rng.normal(-0.6, 0.3, 4_000), labels[:, 1] + rng.normal(0, 0.1, 4_000)])
+    given = outputs(values, np.full_like(values, 0.1))
+    made = ErrorModel.fit(given, labels).estimate(given)
+    error = np.sqrt(np.square(made.values - labels).mean(axis=0))
+    constant = np.sqrt(np.square(labels[:, 0]).mean())
+    assert error[0] <= constant
+    assert made.values[:, 0].std() < 0.06
+    assert np.corrcoef(made.values[:, 1], labels[:, 1])[0, 1] > 0.95
+    assert made.values[:, 1].std() > 0.9 * values[:, 1].std()
+
+
+def test_no_output_is_stretched():
+    rng = np.random.default_rng(3)
+    labels = rng.normal(0, 0.5, (4_000, 2))
+    given = outputs(labels / 4, np.zeros_like(labels))  # varies too little
+    made = ErrorModel.fit(given, labels).estimate(given)
+    assert (np.abs(made.values) <= np.abs(given.values) + 1e-6).all()
+
+
+def test_a_model_without_a_prior_keeps_the_values():
+    given = outputs(np.array([[0.8, -0.4], [1.2, -1.3]]), np.zeros((2, 2)))
+    made = ErrorModel((0.3, 0.2), (1.0, 1.0)).estimate(given)
+    np.testing.assert_allclose(made.values, given.values.clip(-1, 1), rtol=1e-6)
+    np.testing.assert_allclose(made.std, [[0.3, 0.2]] * 2, rtol=1e-6)
+    single = replace(given, ensemble_std=None)
+    np.testing.assert_array_equal(ErrorModel((0.3, 0.2), (1.0, 1.0)).estimate(single).std, made.std)
