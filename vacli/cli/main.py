@@ -35,6 +35,7 @@ from vacli.cli import (
     supervisor,
     tables,
     training,
+    url_paths,
     weights,
 )
 from vacli.errors import ReaderGone, VaError
@@ -113,7 +114,7 @@ for command in (
     *completion.COMMANDS,
     *bundled_model.COMMANDS,
 ):
-    va.add_command(command)
+    va.add_command(url_paths.refuse_urls(command))
 
 
 def main(arguments: list[str] | None = None) -> None:

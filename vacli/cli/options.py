@@ -14,13 +14,13 @@ import click
 
 from vacli.cli import completion
 from vacli.cli.console import Console, terminal_width
+from vacli.cli.url_paths import URL
 from vacli.errors import StoreError, UsageError
 from vacli.faces.selection import CHOICES as FACES
 from vacli.files import store_folder
 from vacli.output.columns import RECOMMENDED_MIN_QUALITY
 
 DEFAULT_STORE = "feats.zarr"
-URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 LEFT_OUT = "vacli.left_out"  # key in the meta data of click's context
 DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|h)?")
 UNIT_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -255,8 +255,11 @@ def _lines_of_stdin() -> list[str]:
 
 
 def default_store() -> Path:
-    """$VA_STORE, else ./feats.zarr."""
-    return Path(os.environ.get("VA_STORE") or DEFAULT_STORE)
+    """$VA_STORE, else ./feats.zarr. Raises UsageError for a URL."""
+    named = os.environ.get("VA_STORE") or DEFAULT_STORE
+    if URL.match(named):
+        raise UsageError(f"VA_STORE: {named} is a URL", hint="name a local path")
+    return Path(named)
 
 
 def store_for(paths: Sequence[Path], out: Path | None) -> Path:
