@@ -18,6 +18,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
+
+DIED_HINT = "it may be damaged, or too large for the memory; the other inputs are not affected"
 
 
 class VaError(Exception):
@@ -29,10 +32,21 @@ class VaError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
     def one_line(self) -> str:
         """The message and its hint as a single line."""
         text = f"{self}; {self.hint}" if self.hint else str(self)
         return " ".join(text.split())
+
+
+def _restored(kind: type[VaError], args: tuple[Any, ...], attributes: dict[str, Any]) -> VaError:
+    """An error from its pickle, without its initialiser, which may have keywords."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class InputError(VaError):

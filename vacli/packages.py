@@ -20,6 +20,8 @@ EXTRAS: dict[str, str] = {
     "pillow_heif": "heic",
     "pyarrow": "parquet",
     "openpyxl": "xlsx",
+    "dask": "cluster",
+    "distributed": "cluster",
 }
 
 

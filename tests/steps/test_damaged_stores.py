@@ -11,12 +11,15 @@ from synth.stores import add_video, empty, put_feature, put_labels
 
 from vacli.errors import StoreError
 from vacli.inference.run import EnsembleMember, Run
+from vacli.output.frame_table import FrameTable
 from vacli.pipeline.live import LoadedModel
 from vacli.progress import RecordingProgress
 from vacli.recipe import presets
 from vacli.recipe.schema import Stream
+from vacli.runtime.executor import Channel, LocalExecutor
 from vacli.steps import _predict_store, import_labels, train
-from vacli.steps._batch import Batch
+from vacli.steps._batch import Batch, run_job
+from vacli.steps.predict import PredictJob, PredictSettings
 
 FRAMES = 30
 MODEL = replace(presets.preset("compact").model, streams=(Stream(name="visual", features=("xv",), dim=3),))
@@ -54,13 +57,15 @@ def test_prediction_continues_with_the_other_videos(store, harm):
     damage(store.path / "b", harm)
     recipe = replace(presets.preset("compact"), model=MODEL)
     member = EnsembleMember(
-        path=Path("run"), model=MODEL, predictor=lambda rows: _first_column(rows), validation=()
+        path=Path("run"),
+        model=MODEL,
+        predictor=lambda rows, availability=None: _first_column(rows),
+        validation=(),
     )
     loaded = LoadedModel(
         Run(path=Path("run"), recipe=recipe, members=(member,), features={}), extractors=None
     )
-    tables, batch, progress = [], Batch(store.path), RecordingProgress()
-    _predict_store.predict_stores([store.path], loaded, tables.append, batch, progress, _any_count)
+    tables, batch = predict(store.path, loaded)
     assert batch.done == ["a", "c"]
     (failure,) = batch.failed
     assert failure.name == "b"
@@ -68,11 +73,15 @@ def test_prediction_continues_with_the_other_videos(store, harm):
     assert [len(table) for table in tables] == [FRAMES, FRAMES]
 
 
-def _any_count(videos: int) -> None:
-    """Accepts any number of videos."""
+def predict(store: Path, loaded: LoadedModel) -> tuple[list[FrameTable], Batch]:
+    tables, batch, progress = [], Batch(store), RecordingProgress()
+    views = list(_predict_store.find_views([store], loaded, batch, progress, allow_mismatch=False))
+    job = PredictJob(PredictSettings(inputs=()), False, loaded)
+    run_job(batch, views, lambda view: view.id, job, Channel(progress, tables.append), LocalExecutor())
+    return tables, batch
 
 
-def _first_column(rows) -> np.ndarray:
+def _first_column(rows, availability: np.ndarray | None = None) -> np.ndarray:
     x = np.empty((len(rows), 3), np.float32)
     rows.fill(0, {"visual": x})
     return x[:, :2] / 2
@@ -83,8 +92,7 @@ def test_a_store_without_the_feature_is_one_failure(store):
         store.drop_feature(video, "xv")
     recipe = replace(presets.preset("compact"), model=MODEL)
     loaded = LoadedModel(Run(path=Path("run"), recipe=recipe, members=(), features={}), extractors=None)
-    batch = Batch(store.path)
-    _predict_store.predict_stores([store.path], loaded, [].append, batch, RecordingProgress(), _any_count)
+    _, batch = predict(store.path, loaded)
     (failure,) = batch.failed
     assert "in 3 of 3 videos" in failure.reason
 

@@ -22,8 +22,9 @@ from vacli.output.frame_table import FrameTable
 from vacli.output.provenance import write_sidecar
 from vacli.output.writers import CsvWriter
 from vacli.progress import RecordingProgress
-from vacli.steps import _batch, report
-from vacli.steps._batch import DONE, Batch, InputStatus, NoJournal
+from vacli.steps import _journal, report
+from vacli.steps._batch import DONE, Batch, InputStatus
+from vacli.steps._journal import NoJournal
 from vacli.steps._prediction_provenance import conditions
 from vacli.steps._prediction_settings import PredictSettings
 
@@ -239,7 +240,7 @@ def test_pages_that_an_earlier_process_wrote_are_in_the_index(tmp_path, monkeypa
     make(tmp_path / "out", table)
     index = (tmp_path / "out/index.html").read_bytes()
     (tmp_path / "out/index.html").unlink()
-    monkeypatch.setattr(_batch, "_journal", Done())
+    monkeypatch.setattr(_journal, "_journal", Done())
     make(tmp_path / "out", table)
     assert (tmp_path / "out/index.html").read_bytes() == index
 

@@ -11,6 +11,7 @@ import click
 from vacli.cli import completion, options, supervisor
 from vacli.cli.console import Console
 from vacli.cli.report import finish, print_plan
+from vacli.errors import UsageError
 from vacli.features.registry import EXTRACTORS, default_names, names
 from vacli.spec import AUDIO, VISUAL
 
@@ -39,6 +40,8 @@ tag = click.option(
 @options.face("Which face. left and right are for two-person trials; all makes an entry for each face.")
 @click.option("--no-crops", is_flag=True, help="Do not store the aligned faces.")
 @options.backend
+@options.part
+@options.dask
 @options.force
 @options.dry_run
 def align(inputs: tuple[str, ...], out: Path | None, no_crops: bool, dry_run: bool, **chosen: Any) -> None:
@@ -96,6 +99,8 @@ def align(inputs: tuple[str, ...], out: Path | None, no_crops: bool, dry_run: bo
 )
 @click.option("--batch-size", type=click.IntRange(1), help="Faces in a batch. [default: auto]")
 @options.device
+@options.part
+@options.dask
 @options.force
 @options.dry_run
 def extract_visual(inputs: tuple[str, ...], out: Path | None, dry_run: bool, **chosen: Any) -> None:
@@ -165,6 +170,8 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, dry_run: bool, **c
 )
 @options.audio_track
 @options.device
+@options.part
+@options.dask
 @options.force
 @options.dry_run
 def extract_audio(inputs: tuple[str, ...], out: Path | None, dry_run: bool, **chosen: Any) -> None:
@@ -178,6 +185,8 @@ def extract_audio(inputs: tuple[str, ...], out: Path | None, dry_run: bool, **ch
     Example:
       va extract-audio videos/ -o feats.zarr
     """
+    if chosen["dask"] and chosen["workers"]:
+        raise UsageError("--workers has no effect with --dask", hint="use --dask local:N")
     paths = options.read_inputs(inputs)
     store = options.store_for(paths, out)
     console = Console(is_news=supervisor.split().is_news)

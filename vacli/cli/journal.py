@@ -10,12 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vacli.errors import DIED_HINT
+
 if TYPE_CHECKING:
     from vacli.files.atomic import Draft
-    from vacli.steps._batch import InputStatus
+    from vacli.steps._journal import InputStatus
 
-FAILED = "failed"  # equals steps._batch.FAILED, which the parent does not import
-HINT = "it may be damaged, or too large for the memory; the other inputs are not affected"
+FAILED = "failed"  # equals steps._journal.FAILED, which the parent does not import
 
 
 @dataclass
@@ -57,14 +58,14 @@ class Ledger:
         """Record the death of a child; returns False if no input was running."""
         if len(self.running) == 1:
             (key,) = self.running
-            self.outcomes[key] = (FAILED, f"the process that read it died ({why}); {HINT}")
+            self.outcomes[key] = (FAILED, f"the process that read it died ({why}); {DIED_HINT}")
         self.suspects = set(self.running)
         self.running.clear()
         return bool(self.suspects)
 
 
 class Child:
-    """The worker process: a journal (`steps._batch.Journal`) that reports to the parent, if there is one."""
+    """The worker process: a `steps._journal.Journal` that reports to the parent, if there is one."""
 
     def __init__(self, ledger: Ledger, pipe: int | None = None, draft: Draft | None = None) -> None:
         self._ledger, self._pipe, self._draft = ledger, pipe, draft
@@ -78,7 +79,7 @@ class Child:
 
     def known(self, key: str) -> InputStatus | None:
         """The outcome of an input in an earlier process; None if it was not finished there."""
-        from vacli.steps._batch import InputStatus
+        from vacli.steps._journal import InputStatus
 
         outcome = self._ledger.outcomes.get(key)
         return None if outcome is None else InputStatus(*outcome)

@@ -21,6 +21,7 @@ from vacli.cli import (
     crossval,
     extraction,
     figures,
+    finalize,
     inspection,
     overlay,
     predict,
@@ -111,6 +112,7 @@ for command in (
     *inspection.COMMANDS,
     *weights.COMMANDS,
     *repack.COMMANDS,
+    *finalize.COMMANDS,
     *completion.COMMANDS,
     *bundled_model.COMMANDS,
 ):

@@ -75,6 +75,8 @@ if TYPE_CHECKING:
 @options.audio_track
 @options.backend
 @options.device
+@options.part
+@options.dask
 @options.dry_run
 def predict(
     inputs: tuple[str, ...],
@@ -112,6 +114,8 @@ def predict(
       va predict videos/ -o va.csv
       va predict faces/*.png --images --summary
     """
+    if chosen["dask"] and jobs > 1:
+        raise UsageError("--jobs has no effect with --dask", hint="use --dask local:N")
     choice = tables.OutputChoice(out, ending, also, columns, decimal_comma, summary, force)
     if choice.is_folder:
         _predict_folder(inputs, choice, jobs, dry_run, chosen)

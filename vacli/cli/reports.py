@@ -31,6 +31,7 @@ from vacli.cli.report import finish
 @options.audio_track
 @options.backend
 @options.device
+@options.dask
 def report(inputs: tuple[str, ...], out: Path, embed: bool, **chosen: Any) -> None:
     """Write a web page for each recording: player, curves, plane, clearest moments, summary and limits.
 

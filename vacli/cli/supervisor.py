@@ -86,7 +86,7 @@ def leave(code: int) -> None:
 def _begin(child: Child) -> None:
     """Use `child` as the journal of this process."""
     global _this
-    from vacli.steps._batch import keep_journal
+    from vacli.steps._journal import keep_journal
 
     _this = child
     keep_journal(child)

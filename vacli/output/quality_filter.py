@@ -36,6 +36,12 @@ class QualityFilter:
         self._limits.update(limits[below].tolist())
         return blank_below(table, self._threshold)
 
+    def merge(self, other: QualityFilter) -> None:
+        """Add the counts of another filter of the same threshold."""
+        self._n_valid += other._n_valid
+        self._unknown.update(other._unknown)
+        self._limits.update(other._limits)
+
     @property
     def report(self) -> str | None:
         """How many frames were left out and why, in one line; None without a threshold."""

@@ -1,4 +1,4 @@
-"""Run a step over many inputs, in sequence or in threads, and record which were done, skipped or failed.
+"""Run a step over many inputs, in this process or in others, and record which were done, skipped or failed.
 
 A failed input is reported with its reason, and the others are processed. The run stops if a result cannot be
 written (OutputError, a full disk, a closed pipe) or if the user interrupts it.
@@ -10,21 +10,37 @@ import itertools
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from vacli.errors import OutputError, VaError
 from vacli.files import disk_space
 from vacli.progress import Advance, Progress
+from vacli.runtime.executor import Channel, Completed, Executor, Job, LocalExecutor, Task
+from vacli.steps import _journal
+from vacli.steps._journal import DONE, FAILED, SKIPPED, InputStatus
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
-DONE, SKIPPED, FAILED = "done", "skipped", "failed"
+__all__ = [
+    "DONE",
+    "FAILED",
+    "SKIPPED",
+    "Batch",
+    "Failure",
+    "InputStatus",
+    "find_each",
+    "reason_of",
+    "run_each",
+    "run_job",
+]
+
+MAX_VALUES = 1000  # such as tables, that wait for those of an earlier input
+_rounds = itertools.count()
 log = logging.getLogger("vacli")  # receives the tracebacks of failed inputs at level DEBUG
 
 
@@ -34,60 +50,6 @@ class Failure:
 
     name: str
     reason: str
-
-
-@dataclass(frozen=True)
-class InputStatus:
-    """The status of a processed input: DONE, SKIPPED, or FAILED with a reason in one line."""
-
-    kind: str
-    reason: str = ""
-
-
-class Journal(Protocol):
-    """Records when an input begins and ends; it may hold the status from an earlier process that died."""
-
-    def known(self, key: str) -> InputStatus | None:
-        """The recorded status of an input, None if there is none."""
-        ...
-
-    def is_suspect(self, key: str) -> bool:
-        """Whether an input must be processed while no other input is."""
-        ...
-
-    def begin(self, key: str, name: str) -> None:
-        """Record that an input begins."""
-        ...
-
-    def end(self, key: str, status: InputStatus) -> None:
-        """Record that an input has ended."""
-        ...
-
-
-class NoJournal:
-    """A journal that records nothing."""
-
-    def known(self, key: str) -> InputStatus | None:
-        return None
-
-    def is_suspect(self, key: str) -> bool:
-        return False
-
-    def begin(self, key: str, name: str) -> None:
-        pass
-
-    def end(self, key: str, status: InputStatus) -> None:
-        pass
-
-
-_journal: Journal = NoJournal()
-_rounds = itertools.count()
-
-
-def keep_journal(journal: Journal) -> None:
-    """Use `journal` for all later inputs; only for a process that runs a single command."""
-    global _journal
-    _journal = journal
 
 
 @dataclass
@@ -126,24 +88,124 @@ def run_each(
     If `work` raises for an item, the item is recorded as failed and the others are processed. Items are
     recorded in their order. Raises OutputError if results cannot be written.
     """
-    keyed = list(_keyed(items, name))
+    return run_job(batch, items, name, _Function(work), Channel(progress), LocalExecutor(workers))
 
-    with _counted(len(keyed), progress) as advance:
 
-        def attempt(entry: tuple[str, Item]) -> InputStatus:
-            key, item = entry
-            status = _attempt(key, name(item), lambda: work(item), batch.out)
+def run_job(
+    batch: Batch,
+    items: Iterable[Item],
+    name: Callable[[Item], str],
+    job: Job[Item, str],
+    channel: Channel,
+    executor: Executor,
+) -> Batch:
+    """As `run_each`, for a job that other processes can run. Values are emitted in the order of the items.
+
+    The items may come from an iterator; only those in progress are held.
+    """
+    records = _OrderedRecords(batch, channel, executor.in_process)
+
+    def tasks() -> Iterator[Task[Entry[Item]]]:
+        for number, (key, item) in enumerate(_keyed(items, name)):
+            entry = Entry(key, name(item), item)
+            if records.is_known(number, entry):
+                advance(1)
+            else:
+                yield Task(number, entry, _journal.current().is_suspect(key))
+
+    with _counted(items, channel.progress) as advance:
+        bounded = replace(channel, is_full=lambda: records.n_values >= MAX_VALUES)
+        for completed in executor.run(AttemptJob(job, batch.out), tasks(), bounded):
+            records.add(completed)
             advance(1)
-            return status
-
-        for (_, item), status in zip(keyed, _in_order(attempt, keyed, workers), strict=True):
-            batch.record(name(item), status, progress)
+        records.flush()
     return batch
 
 
-def _counted(count: int, progress: Progress) -> AbstractContextManager[Advance]:
+@dataclass(frozen=True)
+class Entry(Generic[Item]):
+    """An item with its name and its key, which is the same in every process that runs the same command."""
+
+    key: str
+    name: str
+    item: Item
+
+
+@dataclass(frozen=True)
+class _Function(Generic[Item]):
+    """A job of a plain function, which runs in this process only."""
+
+    work: Callable[[Item], str]
+
+    def open(self, channel: Channel) -> Callable[[Item], str]:
+        """Return the function."""
+        return self.work
+
+
+@dataclass(frozen=True)
+class AttemptJob(Generic[Item]):
+    """A job that turns the errors of another one into the status of an input."""
+
+    job: Job[Item, str]
+    out: Path
+
+    def open(self, channel: Channel) -> Callable[[Entry[Item]], InputStatus]:
+        """Open the other job."""
+        work = self.job.open(channel)
+        return lambda entry: _attempt(entry.key, entry.name, lambda: work(entry.item), self.out)
+
+
+class _OrderedRecords:
+    """Records the statuses of inputs in the order of the inputs, and sends their messages and values.
+
+    in_process: the inputs are processed in this process, which has sent them, and the journal, already.
+    """
+
+    def __init__(self, batch: Batch, channel: Channel, in_process: bool) -> None:
+        self._batch, self._channel, self._in_process = batch, channel, in_process
+        self._names: dict[int, tuple[str, str]] = {}
+        self._waiting: dict[int, Completed[InputStatus]] = {}
+        self._next = 0
+        self.n_values = 0  # that wait for those of an earlier input
+
+    def is_known(self, number: int, entry: Entry[Item]) -> bool:
+        """Take an input that begins; an earlier process may have finished it."""
+        self._names[number] = (entry.key, entry.name)
+        status = _journal.current().known(entry.key)
+        if status is not None:
+            self._waiting[number] = Completed(number, status)
+        return status is not None
+
+    def add(self, completed: Completed[InputStatus]) -> None:
+        """Take the status of an input."""
+        self._waiting[completed.number] = completed
+        self.n_values += len(completed.values)
+        self.flush()
+
+    def flush(self) -> None:
+        """Record all inputs up to the first one that is not complete."""
+        while (completed := self._waiting.pop(self._next, None)) is not None:
+            key, name = self._names.pop(self._next)
+            self._next += 1
+            self.n_values -= len(completed.values)
+            status = completed.result or InputStatus(FAILED, completed.died)
+            self._send(completed)
+            if not self._in_process:
+                _journal.current().end(key, status)
+            self._batch.record(name, status, self._channel.progress)
+
+    def _send(self, completed: Completed[InputStatus]) -> None:
+        progress = self._channel.progress
+        for message in completed.messages:
+            (progress.warn if message.kind == "warn" else progress.info)(message.text)
+        for value in completed.values:
+            self._channel.emit(value)
+
+
+def _counted(items: Iterable[Item], progress: Progress) -> AbstractContextManager[Advance]:
     """The task of all inputs; nothing for a single one, which has a task of its own."""
-    if count < 2:
+    count = len(items) if isinstance(items, Sized) else None
+    if count is not None and count < 2:
         return nullcontext(lambda amount: None)
     return progress.task("total", count, "inputs")
 
@@ -183,10 +245,10 @@ def reason_of(error: Exception) -> str:
 
 def _attempt(key: str, name: str, work: Callable[[], str], out: Path, again: bool = False) -> InputStatus:
     """Do the work and record it; `again`: repeat work that an earlier process completed."""
-    known = _journal.known(key)
+    known = _journal.current().known(key)
     if known is not None and not (again and known.kind != FAILED):
         return known
-    _journal.begin(key, name)
+    _journal.current().begin(key, name)
     try:
         status = InputStatus(work())
     except OutputError:
@@ -196,24 +258,8 @@ def _attempt(key: str, name: str, work: Callable[[], str], out: Path, again: boo
         if disk_space.is_disk_full(error):
             raise _full(error, out) from error
         status = InputStatus(FAILED, reason_of(error))
-    _journal.end(key, status)
+    _journal.current().end(key, status)
     return status
-
-
-def _in_order(
-    attempt: Callable[[tuple[str, Item]], InputStatus], keyed: list[tuple[str, Item]], workers: int
-) -> Iterator[InputStatus]:
-    if workers == 1:
-        yield from map(attempt, keyed)
-        return
-    serial = {key: attempt((key, item)) for key, item in keyed if _journal.is_suspect(key)}
-    pool = ThreadPoolExecutor(workers)
-    try:
-        running = {entry[0]: pool.submit(attempt, entry) for entry in keyed if entry[0] not in serial}
-        for key, _ in keyed:
-            yield serial[key] if key in serial else running[key].result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _keyed(items: Iterable[Item], name: Callable[[Item], str]) -> Iterator[tuple[str, Item]]:

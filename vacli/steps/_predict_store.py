@@ -5,7 +5,7 @@ This is a separate module, because the prediction of recordings does not import 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,41 +17,15 @@ from vacli.inference.feature_check import check_stored_features
 from vacli.inference.prediction import predict_sequence
 from vacli.output.frame_table import FrameTable
 from vacli.pipeline.face_embedding import FaceDetections
-from vacli.pipeline.live import LoadedModel, Write, emit_table, frame_table
+from vacli.pipeline.live import LoadedModel, frame_table
 from vacli.pipeline.observation import Observation
 from vacli.progress import Progress
 from vacli.recipe.schema import Model
 from vacli.sequences.stored import open_sequences, speech_probability
 from vacli.spec import AUDIO, VISUAL
-from vacli.steps._batch import DONE, Batch, find_each, run_each
+from vacli.steps._batch import Batch, find_each
 from vacli.steps._provenance import is_audio_only
 from vacli.store import Store, VideoView
-
-
-def predict_stores(
-    paths: list[Path],
-    loaded: LoadedModel,
-    write: Write,
-    batch: Batch,
-    progress: Progress,
-    check_count: Callable[[int], None],
-    *,
-    allow_mismatch: bool = False,
-) -> list[VideoView]:
-    """Write a table for every video of the stores, which are returned; `batch` records those that fail.
-
-    check_count: gets the number of videos before any is predicted; what it raises ends the prediction.
-    allow_mismatch: warn of stored features that differ from those of the training, instead of refusing them.
-    """
-
-    def work(view: VideoView) -> str:
-        emit_table(stored_table(view, loaded), write, progress)
-        return DONE
-
-    views = list(find_views(paths, loaded, batch, progress, allow_mismatch=allow_mismatch))
-    check_count(len(views))
-    run_each(batch, views, lambda view: view.id, work, progress)
-    return views
 
 
 def find_views(

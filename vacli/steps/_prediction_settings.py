@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vacli.inference.run import BUNDLED, is_bundled_run
+from vacli.steps._parts import Part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,8 @@ class PredictSettings:
     `media.audio_tracks` selects. min_quality: frames below it become frames without a prediction; None for
     all frames. one_recording: raise UsageError for several recordings. fill: keep the values of frames whose
     modality is `none`; otherwise they are NaN. raw: the models' values, without calibration and speech
-    detection. record_inputs: hash the inputs for `PredictBatch.inputs`.
+    detection. record_inputs: hash the inputs for `PredictBatch.inputs`. part: of the inputs, None for all.
+    dask: a Dask cluster (`runtime.executor.DaskChoice`), None for this process.
     """
 
     inputs: tuple[Path, ...]
@@ -38,6 +40,8 @@ class PredictSettings:
     raw: bool = False
     record_inputs: bool = False
     min_quality: float | None = None
+    part: Part | None = None
+    dask: str | None = None
 
     @property
     def run(self) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vacli.faces.selection import check_face_choice
 from vacli.files.store_folder import is_store
@@ -26,7 +26,7 @@ from vacli.progress import Progress
 from vacli.steps._batch import Batch, find_each
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recording_predictor import RecordingPredictor, load_model, with_extractors
-from vacli.steps.predict import select_media
+from vacli.steps.predict import origin_tables, select_media
 
 if TYPE_CHECKING:
     from vacli.store import VideoView
@@ -51,6 +51,16 @@ class Recording:
     origin: Origin | None = None
     table: Path | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the model of a prediction: another process has its own, see `bound_to`."""
+        return self.__dict__ if self.origin is None else {**self.__dict__, "load": _unbound}
+
+    def bound_to(self, loader: ModelLoader) -> Recording:
+        """The recording; one from another process is predicted by the run of `loader`."""
+        if self.load is not _unbound or self.origin is None:
+            return self
+        return replace(self, load=partial(loader.tables, self.origin))
+
 
 def input_name(recording: Recording) -> InputName:
     """What the output of a recording may be named after."""
@@ -65,12 +75,14 @@ def input_name(recording: Recording) -> InputName:
     return InputName(str(path), origin.name, ending, path.absolute().parent.name)
 
 
-def find_recordings(settings: PredictSettings, batch: Batch, progress: Progress) -> list[Recording]:
+def find_recordings(
+    settings: PredictSettings, batch: Batch, progress: Progress, loader: type[ModelLoader] | None = None
+) -> list[Recording]:
     """The recordings of media files, folders, stores and tables of `va predict`, in this order of kinds.
 
     An output folder of `va predict`, or its index, stands for the tables that the index lists.
     Nothing is predicted before `Recording.load`. `batch` records the inputs that cannot be read. The model is
-    loaded only if an input needs it. Raises UsageError for wrong settings.
+    loaded only if an input needs it. loader: see `ModelLoader`. Raises UsageError for wrong settings.
     """
     check_face_choice(settings.face)
     check_backend(settings.backend)
@@ -80,7 +92,8 @@ def find_recordings(settings: PredictSettings, batch: Batch, progress: Progress)
             progress.info(f"{path}: the {len(named)} tables of its {INDEX_FILE} are used")
     tables = list(dict.fromkeys(table for named in by_input.values() for table in named or ()))
     others = replace(settings, inputs=tuple(path for path, named in by_input.items() if named is None))
-    predicted = list(predicted_recordings(others, batch, progress)) if others.inputs else []
+    made = loader(others, progress) if loader and others.inputs else None
+    predicted = list(predicted_recordings(others, batch, progress, made)) if others.inputs else []
     return [*predicted, *find_each(tables, _of_table, batch, progress)]
 
 
@@ -111,6 +124,24 @@ class ModelLoader:
     def extracting(self) -> LoadedModel:
         """The run with its extractors."""
         return with_extractors(self.model, self._settings, self._progress)
+
+    def tables(self, origin: Origin) -> list[FrameTable]:
+        """Predict a file or a stored video."""
+        loaded = self.extracting if isinstance(origin, MediaInput) else self.model
+        predictor = RecordingPredictor(self._settings, loaded, refuse_parts, self._progress)
+        return list(origin_tables(origin, predictor))
+
+
+class ModelWithoutExtractors(ModelLoader):
+    """Finds the recordings that other processes predict: the run is on the CPU and has no extractors."""
+
+    def __init__(self, settings: PredictSettings, progress: Progress) -> None:
+        super().__init__(replace(settings, device="cpu"), progress)
+
+    @cached_property
+    def extracting(self) -> LoadedModel:
+        """The run without its extractors."""
+        return self.model
 
 
 def predicted_recordings(
@@ -149,6 +180,11 @@ def _predict(predictor: RecordingPredictor, item: MediaInput) -> list[FrameTable
 
 def _file_of(item: MediaInput) -> Path | None:
     return None if item.kind == "crops" else item.path
+
+
+def _unbound() -> list[FrameTable]:
+    """The `load` of a recording from another process."""
+    raise AssertionError("the recording is not bound to a run")
 
 
 def refuse_parts(table: FrameTable) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from vacli.pipeline import precropped
 from vacli.pipeline.face_spool import FaceSpool, write_track
 from vacli.pipeline.reader_warnings import warn_of_notes
 from vacli.progress import Progress, RecordingProgress
-from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
+from vacli.runtime.executor import Channel, ExecutorChoice
+from vacli.steps._batch import DONE, SKIPPED, Batch, run_job
 from vacli.steps._inputs import usable
+from vacli.steps._parts import Part, PartRun, select
 from vacli.steps._provenance import report_copy, source_of
 from vacli.store import Store
 
@@ -31,7 +33,8 @@ class AlignSettings:
     """What to align and how.
 
     face: largest, all, left, right or a track's number (`faces.selection`). crops: store the aligned faces.
-    backend: a video backend (`media.video.BACKENDS`). force: replace stored faces.
+    backend: a video backend (`media.video.BACKENDS`). force: replace stored faces. part: of the inputs, None
+    for all. dask: a Dask cluster (`runtime.executor.DaskChoice`), None for this process.
     """
 
     inputs: tuple[Path, ...]
@@ -40,6 +43,8 @@ class AlignSettings:
     crops: bool = True
     backend: str = "auto"
     force: bool = False
+    part: Part | None = None
+    dask: str | None = None
 
 
 def run(settings: AlignSettings, progress: Progress | None = None) -> Batch:
@@ -56,25 +61,62 @@ def run(settings: AlignSettings, progress: Progress | None = None) -> Batch:
     progress = progress or RecordingProgress()
     check_face_choice(settings.face)
     check_backend(settings.backend)
-    store, batch = Store.open_or_create(settings.store), Batch(settings.store)
-    inputs = find_inputs(settings, batch, progress)
+    Store.open_or_create(settings.store)
+    batch, part_run = Batch(settings.store), PartRun("align", settings.part, settings.store)
+    found = _pair(find_inputs(settings, batch, progress), progress)
+    chosen = select(found, settings.part, lambda each: each.part_name)
+    job = _AlignJob(replace(settings, inputs=()))
+    with ExecutorChoice(settings.dask).opened(progress) as executor:
+        run_job(batch, chosen, _Input.path_name, job, Channel(progress), executor)
+    part_run.end(batch, map(_Input.path_name, found), {each.path_name(): "" for each in chosen})
+    return batch
+
+
+@dataclass(frozen=True)
+class _Input:
+    """What is aligned. videos: those with the name of a folder of aligned faces."""
+
+    media: MediaInput
+    videos: tuple[Path, ...] = ()
+
+    def path_name(self) -> str:
+        """The path as the user wrote it."""
+        return str(self.media.path)
+
+    @property
+    def part_name(self) -> str:
+        """The name that decides on the part: that of the stored recording."""
+        return self.videos[0].name if self.videos else self.media.path.name
+
+
+def _pair(inputs: list[MediaInput], progress: Progress) -> list[_Input]:
+    """The inputs to align: a video whose aligned faces are given is an attribute of these."""
     videos: dict[str, list[Path]] = {}
     for media in inputs:
         if media.kind == "video":
             videos.setdefault(media.name, []).append(media.path)
-    crops = [media.name for media in inputs if media.kind == "crops"]
-    ready = {path for trial in crops for path in precropped.videos_of(trial, videos)}
+    crops = {m: tuple(precropped.videos_of(m.name, videos)) for m in inputs if m.kind == "crops"}
+    ready = {path for paths in crops.values() for path in paths}
     for path in sorted(ready):
         progress.info(f"{path}: faces are not detected, because its aligned faces are given")
+    return [_Input(media, crops.get(media, ())) for media in inputs if media.path not in ready]
 
-    def work(media: MediaInput) -> str:
-        if media.kind == "crops":
-            video = precropped.single_video(media.name, precropped.videos_of(media.name, videos))
-            return _align_crops(_Target(settings, store, progress), media, video)
-        return _align_video(_Target(settings, store, progress), media.path)
 
-    to_align = [media for media in inputs if media.kind == "crops" or media.path not in ready]
-    return run_each(batch, to_align, lambda media: str(media.path), work, progress)
+@dataclass(frozen=True)
+class _AlignJob:
+    settings: AlignSettings
+
+    def open(self, channel: Channel) -> Callable[[_Input], str]:
+        """Open the store."""
+        target = _Target(self.settings, Store.open(self.settings.store), channel.progress)
+        return partial(_align, target)
+
+
+def _align(target: _Target, each: _Input) -> str:
+    if each.media.kind != "crops":
+        return _align_video(target, each.media.path)
+    video = precropped.single_video(each.media.name, each.videos)
+    return _align_crops(target, each.media, video)
 
 
 def find_inputs(settings: AlignSettings, batch: Batch, progress: Progress) -> list[MediaInput]:

@@ -8,12 +8,14 @@ from vacli.errors import InputError
 from vacli.files.store_folder import is_store
 from vacli.output.frame_table import FrameTable
 from vacli.progress import Progress
+from vacli.runtime.executor import Channel
 from vacli.steps._batch import Batch
+from vacli.steps._folder_writer import FolderWriter
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import Recording
 from vacli.steps.dry_run import Plan, PlannedInput
 from vacli.steps.predict import select_media
-from vacli.steps.predict_folder import FolderWriter, PredictFolderSettings, check, make_targets
+from vacli.steps.predict_folder import PredictFolderSettings, check, make_targets
 from vacli.store import Store, schema
 
 
@@ -29,7 +31,7 @@ def plan_predict_folder(settings: PredictFolderSettings, progress: Progress) -> 
     """The recordings whose tables would be written into a folder. Raises as `predict_folder.run`."""
     check(settings)
     batch = Batch(settings.folder)
-    writer = FolderWriter(settings, progress)
+    writer = FolderWriter(settings, Channel(progress))
     planned, refused = [], 0
     for target in make_targets(_recordings(settings.prediction, batch, progress), settings):
         try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,10 +22,12 @@ from vacli.media.probe import MediaInfo, probe
 from vacli.media.timeline import read_timeline
 from vacli.pipeline.reader_warnings import warn_of_notes, warn_of_sound
 from vacli.progress import Progress, RecordingProgress
+from vacli.runtime.executor import Channel, ExecutorChoice
 from vacli.runtime.options import ExecutionOptions
 from vacli.spec import AUDIO
-from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps._batch import DONE, SKIPPED, Batch, run_job
 from vacli.steps._inputs import usable
+from vacli.steps._parts import Part, PartRun, recording_name, select
 from vacli.steps._provenance import given_weights, has_feature, source_of, stream_of
 from vacli.store import Store, VideoView
 
@@ -40,7 +42,7 @@ class ExtractAudioSettings:
     `tag`: two versions of a feature with different tags lie in one store, as `vggish@causal`. `weights`,
     `align`, `final_relu` and `pca` are for vggish, `window_s` for the functionals. `audio_track`: the
     number of the audio stream, from 1; None for the one that `media.audio_tracks` selects. `workers`
-    recordings are processed in parallel (None: one for each core).
+    recordings are processed in parallel (None: one for each core). part, dask: as in `align.AlignSettings`.
     """
 
     inputs: tuple[Path, ...]
@@ -58,28 +60,37 @@ class ExtractAudioSettings:
     audio_track: int | None = None
     workers: int | None = None
     force: bool = False
+    part: Part | None = None
+    dask: str | None = None
 
 
 @dataclass(frozen=True)
 class _Recording:
-    """A file to read, and the known videos of the store that were made from it."""
+    """A file to read, its name, and the known videos of the store that were made from it."""
 
     path: Path
+    name: str
     videos: tuple[str, ...] = ()
 
 
 def run(settings: ExtractAudioSettings, progress: Progress | None = None) -> Batch:
     """Add audio features to a store; frames without audio are NaN and have a flag."""
     progress = progress or RecordingProgress()
-    extractors = [_extractor(name, settings, progress) for name in dict.fromkeys(settings.features)]
+    job = _ExtractAudioJob(settings)
     stores = [path for path in settings.inputs if is_store(path)]
     store = _target(settings, stores)
+    part_run = PartRun(f"extract-audio {' '.join(job.names)}", settings.part, store.path)
     batch = Batch(store.path)
     recordings = _stored_recordings(store, batch, progress) if stores else []
     named = [path for path in settings.inputs if path not in stores]
-    recordings += [_Recording(media.path) for media in find_inputs(named, batch, progress)]
-    extractor = _RecordingExtractor(store, extractors, settings, progress)
-    return _extract_all(extractor, recordings, settings.workers or os.cpu_count() or 1, batch)
+    recordings += [_Recording(m.path, m.path.name) for m in find_inputs(named, batch, progress)]
+    chosen = select(recordings, settings.part, lambda each: each.name)
+    job = _ExtractAudioJob(replace(settings, inputs=(), store=store.path))
+    workers = settings.workers or os.cpu_count() or 1
+    with ExecutorChoice(settings.dask, workers, settings.device).opened(progress) as executor:
+        run_job(batch, chosen, lambda each: each.path.name, job, Channel(progress), executor)
+    part_run.end(batch, (str(r.path) for r in recordings), {str(r.path): "" for r in chosen})
+    return batch
 
 
 def find_inputs(paths: Sequence[Path], batch: Batch, progress: Progress) -> list[MediaInput]:
@@ -87,11 +98,21 @@ def find_inputs(paths: Sequence[Path], batch: Batch, progress: Progress) -> list
     return usable(paths, _use, _no_audio_error, batch, progress)
 
 
-def _extract_all(
-    extractor: _RecordingExtractor, recordings: Sequence[_Recording], workers: int, batch: Batch
-) -> Batch:
-    """Process several recordings in parallel; results are recorded in the order of the inputs."""
-    return run_each(batch, recordings, lambda r: r.path.name, extractor.work, extractor.progress, workers)
+@dataclass(frozen=True)
+class _ExtractAudioJob:
+    settings: ExtractAudioSettings
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features with their tag."""
+        return tuple(tagged_name(name, self.settings.tag) for name in dict.fromkeys(self.settings.features))
+
+    def open(self, channel: Channel) -> Callable[[_Recording], str]:
+        """Open the store and load the extractors."""
+        assert self.settings.store is not None
+        extractors = [_extractor(name, self.settings, channel.progress) for name in self.names]
+        store = Store.open(self.settings.store)
+        return _RecordingExtractor(store, extractors, self.settings, channel.progress).work
 
 
 class _RecordingExtractor:
@@ -196,13 +217,15 @@ def _stored_recordings(store: Store, batch: Batch, progress: Progress) -> list[_
 
     A video with damaged source attributes is recorded as failed.
     """
-    videos: dict[str, list[str]] = defaultdict(list)
+    videos: dict[tuple[str, str], list[str]] = defaultdict(list)
     for view in store.videos():
         try:
-            videos[str(view.source.get("path") or view.source.get("name") or view.id)].append(view.id)
+            path = str(view.source.get("path") or view.source.get("name") or view.id)
         except StoreError as error:
             batch.fail(view.id, error, progress)
-    return [_Recording(Path(path), tuple(ids)) for path, ids in sorted(videos.items())]
+        else:
+            videos[path, recording_name(view)].append(view.id)
+    return [_Recording(Path(path), name, tuple(ids)) for (path, name), ids in sorted(videos.items())]
 
 
 def _use(media: MediaInput) -> list[MediaInput] | str:
@@ -224,4 +247,4 @@ def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) ->
         "execution": ExecutionOptions(device=settings.device, dtype=settings.dtype),
         "progress": progress,
     }
-    return create_audio(tagged_name(name, settings.tag), options)
+    return create_audio(name, options)

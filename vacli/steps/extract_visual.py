@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +17,12 @@ from vacli.features.flags import INTERPOLATED, MISSING
 from vacli.features.registry import VisualExtractor, create_visual, default_names, tagged_name
 from vacli.files.store_folder import is_store
 from vacli.progress import Progress, RecordingProgress
+from vacli.runtime.executor import Channel, ExecutorChoice
 from vacli.runtime.options import ExecutionOptions
 from vacli.sequences.grouping import identity
 from vacli.spec import VISUAL, FeatureSpec
-from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
+from vacli.steps._batch import DONE, SKIPPED, Batch, run_job
+from vacli.steps._parts import Part, PartRun, recording_name, select
 from vacli.steps._provenance import given_weights, has_feature, is_audio_only
 from vacli.store import Store, VideoView
 
@@ -35,6 +37,7 @@ class ExtractVisualSettings:
     model. tag: two versions of a feature with different tags lie in one store, as `mae-vit-l@pretrained`.
     weights: a checkpoint, or the folder of a fine-tuned run. frame_stride: one of every so many
     frames is embedded; the others are interpolated and flagged. normalise: "model", "paper" or "per-channel".
+    part, dask: as in `align.AlignSettings`.
     """
 
     inputs: tuple[Path, ...]
@@ -48,6 +51,8 @@ class ExtractVisualSettings:
     batch_size: int | None = None
     device: str = "auto"
     force: bool = False
+    part: Part | None = None
+    dask: str | None = None
 
 
 def run(settings: ExtractVisualSettings, progress: Progress | None = None) -> Batch:
@@ -56,28 +61,51 @@ def run(settings: ExtractVisualSettings, progress: Progress | None = None) -> Ba
     if settings.frame_stride < 1:
         raise UsageError(f"--frame-stride {settings.frame_stride}: the stride must be 1 or more")
     batch = _aligned(settings, progress)
-    store = Store.open(batch.out)
-    extractor = _extractor(settings, progress)
-    frames = read_encoder_frames(settings.weights)
-    spec = replace(
-        extractor.spec, settings={**extractor.spec.settings, "frame_stride": settings.frame_stride}
-    )
+    feature = tagged_name(settings.feature, settings.tag)
+    part_run = PartRun(f"extract-visual {feature}", settings.part, batch.out)
+    views = Store.open(batch.out).videos()
+    chosen = select(views, settings.part, recording_name)
+    job = _ExtractVisualJob(replace(settings, inputs=()), batch.out)
+    with ExecutorChoice(settings.dask, device=settings.device).opened(progress) as executor:
+        run_job(batch, map(_view_id, chosen), str, job, Channel(progress), executor)
+    part_run.end(batch, map(_view_id, views), {view.id: "" for view in chosen})
+    return batch
 
-    attributes = spec.attributes() | given_weights(spec, {"weights": settings.weights})
 
-    def work(view: VideoView) -> str:
-        if is_audio_only(view):
-            missing = np.full((len(view.times_s), spec.dim), np.nan, np.float32)
-            store.put_feature(view.id, attributes, missing, np.full(len(missing), MISSING, np.uint8))
+def _view_id(view: VideoView) -> str:
+    return view.id
+
+
+@dataclass(frozen=True)
+class _ExtractVisualJob:
+    settings: ExtractVisualSettings
+    store: Path
+
+    def open(self, channel: Channel) -> Callable[[str], str]:
+        """Open the store and load the network."""
+        settings, progress = self.settings, channel.progress
+        store = Store.open(self.store)
+        extractor = _extractor(settings, progress)
+        frames = read_encoder_frames(settings.weights)
+        spec = replace(
+            extractor.spec, settings={**extractor.spec.settings, "frame_stride": settings.frame_stride}
+        )
+        attributes = spec.attributes() | given_weights(spec, {"weights": settings.weights})
+
+        def work(video_id: str) -> str:
+            view = store.video(video_id)
+            if is_audio_only(view):
+                missing = np.full((len(view.times_s), spec.dim), np.nan, np.float32)
+                store.put_feature(view.id, attributes, missing, np.full(len(missing), MISSING, np.uint8))
+                return DONE
+            if _is_complete(view, spec, settings.force):
+                return SKIPPED
+            values, flags = _features(view, extractor, settings.frame_stride, progress)
+            flags, used = _encoder_use(view, flags, frames)
+            store.put_feature(view.id, {**attributes, **used}, values, flags, made_from=view)
             return DONE
-        if _is_complete(view, spec, settings.force):
-            return SKIPPED
-        values, flags = _features(view, extractor, settings.frame_stride, progress)
-        flags, used = _encoder_use(view, flags, frames)
-        store.put_feature(view.id, {**attributes, **used}, values, flags, made_from=view)
-        return DONE
 
-    return run_each(batch, store.videos(), lambda view: view.id, work, progress)
+        return work
 
 
 def plan_rows(usable: np.ndarray, track: np.ndarray, stride: int) -> np.ndarray:
@@ -184,5 +212,6 @@ def _aligned(settings: ExtractVisualSettings, progress: Progress) -> Batch:
     if clips:
         from vacli.steps import align
 
-        batch.failed += align.run(align.AlignSettings(inputs=clips, store=target), progress).failed
+        chosen = align.AlignSettings(inputs=clips, store=target, part=settings.part, dask=settings.dask)
+        batch.failed += align.run(chosen, progress).failed
     return batch

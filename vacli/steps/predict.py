@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,12 @@ from vacli.media.kinds import MediaInput
 from vacli.media.video import check_backend
 from vacli.output.frame_table import FrameTable
 from vacli.output.quality_filter import QualityFilter
-from vacli.pipeline.live import Write, emit_table
+from vacli.pipeline.live import LoadedModel, Write, emit_table
 from vacli.progress import Progress, RecordingProgress
-from vacli.steps._batch import DONE, Batch, run_each
+from vacli.runtime.executor import Channel, ExecutorChoice
+from vacli.steps._batch import DONE, Batch, run_job
 from vacli.steps._inputs import usable
+from vacli.steps._parts import select
 from vacli.steps._prediction_provenance import input_record
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recording_predictor import (
@@ -53,62 +56,119 @@ def run(settings: PredictSettings, write: Write, progress: Progress | None = Non
     check_face_choice(settings.face)
     check_backend(settings.backend)
     _check_count(settings, len(settings.inputs))
-    loaded = load_model(settings, progress)
-    filtered = QualityFilter(settings.min_quality)
-
-    def write_good(table: FrameTable) -> None:
-        write(filtered(table if settings.fill else table.without_unsupported()))
-
+    # Other processes load their own run with its extractors; here it finds the recordings.
+    loaded = load_model(replace(settings, device="cpu") if settings.dask else settings, progress)
+    received = _Received(settings, write)
     batch = PredictBatch(loaded.model.path)
-    records = _InputRecords(settings.record_inputs)
     stores = [path for path in settings.inputs if is_store(path)]
-    if len(stores) < len(settings.inputs):  # a store has the features already
+    if len(stores) < len(settings.inputs) and not settings.dask:  # a store has the features already
         loaded = with_extractors(loaded, settings, progress)
-    if stores:
-        from vacli.steps._predict_store import predict_stores
+    origins: list[tuple[str, Origin]] = []
+    with ExecutorChoice(settings.dask, device=settings.device).opened(progress) as executor:
 
-        if settings.face != DEFAULT_FACE:
-            reason = "a store has the faces of `va align --face`"
-            progress.warn(f"--face {settings.face} is not used for {stores[0]}: {reason}")
-        found = partial(_check_count, settings)
-        mismatch = settings.allow_mismatch
-        views = predict_stores(stores, loaded, write_good, batch, progress, found, allow_mismatch=mismatch)
-        records.start(view for view in views if view.id in batch.done)
-    media = select_media(settings, stores, batch, progress)
-    _check_count(settings, len(media))
-    predictor = RecordingPredictor(settings, loaded, write_good, progress)
+        def run(items: Sequence[Origin], name: Callable[[Any], str], has_media: bool) -> None:
+            chosen = select(items, settings.part, lambda item: item.path.name)
+            origins.extend((name(item), item) for item in chosen)
+            job = PredictJob(replace(settings, inputs=()), has_media, loaded)
+            run_job(batch, chosen, name, job, Channel(progress, received.take), executor)
 
-    def work(item: MediaInput) -> str:
-        records.start([item])
-        for table in predictor.tables(item):
-            emit_table(table, write_good, progress)
-        return DONE
+        if stores:
+            from vacli.steps._predict_store import find_views
 
-    run_each(batch, media, lambda item: str(item.path), work, progress)
-    records.start(item for item in media if str(item.path) in batch.done)  # those of an earlier process
-    if filtered.report:
-        progress.info(filtered.report)
-    failed = {failure.name for failure in batch.failed}
-    batch.inputs = [record for name, record in records.results() if name not in failed]
+            if settings.face != DEFAULT_FACE:
+                reason = "a store has the faces of `va align --face`"
+                progress.warn(f"--face {settings.face} is not used for {stores[0]}: {reason}")
+            mismatch = settings.allow_mismatch
+            views = list(find_views(stores, loaded, batch, progress, allow_mismatch=mismatch))
+            _check_count(settings, len(views))
+            run(views, lambda view: view.id, has_media=False)
+        media = select_media(settings, stores, batch, progress)
+        _check_count(settings, len(media))
+        run(media, lambda item: str(item.path), has_media=True)
+    if received.filter.report:
+        progress.info(received.filter.report)
+    done = set(batch.done)
+    batch.inputs = received.records([origin for name, origin in origins if name in done])
     return batch
 
 
-class _InputRecords:
-    """The records of inputs, which are hashed in a thread while the inputs are predicted."""
+@dataclass(frozen=True)
+class _InputRecord:
+    """The record of a predicted input."""
 
-    def __init__(self, is_asked: bool) -> None:
-        self._is_asked, self._pool = is_asked, ThreadPoolExecutor(1)
-        self._records: dict[str, Future[dict[str, Any]]] = {}
+    path: str
+    record: dict[str, Any]
 
-    def start(self, origins: Iterable[Origin]) -> None:
-        """Begin to hash inputs that were not begun before, if records are asked for."""
-        for origin in origins if self._is_asked else ():
-            if (name := str(origin.path)) not in self._records:
-                self._records[name] = self._pool.submit(input_record, origin)
 
-    def results(self) -> list[tuple[str, dict[str, Any]]]:
-        """Path and record of each input; waits for them. Raises InputError if a file cannot be read."""
-        return [(name, record.result()) for name, record in self._records.items()]
+class _Received:
+    """Writes the tables of inputs, and keeps the records of the inputs."""
+
+    def __init__(self, settings: PredictSettings, write: Write) -> None:
+        self._settings, self._write = settings, write
+        self.filter = QualityFilter(settings.min_quality)
+        self._records: dict[str, dict[str, Any]] = {}
+
+    def take(self, value: FrameTable | _InputRecord) -> None:
+        """Take a value of `PredictJob`."""
+        if isinstance(value, _InputRecord):
+            self._records[value.path] = value.record
+        else:
+            self._write(self.filter(value if self._settings.fill else value.without_unsupported()))
+
+    def records(self, origins: Sequence[Origin]) -> list[dict[str, Any]]:
+        """The records of inputs, if they are asked for; an earlier process may have predicted some.
+
+        Raises InputError if a file cannot be read.
+        """
+        if not self._settings.record_inputs:
+            return []
+        return [self._records.get(str(each.path)) or input_record(each) for each in origins]
+
+
+@dataclass(frozen=True)
+class PredictJob:
+    """loaded: the run of this process; others load their own. has_media: inputs are no stored videos."""
+
+    settings: PredictSettings
+    has_media: bool
+    loaded: LoadedModel | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "loaded": None}
+
+    def open(self, channel: Channel) -> Callable[[Origin], str]:
+        """Load the run."""
+        settings, progress = self.settings, channel.progress
+        loaded = self.loaded or load_model(settings, progress)
+        if self.has_media and self.loaded is None:
+            loaded = with_extractors(loaded, settings, progress)
+        predictor = RecordingPredictor(settings, loaded, channel.emit, progress)
+
+        def work(origin: Origin) -> str:
+            with _recorded(origin, channel) if settings.record_inputs else nullcontext():
+                for table in origin_tables(origin, predictor):
+                    emit_table(table, channel.emit, progress)
+            return DONE
+
+        return work
+
+
+@contextmanager
+def _recorded(origin: Origin, channel: Channel) -> Iterator[None]:
+    """Hash an input in a thread while it is predicted, and emit its record."""
+    with ThreadPoolExecutor(1) as pool:
+        record = pool.submit(input_record, origin)
+        yield
+        channel.emit(_InputRecord(str(origin.path), record.result()))
+
+
+def origin_tables(origin: Origin, predictor: RecordingPredictor) -> Iterator[FrameTable]:
+    """The tables of a file or of a stored video."""
+    if isinstance(origin, MediaInput):
+        return predictor.tables(origin)
+    from vacli.steps._predict_store import stored_table  # it imports zarr
+
+    return iter([stored_table(origin, predictor.loaded)])
 
 
 def _check_count(settings: PredictSettings, count: int) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from vacli.errors import InputError, OutputError, UsageError
+from vacli.errors import OutputError, UsageError
 from vacli.faces.selection import check_face_choice
 from vacli.files.atomic import write_text
 from vacli.files.store_folder import is_store
+from vacli.media.kinds import MediaInput
 from vacli.media.video import check_backend
 from vacli.output import provenance
 from vacli.output.file_names import output_names
@@ -20,23 +20,23 @@ from vacli.output.formats import (
     DEFAULTS,
     TableOptions,
     check_options,
-    face_labels,
     options_for,
-    write_file,
-    written_files,
 )
-from vacli.output.frame_table import FrameTable
 from vacli.output.index_table import INDEX_FILE, IndexEntry, index_text, is_index
 from vacli.output.quality_filter import QualityFilter
-from vacli.pipeline.live import emit_table
 from vacli.progress import Progress, RecordingProgress
-from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
-from vacli.steps._prediction_provenance import conditions, input_record, is_unchanged
+from vacli.runtime.executor import Channel, ExecutorChoice
+from vacli.steps._batch import Batch, Failure, run_job
+from vacli.steps._folder_writer import FolderWriter, Target
+from vacli.steps._parts import PartRun, read_records, select
 from vacli.steps._prediction_settings import PredictSettings
-from vacli.steps._recordings import Recording, input_name, predicted_recordings
-
-if TYPE_CHECKING:
-    from vacli.steps._recordings import Origin
+from vacli.steps._recordings import (
+    ModelLoader,
+    ModelWithoutExtractors,
+    Recording,
+    input_name,
+    predicted_recordings,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,21 +71,57 @@ def run(settings: PredictFolderSettings, progress: Progress | None = None) -> Ba
     check(settings)
     settings.folder.mkdir(parents=True, exist_ok=True)
     batch = Batch(settings.folder)
-    recordings = list(predicted_recordings(settings.prediction, batch, progress))
-    targets = make_targets(recordings, settings)
-    writer = FolderWriter(settings, progress)
-    run_each(
-        batch,
-        targets,
-        lambda target: target.recording.name,
-        writer.complete,
-        progress,
-        workers=settings.jobs,
-    )
-    if writer.report:
-        progress.info(writer.report)
-    _write_index(settings, targets, batch)
+    prediction, filtered = settings.prediction, _SharedFilter(settings)
+    part_run = PartRun("predict", prediction.part, settings.folder)
+    loader = ModelWithoutExtractors if prediction.dask else ModelLoader
+    recordings = list(predicted_recordings(prediction, batch, progress, loader(prediction, progress)))
+    found = make_targets(recordings, settings)
+    targets = select(found, prediction.part, lambda target: target.origin.path.name)
+    has_media = any(isinstance(target.origin, MediaInput) for target in targets)
+    job = _PredictFolderJob(replace(settings, prediction=replace(prediction, inputs=())), has_media)
+    channel = Channel(progress, filtered.merge)
+    choice = ExecutorChoice(prediction.dask, settings.jobs, prediction.device)
+    with choice.opened(progress) as executor:
+        run_job(batch, targets, lambda target: target.recording.name, job, channel, executor)
+    if filtered.report:
+        progress.info(filtered.report)
+    names = {target.recording.name: target.table.name for target in targets}
+    part_run.end(batch, (target.recording.name for target in found), names)
+    write_index(settings.folder, names, batch.failed, settings.options)
     return batch
+
+
+class _SharedFilter(QualityFilter):
+    """The sum of the filters of recordings, from several threads or processes."""
+
+    def __init__(self, settings: PredictFolderSettings) -> None:
+        super().__init__(settings.prediction.min_quality)
+        self._lock = threading.Lock()
+
+    def merge(self, other: QualityFilter) -> None:
+        """Add the counts of a recording."""
+        with self._lock:
+            super().merge(other)
+
+
+@dataclass(frozen=True)
+class _PredictFolderJob:
+    """has_media: some of the inputs are media files."""
+
+    settings: PredictFolderSettings
+    has_media: bool
+
+    def open(self, channel: Channel) -> Callable[[Target], str]:
+        """Load the run, unless the recordings have it."""
+        loader = ModelLoader(self.settings.prediction, channel.progress)
+        writer = FolderWriter(self.settings, channel)
+        if self.settings.prediction.dask:
+            assert loader.extracting if self.has_media else loader.model
+
+        def work(target: Target) -> str:
+            return writer.complete(replace(target, recording=target.recording.bound_to(loader)))
+
+        return work
 
 
 def check(settings: PredictFolderSettings) -> None:
@@ -106,15 +142,6 @@ def check(settings: PredictFolderSettings) -> None:
                 raise UsageError(f"{index} is not an index of `va predict`", hint="use --force to replace it")
 
 
-@dataclass(frozen=True, eq=False)
-class Target:
-    """A recording and its table."""
-
-    recording: Recording
-    origin: Origin
-    table: Path
-
-
 def make_targets(recordings: list[Recording], settings: PredictFolderSettings) -> list[Target]:
     """The tables of recordings that are predicted, named after them."""
     origins = [r.origin for r in recordings if r.origin is not None]
@@ -126,147 +153,28 @@ def make_targets(recordings: list[Recording], settings: PredictFolderSettings) -
     ]
 
 
-class FolderWriter:
-    """Predicts and writes the files of one recording after another, or of several at the same time."""
+def write_index(
+    folder: Path, own: Mapping[str, str], failed: Iterable[Failure], options: TableOptions
+) -> None:
+    """Write the index of the tables in a folder, and of the inputs that failed in it.
 
-    def __init__(self, settings: PredictFolderSettings, progress: Progress) -> None:
-        self._settings, self._progress = settings, progress
-        self._conditions = conditions(settings.prediction, settings.options)
-        self._hashing = ThreadPoolExecutor(1)
-        self._filter, self._lock = QualityFilter(settings.prediction.min_quality), threading.Lock()
-
-    @property
-    def report(self) -> str | None:
-        """See `QualityFilter.report`."""
-        return self._filter.report
-
-    def complete(self, target: Target) -> str:
-        """Predict a recording and write its files, unless they are complete; DONE or SKIPPED.
-
-        Raises InputError if a file exists that was made otherwise.
-        """
-        if self.is_complete(target):
-            return SKIPPED
-        record = self._hashing.submit(input_record, target.origin)
-        tables = self._predict(target.recording)
-        made = provenance.read_sidecar(target.table)
-        is_same = made is not None and self._is_same(made, target)
-        if not self._settings.force:  # now the files of each face are known
-            self._check_existing(target, made, is_same, face_labels([table.face_id for table in tables]))
-        files = made["files"] if is_same and made is not None else {}
-        self._write(target, tables, {**self._conditions, "inputs": [record.result()], "files": files})
-        return DONE
-
-    def is_complete(self, target: Target) -> bool:
-        """Whether all files of a recording are there as this command writes them.
-
-        Raises InputError if a file exists that was made otherwise and is not to be replaced.
-        """
-        made = provenance.read_sidecar(target.table)
-        is_same = made is not None and self._is_same(made, target)
-        if is_same and made is not None and self._is_whole(made, target):
-            return True
-        if not self._settings.force:
-            self._check_existing(target, made, is_same, _labels(made))
-        return False
-
-    def _files(self, target: Target, labels: list[str]) -> dict[str, Path]:
-        """Name -> path of all files of a recording but the provenance. labels: of its faces."""
-        tables = [target.table.with_name(f"{target.table.stem}{end}") for end in self._settings.endings]
-        return {file.name: file for table in tables for file in written_files(table, labels)}
-
-    def _is_same(self, made: dict[str, Any], target: Target) -> bool:
-        """Whether files were made from the same input under the same conditions."""
-        if "summaries" not in made or len(made["inputs"]) != 1:  # the table of another command
-            return False
-        same_conditions = all(made.get(name) == value for name, value in self._conditions.items())
-        return same_conditions and is_unchanged(made["inputs"][0], target.origin)
-
-    def _is_whole(self, made: dict[str, Any], target: Target) -> bool:
-        """Whether all files are there as they were written."""
-        files = self._files(target, _labels(made))
-        now = provenance.digests_of(files)
-        return len(now) == len(files) and all(made["files"].get(name) == now[name] for name in now)
-
-    def _check_existing(
-        self, target: Target, made: dict[str, Any] | None, is_same: bool, labels: list[str]
-    ) -> None:
-        """Raise InputError for an existing file that this command has neither written nor begun to write."""
-        known = {} if made is None else made["files"]
-        for name, digest in provenance.digests_of(self._files(target, labels)).items():
-            if name not in known or made is None:
-                problem = "exists already"
-            elif not is_same:
-                problem = f"was made {self._difference(made)}"
-            elif known[name] not in (None, digest):
-                problem = "was changed since it was made"
-            else:
-                continue
-            raise InputError(f"{target.table.with_name(name)} {problem}", hint="use --force to replace it")
-
-    def _difference(self, made: dict[str, Any]) -> str:
-        """What differs between the conditions of existing files and the present ones."""
-        if made.get("va") != self._conditions["va"]:
-            return f"by va {made.get('va')}"
-        if made.get("model") != self._conditions["model"]:
-            return "with another model"
-        old = {**(made.get("settings") or {}), **(made.get("output") or {})}
-        new = {**self._conditions["settings"], **self._conditions["output"]}
-        differing = [name for name, value in new.items() if old.get(name) != value]
-        if differing:
-            return f"with other settings ({', '.join(differing)})"
-        return "from another file"
-
-    def _predict(self, recording: Recording) -> list[FrameTable]:
-        tables: list[FrameTable] = []
-        for table in recording.load():
-            emit_table(table, tables.append, self._progress)
-        if not self._settings.prediction.fill:
-            tables = [table.without_unsupported() for table in tables]
-        with self._lock:
-            return [self._filter(table) for table in tables]
-
-    def _write(self, target: Target, tables: list[FrameTable], made: dict[str, Any]) -> None:
-        """Write the files between two states of the provenance: it first names them without digests.
-
-        Without this, files of an interrupted run would look like those of other programs.
-        """
-        files = self._files(target, face_labels([table.face_id for table in tables]))
-        made |= {"summaries": [_without_path(table.summary()) for table in tables]}
-        claimed = {**made["files"], **dict.fromkeys(files)}
-        provenance.write_sidecar(target.table, {**made, "files": claimed})
-        line = provenance.as_line({name: made[name] for name in (*self._conditions, "inputs")})
-        for ending in self._settings.endings:
-            path = target.table.with_name(f"{target.table.stem}{ending}")
-            write_file(tables, path, replace(options_for(ending, self._settings.options), provenance=line))
-        written = {**made["files"], **provenance.digests_of(files)}
-        provenance.write_sidecar(target.table, {**made, "files": written})
-
-
-def _labels(made: dict[str, Any] | None) -> list[str]:
-    """The labels of the faces of a recording, as its provenance has them."""
-    faces = [summary.get("face_id", "") for summary in (made or {}).get("summaries") or [{}]]
-    return face_labels([int(face) if face.isdecimal() else None for face in faces])
-
-
-def _without_path(summary: dict[str, str | float]) -> dict[str, str | float]:
-    """A summary without the path of the input, which may be that of this machine."""
-    return {name: value for name, value in summary.items() if name != "input"}
-
-
-def _write_index(settings: PredictFolderSettings, targets: list[Target], batch: Batch) -> None:
-    """Write the index of the tables in the folder and of the inputs that failed."""
-    inputs = {target.table.name: target.recording.name for target in targets}
+    own: input -> table of this run; those of the other parts come from their records.
+    """
+    records = list(read_records(folder))
+    names = {name: table for record in records for name, table in record.inputs.items()} | dict(own)
+    inputs = {table: name for name, table in names.items()}
     entries = {}
-    for sidecar in settings.folder.glob(f"*{provenance.SIDECAR_ENDING}"):
+    for sidecar in folder.glob(f"*{provenance.SIDECAR_ENDING}"):
         table = sidecar.with_name(sidecar.name.removesuffix(provenance.SIDECAR_ENDING))
         made = provenance.read_sidecar(table)
         if made and table.is_file() and made["inputs"] and made.get("summaries"):
             name = inputs.get(table.name, made["inputs"][0].get("name", ""))
             entries[table.name] = IndexEntry(table.name, name, made["summaries"])
-    tables = {name: table for table, name in inputs.items()}
-    for failure in batch.failed:
-        file = tables.get(failure.name, "")
-        entries[file or failure.name] = IndexEntry(file, failure.name, cause=failure.reason)
-    text = index_text(list(entries.values()), TableOptions(decimal_comma=settings.options.decimal_comma))
-    write_text(settings.folder / INDEX_FILE, text)
+    reasons = {failure.name: failure.reason for failure in failed}
+    for record in records:
+        reasons |= {name: reason for name, reason in record.failed.items() if name not in own}
+    for name, reason in reasons.items():
+        file = names.get(name, "")
+        entries[file or name] = IndexEntry(file, name, cause=reason)
+    text = index_text(list(entries.values()), TableOptions(decimal_comma=options.decimal_comma))
+    write_text(folder / INDEX_FILE, text)

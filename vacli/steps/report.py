@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vacli.errors import InputError, OutputError
 from vacli.files.atomic import write_text
+from vacli.media.kinds import MediaInput
 from vacli.output.file_names import output_names
 from vacli.output.formats import TRAJECTORY
 from vacli.output.quality_filter import QualityFilter
 from vacli.output.report.page import IndexRow, RecordingPage, index_html, is_report, read_row
 from vacli.output.report.playback import MediaFile
 from vacli.progress import Progress, RecordingProgress
-from vacli.steps._batch import DONE, Batch, run_each
+from vacli.runtime.executor import Channel, ExecutorChoice
+from vacli.steps._batch import DONE, Batch, run_job
 from vacli.steps._prediction_settings import PredictSettings
-from vacli.steps._recordings import Recording, find_recordings, input_name
+from vacli.steps._recordings import (
+    ModelLoader,
+    ModelWithoutExtractors,
+    Recording,
+    find_recordings,
+    input_name,
+)
 from vacli.steps._report_facts import limits, media_file, rows_provenance
 
 INDEX = "index"
@@ -35,7 +43,7 @@ class ReportSettings:
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Page:
     """A recording and the file of its page."""
 
     recording: Recording
@@ -51,22 +59,22 @@ def run(settings: ReportSettings, progress: Progress | None = None) -> Batch:
     progress = progress or RecordingProgress()
     batch, quality = Batch(settings.out), QualityFilter(settings.predict.min_quality)
     _check_replaceable(settings.out / f"{INDEX}.html")
-    jobs = _jobs(find_recordings(settings.predict, batch, progress), settings.out)
-    for job in jobs:
-        _check_replaceable(job.path)
-
-    def work(job: _Job) -> str:
-        _write_page(job, settings, quality, progress)
-        return DONE
-
-    run_each(batch, jobs, lambda job: job.recording.name, work, progress)
-    _write_index(jobs, batch)
+    loader = ModelWithoutExtractors if settings.predict.dask else ModelLoader
+    pages = _pages(find_recordings(settings.predict, batch, progress, loader), settings.out)
+    for page in pages:
+        _check_replaceable(page.path)
+    has_media = any(isinstance(page.recording.origin, MediaInput) for page in pages)
+    job = _ReportJob(replace(settings, predict=replace(settings.predict, inputs=())), has_media)
+    channel = Channel(progress, quality.merge)
+    with ExecutorChoice(settings.predict.dask, device=settings.predict.device).opened(progress) as executor:
+        run_job(batch, pages, lambda page: page.recording.name, job, channel, executor)
+    _write_index(pages, batch)
     if quality.report:
         progress.info(quality.report)
     return batch
 
 
-def _jobs(recordings: Sequence[Recording], out: Path) -> list[_Job]:
+def _pages(recordings: Sequence[Recording], out: Path) -> list[_Page]:
     """A page for each recording. A recording that several tables have gets a page for each of them."""
     count = Counter(recording.name for recording in recordings)
     unique = {
@@ -75,7 +83,7 @@ def _jobs(recordings: Sequence[Recording], out: Path) -> list[_Job]:
     }
     inputs = [replace(input_name(recording), path=path) for path, recording in unique.items()]
     names = output_names(inputs, reserved=[INDEX])
-    return [_Job(each, out / f"{name}.html") for each, name in zip(unique.values(), names, strict=True)]
+    return [_Page(each, out / f"{name}.html") for each, name in zip(unique.values(), names, strict=True)]
 
 
 def _check_replaceable(path: Path) -> None:
@@ -86,22 +94,44 @@ def _check_replaceable(path: Path) -> None:
         )
 
 
-def _write_page(job: _Job, settings: ReportSettings, quality: QualityFilter, progress: Progress) -> None:
-    tables = [quality(table) for table in job.recording.load()]
+@dataclass(frozen=True)
+class _ReportJob:
+    """Writes pages; the channel gets the `QualityFilter` of each. has_media: some inputs are media files."""
+
+    settings: ReportSettings
+    has_media: bool
+
+    def open(self, channel: Channel) -> Callable[[_Page], str]:
+        """Load the run, unless the recordings have it."""
+        loader = ModelLoader(self.settings.predict, channel.progress)
+        if self.settings.predict.dask and self.has_media:
+            assert loader.extracting
+
+        def work(page: _Page) -> str:
+            _write_page(page.recording.bound_to(loader), page.path, self.settings, channel)
+            return DONE
+
+        return work
+
+
+def _write_page(recording: Recording, path: Path, settings: ReportSettings, channel: Channel) -> None:
+    quality = QualityFilter(settings.predict.min_quality)
+    tables = [quality(table) for table in recording.load()]
+    channel.emit(quality)
     for table in tables:
         missing = [name for name in TRAJECTORY if name not in table.columns]
         if missing:
-            raise InputError(f"{job.recording.name}: the table has no column {', '.join(missing)}")
-    media, about_media = media_file(job.recording)
+            raise InputError(f"{recording.name}: the table has no column {', '.join(missing)}")
+    media, about_media = media_file(recording)
     page = RecordingPage(
-        name=job.recording.name,
+        name=recording.name,
         tables=tables,
         media=media,
-        provenance=[*about_media, *rows_provenance(job.recording, settings.predict)],
-        limits=limits(job.recording, settings.predict),
-        embed=settings.embed and media is not None and _can_embed(media, progress),
+        provenance=[*about_media, *rows_provenance(recording, settings.predict)],
+        limits=limits(recording, settings.predict),
+        embed=settings.embed and media is not None and _can_embed(media, channel.progress),
     )
-    write_text(job.path, page.html(settings.out))
+    write_text(path, page.html(settings.out))
 
 
 def _can_embed(media: MediaFile, progress: Progress) -> bool:
@@ -116,15 +146,15 @@ def _can_embed(media: MediaFile, progress: Progress) -> bool:
     return True
 
 
-def _write_index(jobs: Sequence[_Job], batch: Batch) -> None:
+def _write_index(pages: Sequence[_Page], batch: Batch) -> None:
     """Write the index. Its rows are read from the pages, which an earlier process may have written.
 
     If all inputs failed, the index of an earlier report is kept, because its pages are.
     """
     failed = {failure.name for failure in batch.failed}
-    complete = [job for job in jobs if job.recording.name not in failed]
+    complete = [page for page in pages if page.recording.name not in failed]
     path = batch.out / f"{INDEX}.html"
     if not complete and path.exists():
         return
-    rows = [IndexRow(job.path.name, read_row(job.path)) for job in complete]
+    rows = [IndexRow(page.path.name, read_row(page.path)) for page in complete]
     write_text(path, index_html(rows, [(f.name, f.reason) for f in batch.failed]))

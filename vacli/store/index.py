@@ -47,6 +47,11 @@ class Index:
         whole = (folder / METADATA_FILE).is_file() or (folder / "time").is_dir()
         return whole and not video_id.startswith(".") and video_id != ""
 
+    def refresh(self) -> None:
+        """Read the videos that were added or changed, and write them to the index file."""
+        with self._lock:
+            self._refresh()
+
     def find_recording(self, sha256: str) -> list[str]:
         """The videos of the recording with that SHA-256, sorted."""
         with self._lock:

@@ -39,6 +39,9 @@ class VideoView:
         self._revisions: dict[str, tuple[int, int] | None] = {}
         self._matched_features: set[str] = set()
 
+    def __reduce__(self) -> tuple[type[VideoView], tuple[Path]]:
+        return VideoView, (self.path,)  # another process reads again
+
     @cached_property
     def attrs(self) -> dict[str, Any]:
         """Attributes of the video: `source` (name, path, size_bytes, sha256) and `stream`."""

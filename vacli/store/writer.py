@@ -71,6 +71,10 @@ class Store:
         """Views of all videos, in order of their names."""
         return [VideoView(self.path / video_id) for video_id in self.video_ids()]
 
+    def refresh_index(self) -> None:
+        """Write the videos that are new or changed to the index file of a large store."""
+        self._index.refresh()
+
     def find_by_sha256(self, sha256: str) -> list[str]:
         """Ids of the videos of one recording, sorted: one per person."""
         return self._index.find_recording(sha256)
