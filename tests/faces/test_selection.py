@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from vacli.errors import InputError, UsageError
-from vacli.faces.quality import sharpness
 from vacli.faces.selection import TrackSummary, check_face_choice, select_tracks
 
 TRACKS = [TrackSummary(0, 50.0, 300.0), TrackSummary(1, 900.0, 500.0), TrackSummary(2, 700.0, 100.0)]
@@ -33,13 +31,3 @@ def test_a_missing_track_is_an_error():
 def test_an_unknown_choice_is_a_usage_error(choice):
     with pytest.raises(UsageError, match="--face"):
         check_face_choice(choice)
-
-
-def test_sharpness_falls_with_blur_and_has_a_known_value():
-    step = np.zeros((6, 6, 3), np.uint8)
-    step[:, 3:] = 90
-    # Laplacian of a step of 90: +90 and -90 in the two columns beside it, 0 in the other two.
-    assert sharpness(step) == pytest.approx(90**2 / 2)
-    soft = step.copy()
-    soft[:, 3] = 45
-    assert sharpness(soft) < sharpness(step)

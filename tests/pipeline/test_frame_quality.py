@@ -17,7 +17,7 @@ CERTAIN = np.array([[0.2, 0.2]])
 UNKNOWN = np.full((1, 2), np.nan)
 
 
-def observed(size_px=100.0, sharpness=10.0, landmarks=TEMPLATE_224, score=0.999, level_db=-30.0):
+def observed(size_px=100.0, sharpness=0.5, landmarks=TEMPLATE_224, score=0.999, level_db=-30.0):
     """One frame with a clear face and voice, or with the given measures."""
     faces = FaceDetections(
         detected=np.array([True]),
@@ -61,7 +61,7 @@ def test_a_clear_frame_has_quality_1_and_no_limit(modality):
     ("measures", "limit"),
     [
         ({"size_px": 16.0}, "face_size"),
-        ({"sharpness": 1.8}, "sharpness"),
+        ({"sharpness": 0.02}, "sharpness"),
         ({"landmarks": turned(60)}, "pose"),
         ({"score": 0.92}, "face_score"),
     ],
@@ -76,7 +76,7 @@ def test_each_measure_of_a_face_limits_the_quality(measures, limit):
     ("name", "values"),
     [
         ("size_px", (5.0, 12.0, 20.0, 29.0, 60.0)),
-        ("sharpness", (1.0, 1.7, 2.2, 2.9, 50.0)),
+        ("sharpness", (0.001, 0.01, 0.03, 0.1, 1.5)),
         ("score", (0.5, 0.85, 0.93, 0.98, 0.9999)),
     ],
 )
@@ -99,7 +99,7 @@ def test_the_level_limits_a_sound():
 
 
 def test_a_sound_counts_in_part_where_there_is_a_face():
-    blurred = observed(sharpness=1.0)
+    blurred = observed(sharpness=0.004)
     assert quality(blurred, "visual") == (0.0, "sharpness")
     assert quality(blurred, "audiovisual") == (SOUND_WEIGHT, "sharpness")
     assert quality(observed(level_db=-90), "audiovisual") == (1.0, "")
@@ -117,7 +117,7 @@ def test_unknown_measures_are_left_out():
     nothing_known = observed(nan, nan, np.full((5, 2), nan), nan, nan)
     for modality in ("visual", "audio", "audiovisual"):
         assert quality(nothing_known, modality, UNKNOWN) == (1.0, "")
-    blurred = replace(nothing_known, faces=replace(nothing_known.faces, sharpness=np.array([1.8])))
+    blurred = replace(nothing_known, faces=replace(nothing_known.faces, sharpness=np.array([0.02])))
     assert quality(blurred, "visual", UNKNOWN)[1] == "sharpness"
 
 

@@ -37,6 +37,11 @@ def bundled_model() -> None:
 @click.option(
     "--augmented-dir", type=click.Path(path_type=Path), help="Folder that augmented copies are written to."
 )
+@click.option(
+    "--degraded",
+    is_flag=True,
+    help="FER+: copies of the validation faces that are blurred, dark, small, turned, covered, ...",
+)
 @click.option("--seed", type=int, default=42, show_default=True, help="Seed of the augmentation.")
 def import_corpus(kind: str, path: Path, out: Path | None, **chosen: Any) -> None:
     """Import a corpus of emotion categories, with valence and arousal mapped from the categories.
@@ -47,8 +52,12 @@ def import_corpus(kind: str, path: Path, out: Path | None, **chosen: Any) -> Non
     Augmented copies of speech differ in level, noise, reverberation, speed, equalisation and telephone
     band. `background` is a folder of sounds without speech; --augment-copies of them are made first.
 
+    With --degraded, each condition becomes an entry of the store, on which `va calibrate` measures how the
+    error grows with the difficulty of a face.
+
     \b
     Examples:
+      va bundled-model import ferplus ferplus.npz --degraded -o degraded.zarr
       va bundled-model import ravdess data/ravdess -o voices.zarr \\
         --augment-copies 2 --augmented-dir augmented
       va bundled-model import background silence --augment-copies 150 -o v.zarr

@@ -49,9 +49,14 @@ class UtteranceFeatures:
 
 @dataclass(frozen=True, eq=False)
 class SyntheticSequence:
-    """One sequence. face (T, D) and voice name -> (T, D) float32, NaN rows where missing; labels (T, 2)."""
+    """One sequence of T frames.
+
+    face (T, D) and voice name -> (T, D) float32, NaN rows where missing. picture (T,): number of the face
+    image that is shown, the more visible one of two; -1 without a face. labels (T, 2).
+    """
 
     face: np.ndarray
+    picture: np.ndarray
     voice: Mapping[str, np.ndarray]
     labels: np.ndarray
 
@@ -109,6 +114,7 @@ def synthesize(
     names = pieces[0].voice
     return SyntheticSequence(
         face=np.concatenate([p.face for p in pieces]),
+        picture=np.concatenate([p.picture for p in pieces]),
         voice={name: np.concatenate([p.voice[name] for p in pieces]) for name in names},
         labels=_zero_after_memory(np.concatenate([p.labels for p in pieces])),
     )
@@ -155,7 +161,7 @@ def _piece(material: SourceMaterial, config: SynthesisConfig, rng: np.random.Gen
     voice_labels = np.repeat(voice.label[np.newaxis], length, axis=0).astype(np.float32)
     voice_labels[len(voice) :] = np.nan
     target = rng.uniform([-1, -1], [1, 1]) if rng.random() < config.p_disagree else voice.label
-    face, face_labels = _face_track(material.faces, target, length, config, rng)
+    face, picture, face_labels = _face_track(material.faces, target, length, config, rng)
     draw = rng.random()
     if draw < config.p_no_face:
         face[:], face_labels[:] = np.nan, np.nan
@@ -165,7 +171,8 @@ def _piece(material: SourceMaterial, config: SynthesisConfig, rng: np.random.Gen
     elif rng.random() < config.p_face_gap:
         start = int(rng.integers(length))
         face[start : start + int(rng.integers(*GAP_FRAMES))] = np.nan
-    return SyntheticSequence(face, sound, _mean_of_present(voice_labels, face_labels))
+    picture = np.where(np.isnan(face).any(axis=1), -1, picture)
+    return SyntheticSequence(face, picture, sound, _mean_of_present(voice_labels, face_labels))
 
 
 def _non_speech(
@@ -189,8 +196,8 @@ def _zero_after_memory(labels: np.ndarray) -> np.ndarray:
 
 def _face_track(
     faces: FaceExamples, target: np.ndarray, length: int, config: SynthesisConfig, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cross-faded face images with labels near `target`. Returns rows (T, D) and labels (T, 2)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cross-faded face images with labels near `target`: rows (T, D), pictures (T,) and labels (T, 2)."""
     near = _nearby(faces.labels, target, config.label_radius)
     weight = np.zeros((length, 0), np.float32)
     chosen: list[int] = []
@@ -203,7 +210,8 @@ def _face_track(
         start += hold
     noise = faces.rows.std(axis=0) * config.face_noise
     rows = weight @ faces.rows[chosen] + rng.normal(size=(length, faces.rows.shape[1])) * noise
-    return rows.astype(np.float32), (weight @ faces.labels[chosen]).astype(np.float32)
+    pictures = np.array(chosen)[weight.argmax(axis=1)]
+    return rows.astype(np.float32), pictures, (weight @ faces.labels[chosen]).astype(np.float32)
 
 
 def _nearby(labels: np.ndarray, target: np.ndarray, radius: float) -> np.ndarray:

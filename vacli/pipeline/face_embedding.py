@@ -13,6 +13,7 @@ import numpy as np
 
 from vacli.clock import bracket, mix, nearest_rows
 from vacli.faces.detect import Detection
+from vacli.faces.quality import face_difficulty
 from vacli.faces.tracker import Face
 
 MAX_GAP = 8  # rows over which features are interpolated
@@ -36,6 +37,11 @@ class FaceDetections:
     box: np.ndarray
     landmarks: np.ndarray
     sharpness: np.ndarray
+
+    @property
+    def difficulty(self) -> np.ndarray:
+        """(N,) `quality.face_difficulty` of each frame, 0 where nothing is known."""
+        return face_difficulty(self.score, self.box, self.landmarks, self.sharpness)
 
     @classmethod
     def empty(cls, count: int) -> FaceDetections:

@@ -1,16 +1,12 @@
 """The quality of a frame: the reliability of its prediction, from 0 to 1.
 
-Each factor is 0 up to a first value of a measure, 1 from a second one on, and linear in between, on the scale
-that the table names:
+The factors of a face are those of `faces.quality`. Two more are 0 up to a first value of a measure, 1 from a
+second one on, and linear in between:
 
-| factor | measure | scale | 0 | 1 |
-|---|---|---|---|---|
-| face_size | longer side of the face's box | logarithm | 10 px | 30 px |
-| sharpness | variance of the crop's Laplacian (`faces.quality.sharpness`) | logarithm | 1.5 | 4 |
-| pose | misfit of the landmarks (`faces.quality.pose_misfit_px`) | linear | 26 px | 12 px |
-| face_score | confidence of the face detector | log(1 - score) | 0.8 | 0.99 |
-| sound_level | level over 1 s (`media.sound_level`) | linear, dB | -65 | -50 |
-| uncertainty | root mean square of both uncertainties | linear | 0.8 | 0.25 |
+| factor | measure | 0 | 1 |
+|---|---|---|---|
+| sound_level | level in dB over 1 s (`media.sound_level`) | -65 | -50 |
+| uncertainty | root mean square of both uncertainties | 0.8 | 0.25 |
 
 The quality of a face is its lowest factor. The quality of a frame is that of its face (`visual`), the
 sound_level (`audio`), or the higher one of its face and SOUND_WEIGHT of the sound_level (`audiovisual`),
@@ -33,18 +29,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vacli.faces.quality import pose_misfit_px
+from vacli.faces.quality import face_factors, ramp, stack_factors
 from vacli.output.frame_table import NO_MODALITY
 from vacli.pipeline.observation import Observation
 
-SIZE_PX = (10.0, 30.0)
-SHARPNESS = (1.5, 4.0)
-MISFIT_PX = (26.0, 12.0)
-SCORE = (0.8, 0.99)
 LEVEL_DB = (-65.0, -50.0)
 UNCERTAINTY = (0.8, 0.25)
 SOUND_WEIGHT = 0.25  # of audiovisual frames
-MIN_POSITIVE = 1e-9  # of arguments of logarithms
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +51,14 @@ def frame_quality(observed: Observation, modality: np.ndarray, uncertainty: np.n
 
     modality: (N,) as in the column. uncertainty: (N, 2), NaN where unknown.
     """
-    face = _lowest(_face_factors(observed))
-    sound = _lowest({"sound_level": _ramp(observed.level_db, *LEVEL_DB)})
+    faces = observed.faces
+    face = _lowest(face_factors(faces.score, faces.box, faces.landmarks, faces.sharpness))
+    sound = _lowest({"sound_level": ramp(observed.level_db, *LEVEL_DB)})
     is_audio = modality == "audio"
     both = np.maximum(face.values, np.where(modality == "audiovisual", SOUND_WEIGHT * sound.values, 0.0))
     values = np.where(is_audio, sound.values, both)
     limits = np.where(is_audio, sound.limits, face.limits)
-    certainty = _ramp(np.sqrt(np.mean(np.square(uncertainty, dtype=np.float64), axis=1)), *UNCERTAINTY)
+    certainty = ramp(np.sqrt(np.mean(np.square(uncertainty, dtype=np.float64), axis=1)), *UNCERTAINTY)
     is_uncertain = certainty < values  # False where unknown
     is_none = modality == NO_MODALITY
     values = np.where(is_none, 0.0, np.where(is_uncertain, certainty, values))
@@ -75,28 +67,7 @@ def frame_quality(observed: Observation, modality: np.ndarray, uncertainty: np.n
     return FrameQuality(values, limits)
 
 
-def _face_factors(observed: Observation) -> dict[str, np.ndarray]:
-    """Name -> (N,) factor, NaN where its measure is unknown."""
-    faces = observed.faces
-    size_px = np.maximum(faces.box[:, 2] - faces.box[:, 0], faces.box[:, 3] - faces.box[:, 1])
-    return {
-        "face_size": _ramp(_log(size_px), *np.log(SIZE_PX)),
-        "sharpness": _ramp(_log(faces.sharpness), *np.log(SHARPNESS)),
-        "pose": _ramp(pose_misfit_px(faces.landmarks), *MISFIT_PX),
-        "face_score": _ramp(-_log(1 - faces.score), *-np.log(1 - np.array(SCORE))),
-    }
-
-
-def _ramp(measure: np.ndarray, zero: float, one: float) -> np.ndarray:
-    """0 at `zero` and beyond, 1 at `one` and beyond, linear in between."""
-    return np.clip((np.asarray(measure, np.float64) - zero) / (one - zero), 0.0, 1.0)
-
-
-def _log(values: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(np.asarray(values, np.float64), MIN_POSITIVE))
-
-
 def _lowest(factors: Mapping[str, np.ndarray]) -> FrameQuality:
     """The lowest factor of each row and its name; 1 and the first name where all are unknown."""
-    stacked = np.stack([np.where(np.isnan(factor), 1.0, factor) for factor in factors.values()])
+    stacked = stack_factors(factors.values())
     return FrameQuality(stacked.min(axis=0), np.array(list(factors))[stacked.argmin(axis=0)])

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.errors import StoreError
+from vacli.faces.quality import face_difficulty
 from vacli.features.encoder_frames import ENCODER_DATA, Use, strongest
 from vacli.features.flags import ENCODER_TRAINING, MISSING
 from vacli.recipe.schema import Model, Stream
@@ -170,6 +171,23 @@ def _check_width(view: VideoView, stream: Stream, widths: Mapping[str, int]) -> 
             f"the model wants {stream.dim}",
             hint="extract with the settings that the model was made for, or change the recipe",
         )
+
+
+def stored_difficulty(view: VideoView) -> np.ndarray:
+    """(T,) `faces.quality.face_difficulty` of the stored faces of a video, 0 where nothing is known.
+
+    A picture without a detected face, whose features are those of the whole picture, has the difficulty 1.
+    """
+    count = len(view.times_s)
+    shapes = {"score": (count,), "box": (count, 4), "landmarks": (count, 5, 2), "sharpness": (count,)}
+    measures = {
+        name: view.read(f"face/{name}") if view.has(f"face/{name}") else np.full(shape, np.nan)
+        for name, shape in shapes.items()
+    }
+    difficulty = face_difficulty(**measures)
+    if view.attrs.get("stream", {}).get("kind") != "images" or not view.has("face/detected"):
+        return difficulty
+    return np.where(view.read("face/detected"), difficulty, 1.0)
 
 
 def speech_probability(view: VideoView) -> np.ndarray:

@@ -1,13 +1,14 @@
 """`va bundled-model import`: import emotion corpora with category labels, to train the bundled model.
 
 An image corpus becomes one entry for each split. Its frames are single images, aligned as in
-`va predict --images`. A speech corpus becomes one entry for each utterance, with 25 rows per second, as input
-of `va extract-audio`.
+`va predict --images`. Degraded copies of the validation split are one entry for each condition. A speech
+corpus becomes one entry for each utterance, with 25 rows per second, as input of `va extract-audio`.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
 from vacli.datasets import audio_augmentation, emotion_corpora
+from vacli.datasets.image_degradation import DEGRADATIONS
 from vacli.errors import InputError, UsageError, nearest
 from vacli.faces.align import CROP_PX, encode_jpeg
 from vacli.faces.images import AlignedImage, ImageAligner
@@ -39,6 +41,7 @@ class ImportCorpusSettings:
 
     augment_copies: the number of augmented copies of every utterance, written into `augmented_dir`. The
     kind `background` is a folder of sounds without speech; `augment_copies` of them are created there first.
+    degraded: import copies of the validation images under each of `DEGRADATIONS` instead of the images.
     """
 
     kind: str
@@ -46,6 +49,7 @@ class ImportCorpusSettings:
     store: Path
     augment_copies: int = 0
     augmented_dir: Path | None = None
+    degraded: bool = False
     seed: int = 42
 
 
@@ -54,6 +58,8 @@ def run(settings: ImportCorpusSettings, progress: Progress | None = None) -> Bat
     progress = progress or RecordingProgress()
     if settings.kind not in KINDS:
         raise UsageError(f"the corpus {settings.kind!r} is unknown", hint=nearest(settings.kind, KINDS))
+    if settings.degraded and settings.kind != "ferplus":
+        raise UsageError(f"{settings.kind} has no images to degrade", hint="--degraded is for ferplus")
     if settings.kind == BACKGROUND and settings.augment_copies:
         _write_backgrounds(settings)
     if not settings.path.exists():
@@ -61,7 +67,7 @@ def run(settings: ImportCorpusSettings, progress: Progress | None = None) -> Bat
     store = Store.open_or_create(settings.store)
     batch = Batch(settings.store)
     if settings.kind == "ferplus":
-        return _import_images(store, settings.path, batch, progress)
+        return _import_images(store, settings, batch, progress)
     if settings.kind == BACKGROUND:
         return _import_sounds(store, emotion_corpora.read_background(settings.path), batch, progress)
     utterances = SPEECH[settings.kind](settings.path)
@@ -70,30 +76,65 @@ def run(settings: ImportCorpusSettings, progress: Progress | None = None) -> Bat
     return _import_sounds(store, utterances, batch, progress)
 
 
-def _import_images(store: Store, path: Path, batch: Batch, progress: Progress) -> Batch:
-    parts = list(emotion_corpora.read_ferplus(path))
-    with progress.task("FER+", sum(len(p.images) for p in parts), "faces") as advance:
+@dataclass(frozen=True, eq=False)
+class _ImageSet:
+    """A split of an image corpus, under one of DEGRADATIONS or, with "", as it is."""
 
-        def work(part: emotion_corpora.FaceImages) -> str:
-            video = f"ferplus-{part.split}"
-            source = source_of(path)
-            if video in store and store.video(video).has("label"):
-                advance(len(part.images))
+    images: emotion_corpora.FaceImages
+    condition: str = ""
+
+    def __len__(self) -> int:
+        return len(self.images.images)
+
+    @property
+    def name(self) -> str:
+        return f"ferplus-{self.images.split}" + (f"-{self.condition}" if self.condition else "")
+
+    @property
+    def label_attributes(self) -> dict[str, object]:
+        condition = {"condition": self.condition} if self.condition else {}
+        return {"split": self.images.split, "category_mapped": True, **condition}
+
+    def picture(self, number: int, seed: int) -> np.ndarray:
+        """(224, 224, 3) uint8 RGB."""
+        rgb = as_rgb(self.images.images[number])
+        if not self.condition:
+            return rgb
+        rng = np.random.default_rng([seed, zlib.crc32(self.condition.encode()), number])
+        return DEGRADATIONS[self.condition](rgb, rng)
+
+
+def _image_sets(settings: ImportCorpusSettings) -> Iterator[_ImageSet]:
+    for images in emotion_corpora.read_ferplus(settings.path):
+        if not settings.degraded:
+            yield _ImageSet(images)
+        elif images.split == "validation":
+            yield from (_ImageSet(images, condition) for condition in DEGRADATIONS)
+
+
+def _import_images(store: Store, settings: ImportCorpusSettings, batch: Batch, progress: Progress) -> Batch:
+    sets = list(_image_sets(settings))
+    with progress.task("FER+", sum(map(len, sets)), "faces") as advance:
+
+        def work(images: _ImageSet) -> str:
+            if images.name in store and store.video(images.name).has("label"):
+                advance(len(images))
                 return SKIPPED
-            times = regular_times(len(part.images), 1)  # one row per second: the images are independent
-            store.add_video(video, times, source=source, stream={"kind": "images"})
-            with store.stage(video, "face", {"made_by": "va bundled-model import", "images": True}) as writer:
+            times = regular_times(len(images), 1)  # one row per second: the images are independent
+            store.add_video(images.name, times, source=source_of(settings.path), stream={"kind": "images"})
+            made_by = {"made_by": "va bundled-model import", "images": True}
+            with store.stage(images.name, "face", made_by) as writer:
                 aligner = ImageAligner()
-                for start in range(0, len(part.images), BLOCK):
-                    images = part.images[start : start + BLOCK]
-                    _write_images(writer, [aligner.align(as_rgb(image)) for image in images])
-                    advance(len(images))
-            with store.stage(video, "label", {"split": part.split, "category_mapped": True}) as writer:
-                _write_labels(writer, part.labels)
-                writer.append("votes", part.votes, dims=("emotion",))
+                for start in range(0, len(images), BLOCK):
+                    block = range(start, min(start + BLOCK, len(images)))
+                    _write_images(writer, [aligner.align(images.picture(n, settings.seed)) for n in block])
+                    advance(len(block))
+            with store.stage(images.name, "label", images.label_attributes) as writer:
+                _write_labels(writer, images.images.labels)
+                writer.append("votes", images.images.votes, dims=("emotion",))
             return DONE
 
-        return run_each(batch, parts, lambda p: f"ferplus-{p.split}", work, progress)
+        return run_each(batch, sets, lambda images: images.name, work, progress)
 
 
 def as_rgb(grey: np.ndarray) -> np.ndarray:
@@ -105,10 +146,12 @@ def as_rgb(grey: np.ndarray) -> np.ndarray:
 
 
 def _write_images(writer: PartWriter, images: list[AlignedImage]) -> None:
-    missing = np.full((5, 2), np.nan, np.float32)
+    no_box, no_landmarks = (np.full(shape, np.nan, np.float32) for shape in (4, (5, 2)))
     writer.append("detected", np.array([image.face is not None for image in images]))
     writer.append("score", np.array([i.face.score if i.face else np.nan for i in images], np.float32))
-    landmarks = np.stack([image.face.landmarks if image.face else missing for image in images])
+    boxes = np.stack([image.face.box if image.face else no_box for image in images])
+    writer.append("box", boxes.astype(np.float32), dims=("xyxy",), units="px")
+    landmarks = np.stack([image.face.landmarks if image.face else no_landmarks for image in images])
     writer.append("landmarks", landmarks, dims=("point", "xy"), units="px")
     writer.append("sharpness", np.array([sharpness(image.crop) for image in images], np.float32))
     writer.append_images("crop", [encode_jpeg(image.crop) for image in images])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,12 +21,14 @@ from vacli.datasets.synthesis import (
 )
 from vacli.errors import StoreError
 from vacli.features.flags import MISSING
+from vacli.pipeline.face_spool import COLUMNS
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import Batch
 from vacli.store import Store, VideoView
 from vacli.store.writer import JsonDict
 
 FACE_FEATURE = "compact"
+FACE_MEASURES = {"score": (), "box": (4,), "landmarks": (5, 2), "sharpness": ()}  # name -> shape of a row
 VOICE_FEATURES = ("egemaps", "mfcc39")
 HOLDOUT_STRIDE = 6  # every sixth speaker is held out
 LOUDNESS = ("egemaps", 0)  # feature and column that separate speech from silence
@@ -53,13 +56,27 @@ class Speaker:
     sampling_weights: np.ndarray | None
 
 
+@dataclass(frozen=True, eq=False)
+class _Condition:
+    """The labelled images of one video of a store. measures: name -> (N, ...) of FACE_MEASURES."""
+
+    examples: FaceExamples
+    measures: Mapping[str, np.ndarray]
+
+    def rows(self, kept: np.ndarray) -> _Condition:
+        """Some of the images; kept: (N,) bool."""
+        examples = FaceExamples(self.examples.rows[kept], self.examples.labels[kept])
+        return _Condition(examples, {name: x[kept] for name, x in self.measures.items()})
+
+
 @dataclass(frozen=True)
 class SynthesizeSettings:
     """Stores with images and with utterances, the store to write, and the synthesis.
 
     `groups` are disjoint in faces and speakers; cross-validation uses them as subjects. A sixth of the
     speakers and the faces of the validation split are reserved for `holdout`, so that a run can be evaluated
-    on people that none of its models was trained on. `balanced`: each speaker's utterances are sampled with
+    on people that none of its models was trained on. A sequence has the images of one video of the store, so
+    that all of its faces are degraded in the same way. `balanced`: each speaker's utterances are sampled with
     `balanced_weights`, not uniformly.
     """
 
@@ -77,7 +94,7 @@ class SynthesizeSettings:
 def run(settings: SynthesizeSettings, progress: Progress | None = None) -> Batch:
     """Write `sequences` synthetic videos with features and labels; the same seed gives the same store."""
     progress = progress or RecordingProgress()
-    faces = _faces(Store.open(settings.faces), "validation" if settings.holdout else "train")
+    conditions = _conditions(Store.open(settings.faces), "validation" if settings.holdout else "train")
     speakers, backgrounds = _utterances(settings, progress)
     groups = _groups_of(sorted(speakers), settings)
     specs = _specs(settings)
@@ -92,29 +109,41 @@ def run(settings: SynthesizeSettings, progress: Progress | None = None) -> Batch
                 batch.skipped.append(video)
             else:
                 rng = np.random.default_rng([settings.seed, number])
+                faces = conditions[number // settings.groups % len(conditions)]
                 own = faces if settings.holdout else _group(faces, group, settings.groups)
                 names = groups[0 if settings.holdout else group]
                 speaker = speakers[names[int(rng.integers(len(names)))]]
-                material = SourceMaterial(own, speaker.utterances, backgrounds, speaker.sampling_weights)
+                material = SourceMaterial(
+                    own.examples, speaker.utterances, backgrounds, speaker.sampling_weights
+                )
                 sequence = synthesize(material, settings.mixture, rng)
+                _add_sequence(store, video, sequence, own.measures)
                 _write(store, video, sequence, specs, _attributes(settings, group))
                 batch.done.append(video)
             advance(1)
     return batch
 
 
-def _faces(store: Store, split: str) -> FaceExamples:
-    """All labelled images of one split of a store."""
+def _conditions(store: Store, split: str) -> list[_Condition]:
+    """The labelled images of each video in one split of a store."""
     views = [v for v in store.videos() if v.has("label") and v.part_attrs("label").get("split") == split]
     if not views:
         raise StoreError(
             f"store {store.path} has no labelled images in its {split} split",
             hint="run `va bundled-model import` first",
         )
-    rows = np.concatenate([v.feature(FACE_FEATURE)[0] for v in views]).astype(np.float32)
-    labels = np.concatenate([v.labels() for v in views])
-    usable = np.isfinite(rows).all(1) & np.isfinite(labels).all(1)
-    return FaceExamples(rows[usable], labels[usable])
+    return [_condition(view) for view in views]
+
+
+def _condition(view: VideoView) -> _Condition:
+    examples = FaceExamples(view.feature(FACE_FEATURE)[0].astype(np.float32), view.labels())
+    count = len(view.times_s)
+    measures = {
+        name: view.read(f"face/{name}") if view.has(f"face/{name}") else np.full((count, *shape), np.nan)
+        for name, shape in FACE_MEASURES.items()
+    }
+    usable = np.isfinite(examples.rows).all(1) & np.isfinite(examples.labels).all(1)
+    return _Condition(examples, measures).rows(usable)
 
 
 def _utterances(
@@ -150,9 +179,8 @@ def _speaker(utterances: list[UtteranceFeatures], balanced: bool) -> Speaker:
     return Speaker(utterances, weights)
 
 
-def _group(faces: FaceExamples, group: int, groups: int) -> FaceExamples:
-    members = np.arange(len(faces.labels)) % groups == group
-    return FaceExamples(faces.rows[members], faces.labels[members])
+def _group(faces: _Condition, group: int, groups: int) -> _Condition:
+    return faces.rows(np.arange(len(faces.examples.labels)) % groups == group)
 
 
 def _groups_of(names: list[str], settings: SynthesizeSettings) -> list[list[str]]:
@@ -198,6 +226,22 @@ def _check_same(view: VideoView, attributes: dict[str, object]) -> None:
         )
 
 
+def _add_sequence(
+    store: Store, video: str, sequence: SyntheticSequence, measures: Mapping[str, np.ndarray]
+) -> None:
+    """Add a video with the measures of the faces that it shows."""
+    times = regular_times(len(sequence.labels), SOUND_CLOCK_HZ)
+    store.add_video(video, times, source={"name": video}, stream={"kind": "synthetic"})
+    detected = sequence.picture >= 0
+    with store.stage(video, "face", {"made_by": "va bundled-model synthesize"}) as writer:
+        writer.append("detected", detected)
+        for name, values in measures.items():
+            rows = values[sequence.picture].astype(np.float32)
+            rows[~detected] = np.nan
+            dims, units = COLUMNS[name]
+            writer.append(name, rows, dims=dims, units=units)
+
+
 def _write(
     store: Store,
     video: str,
@@ -205,8 +249,6 @@ def _write(
     specs: dict[str, JsonDict],
     attributes: dict[str, object],
 ) -> None:
-    times = regular_times(len(sequence.labels), SOUND_CLOCK_HZ)
-    store.add_video(video, times, source={"name": video}, stream={"kind": "synthetic"})
     for name, values in {FACE_FEATURE: sequence.face, **sequence.voice}.items():
         missing = np.isnan(values).any(axis=1)
         store.put_feature(video, specs[name], values, (missing * MISSING).astype(np.uint8))
