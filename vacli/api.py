@@ -66,11 +66,11 @@ class Table:
 class Predictor:
     """A model that is loaded once and predicts many recordings.
 
-    model: a run of `va train`, None for the bundled model. face: which face, "largest", "left", "right",
-    "all" or the number of a face. device: "auto", "cpu", "cuda", "cuda:1" or "mps". fill: keep the values of
-    frames whose `modality` is "none"; otherwise they are NaN. min_quality: frames with a lower `quality`
-    become frames without a prediction. progress: receives progress and warnings, None to ignore them. Raises
-    VaError if the model cannot be loaded or a setting is wrong.
+    model: a run of `va train`, None for the bundled model. face: which face, "largest", "speaker",
+    "left", "right", "all" or the number of a face. device: "auto", "cpu", "cuda", "cuda:1" or "mps". fill:
+    keep the values of frames whose `modality` is "none"; otherwise they are NaN. min_quality: frames with a
+    lower `quality` become frames without a prediction. progress: receives progress and warnings, None to
+    ignore them. Raises VaError if the model cannot be loaded or a setting is wrong.
     """
 
     def __init__(

@@ -25,6 +25,7 @@ def table():
         ("face_score", "face_x", "face_y", "face_w", "face_h", "valence_uncertainty"), nan
     )
     columns |= {"frame": np.arange(2), "time_s": np.array([0.0, 1 / 30]), "face_id": np.array([0, -1])}
+    columns |= {"speaking": np.array([1, -1])}
     columns |= {"quality_limit": np.array(["", "sound_level"])}
     columns |= {"face_detected": face, "audio_present": sound, "modality": modality(face, sound)}
     return FrameTable("a, b.mp4", columns)
@@ -39,6 +40,7 @@ def test_csv(table):
     assert [r["face_detected"] for r in rows] == ["1", "0"]
     assert [r["modality"] for r in rows] == ["audiovisual", "audio"]
     assert [r["face_id"] for r in rows] == ["0", ""]
+    assert [r["speaking"] for r in rows] == ["1", ""]
     assert [r["face_x"] for r in rows] == ["1.0", ""]
     assert {r["input"] for r in rows} == {"a, b.mp4"}
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from synth.faces import write_video
 
+from vacli.clock import regular_times
 from vacli.errors import InputError
 from vacli.faces.tracker import Face, FaceFrame
 from vacli.features.audio_flags import TemporalContext
@@ -19,6 +20,8 @@ from vacli.pipeline.face_embedding import FaceEmbedder, FaceTrackFeatures
 from vacli.pipeline.face_tracks import FaceTracks
 from vacli.pipeline.observation import Extractors, ObservationSettings
 from vacli.progress import RecordingProgress
+
+SILENCE = AudioFeatures({}, None, np.zeros(1))
 
 
 class Mean:
@@ -45,12 +48,12 @@ def mean() -> Mean:
 
 
 def test_two_alternating_tracks_keep_their_own_rows(mean):
-    tracks = FaceTracks({"mean": mean}, count=100)
+    tracks = FaceTracks({"mean": mean}, regular_times(100, 25))
     for index in range(0, 100, 2):
         both = (face(0, index, 50.0), face(1, 200 - index, 0.0))
         tracks.add(FaceFrame(index, index / 25, both))
     for choice, track, sign, start in (("right", 0, 1, 0), ("left", 1, -1, 200), ("largest", 1, -1, 200)):
-        ((chosen, reader),) = tracks.select(choice)
+        ((chosen, reader),) = tracks.select(choice, SILENCE)
         assert chosen == track
         values = reader.features()["mean"][:, 0]
         np.testing.assert_array_equal(values[::2], start + sign * np.arange(0, 100, 2))
@@ -60,8 +63,8 @@ def test_two_alternating_tracks_keep_their_own_rows(mean):
 
 
 def test_a_video_without_faces_has_empty_rows(mean):
-    tracks = FaceTracks({"mean": mean}, count=3)
-    ((track, reader),) = tracks.select("largest")
+    tracks = FaceTracks({"mean": mean}, regular_times(3, 25))
+    ((track, reader),) = tracks.select("largest", SILENCE)
     assert track == -1
     assert np.isnan(reader.features()["mean"]).all()
     assert not reader.detections().detected.any()
@@ -106,11 +109,11 @@ def test_final_rows_equal_those_of_the_whole_video(mean):
 
 
 def test_rows_become_final_after_a_track_ends_and_without_extractors(mean):
-    tracks = FaceTracks({"mean": mean}, count=200)
+    tracks = FaceTracks({"mean": mean}, regular_times(200, 25))
     for index in range(200):
         there = (face(0, index, 50.0),) if index < 40 else ()
         tracks.add(FaceFrame(index, index / 25, there))
-    ((_, reader),) = tracks.select("largest")
+    ((_, reader),) = tracks.select("largest", SILENCE)
     reader.features()
     blind = FaceTrackFeatures(FaceEmbedder({}), 200)
     for index in range(64):

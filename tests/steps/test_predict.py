@@ -77,6 +77,7 @@ def test_modality_leaves_out_streams_that_the_model_does_not_use(used, modality)
         face_id=0,
         faces=replace(FaceDetections.empty(1), detected=np.array([True])),
         audio_present=np.array([True]),
+        speaking=np.full(1, np.nan),
         level_db=np.full(1, np.nan),
         speech=np.full(1, np.nan),
         features={},

@@ -109,7 +109,7 @@ def face(text: str, default: str = "largest") -> Callable[[Decorated], Decorated
         "--face",
         default=default,
         show_default=True,
-        metavar="largest|all|ID|left|right",
+        metavar="largest|speaker|all|ID|left|right",
         help=text,
         shell_complete=completion.one_of(FACES),
     )

@@ -8,16 +8,22 @@ from dataclasses import dataclass
 from vacli.errors import InputError, UsageError
 
 DEFAULT_FACE = "largest"
-CHOICES = (DEFAULT_FACE, "all", "left", "right")
+SPEAKER = "speaker"
+NO_SPEAKER = "the largest face is used"  # where no face speaks
+CHOICES = (DEFAULT_FACE, "all", SPEAKER, "left", "right")
 
 
 @dataclass(frozen=True)
 class TrackSummary:
-    """Size and position of a track. area_px2: sum of the box areas over all frames; x_px: mean box centre."""
+    """Size and position of a track, and for how long it speaks.
+
+    area_px2: sum of the box areas over all frames; x_px: mean box centre; speaking_s: 0 where it is unknown.
+    """
 
     track_id: int
     area_px2: float
     x_px: float
+    speaking_s: float = 0.0
 
 
 def check_face_choice(choice: str) -> None:
@@ -30,7 +36,8 @@ def check_face_choice(choice: str) -> None:
 def select_tracks(tracks: Iterable[TrackSummary], choice: str) -> list[int]:
     """Return the ids of the selected tracks, largest area first; an empty list if there are no tracks.
 
-    largest: the track with the largest area. left, right: one of the two largest tracks, by mean position
+    largest: the track with the largest area. speaker: the one that speaks most, the largest if none does.
+    left, right: one of the two largest tracks, by mean position
     (Aff-Wild2's `_left` and `_right` trials). A number: the track with that id. Raises InputError where there
     is no such track.
     """
@@ -41,6 +48,8 @@ def select_tracks(tracks: Iterable[TrackSummary], choice: str) -> list[int]:
         return [track.track_id for track in ranked]
     if choice == "largest":
         return [ranked[0].track_id]
+    if choice == SPEAKER:
+        return [max(ranked, key=lambda track: track.speaking_s).track_id]
     if len(ranked) < 2:
         message = f"--face {choice} needs two faces, the video shows one"
         raise InputError(message, hint="use --face largest")

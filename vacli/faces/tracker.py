@@ -21,6 +21,7 @@ from PIL import Image
 from vacli.faces.align import align_face
 from vacli.faces.detect import Detection, Detector
 from vacli.faces.identity import Track, TrackSet, drop_duplicates, embed_appearance
+from vacli.faces.lower_face import sample_lower_face
 from vacli.faces.orientation import UprightDetector, rotate_quarters
 from vacli.faces.quality import sharpness
 from vacli.faces.roi_detect import RegionDetector
@@ -51,7 +52,7 @@ class Face:
 
     box (4,) and landmarks (5, 2) float32 in the frame's pixels; crop (224, 224, 3) uint8, or None where it
     was not asked for; sharpness: `quality.sharpness` of the crop, NaN without one; size_px: the longer side
-    of the box.
+    of the box; lower_face: `lower_face.sample_lower_face`, None where it was not asked for.
     """
 
     track_id: int
@@ -61,6 +62,7 @@ class Face:
     crop: np.ndarray | None
     sharpness: float
     size_px: float
+    lower_face: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +76,14 @@ class FaceFrame:
 
 @dataclass(frozen=True)
 class FaceSettings:
-    """score_threshold: of the detector. crop_every: every so many frames the faces are aligned."""
+    """score_threshold: of the detector. crop_every: every so many frames the faces are aligned.
+
+    lower_face_every: every so many frames the lower faces are sampled; None for never.
+    """
 
     score_threshold: float = 0.9
     crop_every: int = 1
+    lower_face_every: int | None = None
 
 
 def track_faces(frames: Iterable[Frame], settings: FaceSettings = FaceSettings()) -> Iterator[FaceFrame]:
@@ -92,9 +98,7 @@ def map_face_frames(
 ) -> Iterator[Result]:
     """Apply a function to the result of `track_faces` for each frame, in its worker threads."""
     found = FaceTracker(settings).detections(prefetch(frames, LOOK_AHEAD_FRAMES))
-    return parallel_map(
-        lambda item: function(_align(*item, settings.crop_every)), found, WORKERS, LOOK_AHEAD_FRAMES
-    )
+    return parallel_map(lambda item: function(_align(*item, settings)), found, WORKERS, LOOK_AHEAD_FRAMES)
 
 
 @dataclass(frozen=True)
@@ -256,12 +260,15 @@ def _displacement(last: Detection, found: Detection) -> float:
     return float(np.hypot(*(found.centre - last.centre))) / found.size_px
 
 
-def _align(frame: Frame, faces: list[tuple[int, Detection]], crop_every: int) -> FaceFrame:
-    rgb = None if frame.index % crop_every else frame.rgb
-    return FaceFrame(frame.index, frame.time_s, tuple(_face(rgb, *face) for face in faces))
+def _align(frame: Frame, faces: list[tuple[int, Detection]], settings: FaceSettings) -> FaceFrame:
+    every = settings.lower_face_every
+    has_crop = frame.index % settings.crop_every == 0
+    has_lower_face = every is not None and frame.index % every == 0
 
+    def face(track_id: int, found: Detection) -> Face:
+        crop = align_face(frame.rgb, found.landmarks) if has_crop else None
+        lower_face = sample_lower_face(frame.rgb, found.landmarks) if has_lower_face else None
+        sharp = math.nan if crop is None else sharpness(crop)
+        return Face(track_id, found.box, found.landmarks, found.score, crop, sharp, found.size_px, lower_face)
 
-def _face(rgb: np.ndarray | None, track_id: int, found: Detection) -> Face:
-    crop = None if rgb is None else align_face(rgb, found.landmarks)
-    sharp = math.nan if crop is None else sharpness(crop)
-    return Face(track_id, found.box, found.landmarks, found.score, crop, sharp, found.size_px)
+    return FaceFrame(frame.index, frame.time_s, tuple(face(*item) for item in faces))

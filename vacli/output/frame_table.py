@@ -12,7 +12,7 @@ from vacli.output.columns import COLUMNS
 
 NO_MODALITY = "none"
 PREDICTED = ("valence", "arousal", "valence_uncertainty", "arousal_uncertainty")
-INTEGERS = ("frame", "speech_present", "face_id")
+INTEGERS = ("frame", "speech_present", "speaking", "face_id")
 FLAGS = ("face_detected", "audio_present")
 TEXTS = ("modality", "quality_limit", "input")
 QUALITY_LIMITS = (  # values of the column

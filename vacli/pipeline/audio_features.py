@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from vacli.media.audio import Sound
 from vacli.media.sound_level import level_db
+from vacli.media.speech_level import SpeechLevel, speech_level
+from vacli.pipeline.active_speaker import grid_times
 from vacli.spec import SPEECH
 
 FIRST_CHUNK_S, CHUNK_S = 2.0, 25.0  # of sound that is extracted at once
@@ -38,6 +41,13 @@ class AudioFeatures:
         """(N,) the probability of speech, NaN where it is not extracted."""
         rows = self.features.get(SPEECH)
         return np.full(len(self.times_s), np.nan) if rows is None else rows[:, 0]
+
+    @cached_property
+    def speech_level(self) -> SpeechLevel | None:
+        """The level of the sound at the `grid_times` of the rows; None without sound."""
+        if self.sound is None:
+            return None
+        return speech_level(self.sound, self.sound.to_audio_clock(grid_times(self.times_s)))
 
     def extract(self) -> AudioFeatures:
         """Extract all rows at once."""
@@ -86,8 +96,10 @@ class BackgroundAudio:
         return self
 
     def _run(self, times_s: np.ndarray) -> AudioFeatures:
-        self._features = AudioFeatures(self._extractors, self._read(), times_s)
-        return self._features.extract_chunked()
+        features = AudioFeatures(self._extractors, self._read(), times_s)
+        _ = features.speech_level  # computed in this thread
+        self._features = features
+        return features.extract_chunked()
 
     @property
     def so_far(self) -> AudioFeatures | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -66,9 +66,9 @@ class FaceSpool:
             self._crops.write(crop)
             self._end += len(crop)
 
-    def track_summaries(self) -> list[TrackSummary]:
-        """The area and the position of each track."""
-        return [_track_summary(track, self.rows(track)) for track in self._rows]
+    def track_summaries(self, speaking_s: Mapping[int, float]) -> list[TrackSummary]:
+        """The area and the position of each track. speaking_s: track -> for how many seconds it speaks."""
+        return [_track_summary(track, self.rows(track), speaking_s.get(track, 0.0)) for track in self._rows]
 
     def rows(self, track: int) -> np.ndarray:
         """The faces of one track as ROW records, ascending; empty for an unknown track."""
@@ -121,7 +121,7 @@ def _blocks(count: int, spool: FaceSpool, rows: np.ndarray) -> Iterator[list[byt
         yield images
 
 
-def _track_summary(track: int, rows: np.ndarray) -> TrackSummary:
+def _track_summary(track: int, rows: np.ndarray, speaking_s: float) -> TrackSummary:
     box = rows["box"].astype(np.float64)
     area = ((box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])).sum()
-    return TrackSummary(track, float(area), float((box[:, 0] + box[:, 2]).mean() / 2))
+    return TrackSummary(track, float(area), float((box[:, 0] + box[:, 2]).mean() / 2), speaking_s)

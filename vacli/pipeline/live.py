@@ -16,6 +16,7 @@ from vacli.inference.states import FrameState
 from vacli.inference.streaming import StreamingPredictor
 from vacli.inference.voice import MIN_VOICE_WEIGHT, VoiceEvidence
 from vacli.output.frame_table import FrameTable, modality
+from vacli.pipeline.active_speaker import SPEAKING
 from vacli.pipeline.audio_features import AudioFeatures
 from vacli.pipeline.face_embedding import FaceTrackFeatures
 from vacli.pipeline.face_tracks import FaceTracks
@@ -92,7 +93,9 @@ class FrameTableStream:
         for stream in self._recipe:
             if features.keys() >= set(stream.features):
                 self._streams[stream.name][self._n_filled : known] = _joined(stream, features)
-        self._voice.speech[self._n_filled : known] = source.rows(self._n_filled, known).speech
+        voice = source.rows(self._n_filled, known).voice
+        self._voice.speech[self._n_filled : known] = voice.speech
+        self._voice.speaking[self._n_filled : known] = voice.speaking
         self._n_filled = known
         predicted = self._predictor.advance(known)
         end = self._predictor.n_emitted
@@ -155,6 +158,7 @@ def frame_table(
         "face_detected": detected,
         "audio_present": observed.audio_present,
         "speech_present": _speech_present(observed),
+        "speaking": _speaking_flags(observed.speaking),
         "modality": based_on,
         "valence_uncertainty": uncertainty[:, 0],
         "arousal_uncertainty": uncertainty[:, 1],
@@ -176,6 +180,11 @@ def _speech_present(observed: Observation) -> np.ndarray:
     return np.where(np.isnan(observed.speech) & observed.audio_present, -1, is_speech.astype(np.int64))
 
 
+def _speaking_flags(speaking: np.ndarray) -> np.ndarray:
+    """(N,) int64: 1 where a face speaks, 0 where it does not, -1 where it is unknown."""
+    return np.where(np.isnan(speaking), -1, speaking >= SPEAKING).astype(np.int64)
+
+
 def emit_table(table: FrameTable, write: Write, progress: Progress) -> None:
     """Write a table, and warn if it is that of a whole recording without any face or speech."""
     whole = table.columns["frame"][:1].tolist() == [0]
@@ -190,14 +199,23 @@ class _PartialObservation:
 
     face_id: int
     track: FaceTrackFeatures
+    tracks: FaceTracks
     audio: AudioFeatures
 
+    def n_final(self, frames: int) -> int:
+        """The number of rows that no longer change once `frames` frames have been read."""
+        visual = min(self.track.n_final(frames), self.tracks.speaker.n_final(frames))
+        return min(visual, self.audio.n_known)
+
     def rows(self, start: int, end: int) -> Observation:
+        faces = self.track.detections(start, end)
+        speaking = self.tracks.speaking(self.face_id, self.audio, start, end)
         return Observation(
             times_s=self.audio.times_s[start:end],
             face_id=self.face_id,
-            faces=self.track.detections(start, end),
+            faces=faces,
             audio_present=self.audio.present[start:end],
+            speaking=np.where(faces.detected, speaking, np.nan),
             level_db=self.audio.level_db[start:end],
             speech=self.audio.speech[start:end],
             features={},
@@ -226,7 +244,7 @@ class LivePredictor:
         if not self._decided:
             self._decide(tracks, frame)
         if self._locked and audio:
-            self._emit(_PartialObservation(*self._locked, audio), frame.index + 1)
+            self._emit(_PartialObservation(*self._locked, tracks, audio), frame.index + 1)
 
     def _decide(self, tracks: FaceTracks, frame: FaceFrame) -> None:
         if self._first_face_s is None and frame.faces:
@@ -239,6 +257,6 @@ class LivePredictor:
     def _emit(self, source: _PartialObservation, frames: int) -> None:
         if self.stream is None:
             self.stream = FrameTableStream(self._name, self._loaded, source.audio.times_s)
-        known = min(source.track.n_final(frames), source.audio.n_known)
+        known = source.n_final(frames)
         if self.stream.has_output(known):
             self._write(self.stream.advance(source, known))

@@ -16,6 +16,7 @@ from vacli.errors import InputError
 from vacli.faces.align import resize_crop
 from vacli.faces.images import ImageAligner, tta_views
 from vacli.faces.quality import sharpness
+from vacli.faces.selection import NO_SPEAKER, SPEAKER
 from vacli.faces.tracker import FaceFrame, FaceSettings, track_faces
 from vacli.inference.voice import VoiceEvidence
 from vacli.media.audio import Sound, read_sound
@@ -36,14 +37,16 @@ class Observation:
     """One face track of one recording, with its sound.
 
     times_s (N,) float64. face_id: the track, -1 without faces. features: name -> (N, D) float32, NaN rows
-    where missing. audio_present (N,) bool. level_db (N,): `sound_level.level_db`, NaN where unknown. speech
-    (N,): probability of speech, NaN where unknown.
+    where missing. audio_present (N,) bool. speaking (N,) float64: the degree to which this face is the one
+    who speaks, from 0 to 1, NaN where there is no face or no sound. level_db (N,): `sound_level.level_db`,
+    NaN where unknown. speech (N,): probability of speech, NaN where unknown.
     """
 
     times_s: np.ndarray
     face_id: int
     faces: FaceDetections
     audio_present: np.ndarray
+    speaking: np.ndarray
     level_db: np.ndarray
     speech: np.ndarray
     features: Mapping[str, np.ndarray]
@@ -56,6 +59,7 @@ class Observation:
             times_s=self.times_s[here],
             faces=self.faces.rows(start, end),
             audio_present=self.audio_present[here],
+            speaking=self.speaking[here],
             level_db=self.level_db[here],
             speech=self.speech[here],
             features={},
@@ -64,7 +68,7 @@ class Observation:
     @property
     def voice(self) -> VoiceEvidence:
         """What is known about the sound."""
-        return VoiceEvidence(self.speech, np.full(len(self.speech), np.nan))
+        return VoiceEvidence(self.speech, self.speaking)
 
     def features_of(self, start: int, end: int) -> dict[str, np.ndarray]:
         """Name -> (end - start, D): the features of these rows."""
@@ -124,10 +128,11 @@ def observe_frames(
     times_s = video.times_s
     with ThreadPoolExecutor(1) as pool:
         background = BackgroundAudio(pool, read, settings.extractors.audio).start(times_s)
-        tracks = FaceTracks(settings.extractors.visual, len(video))
+        tracks = FaceTracks(settings.extractors.visual, times_s)
         stride = _embedding_stride(times_s, settings.embedding_rate_hz)
         with progress.task(path.name, len(video), "frames") as advance:
-            for frame in track_faces(video, FaceSettings(crop_every=stride)):
+            sampling = FaceSettings(crop_every=stride, lower_face_every=tracks.speaker.stride)
+            for frame in track_faces(video, sampling):
                 tracks.add(frame)
                 audio = background.so_far
                 if callback:
@@ -139,15 +144,22 @@ def observe_frames(
     if decode_error:
         progress.warn(f"{path}: {decode_error}; the undamaged frames are used")
     warn_of_sound(path, audio.sound, progress)
-    selected = tracks.select(settings.face)
-    _warn_of_locked(path, tracks, settings.face, progress)
-    return [_observation(times_s, track, audio, face_id) for face_id, track in selected]
+    selected = tracks.select(settings.face, audio)
+    _warn_of_selection(path, tracks, settings.face, audio, progress)
+    return [
+        _observation(times_s, track, audio, face_id, tracks.speaking(face_id, audio))
+        for face_id, track in selected
+    ]
 
 
-def _warn_of_locked(path: Path, tracks: FaceTracks, choice: str, progress: Progress) -> None:
-    if tracks.locked is None or tracks.selection(choice) == [tracks.locked]:
+def _warn_of_selection(
+    path: Path, tracks: FaceTracks, choice: str, audio: AudioFeatures, progress: Progress
+) -> None:
+    if choice == SPEAKER and not any(tracks.speaking_s(audio).values()):
+        progress.warn(f"{path}: no face speaks; {NO_SPEAKER}")
+    if tracks.locked is None or tracks.selection(choice, audio) == [tracks.locked]:
         return
-    (larger,) = tracks.selection(choice)
+    (larger,) = tracks.selection(choice, audio)
     progress.warn(
         f"{path}: the rows are those of face {tracks.locked}, the only one in the first second; face "
         f"{larger} is larger over the whole video: give --face {larger} for its rows"
@@ -215,13 +227,21 @@ def observe_image(path: Path, extractors: Extractors, progress: Progress, *, aug
 
 
 def _observation(
-    times_s: np.ndarray, track: FaceTrackFeatures, audio: AudioFeatures, face_id: int = -1
+    times_s: np.ndarray,
+    track: FaceTrackFeatures,
+    audio: AudioFeatures,
+    face_id: int = -1,
+    speaking: np.ndarray | None = None,
 ) -> Observation:
+    detections = track.detections()
+    if speaking is None:  # no face, or no moving pictures with sound
+        speaking = np.full(len(times_s), np.nan)
     return Observation(
         times_s=times_s,
         face_id=face_id,
-        faces=track.detections(),
+        faces=detections,
         audio_present=audio.present,
+        speaking=np.where(detections.detected, speaking, np.nan),
         level_db=audio.level_db,
         speech=audio.speech,
         features={**track.features(), **audio.features},

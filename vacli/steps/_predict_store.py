@@ -111,6 +111,7 @@ def _observation(view: VideoView, model: Model) -> Observation:
         face_id=0,
         faces=faces,
         audio_present=audio_present,
+        speaking=np.full(len(view.times_s), np.nan),  # not stored
         level_db=np.full(len(view.times_s), np.nan),  # not stored
         speech=speech_probability(view),
         features={},

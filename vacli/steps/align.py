@@ -9,12 +9,15 @@ from pathlib import Path
 
 from vacli.errors import InputError, StoreError
 from vacli.faces.align import encode_jpeg
-from vacli.faces.selection import check_face_choice, select_tracks
-from vacli.faces.tracker import Face, FaceFrame, map_face_frames
+from vacli.faces.selection import NO_SPEAKER, SPEAKER, check_face_choice, select_tracks
+from vacli.faces.tracker import Face, FaceFrame, FaceSettings, map_face_frames
+from vacli.media.audio import read_sound
 from vacli.media.kinds import MediaInput
 from vacli.media.reader import VideoReader
+from vacli.media.speech_level import speech_level
 from vacli.media.video import check_backend, open_video
 from vacli.pipeline import precropped
+from vacli.pipeline.active_speaker import ActiveSpeaker, grid_times
 from vacli.pipeline.face_spool import FaceSpool, write_track
 from vacli.pipeline.reader_warnings import warn_of_notes
 from vacli.progress import Progress, RecordingProgress
@@ -32,9 +35,9 @@ METHOD = "RetinaFace MobileNet-0.25, faces at 208 px, votes of all anchors; ArcF
 class AlignSettings:
     """What to align and how.
 
-    face: largest, all, left, right or a track's number (`faces.selection`). crops: store the aligned faces.
-    backend: a video backend (`media.video.BACKENDS`). force: replace stored faces. part: of the inputs, None
-    for all. dask: a Dask cluster (`runtime.executor.DaskChoice`), None for this process.
+    face: largest, speaker, all, left, right or a track's number (`faces.selection`). crops: store the aligned
+    faces. backend: a video backend (`media.video.BACKENDS`). force: replace stored faces. part: of the
+    inputs, None for all. dask: a Dask cluster (`runtime.executor.DaskChoice`), None for this process.
     """
 
     inputs: tuple[Path, ...]
@@ -156,12 +159,14 @@ def _align_video(target: _Target, path: Path) -> str:
     if target.is_complete(first, attributes):
         return SKIPPED
     with open_video(path, settings.backend) as video, FaceSpool() as spool:
-        _record(video, spool, settings.crops, target.progress)
+        speaker = ActiveSpeaker(video.times_s) if settings.face == SPEAKER else None
+        _record(video, spool, settings.crops, target.progress, speaker)
         warn_of_notes(path, video.notes, target.progress)
         if video.decode_error:
             attributes["broken"] = video.decode_error
             target.progress.warn(f"{path}: {video.decode_error}; the readable frames are kept")
-        tracks = select_tracks(spool.track_summaries(), settings.face)
+        speaking_s = {} if speaker is None else _speaking_s(path, video, speaker, target.progress)
+        tracks = select_tracks(spool.track_summaries(speaking_s), settings.face)
         if not tracks:
             target.progress.warn(f"{path}: no frame shows a face")
         stream = _stream_attributes(video)
@@ -190,20 +195,39 @@ def _drop_surplus_people(store: Store, name: Callable[[str], str], people: int) 
         people += 1
 
 
-def _record(video: VideoReader, spool: FaceSpool, crops: bool, progress: Progress) -> None:
+def _record(
+    video: VideoReader, spool: FaceSpool, crops: bool, progress: Progress, speaker: ActiveSpeaker | None
+) -> None:
     """Record all faces of a video. Raises InputError if no frame can be decoded."""
     frames = 0
+    sampling = FaceSettings(lower_face_every=speaker.stride if speaker else None)
     with progress.task(video.info.path.name, len(video), "frames") as advance:
-        for index, faces in map_face_frames(video, partial(_encoded, crops=crops)):
-            spool.add(index, faces)
+        for frame, encoded in map_face_frames(video, partial(_encoded, crops=crops), sampling):
+            spool.add(frame.index, zip(frame.faces, encoded, strict=True))
+            if speaker:
+                speaker.add(frame)
             frames += 1
             advance(1)
     if not frames:
         raise InputError(f"{video.info.path}: no frame can be decoded ({video.decode_error})")
 
 
-def _encoded(frame: FaceFrame, crops: bool) -> tuple[int, list[tuple[Face, bytes]]]:
-    return frame.index, [(face, _encoded_crop(face, crops)) for face in frame.faces]
+def _speaking_s(
+    path: Path, video: VideoReader, speaker: ActiveSpeaker, progress: Progress
+) -> dict[int, float]:
+    """Track -> for how many seconds it speaks; warns if none does."""
+    sound = read_sound(path)
+    durations_s: dict[int, float] = {}
+    if sound is not None:
+        times_s = sound.to_audio_clock(grid_times(video.times_s))
+        durations_s = speaker.durations_s(speech_level(sound, times_s))
+    if not any(durations_s.values()):
+        progress.warn(f"{path}: no face speaks; {NO_SPEAKER}")
+    return durations_s
+
+
+def _encoded(frame: FaceFrame, crops: bool) -> tuple[FaceFrame, list[bytes]]:
+    return frame, [_encoded_crop(face, crops) for face in frame.faces]
 
 
 def _encoded_crop(face: Face, crops: bool) -> bytes:
@@ -244,6 +268,6 @@ def _no_video_error(path: Path) -> InputError:
 
 def _name_suffix(face: str) -> str:
     """The suffix of an entry's name, which separates several people of one recording."""
-    if face in ("largest", "all"):
+    if face in ("largest", "all", SPEAKER):
         return ""
     return f"_person{face}" if face.isdecimal() else f"_{face}"

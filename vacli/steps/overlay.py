@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli import __version__
+from vacli.clock import duration_s
 from vacli.errors import InputError, UsageError
 from vacli.faces.selection import TrackSummary, check_face_choice, select_tracks
 from vacli.files.digests import file_sha256
@@ -159,7 +160,9 @@ def _track_summary(table: FrameTable) -> TrackSummary:
     )
     centre = np.nan_to_num(left + width / 2)
     area_px2 = float(np.nansum(width * height))
-    return TrackSummary(int(table.columns["face_id"].max()), area_px2, float(centre.mean()))
+    speaking = table.columns.get("speaking", np.zeros(0)) == 1
+    speaking_s = float(speaking.mean()) * duration_s(table.columns["time_s"]) if len(speaking) else 0.0
+    return TrackSummary(int(table.columns["face_id"].max()), area_px2, float(centre.mean()), speaking_s)
 
 
 def _write(recording: Recording, path: Path, settings: OverlaySettings, progress: Progress) -> None:
