@@ -70,7 +70,8 @@ def test_the_identity_agrees_with_the_entry(name):
     entry = EXTRACTORS[name]
     assert (extractor.spec.name, extractor.spec.modality) == (name, entry.modality)
     assert extractor.spec.licence in ("", entry.licence)
-    assert f" {extractor.spec.dim} values" in entry.help
+    dim = extractor.spec.dim
+    assert entry.help.endswith(f": {dim} value" + ("s" if dim > 1 else ""))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from synth.vggish_weights import random_net, write_checkpoint, write_pca
 from vacli.errors import RunError, UsageError, WeightsError
 from vacli.features.backbones.vit import build_vit
 from vacli.features.encoder_run import EncoderRun
-from vacli.features.registry import create_audio, create_visual
+from vacli.features.registry import create, create_audio, create_visual
 from vacli.features.vggish.options import Postprocessing
 from vacli.inference.run import Run
 from vacli.pipeline.extractors import build_extractors
@@ -179,3 +179,10 @@ def test_weights_are_given_by_the_name_of_a_feature(resnet, finetuned):
     with pytest.raises(UsageError, match="--weights test_vitt=") as caught:
         built(run, test_vitt=resnet)
     assert "did you mean 'test_vit'" in caught.value.one_line()
+
+
+def test_the_probability_of_speech_is_extracted_with_audio_features():
+    pytest.importorskip("opensmile", reason="openSMILE is not installed")
+    assert list(built(run_of(create("egemaps").spec))) == ["egemaps", "speech"]
+    assert list(built(run_of(create("speech").spec))) == ["speech"]
+    assert list(built(run_of(create("compact").spec))) == ["compact"]

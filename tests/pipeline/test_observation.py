@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from synth.faces import write_video
+from synth.sounds import sound, syllables
 
 from vacli.clock import regular_times
 from vacli.errors import InputError
 from vacli.faces.tracker import Face, FaceFrame
 from vacli.features.audio_flags import TemporalContext
+from vacli.features.registry import create
 from vacli.media.audio import Sound
 from vacli.pipeline import observation
 from vacli.pipeline.audio_features import AudioFeatures
@@ -143,6 +145,14 @@ def test_chunked_audio_features_equal_those_of_the_whole(reach_s):
         whole = AudioFeatures(extractors, sound, times_s).extract()
         np.testing.assert_array_equal(parts.features["loudness"], whole.features["loudness"])
         assert parts.n_known == whole.n_known == len(times_s)
+
+
+def test_chunked_speech_probabilities_equal_those_of_the_whole():
+    recording, extractors = sound(syllables(40.0)), {"speech": create("speech")}
+    times_s = recording.row_times()
+    parts = AudioFeatures(extractors, recording, times_s).extract_chunked()
+    whole = AudioFeatures(extractors, recording, times_s).extract()
+    np.testing.assert_allclose(parts.features["speech"], whole.features["speech"], atol=1e-5)
 
 
 def test_a_face_without_any_crop_has_no_features(mean):

@@ -109,13 +109,17 @@ def test_damaged_weights_in_the_cache_are_a_problem(only, monkeypatch, tmp_path)
     assert str(file) in found.detail
 
 
-def test_damaged_weights_of_the_package_are_a_problem(only, monkeypatch, tmp_path):
-    (tmp_path / "retinaface.onnx").write_bytes(b"damaged")
+@pytest.mark.parametrize("damaged", ["retinaface.onnx", "retinaface-coarse.onnx", "silero-vad.onnx"])
+def test_damaged_weights_of_the_package_are_a_problem(only, monkeypatch, tmp_path, damaged):
+    for path in downloads.PACKAGE.glob("*.onnx"):
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / damaged).unlink()
+    (tmp_path / damaged).write_bytes(b"damaged")
     monkeypatch.setattr(downloads, "PACKAGE", tmp_path)
     only("bundled weights")
     found = result_of("bundled weights")
     assert (found.status, found.is_needed) == (PROBLEM, True)
-    assert "retinaface.onnx" in found.detail
+    assert found.detail == f"{damaged} is damaged"
 
 
 @pytest.mark.parametrize("line", ['eval "$(va completion zsh)"', "source /x/completions/va.zsh", ""])

@@ -73,7 +73,7 @@ def test_a_recording_is_found_in_the_store_by_name_and_content(tmp_path, capsys)
     assert action.startswith("has it")
     write_wav(tmp_path / "a.wav", np.full(16000, 0.2, np.float32))
     (action,) = planned(capsys, tmp_path, *command).values()
-    assert action == "extract egemaps, mfcc39"
+    assert action == "extract egemaps, mfcc39, speech"
 
 
 def test_extract_visual_of_videos_aligns_them_first(tmp_path, capsys):

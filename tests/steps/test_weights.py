@@ -35,6 +35,7 @@ def test_every_entry_is_listed_with_its_state(empty_caches):
         "compact": IN_PACKAGE,
         "mae-vit-l": NOT_FETCHED,
         "resnet50": NOT_FETCHED,
+        "speech": IN_PACKAGE,
         "vggish": NOT_FETCHED,
         "vggish-pca": CACHED,
     }

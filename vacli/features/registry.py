@@ -55,6 +55,26 @@ class AudioExtractor(Extractor, Protocol):
         ...
 
 
+class StreamingExtractor(AudioExtractor, Protocol):
+    """Computes rows that depend on all sound before them.
+
+    `stream(sound).extract(times_s)` gives the same rows as `extract(sound, times_s)`, without repeating work
+    for times that ascend from call to call.
+    """
+
+    def stream(self, sound: Sound) -> AudioStream:
+        """Return the rows of one sound, computed as far as they are needed."""
+        ...
+
+
+class AudioStream(Protocol):
+    """The rows of one sound by a StreamingExtractor."""
+
+    def extract(self, times_s: np.ndarray) -> np.ndarray:
+        """As `AudioExtractor.extract`."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """An extractor. `help` is one line; a `default` one is used when none is named."""
@@ -100,6 +120,13 @@ EXTRACTORS: dict[str, Entry] = {
         modality=AUDIO,
         help="13 MFCCs with first and second differences: 39 values",
         licence=OPENSMILE_LICENCE,
+        default=True,
+    ),
+    "speech": Entry(
+        path="vacli.features.speech_activity.extractor:SpeechActivity",
+        modality=AUDIO,
+        help="the probability of speech (Silero VAD 6): 1 value",
+        licence="MIT",
         default=True,
     ),
     "vggish": Entry(

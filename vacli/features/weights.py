@@ -25,6 +25,12 @@ WEIGHTS: dict[str, Weights] = {
         file="model.safetensors", source="hub:timm/vit_large_patch16_224.mae", licence="CC-BY-NC-4.0"
     ),
     "resnet50": Weights(file="model.safetensors", source="hub:timm/resnet50.a1_in1k", licence="Apache-2.0"),
+    "speech": Weights(
+        file="silero-vad.onnx",
+        source="package",
+        sha256="9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85",
+        licence="MIT",
+    ),
     "vggish": Weights(
         file="vggish-10086976.pth",
         source="https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",

@@ -43,13 +43,13 @@ class Sound:
         """Return the length on the audio clock, including silence."""
         return len(self.samples) / self.rate_hz
 
+    def is_present_at(self, audio_s: np.ndarray) -> np.ndarray:
+        """Return whether the stream has samples at times of the audio clock. (N,) seconds to (N,) bool."""
+        return _is_inside(self.present, audio_s)
+
     def is_audible_at(self, audio_s: np.ndarray) -> np.ndarray:
         """Return whether there is audible sound at times of the audio clock. (N,) seconds to (N,) bool."""
-        audio_s = np.asarray(audio_s, dtype=np.float64)
-        spans = self.present if self.audible is None else self.audible
-        bounds_s = np.array(spans, dtype=np.float64).reshape(-1, 2)
-        last = np.searchsorted(bounds_s[:, 0], audio_s, side="right") - 1
-        return audio_s < np.append(bounds_s[:, 1], -np.inf)[last]
+        return _is_inside(self.present if self.audible is None else self.audible, audio_s)
 
     def to_audio_clock(self, times_s: np.ndarray) -> np.ndarray:
         """Convert times (N,) of frames to the audio clock; all times in a removed gap become one."""
@@ -81,6 +81,14 @@ class Sound:
         audible = None if self.audible is None else within(self.audible)
         part = replace(self, samples=samples, present=within(self.present), audible=audible, removed_gaps=())
         return part, zero_s
+
+
+def _is_inside(spans: Spans, times_s: np.ndarray) -> np.ndarray:
+    """Return which times (N,) are in a span (start_s, end_s); the end is outside."""
+    times_s = np.asarray(times_s, dtype=np.float64)
+    bounds_s = np.array(spans, dtype=np.float64).reshape(-1, 2)
+    last = np.searchsorted(bounds_s[:, 0], times_s, side="right") - 1
+    return times_s < np.append(bounds_s[:, 1], -np.inf)[last]
 
 
 def read_sound(path: Path, track: int | None = None) -> Sound | None:

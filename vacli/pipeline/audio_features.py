@@ -65,19 +65,23 @@ class AudioFeatures:
         if self.sound is None or len(self.sound.present) != 1:
             return self.extract()
         own_s, margin_s = self._own_s, self._margin_s()
+        streams = {n: e.stream(self.sound) for n, e in self._extractors.items() if hasattr(e, "stream")}
         while self.n_known < len(own_s):
             from_s = own_s[self.n_known]
             chunk_s = np.clip(from_s - own_s[0], FIRST_CHUNK_S, CHUNK_S)  # double what is known
             here = slice(self.n_known, int(np.searchsorted(own_s, from_s + chunk_s)))
             chunk, zero_s = self.sound.excerpt(own_s[here], margin_s)
             for name, extractor in self._extractors.items():
-                self.features[name][here] = extractor.extract(chunk, own_s[here] - zero_s)
+                if name in streams:
+                    self.features[name][here] = streams[name].extract(own_s[here])
+                else:
+                    self.features[name][here] = extractor.extract(chunk, own_s[here] - zero_s)
             self.n_known = here.stop
         return self
 
     def _margin_s(self) -> float:
         """Seconds of sound around a chunk that its rows may depend on."""
-        contexts = [extractor.context for extractor in self._extractors.values()]
+        contexts = [e.context for e in self._extractors.values() if not hasattr(e, "stream")]
         return CONTEXT_S + max((max(c.before_s, c.after_s) for c in contexts), default=0.0)
 
 

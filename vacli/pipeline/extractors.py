@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vacli.errors import PackageMissing, RunError
-from vacli.features.registry import EXTRACTORS, recreate
+from vacli.features.registry import EXTRACTORS, create, recreate
 from vacli.features.weights_search import WeightsSearch, named_weights
 from vacli.inference.feature_check import check_extractor
 from vacli.inference.run import Run
@@ -16,6 +16,8 @@ from vacli.pipeline.observation import Extractors
 from vacli.progress import Progress
 from vacli.runtime.options import ExecutionOptions
 from vacli.spec import AUDIO, IMPORTED, VISUAL, extractor_name
+
+SPEECH = "speech"  # the feature that has the probability of speech
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ def build_extractors(model: Run, device: str, weights: Mapping[str, Path], progr
     """Build the extractors of a run's streams from the settings that the run recorded.
 
     weights: name of a feature -> its weights, UNNAMED for those of the single visual feature; the others
-    are searched (`WeightsSearch`). Audio is left out with a warning if openSMILE is not installed. Raises
-    RunError if an extractor differs from that of the training or if a feature was imported, WeightsError
-    if weights are not found, UsageError for the name of no feature.
+    are searched (`WeightsSearch`). Audio is left out with a warning if openSMILE is not installed. If there
+    are audio features, SPEECH is one of them. Raises RunError if an extractor differs from that of the
+    training or if a feature was imported, WeightsError if weights are not found, UsageError for the name of
+    no feature.
     """
     features = _features(model)
     visual_names = [feature.name for feature in features if feature.modality == VISUAL]
@@ -46,6 +49,8 @@ def build_extractors(model: Run, device: str, weights: Mapping[str, Path], progr
 
     visual, audio = build(VISUAL), _without_opensmile(lambda: build(AUDIO), progress)
     _check_widths(model, visual | audio)
+    if audio and SPEECH not in audio:
+        audio[SPEECH] = create(SPEECH)
     return Extractors(visual, audio)
 
 

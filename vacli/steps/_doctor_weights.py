@@ -6,17 +6,18 @@ from vacli.steps._doctor_finding import OK, PROBLEM, Finding
 
 
 def check_bundled_weights() -> Finding:
-    """The weights in the package, by the digests of the runs and of the face detector."""
+    """The weights in the package, by the digests of the runs and of the face and speech detectors."""
     from vacli.faces.retinaface import COARSE, FULL
     from vacli.features.downloads import PACKAGE
+    from vacli.features.weights import WEIGHTS
     from vacli.files.digests import file_sha256
     from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, load_run
 
     for folder in (BUNDLED, BUNDLED_AUDIO):
         load_run(folder)
-    for network in (FULL, COARSE):
-        if file_sha256(PACKAGE / network.file) != network.sha256:
-            return Finding(PROBLEM, f"{network.file} is damaged", "install `va` again")
+    for bundled in (FULL, COARSE, WEIGHTS["speech"]):
+        if file_sha256(PACKAGE / bundled.file) != bundled.sha256:
+            return Finding(PROBLEM, f"{bundled.file} is damaged", "install `va` again")
     return Finding(OK, f"complete and unchanged in {PACKAGE}")
 
 

@@ -1,0 +1,1 @@
+"""The probability of speech in a sound."""

@@ -1,0 +1,123 @@
+"""Extractor `speech`: the probability of speech at each time.
+
+The probabilities of Silero VAD depend on the level, so the sound gets a level at which they do not. They have
+gaps at unvoiced consonants and rise late at the start of a voice, so they are averaged and then expanded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d
+
+from vacli.features.audio_flags import TemporalContext
+from vacli.features.speech_activity.loudness import TARGET_DB, levelling_gain, moving_mean
+from vacli.features.speech_activity.network import HOP, INITIAL_STATE, OVERLAP, RATE_HZ, SileroVad
+from vacli.features.weights import WEIGHTS, locate, short_hash
+from vacli.media.audio import Sound
+from vacli.progress import Progress
+from vacli.spec import AUDIO, FeatureSpec
+
+WINDOW_S = HOP / RATE_HZ
+MEAN_WINDOWS, EXPANSION_WINDOWS = 15, 15
+POOLED_WINDOWS = MEAN_WINDOWS // 2 + EXPANSION_WINDOWS // 2  # on each side
+WINDOWS_PER_RUN = 512  # 16 s of sound; bounds the memory
+
+
+class SpeechActivity:
+    """The probability of speech by Silero VAD, pooled over 1 s: 1 value.
+
+    `context` is the time over which probabilities are pooled. They depend less on the older sound, through
+    the recurrent state and the gain, and on the level of the next seconds.
+    """
+
+    context = TemporalContext(
+        before_s=(POOLED_WINDOWS + 1) * WINDOW_S, after_s=(POOLED_WINDOWS + 1) * WINDOW_S
+    )
+
+    def __init__(self, weights: Path | None = None, progress: Progress | None = None) -> None:
+        path = locate("speech", weights, progress)
+        self._network = SileroVad(path)
+        self.spec = FeatureSpec(
+            name="speech",
+            version="1",
+            modality=AUDIO,
+            dim=1,
+            columns=("speech",),
+            units="probability",
+            licence=WEIGHTS["speech"].licence,
+            settings={
+                "weights": short_hash(path),
+                "level_db": TARGET_DB,
+                "mean_windows": MEAN_WINDOWS,
+                "expansion_windows": EXPANSION_WINDOWS,
+            },
+        )
+
+    @staticmethod
+    def options_from(settings: Mapping[str, object], weights: Mapping[str, Path]) -> dict[str, object]:
+        """See `features.registry.Extractor`."""
+        return {"weights": weights.get("weights")}
+
+    def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:
+        """Probabilities at times (N,) in seconds of the sound -> (N, 1) float32 in 0 to 1.
+
+        They are NaN where the stream has no samples, and 0 in digital silence.
+        """
+        return self.stream(sound).extract(times_s)
+
+    def stream(self, sound: Sound) -> SpeechStream:
+        """See `features.registry.StreamingExtractor`."""
+        return SpeechStream(self._network, sound)
+
+
+class SpeechStream:
+    """The probabilities in one sound, computed as far as they are needed."""
+
+    def __init__(self, network: SileroVad, sound: Sound) -> None:
+        self._network, self._sound, self._state = network, sound, INITIAL_STATE
+        whole = sound.samples[: len(sound.samples) // HOP * HOP].reshape(-1, HOP)
+        rest = sound.samples[whole.size :]
+        power = np.einsum("ij,ij->i", whole, whole, dtype=np.float64) / HOP
+        if len(rest):
+            power = np.append(power, np.square(rest, dtype=np.float64).mean())
+        self._gain = levelling_gain(power, WINDOW_S)
+        self._probabilities = np.zeros(len(power), np.float32)
+        self._n_known = 0  # windows
+
+    def extract(self, times_s: np.ndarray) -> np.ndarray:
+        """As `SpeechActivity.extract`."""
+        values = np.full(len(times_s), np.nan, np.float32)
+        present = self._sound.is_present_at(times_s)
+        if present.any() and len(self._gain):
+            values[present] = self._pooled(times_s[present])
+            values[present & ~self._sound.is_audible_at(times_s)] = 0.0
+        return values[:, np.newaxis]
+
+    def _pooled(self, times_s: np.ndarray) -> np.ndarray:
+        """Return the pooled probabilities at times (N,), between the centres of windows by interpolation."""
+        at = times_s / WINDOW_S - 0.5  # in windows
+        first = max(int(at.min()) - POOLED_WINDOWS - EXPANSION_WINDOWS, 0)
+        end = min(int(at.max()) + 2 + POOLED_WINDOWS, len(self._gain))
+        self._advance(end)
+        mean = moving_mean(self._probabilities[first:end], MEAN_WINDOWS)
+        return np.interp(at, np.arange(first, end), maximum_filter1d(mean, EXPANSION_WINDOWS))
+
+    def _advance(self, end: int) -> None:
+        """Compute the probabilities of the windows before `end`."""
+        while self._n_known < end:
+            block = slice(self._n_known, min(self._n_known + WINDOWS_PER_RUN, end))
+            samples = self._levelled(block)
+            self._probabilities[block], self._state = self._network.probabilities(samples, self._state)
+            self._n_known = block.stop
+
+    def _levelled(self, block: slice) -> np.ndarray:
+        """Return the samples of windows with the gain, and OVERLAP samples before them, (S,) float32."""
+        first, end = block.start * HOP - OVERLAP, block.stop * HOP
+        start = max(first, 0)
+        samples = self._sound.samples[start:end]
+        centres = (np.arange(len(self._gain)) + 0.5) * HOP
+        gain = np.interp(np.arange(start, start + len(samples)), centres, self._gain)
+        return np.pad((samples * gain).astype(np.float32), (start - first, end - start - len(samples)))
