@@ -196,6 +196,7 @@ CORPUS_DEFAULTS: dict[str, object] = {
     "store": Path("feats.zarr"),
     "augment_copies": 0,
     "augmented_dir": None,
+    "degraded": False,
     "seed": 42,
 }
 SYNTHESIZE_DEFAULTS: dict[str, object] = {
@@ -822,8 +823,12 @@ CASES = (
             "store": Path("s.zarr"),
             "augment_copies": 2,
             "augmented_dir": Path("d"),
+            "degraded": False,
             "seed": 7,
         },
+    ),
+    Case(
+        "bundled-model import", "ferplus a --degraded", "import_corpus", {**CORPUS_DEFAULTS, "degraded": True}
     ),
     Case("bundled-model synthesize", "a b", "synthesize", SYNTHESIZE_DEFAULTS),
     Case(

@@ -88,3 +88,28 @@ def test_a_model_without_a_prior_keeps_the_values():
     np.testing.assert_allclose(made.std, [[0.3, 0.2]] * 2, rtol=1e-6)
     single = replace(given, ensemble_std=None)
     np.testing.assert_array_equal(ErrorModel((0.3, 0.2), (1.0, 1.0)).estimate(single).std, made.std)
+
+
+def test_a_fit_to_conditions_has_better_coverage_in_each():
+    """The standard deviation of the models does not show which of two conditions is the hard one."""
+    rng = np.random.default_rng(2)
+    conditions = np.repeat(["easy", "hard"], 4_000)
+    difficulty = np.where(conditions == "easy", 0.1, 0.6) * rng.uniform(0, 2, 8_000)
+    labels = rng.normal(0, 0.5, (8_000, 2))
+    error = rng.standard_t(3, (8_000, 2)) * np.where(conditions == "easy", 0.05, 0.25)[:, np.newaxis]
+    given = outputs(labels + error, np.full((8_000, 2), 0.2), difficulty)
+
+    def miscoverage(model: ErrorModel) -> float:
+        made = model.estimate(given)
+        z = np.abs(labels - made.values) / made.std
+        shares = [
+            (z[conditions == name] <= bound).mean() - wanted
+            for name in ("easy", "hard")
+            for bound, wanted in ((1, 0.683), (2, 0.954))
+        ]
+        return float(np.square(shares).mean())
+
+    plain, fitted = (ErrorModel.fit(given, labels, conditions=names) for names in (None, conditions))
+    assert miscoverage(fitted) < 0.8 * miscoverage(plain)
+    single = ErrorModel.fit(given, labels, conditions=np.full(8_000, "easy"))
+    assert single == plain

@@ -90,7 +90,8 @@ def test_calibrated_uncertainty_matches_the_errors(model, store, tmp_path):
     after = predict_sequence(load_run(model), rows, rows.times_s)
     assert (np.abs(after.values) <= np.abs(before.values) + 1e-6).all()
     assert not np.array_equal(after.uncertainty, before.uncertainty)
-    read = predict_images(load_run(model), faces.video("faces").feature("compact")[0], "f", np.arange(400.0))
+    images = faces.video("faces").feature("compact")[0]
+    read = predict_images(load_run(model), images, "f", np.arange(400.0), np.zeros(400))
     assert read.uncertainty.mean() == pytest.approx(0.1, abs=0.02)
     remove_calibration(model)
 

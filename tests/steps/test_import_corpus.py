@@ -5,7 +5,9 @@ import pytest
 from synth.sounds import voice
 
 from vacli.datasets.audio_augmentation import write_wav
+from vacli.datasets.image_degradation import DEGRADATIONS
 from vacli.errors import UsageError
+from vacli.sequences.stored import stored_difficulty
 from vacli.steps.import_corpus import ImportCorpusSettings, run
 from vacli.store import Store
 
@@ -57,3 +59,38 @@ def test_backgrounds_are_created_without_a_speaker(tmp_path):
     attributes = view.part_attrs("label")
     assert (attributes["subject"], attributes["speech"]) == ("", False)
     assert not view.read("label/valence").any()
+
+
+@pytest.fixture
+def ferplus(tmp_path):
+    """Four faces, of which two are in the validation split; they are random grey levels."""
+    path = tmp_path / "ferplus.npz"
+    images = np.random.default_rng(0).integers(0, 256, (4, 48, 48)).astype(np.uint8)
+    votes = np.tile(np.array([8, 2, 0, 0, 0, 0, 0, 0, 0, 0], np.uint8), (4, 1))
+    np.savez(path, images=images, votes=votes, usage=np.array(["Training", "PublicTest"] * 2))
+    return path
+
+
+def test_degraded_faces_are_one_entry_for_each_condition(ferplus, tmp_path):
+    settings = ImportCorpusSettings("ferplus", ferplus, tmp_path / "d.zarr", degraded=True)
+    assert len(run(settings).done) == len(DEGRADATIONS)
+    views = {view.id: view for view in Store.open(tmp_path / "d.zarr").videos()}
+    assert set(views) == {f"ferplus-validation-{name}" for name in DEGRADATIONS}
+    clear, blurred = views["ferplus-validation-noise"], views["ferplus-validation-strong-blur"]
+    assert blurred.part_attrs("label")["condition"] == "strong-blur"
+    assert blurred.part_attrs("label")["split"] == "validation"
+    assert len(blurred.times_s) == 2
+    assert (blurred.read("face/sharpness") < clear.read("face/sharpness")).all()
+    assert len(run(settings).skipped) == len(DEGRADATIONS)
+
+
+def test_a_picture_without_a_face_has_the_largest_difficulty(ferplus, tmp_path):
+    run(ImportCorpusSettings("ferplus", ferplus, tmp_path / "f.zarr"))
+    view = Store.open(tmp_path / "f.zarr").video("ferplus-train")
+    assert not view.read("face/detected").any()
+    assert stored_difficulty(view).tolist() == [1, 1]
+
+
+def test_only_faces_can_be_degraded(emodb, tmp_path):
+    with pytest.raises(UsageError, match="no images to degrade"):
+        run(ImportCorpusSettings("emodb", emodb, tmp_path / "v.zarr", degraded=True))

@@ -10,6 +10,7 @@ import pytest
 
 from vacli.datasets.synthesis import UTTERANCES, SynthesisConfig
 from vacli.errors import StoreError
+from vacli.sequences.stored import stored_difficulty
 from vacli.spec import AUDIO, VISUAL, FeatureSpec
 from vacli.steps.synthesize import SynthesizeSettings, run
 from vacli.store import Store
@@ -134,3 +135,25 @@ def test_silence_at_the_edges_is_trimmed_by_loudness(settings):
     assert all((loudness > 0.5).sum() == 12 for loudness in synthetic)
     assert len({int(np.argmax(loudness > 0.5)) for loudness in synthetic}) > 3
     assert len({int(np.argmax(loudness[::-1] > 0.5)) for loudness in synthetic}) > 3
+
+
+def add_condition(store: Store, video: str, sharpness: float) -> None:
+    """A video of labelled validation images with one sharpness."""
+    put(store, video, IMAGES, (FACE,), split="validation")
+    with store.stage(video, "face", {}) as writer:
+        writer.append("sharpness", np.full(IMAGES, sharpness, np.float32))
+    rows = np.random.default_rng(0).normal(size=(IMAGES, FACE.dim)).astype(np.float32)
+    store.put_feature(video, FACE.attributes(), rows, np.zeros(IMAGES, np.uint8))
+
+
+def test_a_sequence_shows_faces_of_one_video_with_their_difficulty(settings):
+    made = settings(sequences=8, groups=2, holdout=True, mixture=SynthesisConfig(p_single_utterance=0))
+    faces = Store.open_or_create(made.faces.with_name("degraded.zarr"))
+    add_condition(faces, "blurred", 0.005)
+    add_condition(faces, "clear", 0.5)
+    run(replace(made, faces=faces.path))
+    views = Store.open(made.store).videos()
+    for view, expected in zip(views, (1, 1, 0, 0, 1, 1, 0, 0), strict=True):
+        shown = view.read("face/detected")
+        np.testing.assert_array_equal(shown, np.isfinite(view.feature("compact")[0]).all(axis=1))
+        np.testing.assert_allclose(stored_difficulty(view), expected * shown, atol=1e-6)

@@ -30,7 +30,7 @@ from vacli.recipe.schema import Model, Recipe
 from vacli.sequences.base import labels_of
 from vacli.sequences.grouping import identity
 from vacli.sequences.labels import annotated_labels
-from vacli.sequences.stored import StoredSequence, open_sequences
+from vacli.sequences.stored import StoredSequence, open_sequences, stored_difficulty
 from vacli.store import Store
 from vacli.store.schema import file_stem, safe_id
 
@@ -222,7 +222,7 @@ def _ensemble(run: Run) -> Predict:
     """The mean of all models of a run, as `va predict` gives it."""
 
     def predict(rows: StoredSequence) -> tuple[np.ndarray, np.ndarray | None]:
-        predicted = predict_sequence(run, rows, rows.times_s)
+        predicted = predict_sequence(run, rows, rows.times_s, difficulty=stored_difficulty(rows.view))
         return predicted.values, predicted.uncertainty
 
     return predict
@@ -233,7 +233,8 @@ def _member(run: Run, member: EnsembleMember) -> Predict:
     single = replace(run, members=(member,), recipe=replace(run.recipe, model=member.model))
 
     def predict(rows: StoredSequence) -> tuple[np.ndarray, np.ndarray | None]:
-        output = ensemble_output(single, VideoInput(rows, rows.times_s), model_outputs(single, rows))
+        video = VideoInput(rows, rows.times_s, difficulty=stored_difficulty(rows.view))
+        output = ensemble_output(single, video, model_outputs(single, rows))
         return output.values, single.postprocess(output).uncertainty
 
     return predict

@@ -30,13 +30,17 @@ class Calibration:
 
     @classmethod
     def fit(
-        cls, output: EnsembleOutput, labels: np.ndarray, weights: np.ndarray | None = None
+        cls,
+        output: EnsembleOutput,
+        labels: np.ndarray,
+        weights: np.ndarray | None = None,
+        conditions: np.ndarray | None = None,
     ) -> Calibration:
         """The error models of all states with at least MIN_FRAMES labelled frames.
 
         output: T frames of videos that no model was trained on, with the states that post-processing gives
         them. labels (T, 2); frames with NaN and of UNMEASURED states are ignored. weights (T,): of the
-        frames, None for equal ones.
+        frames, None for equal ones. conditions (T,): as in `ErrorModel.fit`.
         """
         labelled = np.isfinite(output.values - labels).all(axis=1)
         fitted = {}
@@ -44,8 +48,8 @@ class Calibration:
             here = labelled & (output.states == state)
             if state in UNMEASURED or here.sum() < MIN_FRAMES:
                 continue
-            own = None if weights is None else weights[here]
-            fitted[str(state)] = ErrorModel.fit(output.rows(here), labels[here], own)
+            own, under = (None if x is None else x[here] for x in (weights, conditions))
+            fitted[str(state)] = ErrorModel.fit(output.rows(here), labels[here], own, under)
         return cls(fitted)
 
     def estimate(self, output: EnsembleOutput) -> Estimate:

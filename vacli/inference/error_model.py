@@ -23,6 +23,8 @@ from vacli.inference.ensemble import EnsembleOutput
 
 LEAST, MOST = 1e-3, 10.0  # of fitted standard deviations and gains
 STARTS = ((0.2, 1.0, 0.2, 0.5), (0.5, 1.0, 0.2, 0.3), (0.1, 2.0, 0.5, 3.0))  # of the fit
+COVERAGES = ((1.0, 0.6827), (2.0, 0.9545))  # (standard deviations, fraction of normal errors within them)
+SMOOTHING = 0.08  # of the step of a coverage, relative to its number of standard deviations
 MAX_FITTED_FRAMES = 20_000  # of a state; more frames are thinned out evenly
 
 Pair = tuple[float, float]
@@ -49,15 +51,28 @@ class ErrorModel:
     prior_std: Pair | None = None
 
     @classmethod
-    def fit(cls, output: EnsembleOutput, labels: np.ndarray, weights: np.ndarray | None = None) -> ErrorModel:
+    def fit(
+        cls,
+        output: EnsembleOutput,
+        labels: np.ndarray,
+        weights: np.ndarray | None = None,
+        conditions: np.ndarray | None = None,
+    ) -> ErrorModel:
         """The parameters with the smallest mean CRPS of normal distributions (Gneiting and Raftery 2007).
 
-        labels (T, 2). weights (T,): of the frames, None for equal ones.
+        labels (T, 2). weights (T,): of the frames, None for equal ones. conditions (T,): names of the
+        conditions that the frames were recorded under. If there are several, the squared errors of the
+        coverages in each are added to the CRPS, because a small mean CRPS may come with error bars that are
+        too large in easy conditions and too small in hard ones.
         """
         kept = np.arange(0, len(labels), -(-len(labels) // MAX_FITTED_FRAMES))
         output, labels = output.rows(kept), labels[kept]
         weights = np.ones(len(kept)) if weights is None else weights[kept]
-        solved = [_fit_dimension(output, labels, weights / weights.sum(), d) for d in (0, 1)]
+        groups = np.zeros(len(kept), np.int64)
+        if conditions is not None:
+            groups = np.unique(conditions[kept], return_inverse=True)[1]
+        frames = _Frames(output, labels, weights / weights.sum(), groups)
+        solved = [_fit_dimension(frames, d) for d in (0, 1)]
         floor, gain, difficulty_gain, prior_std = (_pair(x) for x in np.stack(solved, axis=1))
         return cls(floor, gain, difficulty_gain, prior_std)
 
@@ -98,13 +113,40 @@ def crps(values: np.ndarray, std: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return std * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))
 
 
-def _fit_dimension(
-    output: EnsembleOutput, labels: np.ndarray, weights: np.ndarray, dimension: int
-) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class _Frames:
+    """The T frames of a fit. weights (T,) have the sum 1; groups (T,): numbers of the conditions, from 0."""
+
+    output: EnsembleOutput
+    labels: np.ndarray
+    weights: np.ndarray
+    groups: np.ndarray
+
+
+def _miscoverage(z: np.ndarray, frames: _Frames) -> float:
+    """The mean over the conditions of the squared errors of their coverages; 0 for a single condition.
+
+    z (T,): absolute errors in standard deviations. The coverages are smooth functions of z.
+    """
+    from scipy.special import expit
+
+    total = np.bincount(frames.groups, frames.weights)
+    if len(total) == 1:
+        return 0.0
+    squares = 0.0
+    for bound, wanted in COVERAGES:
+        within = expit((bound - z) / (SMOOTHING * bound))
+        coverage = np.bincount(frames.groups, frames.weights * within) / total
+        squares += float(np.square(coverage - wanted).mean())
+    return squares
+
+
+def _fit_dimension(frames: _Frames, dimension: int) -> np.ndarray:
     """(4,): floor, gain, difficulty_gain and prior_std of valence (0) or arousal (1)."""
     from scipy.optimize import minimize
 
-    values, target = (x[:, dimension].astype(np.float64) for x in (output.values, labels))
+    output = frames.output
+    values, target = (x[:, dimension].astype(np.float64) for x in (output.values, frames.labels))
     spread = np.square(output.spread[:, dimension], dtype=np.float64)
     difficulty = np.square(output.difficulty, dtype=np.float64)
 
@@ -112,7 +154,9 @@ def _fit_dimension(
         floor, gain, difficulty_gain, prior = np.exp(2 * logs)
         variance = floor + gain * spread + difficulty_gain * difficulty
         weight = prior / (prior + variance)
-        return float(weights @ crps(weight * values, np.sqrt(weight * variance), target))
+        estimate, std = weight * values, np.sqrt(weight * variance)
+        score = float(frames.weights @ crps(estimate, std, target))
+        return score + _miscoverage(np.abs(target - estimate) / std, frames)
 
     bounds = [(np.log(LEAST), np.log(MOST))] * 4
     fits = [minimize(loss, np.log(start), method="L-BFGS-B", bounds=bounds) for start in STARTS]

@@ -37,22 +37,28 @@ class Trajectory:
 
 @dataclass(frozen=True, eq=False)
 class VideoInput:
-    """The T rows of one video, their times (T,) in seconds, and what is known about its sound.
+    """The T rows of one video, their times (T,) in seconds, and what is known about its sound and faces.
 
-    voice: None, all sound is the voice of the person.
+    voice: None, all sound is the voice of the person. difficulty: (T,) `faces.quality.face_difficulty`, None
+    where it is unknown, which counts as 0.
     """
 
     rows: FeatureRows
     times_s: np.ndarray
     voice: VoiceEvidence | None = None
+    difficulty: np.ndarray | None = None
 
 
 def predict_sequence(
-    run: Run, rows: FeatureRows, times_s: np.ndarray, voice: VoiceEvidence | None = None
+    run: Run,
+    rows: FeatureRows,
+    times_s: np.ndarray,
+    voice: VoiceEvidence | None = None,
+    difficulty: np.ndarray | None = None,
 ) -> Trajectory:
     """The estimates of the run's models for one video; raises InputError where a stream has another width."""
     outputs = model_outputs(run, rows, audio_availability(run, voice))
-    return trajectory(run, VideoInput(rows, times_s, voice), outputs)
+    return trajectory(run, VideoInput(rows, times_s, voice, difficulty), outputs)
 
 
 def audio_availability(run: Run, voice: VoiceEvidence | None) -> Availability:
@@ -106,17 +112,19 @@ def ensemble_output(run: Run, video: VideoInput, outputs: np.ndarray, first: int
         ensemble_std=outputs.std(axis=0, ddof=1) if len(outputs) > 1 else None,
         states=mark_audio_only(states) if run.postprocess.audio_only else states,
         voice_weight=_voice_weight(run, video, here),
-        difficulty=np.zeros(len(states)),
+        difficulty=np.zeros(len(states)) if video.difficulty is None else video.difficulty[here],
     )
 
 
-def predict_images(run: Run, rows: np.ndarray, video: str, times_s: np.ndarray) -> Trajectory:
+def predict_images(
+    run: Run, rows: np.ndarray, video: str, times_s: np.ndarray, difficulty: np.ndarray
+) -> Trajectory:
     """Predictions of the face network itself for single pictures, which form no sequence.
 
-    rows: (N, 128) of the feature `compact`. The ensemble_std is the standard deviation over the emotion
-    categories of a face.
+    rows: (N, 128) of the feature `compact`. difficulty: (N,) of the faces. The ensemble_std is the standard
+    deviation over the emotion categories of a face.
     """
-    return _postprocessed(run, image_output(rows), video, times_s)
+    return _postprocessed(run, image_output(rows, difficulty), video, times_s)
 
 
 def _postprocessed(run: Run, ensemble: EnsembleOutput, video: str, times_s: np.ndarray) -> Trajectory:
@@ -131,8 +139,8 @@ def _postprocessed(run: Run, ensemble: EnsembleOutput, video: str, times_s: np.n
     )
 
 
-def image_output(rows: np.ndarray) -> EnsembleOutput:
-    """The outputs for pictures before post-processing. rows: (N, 128) of the feature `compact`."""
+def image_output(rows: np.ndarray, difficulty: np.ndarray) -> EnsembleOutput:
+    """The outputs for pictures before post-processing, as in `predict_images`."""
     values, std = decode_emotions(rows)
     states = np.full(len(rows), str(FrameState.IMAGE))
     return EnsembleOutput(
@@ -140,7 +148,7 @@ def image_output(rows: np.ndarray) -> EnsembleOutput:
         ensemble_std=std,
         states=states,
         voice_weight=np.ones(len(rows)),
-        difficulty=np.zeros(len(rows)),
+        difficulty=difficulty,
     )
 
 

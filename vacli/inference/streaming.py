@@ -24,14 +24,19 @@ class StreamingPredictor:
     `prediction.predict_sequence` for the whole video. A causal run also emits the beginning of the first
     window before its end is known. With a speech detector the context of a row must be known too.
 
-    voice: as in `prediction.predict_sequence`; its arrays are filled like `rows`.
+    voice, difficulty: as in `prediction.predict_sequence`; their arrays are filled like `rows`.
     """
 
     def __init__(
-        self, run: Run, rows: FeatureRows, times_s: np.ndarray, voice: VoiceEvidence | None = None
+        self,
+        run: Run,
+        rows: FeatureRows,
+        times_s: np.ndarray,
+        voice: VoiceEvidence | None = None,
+        difficulty: np.ndarray | None = None,
     ) -> None:
         check_widths(run, rows)
-        self._run, self._rows, self._video = run, rows, VideoInput(rows, times_s, voice)
+        self._run, self._rows, self._video = run, rows, VideoInput(rows, times_s, voice, difficulty)
         window = run.recipe.window
         self._starts = windows.plan(len(rows), window)
         self._ends = (self._starts + window.length_frames).clip(max=len(rows))

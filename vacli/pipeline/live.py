@@ -80,7 +80,8 @@ class FrameTableStream:
         self._streams = {s.name: np.full((len(times_s), s.dim), np.nan, np.float32) for s in self._recipe}
         rows = FeatureSequence(video=name, times_s=times_s, streams=self._streams)
         self._voice = VoiceEvidence.unknown(len(times_s))
-        self._predictor = StreamingPredictor(loaded.model, rows, times_s, self._voice)
+        self._difficulty = np.zeros(len(times_s))
+        self._predictor = StreamingPredictor(loaded.model, rows, times_s, self._voice, self._difficulty)
         self._n_filled = 0
 
     def has_output(self, known: int) -> bool:
@@ -93,9 +94,11 @@ class FrameTableStream:
         for stream in self._recipe:
             if features.keys() >= set(stream.features):
                 self._streams[stream.name][self._n_filled : known] = _joined(stream, features)
-        voice = source.rows(self._n_filled, known).voice
+        observed = source.rows(self._n_filled, known)
+        voice = observed.voice
         self._voice.speech[self._n_filled : known] = voice.speech
         self._voice.speaking[self._n_filled : known] = voice.speaking
+        self._difficulty[self._n_filled : known] = observed.faces.difficulty
         self._n_filled = known
         predicted = self._predictor.advance(known)
         end = self._predictor.n_emitted

@@ -53,7 +53,8 @@ def stored_table(view: VideoView, loaded: LoadedModel) -> FrameTable:
     run = loaded.select_model(detected).model
     (sequence,) = open_sequences([view], run.recipe.model)
     observed = _observation(view, model)
-    predicted = predict_sequence(run, sequence, view.times_s, observed.voice)
+    difficulty = observed.faces.difficulty
+    predicted = predict_sequence(run, sequence, view.times_s, observed.voice, difficulty)
     return frame_table(view.id, observed, predicted, used)
 
 

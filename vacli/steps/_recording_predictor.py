@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from vacli.errors import InputError
 from vacli.inference.feature_check import check_extractor
 from vacli.inference.postprocessing import PostProcessor
@@ -153,7 +155,8 @@ class RecordingPredictor:
         if not bundled:
             return self._table(name, observed)
         rows = observed.features[IMAGE_FEATURE]
-        predicted = predict_images(self.loaded.model, rows, name, observed.times_s)
+        difficulty = np.where(observed.faces.detected, observed.faces.difficulty, 1.0)
+        predicted = predict_images(self.loaded.model, rows, name, observed.times_s, difficulty)
         return frame_table(name, observed, predicted, self.loaded.used)
 
 

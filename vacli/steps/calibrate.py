@@ -33,7 +33,7 @@ from vacli.runtime.options import device_name
 from vacli.sequences.base import FeatureRows
 from vacli.sequences.grouping import identity
 from vacli.sequences.labels import annotated_labels
-from vacli.sequences.stored import open_sequences, speech_probability
+from vacli.sequences.stored import open_sequences, speech_probability, stored_difficulty
 from vacli.spec import AUDIO, VISUAL
 from vacli.store import Store, VideoView
 from vacli.training.checkpoint import arrays_bytes, json_bytes
@@ -104,11 +104,15 @@ def run(settings: CalibrateSettings, progress: Progress | None = None) -> list[S
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """Outputs of models that were not trained on their T frames, labels (T, 2) and weights (T,)."""
+    """Outputs of models that were not trained on their T frames, labels (T, 2) and weights (T,).
+
+    conditions (T,): the names under which `va bundled-model import` degraded the faces, "" for others.
+    """
 
     output: EnsembleOutput
     labels: np.ndarray
     weights: np.ndarray
+    conditions: np.ndarray
 
     def merged(self, other: _Measured, states: Collection[str]) -> _Measured:
         """The frames of `other` in some states, and the frames of this record in all others."""
@@ -117,6 +121,7 @@ class _Measured:
             concatenate([self.output.rows(own), other.output.rows(theirs)]),
             np.concatenate([self.labels[own], other.labels[theirs]]),
             np.concatenate([self.weights[own], other.weights[theirs]]),
+            np.concatenate([self.conditions[own], other.conditions[theirs]]),
         )
 
     @property
@@ -125,18 +130,19 @@ class _Measured:
         return voiced_states(self.output)
 
 
-def _measured(sets: Sequence[tuple[EnsembleOutput, np.ndarray]]) -> _Measured:
-    """Sets of outputs and labels, which have equal weights in total."""
+def _measured(sets: Sequence[_Measured]) -> _Measured:
+    """Sets of frames, which have equal weights in total."""
     return _Measured(
-        concatenate([output for output, _ in sets]),
-        np.concatenate([labels for _, labels in sets]),
-        np.concatenate([np.full(len(labels), 1 / len(labels)) for _, labels in sets]),
+        concatenate([one.output for one in sets]),
+        np.concatenate([one.labels for one in sets]),
+        np.concatenate([one.weights / one.weights.sum() for one in sets]),
+        np.concatenate([one.conditions for one in sets]),
     )
 
 
 def _fit(measured: _Measured) -> Calibration:
     output = replace(measured.output, states=measured.states)
-    return Calibration.fit(output, measured.labels, measured.weights)
+    return Calibration.fit(output, measured.labels, measured.weights, measured.conditions)
 
 
 def _measure(
@@ -145,8 +151,8 @@ def _measure(
     stores: tuple[Path, ...],
     settings: CalibrateSettings,
     progress: Progress,
-) -> tuple[EnsembleOutput, np.ndarray]:
-    """The outputs of a run for the labelled videos of stores, and the labels (T, 2)."""
+) -> _Measured:
+    """The outputs of a run for the labelled videos of stores, with equal weights."""
     views, outputs = _labelled(stores), []
     _check_held_out(model, views, settings, progress)
     check_stored_features(model, views)
@@ -154,7 +160,10 @@ def _measure(
         for view in views:
             outputs.append(_output(model, detector, view))
             advance(1)
-    return concatenate(outputs), np.concatenate([annotated_labels(view) for view in views])
+    names = [str(view.part_attrs("label").get("condition", "")) for view in views]
+    labels = np.concatenate([annotated_labels(view) for view in views])
+    conditions = np.repeat(names, [len(output.values) for output in outputs])
+    return _Measured(concatenate(outputs), labels, np.ones(len(labels)), conditions)
 
 
 def _like(model: Run, path: Path) -> Run:
@@ -220,13 +229,13 @@ def _fit_detector(model: Run, path: Path, progress: Progress) -> SpeechDetector:
 def _output(model: Run, detector: SpeechDetector | None, view: VideoView) -> EnsembleOutput:
     """The models' outputs for a video, with speech scores if it never shows a face."""
     if view.attrs.get("stream", {}).get("kind") == "images":
-        return image_output(view.feature("compact")[0])
+        return image_output(view.feature("compact")[0], stored_difficulty(view))
     (rows,) = open_sequences([view], model.recipe.model)
     shows_face = VISUAL in rows.dims and np.isfinite(rows_of(rows, VISUAL, slice(0, len(rows)))).all(1).any()
     model = replace(model, postprocess=PostProcessor(None, detector, audio_only=not shows_face))
     voice = VoiceEvidence(speech_probability(view), np.full(len(rows), np.nan))
     outputs = model_outputs(model, rows, audio_availability(model, voice))
-    return ensemble_output(model, VideoInput(rows, view.times_s, voice), outputs)
+    return ensemble_output(model, VideoInput(rows, view.times_s, voice, stored_difficulty(view)), outputs)
 
 
 def _audio(rows: FeatureRows) -> np.ndarray:

@@ -58,15 +58,19 @@ class Speaker:
 
 @dataclass(frozen=True, eq=False)
 class _Condition:
-    """The labelled images of one video of a store. measures: name -> (N, ...) of FACE_MEASURES."""
+    """The labelled images of one video of a store.
+
+    measures: name -> (N, ...) of FACE_MEASURES. name: of the degradation, "" for none.
+    """
 
     examples: FaceExamples
     measures: Mapping[str, np.ndarray]
+    name: str
 
     def rows(self, kept: np.ndarray) -> _Condition:
         """Some of the images; kept: (N,) bool."""
         examples = FaceExamples(self.examples.rows[kept], self.examples.labels[kept])
-        return _Condition(examples, {name: x[kept] for name, x in self.measures.items()})
+        return _Condition(examples, {name: x[kept] for name, x in self.measures.items()}, self.name)
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ def run(settings: SynthesizeSettings, progress: Progress | None = None) -> Batch
                 )
                 sequence = synthesize(material, settings.mixture, rng)
                 _add_sequence(store, video, sequence, own.measures)
-                _write(store, video, sequence, specs, _attributes(settings, group))
+                condition = {"condition": own.name} if own.name else {}
+                _write(store, video, sequence, specs, _attributes(settings, group) | condition)
                 batch.done.append(video)
             advance(1)
     return batch
@@ -143,7 +148,7 @@ def _condition(view: VideoView) -> _Condition:
         for name, shape in FACE_MEASURES.items()
     }
     usable = np.isfinite(examples.rows).all(1) & np.isfinite(examples.labels).all(1)
-    return _Condition(examples, measures).rows(usable)
+    return _Condition(examples, measures, str(view.part_attrs("label").get("condition", ""))).rows(usable)
 
 
 def _utterances(
