@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
 
 CONNECT_S = 10.0  # until an address counts as unreachable
+WAIT_S = 0.05  # a notice of a completed task that comes between a look and a wait is missed
 REFRESH_S = 5.0  # interval at which the workers are counted
 CLOSE_S = 2.0  # until the workers of a cluster on this machine are killed
+GONE_S = 180.0  # without a worker on this machine until the run ends
 LOCAL_DEATHS = 1  # workers of this machine that may die on a task before it is suspected
 RESUME = "complete results are kept; run the same command again to finish"
 
@@ -52,6 +54,7 @@ class DaskExecutor:
         self._cluster: LocalCluster | None = None
         self._client: Client | None = None
         self._limit, self._counted_s = 0, -REFRESH_S
+        self._last_worker_s = self._last_report_s = time.monotonic()
         self._opening_shown: set[str] = set()
 
     def __enter__(self) -> DaskExecutor:
@@ -124,6 +127,8 @@ class DaskExecutor:
         """The next completed task; None for the report if the workers died. Raises what ends the run."""
         from distributed import KilledWorker
 
+        while not submitted.has_ready(REFRESH_S):
+            self._watch_workers()
         task, status, value = submitted.next()
         if status == "cancelled":
             raise self._lost_error()
@@ -135,6 +140,17 @@ class DaskExecutor:
         if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "vacli":
             raise version_error(None, __version__) from error
         raise error
+
+    def _watch_workers(self) -> None:
+        """Report that no worker is left. Raises VaError if those of this machine do not start again."""
+        now_s = time.monotonic()
+        if self._n_threads():
+            self._last_worker_s = now_s
+        elif self._choice.address is None and now_s - self._last_worker_s > GONE_S:
+            raise VaError("the Dask workers of this machine do not start again", hint=RESUME)
+        elif self._last_worker_s != self._last_report_s:
+            self._last_report_s = self._last_worker_s
+            self._progress.info(f"{self._name}: the scheduler has no workers now; waiting for them")
 
     def _completed(self, number: int, report: Report, progress: Progress) -> Completed[Any]:
         if report.fatal is not None:
@@ -212,6 +228,14 @@ class _Submitted:
         self._tasks[future] = task
         self._completed.add(future)
 
+    def has_ready(self, timeout_s: float) -> bool:
+        """Wait at most so long for a completed task."""
+        deadline_s = time.monotonic() + timeout_s
+        while not self._completed.has_ready() and time.monotonic() < deadline_s:
+            with self._completed.thread_condition:
+                self._completed.thread_condition.wait(timeout=WAIT_S)
+        return self._completed.has_ready()
+
     def next(self) -> tuple[Task[Any], str, Any]:
         """Wait for a task: the task, the status of its future, and its result or the error's exc_info."""
         future, value = next(self._completed)
@@ -233,11 +257,12 @@ def _local_cluster(workers: int, needs_gpu: bool) -> LocalCluster:
     from distributed import LocalCluster
 
     dask.config.set({"distributed.scheduler.allowed-failures": LOCAL_DEATHS})
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"})  # else slow restarts are given up
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,
         memory_limit=0,
         resources={"GPU": 1} if needs_gpu else None,
