@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from vacli.errors import InputError, UsageError
@@ -31,3 +33,9 @@ def test_a_missing_track_is_an_error():
 def test_an_unknown_choice_is_a_usage_error(choice):
     with pytest.raises(UsageError, match="--face"):
         check_face_choice(choice)
+
+
+def test_the_speaker_is_the_track_that_speaks_most_or_the_largest():
+    speaking = [replace(track, speaking_s=2.0 - track.track_id) for track in TRACKS]
+    assert select_tracks(speaking, "speaker") == [0]
+    assert select_tracks(TRACKS, "speaker") == select_tracks(TRACKS, "largest")

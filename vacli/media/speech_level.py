@@ -16,7 +16,7 @@ SYLLABLE_STD_S, LOUDNESS_STD_S, BACKGROUND_STD_S = 0.04, 0.1, 0.15  # of Gaussia
 REFERENCE_S = 10.0  # the loudest and the quietest part within this time are the references
 REFERENCE_STRIDE = 10  # blocks
 RANGE_DB = 30.0  # of the level below the loudest part
-MIN_POWER = 1e-9  # of full scale
+MIN_LOUDEST, MIN_POWER = 1e-6, 1e-10  # of full scale: -60 and -100 dB
 ABOVE_BACKGROUND_DB, ONSET_LIMITS_DB, ONSET_DB = 4.0, (-40.0, -16.0), 8.0
 PAUSE_S = 0.3  # a shorter pause belongs to the speech around it
 
@@ -37,7 +37,7 @@ def speech_level(sound: Sound, audio_s: np.ndarray) -> SpeechLevel:
     power = _band_power(sound)
     if not len(power):
         return SpeechLevel(np.full(len(audio_s), -RANGE_DB), np.zeros(len(audio_s)))
-    loudest = np.maximum(_extreme(_smooth(power, LOUDNESS_STD_S), np.max), MIN_POWER)
+    loudest = np.maximum(_extreme(_smooth(power, LOUDNESS_STD_S), np.max), MIN_LOUDEST)
     level = _decibels(power / loudest + 10 ** (-RANGE_DB / 10))
     centres_s = (np.arange(len(power)) + 0.5) * BLOCK_S
 
