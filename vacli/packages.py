@@ -15,6 +15,7 @@ EXTRAS: dict[str, str] = {
     "onnx": "train",
     "huggingface_hub": "train",
     "tensorboard": "train",
+    "transformers": "speech",
     "mamba_ssm": "mamba",
     "decord": "decord",
     "pillow_heif": "heic",

@@ -19,6 +19,7 @@ RENAMED_VALUES = {("align", "past"): "causal"}  # setting and value of va 0.1 ->
 WEIGHTS_FILES = "weights_files"  # attribute of a feature: setting -> the file of weights that was given
 IMPORTED = "imported"  # setting of a feature of the user's own, which no extractor makes
 FOLD_TAG = "fold"  # tag of a feature whose encoder was fine-tuned for one fold, before the fold's number
+HUB = "hub:"  # before OWNER/NAME, a repository of the Hugging Face hub in place of a path
 TAG = "@"  # between the name of an extractor and a tag: two versions of a feature in one store
 
 

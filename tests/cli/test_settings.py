@@ -90,6 +90,8 @@ AUDIO_DEFAULTS: dict[str, object] = {
     "pca": False,
     "pca_weights": None,
     "window_s": 1.0,
+    "layer": None,
+    "batch_size": None,
     "device": "auto",
     "dtype": "auto",
     "audio_track": None,
@@ -188,6 +190,7 @@ PREDICT_DEFAULTS: dict[str, object] = {
     "fill": False,
     "record_inputs": False,
     "raw": False,
+    "speech_model": None,
     "min_quality": None,
 }
 CORPUS_DEFAULTS: dict[str, object] = {
@@ -261,7 +264,8 @@ CASES = (
     Case(
         "extract-audio",
         "a b --out s.zarr --feature vggish --feature mfcc39 --tag t --align causal --weights w --final-relu "
-        "--pca --pca-weights p --window 2.5 --workers 3 --audio-track 2 --device cpu --force",
+        "--pca --pca-weights p --window 2.5 --layer 9 --dtype bfloat16 --batch-size 4 --workers 3 "
+        "--audio-track 2 --device cpu --force",
         "extract_audio",
         {
             "inputs": PATHS,
@@ -274,8 +278,10 @@ CASES = (
             "pca": True,
             "pca_weights": Path("p"),
             "window_s": 2.5,
+            "layer": 9,
+            "batch_size": 4,
             "device": "cpu",
-            "dtype": "auto",
+            "dtype": "bfloat16",
             "audio_track": 2,
             "workers": 3,
             "force": True,
@@ -571,7 +577,8 @@ CASES = (
     Case(
         "predict",
         "a b --out t.csv --summary --model r --weights w --weights vggish=v --allow-mismatch "
-        "--images --fill --raw --face 1 --min-quality 0.3 --audio-track 2 --backend decord --device cpu",
+        "--images --fill --raw --face 1 --min-quality 0.3 --audio-track 2 --backend decord --device cpu "
+        "--speech-model wav2vec2-msp-dim",
         "predict",
         {
             "inputs": PATHS,
@@ -588,6 +595,7 @@ CASES = (
             "fill": True,
             "record_inputs": True,
             "raw": True,
+            "speech_model": "wav2vec2-msp-dim",
             "min_quality": 0.3,
         },
     ),

@@ -12,7 +12,13 @@ import pytest
 import torch
 
 from vacli.errors import WeightsError
-from vacli.features.downloads import Weights, cached_file, known_sha256, locate_record
+from vacli.features.downloads import (
+    Weights,
+    cached_file,
+    hub_checkpoint,
+    known_sha256,
+    locate_record,
+)
 from vacli.features.weights import WEIGHTS, locate
 from vacli.progress import RecordingProgress
 
@@ -150,3 +156,44 @@ def test_the_digest_is_the_published_one_or_the_name_of_the_blob(tmp_path, monke
     assert known_sha256(WEIGHTS["vggish"]) == "10086976"
     assert cached_file(WEIGHTS["vggish"]) is None
     assert len(known_sha256(WEIGHTS["compact"])) == 64
+
+
+class FakeHub:
+    """A repository of the hub with some files, and a cache that is empty at first."""
+
+    def __init__(self, folder: Path, files: tuple[str, ...]) -> None:
+        self.folder, self.files = folder, files
+
+    def download(self, repo, file, local_files_only=False):
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+        path = self.folder / file
+        if local_files_only and not path.exists():
+            raise LocalEntryNotFoundError("not in the cache")
+        if file not in self.files:
+            raise EntryNotFoundError("404")
+        path.write_bytes(file.encode())
+        return str(path)
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
+def test_a_checkpoint_is_fetched_with_its_configuration(tmp_path, monkeypatch, weights):
+    hub = FakeHub(tmp_path, (weights, "config.json"))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", hub.download)
+    record = hub_checkpoint("hub:owner/net")
+    assert locate_record("net", record, None, RecordingProgress()) == tmp_path / weights
+    assert {path.name for path in tmp_path.iterdir()} == {weights, "config.json"}
+    assert cached_file(record) == tmp_path / weights
+
+
+def test_a_repository_without_weights_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", FakeHub(tmp_path, ("config.json",)).download)
+    with pytest.raises(WeightsError, match=r"hub:owner/net has no model\.safetensors or pytorch_model\.bin"):
+        locate_record("net", hub_checkpoint("hub:owner/net"), None, RecordingProgress())
+
+
+@pytest.mark.parametrize("source", ["hub:", "hub:a/b/c", "hub:owner/na me"])
+def test_a_name_that_no_repository_can_have_is_refused(source):
+    with pytest.raises(WeightsError, match="not a name of a repository") as caught:
+        locate_record("net", hub_checkpoint(source), None, RecordingProgress())
+    assert "\n" not in caught.value.one_line()

@@ -180,6 +180,8 @@ def test_invalid_settings_raise(tmp_path, out):
     path = write_wav(tmp_path / "a.wav", noise(0.3))
     with pytest.raises(UsageError, match="no audio feature called 'egemap'"):
         extract(path, store=out, features=("egemap",))
+    with pytest.raises(UsageError, match="--weights w: 2 of the features have weights"):
+        extract(path, store=out, features=("vggish", "wavlm", "egemaps"), weights=Path("w"))
     with pytest.raises(UsageError, match="no store is given"):
         extract(path)
     Store.open_or_create(tmp_path / "other.zarr")

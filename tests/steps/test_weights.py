@@ -31,14 +31,9 @@ def test_every_entry_is_listed_with_its_state(empty_caches):
     (empty_caches / WEIGHTS["vggish-pca"].file).write_bytes(b"here")
     listed = {status.name: status for status in list_weights()}
     assert listed.keys() == WEIGHTS.keys()
-    assert {name: status.state for name, status in listed.items()} == {
-        "compact": IN_PACKAGE,
-        "mae-vit-l": NOT_FETCHED,
-        "resnet50": NOT_FETCHED,
-        "speech": IN_PACKAGE,
-        "vggish": NOT_FETCHED,
-        "vggish-pca": CACHED,
-    }
+    here = {"compact": IN_PACKAGE, "speech": IN_PACKAGE, "vggish-pca": CACHED}
+    assert {n: status.state for n, status in listed.items()} == dict.fromkeys(WEIGHTS, NOT_FETCHED) | here
+    assert listed["wav2vec2-msp-dim"].record.licence == "CC-BY-NC-SA-4.0: not for commercial use"
     assert listed["vggish"].sha256 == "10086976"
     assert listed["mae-vit-l"].sha256 == ""
     assert len(listed["compact"].sha256) == 64
@@ -87,3 +82,13 @@ def test_an_unknown_name_exits_with_one(empty_caches, capsys):
 def test_a_fetched_file_is_printed(empty_caches, capsys):
     assert va(["weights", "fetch", "compact"]) == 0
     assert capsys.readouterr().out.strip().endswith("compact-face.onnx")
+
+
+def test_speech_checkpoints_are_fetched_by_the_name_of_their_repository(monkeypatch, tmp_path):
+    def locate(name, record, given, progress):
+        assert record.source == name
+        return tmp_path / record.file
+
+    monkeypatch.setattr(weights, "locate_record", locate)
+    result = run(FetchSettings(names=("hub:owner/net",)))
+    assert result.paths == {"hub:owner/net": tmp_path / "model.safetensors"}

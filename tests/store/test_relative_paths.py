@@ -80,3 +80,9 @@ def test_attributes_without_paths_are_unchanged(tmp_path):
     for attributes in ({}, {"source": {}}, {"source": {"name": "x"}}, {"source": "x", WEIGHTS_FILES: None}):
         assert relative_attributes(attributes, tmp_path) == attributes
         assert absolute_attributes(attributes, tmp_path) == attributes
+
+
+def test_the_name_of_a_repository_is_no_path(tmp_path):
+    attributes = {WEIGHTS_FILES: {"weights": "hub:owner/net"}}
+    assert relative_attributes(attributes, tmp_path) == attributes
+    assert absolute_attributes(attributes, tmp_path) == attributes

@@ -32,6 +32,13 @@ def _listed(modality: str) -> str:
 tag = click.option(
     "--tag", metavar="TAG", help="Store the feature as FEATURE@TAG, beside other versions of it."
 )
+dtype = click.option(
+    "--dtype",
+    default="auto",
+    show_default=True,
+    help="auto, float32 or bfloat16.",
+    shell_complete=completion.one_of(completion.DTYPES),
+)
 
 
 @click.command("align", short_help="Detect, track and align faces: videos -> store.")
@@ -90,13 +97,7 @@ def align(inputs: tuple[str, ...], out: Path | None, no_crops: bool, dry_run: bo
     type=click.Choice(["model", "paper", "per-channel", "signed"]),
     help="Pixel statistics; signed is [-1, 1]. [default: model]",
 )
-@click.option(
-    "--dtype",
-    default="auto",
-    show_default=True,
-    help="auto, float32 or bfloat16.",
-    shell_complete=completion.one_of(completion.DTYPES),
-)
+@dtype
 @click.option("--batch-size", type=click.IntRange(1), help="Faces in a batch. [default: auto]")
 @options.device
 @options.part
@@ -151,7 +152,17 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, dry_run: bool, **c
     show_default=True,
     help="Position of vggish's 0.96 s window relative to the frame; causal ends at it.",
 )
-@click.option("--weights", type=click.Path(path_type=Path), help="A file with vggish's weights.")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Weights of the feature: a file; for a speech network also a folder or hub:OWNER/NAME.",
+)
+@click.option(
+    "--layer",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Transformer layer of a speech network, from 1. [default: the last one]",
+)
 @click.option(
     "--final-relu", is_flag=True, help="Add the final ReLU of torchvggish, which the reference does not have."
 )
@@ -165,6 +176,8 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, dry_run: bool, **c
     show_default=True,
     help="Window of the functionals, in seconds.",
 )
+@dtype
+@click.option("--batch-size", type=click.IntRange(1), help="Windows in a batch. [default: auto]")
 @click.option(
     "--workers", type=click.IntRange(1), help="Recordings in parallel. [default: one for each core]"
 )

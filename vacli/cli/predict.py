@@ -14,6 +14,7 @@ from vacli.cli.console import Console
 from vacli.cli.report import finish, leave, print_plan
 from vacli.cli.table_target import TableTarget
 from vacli.errors import UsageError
+from vacli.features.registry import speech_models
 from vacli.output.formats import WRITERS
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ if TYPE_CHECKING:
 @tables.fill
 @click.option("--images", is_flag=True, help="Predict single pictures instead of videos.")
 @options.face("Which face.")
+@click.option(
+    "--speech-model",
+    type=click.Choice(speech_models()),
+    help="Combine the predictions with a pretrained speech model's; it needs the extra speech.",
+)
 @click.option(
     "--raw", is_flag=True, help="Write the models' values, without calibration and speech detection."
 )

@@ -48,7 +48,8 @@ def weights(ctx: click.Context, table_width: int | None) -> None:
 def fetch(names: tuple[str, ...]) -> None:
     """Fetch weights into the cache of their publisher's client, and print the paths of the files.
 
-    NAMES are those of `va weights`, or timm models. A failed download leaves nothing.
+    NAMES are those of `va weights`, speech checkpoints as hub:OWNER/NAME, or timm models. A failed
+    download leaves nothing.
 
     \b
     Example:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vacli.features.flags import MISSING, PADDED, SILENT
+from vacli.media.audio import EXCERPT_GRID_S
 
 if TYPE_CHECKING:
     from vacli.features.registry import AudioExtractor
@@ -20,10 +21,14 @@ _SLACK_S = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class TemporalContext:
-    """The sound that a row depends on: seconds before and after its frame's time."""
+    """The sound that a row depends on: seconds before and after its frame's time.
+
+    grid_s: analysis windows begin at multiples of it on the sound's clock.
+    """
 
     before_s: float
     after_s: float
+    grid_s: float = EXCERPT_GRID_S
 
 
 def _padded(sound: Sound, start_s: np.ndarray, end_s: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ A failed download leaves nothing, and a file is used only if its SHA-256 is the 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,13 @@ from vacli.files.atomic import staged_file
 from vacli.files.digests import file_sha256
 from vacli.files.disk_space import is_disk_full
 from vacli.progress import Progress
+from vacli.spec import HUB
 
 PACKAGE = Path(__file__).parents[1] / "weights"
 BLOCK_BYTES = 1 << 20
 SHA256_DIGITS = 64
+CHECKPOINT_FILES = ("model.safetensors", "pytorch_model.bin")  # of the Hugging Face format, best first
+CHECKPOINT_CONFIGS = ("config.json", "preprocessor_config.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +30,37 @@ class Weights:
     """One file. `source` is `package`, `hub:OWNER/REPO` or a URL.
 
     `sha256` is the digest or its first digits, as stated by the publisher; "" where the hub's cache is
-    addressed by content, and its file name is the digest.
+    addressed by content, and its file name is the digest. `fallback` is used where a repository has no
+    `file`. `companions` are fetched with it, except for those that the repository lacks.
     """
 
     file: str
     source: str
     sha256: str = ""
     licence: str = ""
+    fallback: str = ""
+    companions: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file and, if there is one, its fallback."""
+        return (self.file, self.fallback) if self.fallback else (self.file,)
+
+
+def hub_checkpoint(source: str, licence: str = "") -> Weights:
+    """A checkpoint of the Hugging Face format. source: `hub:OWNER/REPO`."""
+    file, fallback = CHECKPOINT_FILES
+    return Weights(
+        file=file, source=source, licence=licence, fallback=fallback, companions=CHECKPOINT_CONFIGS
+    )
+
+
+def checkpoint_file(folder: Path) -> Path | None:
+    """The file of weights in a folder with a checkpoint of the Hugging Face format, None without one."""
+    if not (folder / CHECKPOINT_CONFIGS[0]).is_file():
+        return None
+    paths = (folder / name for name in CHECKPOINT_FILES)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def locate_record(name: str, record: Weights, given: Path | None, progress: Progress) -> Path:
@@ -45,7 +72,7 @@ def locate_record(name: str, record: Weights, given: Path | None, progress: Prog
         return _given(given)
     if record.source == "package":
         return _bundled(name, record)
-    path = _from_hub(name, record, progress) if record.source.startswith("hub:") else None
+    path = _from_hub(name, record, progress) if record.source.startswith(HUB) else None
     return path or _from_url(name, record, progress)
 
 
@@ -56,7 +83,7 @@ def cached_file(record: Weights) -> Path | None:
     """
     if record.source == "package":
         path = PACKAGE / record.file
-    elif record.source.startswith("hub:"):
+    elif record.source.startswith(HUB):
         return _cached_by_hub(record)
     else:
         path = _url_cache(record)
@@ -84,12 +111,18 @@ def _blob_sha256(path: Path) -> str:
 
 def _cached_by_hub(record: Weights) -> Path | None:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    try:
-        return Path(hf_hub_download(record.source.removeprefix("hub:"), record.file, local_files_only=True))
-    except (LocalEntryNotFoundError, OSError):
-        return None
+    for file in record.files:
+        try:
+            return Path(hf_hub_download(record.source.removeprefix(HUB), file, local_files_only=True))
+        except (LocalEntryNotFoundError, OSError):
+            continue
+        except HFValidationError:
+            raise WeightsError(
+                f"{record.source}: not a name of a repository", hint="give hub:OWNER/NAME"
+            ) from None
+    return None
 
 
 def _url_cache(record: Weights) -> Path:
@@ -117,7 +150,7 @@ def _bundled(name: str, record: Weights) -> Path:
 
 
 def _from_hub(name: str, record: Weights, progress: Progress) -> Path | None:
-    repo = record.source.removeprefix("hub:")
+    repo = record.source.removeprefix(HUB)
     path = _cached_by_hub(record)
     if path is None:
         progress.info(f"fetching {record.file} of {repo} for {name} (licence {record.licence or 'unstated'})")
@@ -127,17 +160,35 @@ def _from_hub(name: str, record: Weights, progress: Progress) -> Path | None:
 
 
 def _fetch_from_hub(name: str, record: Weights, repo: str) -> Path:
-    from huggingface_hub import hf_hub_download
-
     is_new = not _hub_folder(repo).exists()
     try:
-        return Path(hf_hub_download(repo, record.file))
+        for companion in record.companions:
+            _download_first(repo, (companion,))
+        path = _download_first(repo, record.files)
     except BaseException as error:
         _remove_partial(_hub_folder(repo), is_new)
         if not isinstance(error, Exception):
             raise
         # The client raises the errors of its HTTP library.
         raise _unreachable(name, f"https://huggingface.co/{repo}", record, error) from None
+    if path is None:
+        raise WeightsError(f"{record.source} has no {' or '.join(record.files)}", hint="check its name")
+    return path
+
+
+def _download_first(repo: str, files: Sequence[str]) -> Path | None:
+    """The first of some files that a repository of the hub has; None if it has none of them."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    for file in files:
+        try:
+            return Path(hf_hub_download(repo, file))
+        except LocalEntryNotFoundError:  # without a connection
+            raise
+        except EntryNotFoundError:
+            continue
+    return None
 
 
 def _hub_folder(repo: str) -> Path:

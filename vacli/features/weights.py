@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vacli.errors import UsageError, WeightsError, nearest
-from vacli.features.downloads import Weights, locate_record
+from vacli.features.downloads import Weights, hub_checkpoint, locate_record
 from vacli.files.digests import file_sha256
 from vacli.progress import Progress, RecordingProgress
 
@@ -44,6 +44,13 @@ WEIGHTS: dict[str, Weights] = {
         sha256="970ea276",
         licence="Apache-2.0",
     ),
+    "wav2vec2-msp-dim": hub_checkpoint(
+        "hub:audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim",
+        "CC-BY-NC-SA-4.0: not for commercial use",
+    ),
+    "wav2vec2": hub_checkpoint("hub:facebook/wav2vec2-base", "Apache-2.0"),
+    "hubert": hub_checkpoint("hub:facebook/hubert-base-ls960", "Apache-2.0"),
+    "wavlm": hub_checkpoint("hub:microsoft/wavlm-base-plus", "MIT"),
 }
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from vacli.errors import UsageError, WeightsError, nearest
+from vacli.features.downloads import checkpoint_file
 from vacli.features.encoder_run import read_encoder_run
 from vacli.features.weights import WEIGHTS, locate, short_hash
 from vacli.files.run_directory import ENCODER_FILE
 from vacli.progress import Progress
-from vacli.spec import WEIGHTS_FILES, extractor_name
+from vacli.spec import HUB, WEIGHTS_FILES, extractor_name
 
 HASHES = ("weights", "pca")  # settings of a feature that hold the short hash of a file of weights
 UNNAMED = ""  # key of a file that is given without a name: that of the single visual feature
@@ -47,12 +48,15 @@ class WeightsSearch:
     def _find(self, feature: str, key: str, record: Mapping[str, Any]) -> Path | None:
         expected = str(record["settings"][key])
         for path in filter(None, (self._given(feature, key), self._carried(feature, key))):
-            _check(path, feature, key, expected)
+            if not _is_repository(path):
+                _check(path, feature, key, expected)
             return path
         recorded = record.get(WEIGHTS_FILES, {}).get(key)
         if recorded is None:
             _check_published(feature, key, expected)
             return None
+        if _is_repository(recorded):
+            return Path(recorded)
         if Path(recorded).exists() and _matches(Path(recorded), expected):
             return Path(recorded)
         raise _not_found(feature, key, f"{expected} (they were {recorded})")
@@ -117,9 +121,12 @@ def weights_name(feature: str, key: str) -> str:
 
 
 def weights_file(path: Path) -> Path:
-    """A file of weights: `path`, or that of a run of finetune-mae. WeightsError if there is none."""
+    """A file of weights: `path`, or that of a checkpoint's folder or of a run of finetune-mae.
+
+    Raises WeightsError if there is none.
+    """
     if path.is_dir():
-        return read_encoder_run(path)[1]
+        return checkpoint_file(path) or read_encoder_run(path)[1]
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file", hint="check the path that --weights names")
     return path
@@ -130,6 +137,11 @@ def _named(folder: Path, key: str) -> Iterator[Path]:
     for path in sorted(folder.glob(f"{key}*")) if folder.is_dir() else ():
         if path.stem == key and (path.is_file() or (path / ENCODER_FILE).is_file()):
             yield path
+
+
+def _is_repository(path: Path | str) -> bool:
+    """Whether weights are in a repository of the hub; the extractor compares their hash."""
+    return str(path).startswith(HUB)
 
 
 def _matches(path: Path, expected: str) -> bool:

@@ -15,6 +15,8 @@ from vacli.media.audio_segments import RATE_HZ
 from vacli.media.audio_tracks import select_audio_track
 from vacli.media.silence import MIN_AUDIBLE_S, Spans, audible_spans, gain_db
 
+EXCERPT_GRID_S = 0.01  # of `Sound.excerpt`: the step of analysis frames
+
 
 @dataclass(frozen=True)
 class Sound:
@@ -63,13 +65,16 @@ class Sound:
         audio_s = regular_times(max(1, round(self.duration_s * SOUND_CLOCK_HZ)), SOUND_CLOCK_HZ)
         return to_frame_clock(self.removed_gaps, audio_s)
 
-    def excerpt(self, audio_s: np.ndarray, margin_s: float) -> tuple[Sound, float]:
+    def excerpt(
+        self, audio_s: np.ndarray, margin_s: float, grid_s: float = EXCERPT_GRID_S
+    ) -> tuple[Sound, float]:
         """Return the part that covers ascending times (N,) with a margin, and the time of its first sample.
 
-        That time is a multiple of 10 ms, so that analysis frames have the same positions as in the whole. The
-        margin is shorter at an end of the audio.
+        That time is a multiple of grid_s, so that analysis frames have the same positions as in the whole.
+        The margin is shorter at an end of the audio.
         """
-        zero_s = max(math.floor((audio_s[0] - margin_s) * 100), 0) / 100
+        per_s = 1 / grid_s
+        zero_s = max(math.floor((audio_s[0] - margin_s) * per_s), 0) / per_s
         first, end = round(zero_s * self.rate_hz), math.ceil((audio_s[-1] + margin_s) * self.rate_hz)
         samples = self.samples[first:end]
         length_s = len(samples) / self.rate_hz

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vacli.media.audio import Sound
+from vacli.media.audio import EXCERPT_GRID_S, Sound
 from vacli.media.sound_level import level_db
 from vacli.media.speech_level import SpeechLevel, speech_level
 from vacli.pipeline.active_speaker import grid_times
@@ -64,13 +64,13 @@ class AudioFeatures:
         """
         if self.sound is None or len(self.sound.present) != 1:
             return self.extract()
-        own_s, margin_s = self._own_s, self._margin_s()
+        own_s, margin_s, grid_s = self._own_s, self._margin_s(), self._grid_s()
         streams = {n: e.stream(self.sound) for n, e in self._extractors.items() if hasattr(e, "stream")}
         while self.n_known < len(own_s):
             from_s = own_s[self.n_known]
             chunk_s = np.clip(from_s - own_s[0], FIRST_CHUNK_S, CHUNK_S)  # double what is known
             here = slice(self.n_known, int(np.searchsorted(own_s, from_s + chunk_s)))
-            chunk, zero_s = self.sound.excerpt(own_s[here], margin_s)
+            chunk, zero_s = self.sound.excerpt(own_s[here], margin_s, grid_s)
             for name, extractor in self._extractors.items():
                 if name in streams:
                     self.features[name][here] = streams[name].extract(own_s[here])
@@ -83,6 +83,10 @@ class AudioFeatures:
         """Seconds of sound around a chunk that its rows may depend on."""
         contexts = [e.context for e in self._extractors.values() if not hasattr(e, "stream")]
         return CONTEXT_S + max((max(c.before_s, c.after_s) for c in contexts), default=0.0)
+
+    def _grid_s(self) -> float:
+        """The step of the chunks' beginnings; the grids of extractors are multiples of each other."""
+        return max((e.context.grid_s for e in self._extractors.values()), default=EXCERPT_GRID_S)
 
 
 class BackgroundAudio:

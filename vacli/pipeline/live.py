@@ -10,6 +10,7 @@ import numpy as np
 
 from vacli.clock import interpolate
 from vacli.faces.tracker import FaceFrame
+from vacli.features.registry import EXTRACTORS
 from vacli.inference.prediction import Trajectory, predict_sequence
 from vacli.inference.run import Run
 from vacli.inference.states import FrameState
@@ -22,6 +23,7 @@ from vacli.pipeline.face_embedding import FaceTrackFeatures
 from vacli.pipeline.face_tracks import FaceTracks
 from vacli.pipeline.frame_quality import frame_quality
 from vacli.pipeline.observation import Extractors, Observation
+from vacli.pipeline.speech_estimate import fuse_speech
 from vacli.progress import Progress
 from vacli.recipe.schema import Stream
 from vacli.sequences.base import FeatureSequence
@@ -38,18 +40,31 @@ class LoadedModel:
     """A run and the extractors of its features.
 
     audio_model: the run for recordings without a face, None to use `model` for them too. It gets the same
-    audio features.
+    audio features. speech_model: the audio feature whose estimate is combined with that of the run, or None.
     """
 
     model: Run
     extractors: Extractors
     audio_model: Run | None = None
+    speech_model: str | None = None
 
     @property
     def used(self) -> frozenset[str]:
         """The streams that have extractors."""
         extractors = {VISUAL: self.extractors.visual, AUDIO: self.extractors.audio}
         return frozenset(name for name, found in extractors.items() if found)
+
+    def fused(
+        self, predicted: Trajectory, features: Mapping[str, np.ndarray], voice_weight: np.ndarray
+    ) -> Trajectory:
+        """A trajectory of T rows combined with the estimate of the speech model, if there is one.
+
+        features: has the rows (T, D) of the speech model. voice_weight: (T,) from 0 to 1.
+        """
+        columns = EXTRACTORS[self.speech_model].emotion if self.speech_model else None
+        if columns is None or self.speech_model is None:
+            return predicted
+        return fuse_speech(predicted, features[self.speech_model], columns, voice_weight)
 
     def select_model(self, detected: np.ndarray) -> LoadedModel:
         """The model for a recording whose frames, (N,) bool, show a face or not: one may show none."""
@@ -75,13 +90,17 @@ class FrameTableStream:
     """The table of one face track, in parts that follow each other."""
 
     def __init__(self, name: str, loaded: LoadedModel, times_s: np.ndarray) -> None:
-        self._name, self._used = name, loaded.used
+        self._name, self._loaded = name, loaded
         self._recipe = loaded.model.recipe.model.streams
         self._streams = {s.name: np.full((len(times_s), s.dim), np.nan, np.float32) for s in self._recipe}
         rows = FeatureSequence(video=name, times_s=times_s, streams=self._streams)
         self._voice = VoiceEvidence.unknown(len(times_s))
         self._difficulty = np.zeros(len(times_s))
         self._predictor = StreamingPredictor(loaded.model, rows, times_s, self._voice, self._difficulty)
+        self._speech_rows: dict[str, np.ndarray] = {}
+        if loaded.speech_model is not None:
+            dim = loaded.extractors.audio[loaded.speech_model].spec.dim
+            self._speech_rows[loaded.speech_model] = np.full((len(times_s), dim), np.nan, np.float32)
         self._n_filled = 0
 
     def has_output(self, known: int) -> bool:
@@ -94,6 +113,8 @@ class FrameTableStream:
         for stream in self._recipe:
             if features.keys() >= set(stream.features):
                 self._streams[stream.name][self._n_filled : known] = _joined(stream, features)
+        for name, rows in self._speech_rows.items():
+            rows[self._n_filled : known] = features[name]
         observed = source.rows(self._n_filled, known)
         voice = observed.voice
         self._voice.speech[self._n_filled : known] = voice.speech
@@ -103,7 +124,9 @@ class FrameTableStream:
         predicted = self._predictor.advance(known)
         end = self._predictor.n_emitted
         first = end - len(predicted.values)
-        return frame_table(self._name, source.rows(first, end), predicted, self._used, first)
+        speech_rows = {name: rows[first:end] for name, rows in self._speech_rows.items()}
+        predicted = self._loaded.fused(predicted, speech_rows, self._voice.weight[first:end])
+        return frame_table(self._name, source.rows(first, end), predicted, self._loaded.used, first)
 
     def finish(self, observation: Observation) -> FrameTable:
         """All rows that were not emitted before."""
@@ -114,7 +137,8 @@ def predict_audio_only(name: str, loaded: LoadedModel, sound: Observation) -> Tr
     """The trajectory of a sound from an audio model, all at once."""
     streams = {s.name: _joined(s, sound.features) for s in loaded.model.recipe.model.streams}
     rows = FeatureSequence(video=name, times_s=sound.times_s, streams=streams)
-    return predict_sequence(loaded.model, rows, sound.times_s, sound.voice)
+    predicted = predict_sequence(loaded.model, rows, sound.times_s, sound.voice)
+    return loaded.fused(predicted, sound.features, sound.voice.weight)
 
 
 def resample_trajectory(trajectory: Trajectory, times_s: np.ndarray) -> Trajectory:

@@ -55,7 +55,22 @@ def stored_table(view: VideoView, loaded: LoadedModel) -> FrameTable:
     observed = _observation(view, model)
     difficulty = observed.faces.difficulty
     predicted = predict_sequence(run, sequence, view.times_s, observed.voice, difficulty)
+    if loaded.speech_model is not None:
+        rows = _speech_rows(view, loaded.speech_model)
+        predicted = loaded.fused(predicted, {loaded.speech_model: rows}, observed.voice.weight)
+        heard = observed.audio_present | np.isfinite(rows).all(axis=1)
+        observed, used = replace(observed, audio_present=heard), used | {AUDIO}
     return frame_table(view.id, observed, predicted, used)
+
+
+def _speech_rows(view: VideoView, name: str) -> np.ndarray:
+    """(N, D) the rows of a speech model. Raises StoreError if they are not stored."""
+    if not view.has(f"feature/{name}"):
+        raise StoreError(
+            f"{view.path} has no feature {name}, which --speech-model needs",
+            hint=f"va extract-audio {view.path.parent} --feature {name}",
+        )
+    return view.read(f"feature/{name}")
 
 
 def _check_features(loaded: LoadedModel, views: list[VideoView], allow: bool) -> tuple[str, ...]:

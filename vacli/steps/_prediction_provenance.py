@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from vacli import __version__
 from vacli.errors import InputError
+from vacli.features.weights import short_hash
+from vacli.features.weights_search import weights_file
 from vacli.files.digests import file_sha256, recorded_sha256
 from vacli.files.run_directory import (
     CALIBRATION_FILE,
@@ -21,7 +23,7 @@ from vacli.files.run_directory import (
 from vacli.inference.run import BUNDLED_AUDIO, trained_folders
 from vacli.media.kinds import MediaInput
 from vacli.output.formats import TableOptions
-from vacli.spec import fingerprint
+from vacli.spec import HUB, fingerprint
 from vacli.steps._prediction_settings import PredictSettings
 
 if TYPE_CHECKING:
@@ -40,7 +42,10 @@ def conditions(settings: PredictSettings, options: TableOptions) -> dict[str, An
     return {
         "va": __version__,
         "model": _model(settings),
-        "settings": {name: getattr(settings, name) for name in VALUE_SETTINGS},
+        "settings": {
+            **{name: getattr(settings, name) for name in VALUE_SETTINGS},
+            "speech_model": _speech_model(settings),
+        },
         "output": {
             "columns": None if options.columns is None else list(options.columns),
             "decimal_comma": options.decimal_comma,
@@ -52,6 +57,15 @@ def _model(settings: PredictSettings) -> dict[str, str]:
     runs = [settings.run, BUNDLED_AUDIO] if settings.is_bundled else [settings.run]
     name = "bundled" if settings.is_bundled else settings.run.resolve().name
     return {"name": name, "fingerprint": fingerprint([_run_digests(run) for run in runs])}
+
+
+def _speech_model(settings: PredictSettings) -> str | None:
+    """The name of the speech model, with the hash of its weights if they are given."""
+    name = settings.speech_model
+    given = settings.weights.get(name) if name else None
+    if given is None or str(given).startswith(HUB):
+        return name if given is None else f"{name} {given}"
+    return f"{name} {short_hash(weights_file(given))}"
 
 
 def _run_digests(run: Path) -> dict[str, str]:

@@ -20,7 +20,8 @@ class PredictSettings:
     (`live.LivePredictor`). audio_track: the number of the audio stream, from 1; None for the one that
     `media.audio_tracks` selects. min_quality: frames below it become frames without a prediction; None for
     all frames. one_recording: raise UsageError for several recordings. fill: keep the values of frames whose
-    modality is `none`; otherwise they are NaN. raw: the models' values, without calibration and speech
+    modality is `none`; otherwise they are NaN. speech_model: of `features.registry.speech_models`, whose
+    estimate is combined with that of the run. raw: the models' values, without calibration and speech
     detection. record_inputs: hash the inputs for `PredictBatch.inputs`. part: of the inputs, None for all.
     dask: a Dask cluster (`runtime.executor.DaskChoice`), None for this process.
     """
@@ -38,6 +39,7 @@ class PredictSettings:
     one_recording: bool = False
     fill: bool = False
     raw: bool = False
+    speech_model: str | None = None
     record_inputs: bool = False
     min_quality: float | None = None
     part: Part | None = None

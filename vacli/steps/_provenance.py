@@ -10,7 +10,7 @@ from vacli.errors import InputError, StoreError
 from vacli.files.digests import file_sha256
 from vacli.media.probe import MediaInfo
 from vacli.progress import Progress
-from vacli.spec import WEIGHTS_FILES, FeatureSpec
+from vacli.spec import HUB, WEIGHTS_FILES, FeatureSpec
 from vacli.store import VideoView
 
 
@@ -38,9 +38,14 @@ def stream_of(info: MediaInfo) -> dict[str, object]:
 def given_weights(spec: FeatureSpec, files: Mapping[str, Path | None]) -> dict[str, object]:
     """The attribute with the weights that the user gave for a feature, for those who need them later.
 
-    files: setting that holds the hash of weights -> their file or run, None for the published weights.
+    files: setting that holds the hash of weights -> their file, folder, run or repository (HUB), None for the
+    published weights.
     """
-    given = {key: str(path.resolve()) for key, path in files.items() if path and key in spec.settings}
+    given = {
+        key: str(path) if str(path).startswith(HUB) else str(path.resolve())
+        for key, path in files.items()
+        if path and key in spec.settings
+    }
     return {WEIGHTS_FILES: given} if given else {}
 
 

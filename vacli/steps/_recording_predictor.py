@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.errors import InputError
+from vacli.errors import InputError, RunError, UsageError, nearest
+from vacli.features.registry import EXTRACTORS, create_audio, speech_models
 from vacli.inference.feature_check import check_extractor
 from vacli.inference.postprocessing import PostProcessor
 from vacli.inference.prediction import predict_images
@@ -30,8 +31,8 @@ from vacli.pipeline.live import (
     resample_trajectory,
 )
 from vacli.progress import Progress, RecordingProgress
-from vacli.runtime.options import device_name
-from vacli.spec import extractor_name
+from vacli.runtime.options import ExecutionOptions, device_name
+from vacli.spec import SPEECH, extractor_name
 from vacli.steps._prediction_settings import PredictSettings
 
 IMAGE_FEATURE = "compact"  # the bundled model predicts single images with its face network
@@ -44,9 +45,27 @@ def load_model(settings: PredictSettings, progress: Progress) -> LoadedModel:
     device = "cpu" if on_cpu else device_name(settings.device)
     model = load_run(settings.run, device, progress)
     audio_model = load_run(BUNDLED_AUDIO, device, progress) if settings.is_bundled else None
+    _check_speech_model(settings, model)
     if settings.raw:
         model, audio_model = _raw(model), audio_model and _raw(audio_model)
-    return LoadedModel(model, observation.Extractors({}, {}), audio_model)
+    return LoadedModel(model, observation.Extractors({}, {}), audio_model, settings.speech_model)
+
+
+def _check_speech_model(settings: PredictSettings, model: Run) -> None:
+    """Raise UsageError or RunError where the estimate of a speech model cannot be combined with the run's."""
+    name = settings.speech_model
+    if name is None:
+        return
+    if name not in speech_models():
+        raise UsageError(f"there is no speech model called {name!r}", hint=nearest(name, speech_models()))
+    for option, given in (("--raw", settings.raw), ("--images", settings.images)):
+        if given:
+            raise UsageError(f"--speech-model has no effect with {option}", hint=f"omit it, or {option}")
+    if model.postprocess.calibration is None:
+        raise RunError(
+            f"{model.path} is not calibrated: --speech-model needs the uncertainty of its predictions",
+            hint=f"va calibrate {model.path} STORE, with held-out videos",
+        )
 
 
 def _raw(run: Run) -> Run:
@@ -55,11 +74,29 @@ def _raw(run: Run) -> Run:
 
 def with_extractors(loaded: LoadedModel, settings: PredictSettings, progress: Progress) -> LoadedModel:
     """The same runs with the extractors of their features."""
-    extractors = build_extractors(loaded.model, settings.device, settings.weights, progress)
+    weights = {name: path for name, path in settings.weights.items() if name != loaded.speech_model}
+    extractors = build_extractors(loaded.model, settings.device, weights, progress)
     if loaded.audio_model is not None:
         for name, extractor in extractors.audio.items():
             check_extractor(loaded.audio_model, name, extractor.spec)
+    if loaded.speech_model is not None:
+        extractors = _with_speech_model(extractors, loaded.speech_model, settings, progress)
     return replace(loaded, extractors=extractors)
+
+
+def _with_speech_model(
+    extractors: observation.Extractors, name: str, settings: PredictSettings, progress: Progress
+) -> observation.Extractors:
+    """The extractors with a speech model and, if there is one, the detector of speech."""
+    options = {
+        "weights": settings.weights.get(name),
+        "execution": ExecutionOptions(device=settings.device),
+        "progress": progress,
+    }
+    audio = {name: create_audio(name, options)}
+    if SPEECH in EXTRACTORS and SPEECH not in extractors.audio:
+        audio[SPEECH] = create_audio(SPEECH, {"progress": progress})
+    return replace(extractors, audio={**audio, **extractors.audio})
 
 
 @dataclass(frozen=True)
@@ -138,8 +175,12 @@ class RecordingPredictor:
 
     def _is_audio_only(self, observed: observation.Observation) -> bool:
         """Whether a video shows no face and an audio model can predict from its audio."""
-        has_model = self.loaded.audio_model is not None and bool(self.loaded.extractors.audio)
-        return has_model and bool(observed.audio_present.any()) and not observed.faces.detected.any()
+        model = self.loaded.audio_model
+        if model is None:
+            return False
+        needed = {name for stream in model.recipe.model.streams for name in stream.features}
+        has_features = needed <= self.loaded.extractors.audio.keys()
+        return has_features and bool(observed.audio_present.any()) and not observed.faces.detected.any()
 
     def _audio_only_table(
         self, name: str, observed: observation.Observation, sound: observation.Observation

@@ -15,6 +15,7 @@ from vacli.errors import InputError, StoreError, UsageError
 from vacli.features.audio_flags import rows_and_flags
 from vacli.features.registry import AudioExtractor, create_audio, default_names, tagged_name
 from vacli.features.vggish.options import Postprocessing
+from vacli.features.weights import WEIGHTS
 from vacli.files.store_folder import is_store
 from vacli.media.audio import Sound, read_sound
 from vacli.media.kinds import MediaInput
@@ -24,7 +25,7 @@ from vacli.pipeline.reader_warnings import warn_of_notes, warn_of_sound
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.executor import Channel, ExecutorChoice
 from vacli.runtime.options import ExecutionOptions
-from vacli.spec import AUDIO
+from vacli.spec import AUDIO, extractor_name
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_job
 from vacli.steps._inputs import usable
 from vacli.steps._parts import Part, PartRun, recording_name, select
@@ -39,10 +40,12 @@ class ExtractAudioSettings:
     """The recordings, the audio features of `features.registry` and their options.
 
     `inputs` are videos, audio files, folders of them, or one store, whose recordings are read again.
-    `tag`: two versions of a feature with different tags lie in one store, as `vggish@causal`. `weights`,
-    `align`, `final_relu` and `pca` are for vggish, `window_s` for the functionals. `audio_track`: the
-    number of the audio stream, from 1; None for the one that `media.audio_tracks` selects. `workers`
-    recordings are processed in parallel (None: one for each core). part, dask: as in `align.AlignSettings`.
+    `tag`: two versions of a feature with different tags lie in one store, as `vggish@causal`. `weights`:
+    a file for vggish; a folder, a file or `hub:OWNER/NAME` for a speech network. `align`, `final_relu` and
+    `pca` are for vggish, `window_s` is for the functionals. `layer`: of a speech network, from 1, None for
+    the last one. `audio_track`: the number of the audio stream, from 1; None for the one that
+    `media.audio_tracks` selects. `workers` recordings are processed in parallel (None: one for each core).
+    part, dask: as in `align.AlignSettings`.
     """
 
     inputs: tuple[Path, ...]
@@ -55,6 +58,8 @@ class ExtractAudioSettings:
     pca: bool = False
     pca_weights: Path | None = None
     window_s: float = 1.0
+    layer: int | None = None
+    batch_size: int | None = None
     device: str = "auto"
     dtype: str = "auto"
     audio_track: int | None = None
@@ -76,6 +81,7 @@ class _Recording:
 def run(settings: ExtractAudioSettings, progress: Progress | None = None) -> Batch:
     """Add audio features to a store; frames without audio are NaN and have a flag."""
     progress = progress or RecordingProgress()
+    _check_weights(settings)
     job = _ExtractAudioJob(settings)
     stores = [path for path in settings.inputs if is_store(path)]
     store = _target(settings, stores)
@@ -236,6 +242,16 @@ def _no_audio_error(path: Path) -> InputError:
     return InputError(f"{path} has no recording with audio", hint="give video or audio files")
 
 
+def _check_weights(settings: ExtractAudioSettings) -> None:
+    """Raise UsageError if weights are given for several features, or for none."""
+    users = [name for name in dict.fromkeys(settings.features) if extractor_name(name) in WEIGHTS]
+    if settings.weights is not None and len(users) != 1:
+        raise UsageError(
+            f"--weights {settings.weights}: {len(users)} of the features have weights",
+            hint="name one feature with weights by --feature, and extract the others by another command",
+        )
+
+
 def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) -> AudioExtractor:
     options = {
         "weights": settings.weights,
@@ -244,7 +260,10 @@ def _extractor(name: str, settings: ExtractAudioSettings, progress: Progress) ->
             final_relu=settings.final_relu, pca=settings.pca, pca_weights=settings.pca_weights
         ),
         "window_s": settings.window_s,
-        "execution": ExecutionOptions(device=settings.device, dtype=settings.dtype),
+        "layer": settings.layer,
+        "execution": ExecutionOptions(
+            device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size
+        ),
         "progress": progress,
     }
     return create_audio(name, options)

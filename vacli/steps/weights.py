@@ -6,10 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vacli.features.downloads import Weights, cached_file, known_sha256
+from vacli.features.downloads import (
+    Weights,
+    cached_file,
+    hub_checkpoint,
+    known_sha256,
+    locate_record,
+)
 from vacli.features.weights import WEIGHTS, locate
 from vacli.packages import EXTRAS, needed_by
 from vacli.progress import Progress, RecordingProgress
+from vacli.spec import HUB
 from vacli.steps._batch import DONE, Batch, Failure, run_each
 
 IN_PACKAGE, CACHED, NOT_FETCHED = "in the package", "in the cache", "not fetched"
@@ -27,7 +34,7 @@ class WeightsStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class FetchSettings:
-    """names: weights of the table, or timm models."""
+    """names: weights of the table, speech checkpoints as `hub:OWNER/NAME`, or timm models."""
 
     names: tuple[str, ...]
 
@@ -61,6 +68,8 @@ def run(settings: FetchSettings, progress: Progress | None = None) -> FetchResul
 def _fetch(name: str, progress: Progress) -> Path:
     if name in WEIGHTS:
         return locate(name, None, progress)
+    if name.startswith(HUB):
+        return locate_record(name, hub_checkpoint(name), None, progress)
     from vacli.features.backbones.backbone import published_weights
 
     return published_weights(name, None, progress)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from vacli.spec import WEIGHTS_FILES
+from vacli.spec import HUB, WEIGHTS_FILES
 
 PATH = "path"  # attribute of a source
 
@@ -46,7 +46,10 @@ def _map_paths(attributes: Mapping[str, Any], convert: Callable[[str], str]) -> 
     if isinstance(source, Mapping) and source.get(PATH):
         mapped["source"] = {**source, PATH: convert(str(source[PATH]))}
     if isinstance(weights, Mapping):
-        mapped[WEIGHTS_FILES] = {key: convert(str(path)) for key, path in weights.items()}
+        mapped[WEIGHTS_FILES] = {
+            key: str(path) if str(path).startswith(HUB) else convert(str(path))
+            for key, path in weights.items()
+        }
     return mapped
 
 
