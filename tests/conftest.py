@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from synth.object_stores import S3Server
 
 # On a loaded machine any example may take long: no test asserts on time.
 settings.register_profile("va", deadline=None)
@@ -44,6 +49,25 @@ def _lacks_torch(problem: BaseException | None) -> bool:
     while problem is not None and getattr(problem, "name", None) not in ("torch", "timm", "onnx"):
         problem = problem.__cause__ or problem.__context__
     return isinstance(problem, ModuleNotFoundError)
+
+
+@pytest.fixture(scope="session")
+def _s3_server() -> Iterator[S3Server]:
+    for package in ("obstore", "moto"):
+        pytest.importorskip(package)
+    from synth.object_stores import S3Server
+
+    server = S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3(_s3_server: S3Server) -> Iterator[S3Server]:
+    """An S3 server on this machine, whose address and credentials are in the environment."""
+    with mock.patch.dict(os.environ, _s3_server.environment):
+        yield _s3_server
+    _s3_server.failing, _s3_server.denied_methods = 0.0, ()
 
 
 def _shared(name: str) -> Path:

@@ -23,6 +23,7 @@ EXTRAS: dict[str, str] = {
     "openpyxl": "xlsx",
     "dask": "cluster",
     "distributed": "cluster",
+    "obstore": "objects",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import completion, options
+from vacli.cli import completion, options, url_paths
 from vacli.cli.console import Console
 from vacli.cli.report import finish
 from vacli.cli.streams import put
@@ -70,8 +70,8 @@ def import_corpus(kind: str, path: Path, out: Path | None, **chosen: Any) -> Non
 
 
 @bundled_model.command("synthesize", short_help="Faces + utterances -> a store of synthetic sequences.")
-@click.argument("faces", type=click.Path(path_type=Path), shell_complete=completion.stores)
-@click.argument("voices", type=click.Path(path_type=Path), shell_complete=completion.stores)
+@click.argument("faces", type=url_paths.STORE, shell_complete=completion.stores)
+@click.argument("voices", type=url_paths.STORE, shell_complete=completion.stores)
 @options.store_out
 @click.option("--sequences", type=click.IntRange(1), default=600, show_default=True)
 @click.option(

@@ -7,22 +7,18 @@ from typing import Any
 
 import click
 
-from vacli.cli import completion
+from vacli.cli import completion, url_paths
 from vacli.cli.console import Console
 from vacli.cli.streams import put
 
 
 @click.command("calibrate", short_help="Fit the error bars of a run on held-out videos.")
 @click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.runs)
-@click.argument(
-    "stores", nargs=-1, required=True, type=click.Path(path_type=Path), shell_complete=completion.stores
-)
-@click.option(
-    "--speech-reference", type=click.Path(path_type=Path), help="Store of speech, to detect non-speech."
-)
+@click.argument("stores", nargs=-1, required=True, type=url_paths.STORE, shell_complete=completion.stores)
+@click.option("--speech-reference", type=url_paths.STORE, help="Store of speech, to detect non-speech.")
 @click.option(
     "--left-out",
-    type=(click.Path(path_type=Path), click.Path(path_type=Path)),
+    type=(click.Path(path_type=Path), url_paths.STORE),
     multiple=True,
     metavar="RUN STORE",
     help="A run like RUN, trained without the corpus in STORE. Its errors there set the error bars.",

@@ -115,7 +115,13 @@ Interrupted by SIGINT (SIGTERM: 143, SIGHUP: 129). Complete results are kept.
 .SH ENVIRONMENT
 .TP
 .B VA_STORE
-The feature store that is used if none is named."""
+The feature store that is used if none is named.
+.TP
+.B VA_STAGING
+The folder for local copies of recordings in object stores.
+.TP
+.B VA_STAGING_GB
+The largest size of that folder. [default: 10]"""
 
 
 if __name__ == "__main__":

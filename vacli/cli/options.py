@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from vacli.cli import completion
+from vacli.cli import completion, url_paths
 from vacli.cli.console import Console, terminal_width
-from vacli.cli.url_paths import URL
 from vacli.errors import StoreError, UsageError
 from vacli.faces.selection import CHOICES as FACES
 from vacli.files import store_folder
+from vacli.files.object_path import ObjectPath, is_object_url, is_url, to_path
 from vacli.output.columns import RECOMMENDED_MIN_QUALITY
 from vacli.runtime.executor import DaskChoice
 
@@ -224,7 +224,7 @@ store_out = click.option(
     "-o",
     "--out",
     "out",
-    type=click.Path(path_type=Path),
+    type=url_paths.STORE,
     help="Store to write. [default: $VA_STORE, else ./feats.zarr]",
 )
 
@@ -253,19 +253,24 @@ def figure_formats(name: str) -> Callable[[Decorated], Decorated]:
 def read_inputs(values: Sequence[str]) -> tuple[Path, ...]:
     """The paths named on the command line; `-` stands for the lines of stdin.
 
-    Lines may end with CRLF or a null character, and may be UTF-16 with a byte order mark. URLs are left out
-    with a warning. Raises UsageError if stdin has no line, click's Exit if all inputs are URLs.
+    Lines may end with CRLF or a null character, and may be UTF-16 with a byte order mark. URLs that are not
+    of an object store are left out with a warning. Raises UsageError if stdin has no line, click's Exit if
+    all inputs are left out.
     """
     named = [text for value in values for text in (_lines_of_stdin() if value == "-" else [value])]
     if not named:
         raise UsageError("no input: stdin had no line", hint="check whether the previous step failed")
-    urls = [text for text in named if URL.match(text) and not os.path.lexists(text)]
+    urls = [text for text in named if is_url(text) and not _is_path(text)]
     for url in urls:
         Console().warn(f"{url} is a URL; download it first")
     if len(urls) == len(named):
         raise click.exceptions.Exit(1)
     click.get_current_context().meta[LEFT_OUT] = len(urls)
-    return tuple(Path(text) for text in named if text not in urls)
+    return tuple(to_path(text) if is_object_url(text) else Path(text) for text in named if text not in urls)
+
+
+def _is_path(text: str) -> bool:
+    return is_object_url(text) or os.path.lexists(text)
 
 
 def left_out() -> int:
@@ -283,19 +288,21 @@ def _lines_of_stdin() -> list[str]:
 
 
 def default_store() -> Path:
-    """$VA_STORE, else ./feats.zarr. Raises UsageError for a URL."""
-    named = os.environ.get("VA_STORE") or DEFAULT_STORE
-    if URL.match(named):
-        raise UsageError(f"VA_STORE: {named} is a URL", hint="name a local path")
-    return Path(named)
+    """$VA_STORE, else ./feats.zarr. Raises UsageError for a URL that is not of an object store."""
+    return to_path(os.environ.get("VA_STORE") or DEFAULT_STORE)
 
 
 def store_for(paths: Sequence[Path], out: Path | None) -> Path:
     """The store that a step writes: `--out`, else the store that it reads, else the default store."""
     for path in paths:
-        if path.suffix == store_folder.SUFFIX and not os.path.exists(path):
+        if path.suffix == store_folder.SUFFIX and not _may_be_store(path) and not path.exists():
             raise StoreError(f"no store at {path}", hint="check its name; `va align` makes one with -o")
     if out is not None:
         return out
-    named = [path for path in paths if store_folder.is_store(path)]
+    named = [path for path in paths if _may_be_store(path)]
     return named[0] if named else default_store()
+
+
+def _may_be_store(path: Path) -> bool:
+    """Whether a path is a store; in an object store by its name, since requests must not precede a fork."""
+    return path.suffix == store_folder.SUFFIX if isinstance(path, ObjectPath) else store_folder.is_store(path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vacli.cli import options
+from vacli.cli import options, url_paths
 from vacli.cli.console import Console
 from vacli.cli.report import finish
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=url_paths.STORE,
     metavar="STORE",
     help="Store to write. [default: replace the videos of the store]",
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import completion, options
+from vacli.cli import completion, options, url_paths
 from vacli.cli.console import Console, print_table, terminal_width
 from vacli.cli.report import leave, print_plan
 from vacli.cli.streams import put
@@ -17,7 +17,7 @@ from vacli.cli.streams import put
 @options.inputs
 @click.option(
     "--store",
-    type=click.Path(path_type=Path),
+    type=url_paths.STORE,
     help="Features and labels. [default: the run's own]",
     shell_complete=completion.stores,
 )
@@ -63,7 +63,7 @@ def evaluate(inputs: tuple[str, ...], **chosen: Any) -> None:
 @click.argument("second", type=click.Path(path_type=Path))
 @click.option(
     "--store",
-    type=click.Path(path_type=Path),
+    type=url_paths.STORE,
     help="Features and labels. [default: each run's own]",
     shell_complete=completion.stores,
 )
@@ -167,7 +167,7 @@ def demo(out: Path) -> None:
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="File to write.")
 @click.option(
     "--store",
-    type=click.Path(path_type=Path),
+    type=url_paths.STORE,
     help="Store with the features of a run.",
     shell_complete=completion.stores,
 )

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vacli.errors import OutputError
+from vacli.files.object_path import ObjectPath
 
 DISK_FULL_ERRNOS = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 REFUSED_ERRNOS = frozenset(
@@ -75,7 +76,10 @@ def _format_size(count: int) -> str:
 def free_bytes(path: Path) -> int | None:
     """Free bytes on the disk of `path`, which need not exist yet; None if they are unknown."""
     import shutil  # not at the top: `va --help` does not need it
+    import tempfile
 
+    if isinstance(path, ObjectPath):  # what is written there lies in the folder for temporary files first
+        path = Path(tempfile.gettempdir())
     for folder in (path, *path.absolute().parents):
         with suppress(OSError):
             return shutil.disk_usage(folder).free

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 SUFFIX = ".zarr"  # customary, not required
@@ -10,5 +9,8 @@ METADATA_FILE = "zarr.json"  # Zarr v3 has one in each group and array
 
 
 def is_store(path: Path) -> bool:
-    """Whether a path is a folder that holds a Zarr group. `store.schema.check_root` checks its version."""
-    return os.path.isfile(path / METADATA_FILE)
+    """Whether a path is a folder, local or in an object store, that holds a Zarr group.
+
+    `store.schema.check_root` checks its version.
+    """
+    return (path / METADATA_FILE).is_file()

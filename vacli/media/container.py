@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -15,6 +16,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from vacli.errors import InputError
+from vacli.files.object_path import to_path
 from vacli.media.cover_art import is_cover_art
 from vacli.media.joined_clock import JoinedClock
 
@@ -52,14 +54,14 @@ def open_container(path: Path) -> Iterator[InputContainer]:
 
     Raises InputError if the file is missing, empty, or not a media file that FFmpeg can read.
     """
-    path = Path(path)
+    path = to_path(path)
     if not path.is_file():
         problem = "is a folder, not a media file" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {problem}")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty (0 bytes)", hint="copy or download it again")
     try:
-        container = av.open(f"{PROTOCOL}{path}", **_ANY_TEXT)
+        container = av.open(f"{PROTOCOL}{os.fspath(path)}", **_ANY_TEXT)
     except (av.FFmpegError, OSError) as problem:
         raise InputError(
             f"{path}: cannot be read as audio or video ({error_text(problem)})", hint=REPAIR_HINT

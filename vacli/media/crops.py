@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.errors import InputError
+from vacli.files.object_path import ObjectPath
 from vacli.media.image import read_rgb
 
 IMAGE_SUFFIXES = frozenset(
@@ -22,7 +23,9 @@ CROP_NAME = re.compile(r"(\d{5})\.(jpg|jpeg|png)", re.IGNORECASE)
 
 
 def is_crop_folder(folder: Path) -> bool:
-    """Return whether a folder has images and the name of each is a five-digit number."""
+    """Return whether a local folder has images and the name of each is a five-digit number."""
+    if isinstance(folder, ObjectPath):  # many small files, which would be fetched one by one
+        return False
     numbered = False
     with os.scandir(folder) as entries:
         for entry in entries:

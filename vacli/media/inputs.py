@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vacli.errors import InputError
 from vacli.files import store_folder
+from vacli.files.object_path import real_path, to_path
 from vacli.media.crops import is_crop_folder
 from vacli.media.kinds import MediaInput, identify, identify_by_streams, is_folder, kind_of_suffix
 from vacli.media.signature import is_text, read_head
@@ -36,7 +36,7 @@ def find_media(paths: Iterable[Path]) -> FoundMedia:
     media. Decoding errors occur when the files are read.
     """
     found = FoundMedia()
-    for path in map(Path, paths):
+    for path in map(to_path, paths):
         if is_folder(path):
             below = _walk(path)
             if not below.media and not below.failed:
@@ -80,7 +80,7 @@ def _without_duplicates(media: Iterable[MediaInput]) -> list[MediaInput]:
     """Sort by path; of several paths to one file the first one is kept."""
     once: dict[str, MediaInput] = {}
     for one in media:
-        once.setdefault(os.path.realpath(one.path), one)
+        once.setdefault(real_path(one.path), one)
     return sorted(once.values())
 
 
@@ -90,12 +90,12 @@ def _walk(folder: Path) -> FoundMedia:
     visited: set[str] = set()
     while waiting:
         here = waiting.pop()
-        if (real := os.path.realpath(here)) in visited:
+        if (real := real_path(here)) in visited:
             continue
         visited.add(real)
         try:
             crops = is_crop_folder(here)
-            names = sorted(os.listdir(here))
+            names = sorted(path.name for path in here.iterdir())
         except OSError as problem:
             found.failed[here] = InputError(f"{here}: cannot be listed ({problem.strerror})")
             continue

@@ -112,7 +112,7 @@ def identify_by_streams(path: Path) -> MediaInput:
 def is_folder(path: Path) -> bool:
     """Return whether a path is a folder. Raises InputError if it is neither a folder nor a file."""
     try:
-        mode = os.stat(path).st_mode
+        mode = path.stat().st_mode
     except (OSError, ValueError) as problem:
         raise InputError(f"{path}: {_missing_reason(path, problem)}") from None
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
@@ -124,7 +124,7 @@ def _missing_reason(path: Path, problem: OSError | ValueError) -> str:
     if isinstance(problem, OSError) and problem.errno == errno.ELOOP:
         return "is a link that leads back to itself"
     if isinstance(problem, FileNotFoundError):
-        linked = os.path.islink(path)
+        linked = path.is_symlink()
         return (
             f"is a link to {os.readlink(path)}, which does not exist" if linked else "no such file or folder"
         )

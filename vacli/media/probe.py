@@ -9,6 +9,7 @@ import av
 from av.container import InputContainer
 
 from vacli.errors import InputError
+from vacli.files.object_path import to_path
 from vacli.media.container import (
     audio_stream,
     clock_zero_s,
@@ -72,7 +73,7 @@ def probe(path: Path) -> MediaInfo:
 
     Raises InputError if the file cannot be read, has neither video nor audio, or shows no frame.
     """
-    path = Path(path)
+    path = to_path(path)
     with open_container(path) as container:
         info = MediaInfo(
             path=path,

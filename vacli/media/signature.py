@@ -6,6 +6,8 @@ import codecs
 import re
 from pathlib import Path
 
+from vacli.files.object_path import ObjectPath
+
 HEAD_BYTES = 4096
 
 # Pillow's names of image formats and the first bytes of their files. Other formats are not supported.
@@ -55,6 +57,8 @@ CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 def read_head(path: Path) -> bytes:
     """Return the first bytes of a file. Raises OSError."""
+    if isinstance(path, ObjectPath):
+        return path.read_range(0, HEAD_BYTES)
     with open(path, "rb", buffering=0) as file:
         return file.read(HEAD_BYTES)
 

@@ -32,7 +32,7 @@ Messages = queue.Queue[tuple[bytes, Frame | Fields | None]]
 
 def decoder_command(path: Path, backend: str) -> list[str]:
     """Return the command that writes the frames of a file to its standard output."""
-    return [sys.executable, "-m", "vacli.media.decoder_process", str(path), backend]
+    return [sys.executable, "-m", "vacli.media.decoder_process", os.fspath(path), backend]
 
 
 class SubprocessReader(TimedReader):

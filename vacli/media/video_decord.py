@@ -9,6 +9,7 @@ x86-64 only.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from vacli.errors import InputError
@@ -44,7 +45,7 @@ def read_decord(info: MediaInfo, timeline: Timeline) -> Iterator[Frame]:
     import decord  # an optional dependency
 
     decord.logging.set_level(decord.logging.QUIET)
-    pictures = decord.VideoReader(str(info.path))
+    pictures = decord.VideoReader(os.fspath(info.path))
     if len(pictures) != len(timeline.times_s):
         counts = f"{len(pictures)} frames, the container shows {len(timeline.times_s)}"
         raise InputError(f"{info.path}: decord finds {counts}", hint="use --backend pyav")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from vacli.errors import VaError
+from vacli.files.object_path import real_path
 from vacli.media.inputs import find_media
 from vacli.media.kinds import MediaInput
 from vacli.progress import Progress
@@ -46,7 +46,7 @@ def usable(
 
     usable: dict[str, MediaInput] = {}
     for one in find_each(paths, find, batch, progress):
-        usable.setdefault(os.path.realpath(one.path), one)
+        usable.setdefault(real_path(one.path), one)
     return list(usable.values())
 
 

@@ -30,7 +30,7 @@ from vacli.recipe import io
 from vacli.recipe.presets import PRESETS
 from vacli.recipe.schema import Recipe
 from vacli.steps._info_record import Info, Missing, Row
-from vacli.steps._store_info import folder_bytes
+from vacli.store.repack import FolderSize
 from vacli.training.history import History
 
 MEAN, EPOCH = "mean", "epoch"  # columns that select the kept epoch of a run
@@ -65,7 +65,7 @@ def run_info(path: Path) -> Info:
             "speech_detection": _has(path / SPEECH_FILE),
             **_data_values(folders[0] / DATA_FILE, problems),
             **_gain(path / GAIN_FILE, problems),
-            "size_bytes": folder_bytes(path),
+            "size_bytes": FolderSize.of(path).size_bytes,
         },
         tables={
             "features": list(_features(folders[0], recipe, problems)),
@@ -80,7 +80,8 @@ def _encoder_info(path: Path) -> Info:
     record, _ = read_encoder_run(path)
     run, problems = shlex.quote(str(path)), list[str]()
     command = f"va extract-visual STORE --feature {record.encoder} --weights {run}"
-    values = {"encoder": record.encoder, "objective": record.objective, "size_bytes": folder_bytes(path)}
+    size_bytes = FolderSize.of(path).size_bytes
+    values = {"encoder": record.encoder, "objective": record.objective, "size_bytes": size_bytes}
     return Info(
         kind="encoder run",
         path=path,

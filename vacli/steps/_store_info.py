@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from vacli.spec import AUDIO, IMPORTED, TAG, VISUAL, extractor_name
 from vacli.steps._info_record import Info, Missing, Row, named
 from vacli.steps._provenance import is_audio_only
 from vacli.store import Store, VideoView
+from vacli.store.repack import FolderSize
 
 SHORT_SETTINGS = 40  # characters of the settings of a feature in a table
 
@@ -57,7 +57,7 @@ def store_info(path: Path, *, check: bool = False) -> Info:
             "videos": len(views),
             "frames": contents.frames,
             "duration_s": round(contents.duration_s, 3),
-            "size_bytes": folder_bytes(path),
+            "size_bytes": FolderSize.of(path).size_bytes,
             "videos_with_faces": len(contents.with_faces),
             "videos_with_crops": len(contents.with_crops),
             "audio_only_recordings": len(contents.audio_only),
@@ -68,19 +68,6 @@ def store_info(path: Path, *, check: bool = False) -> Info:
         missing=list(_missing(path, [view.id for view in views], contents)),
         problems=contents.problems,
     )
-
-
-def folder_bytes(path: Path) -> int:
-    """The size of all files below a folder."""
-    total, waiting = 0, [str(path)]
-    while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                else:
-                    total += entry.stat(follow_symlinks=False).st_size
-    return total
 
 
 def _add(contents: _Contents, view: VideoView) -> None:

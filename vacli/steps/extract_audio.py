@@ -16,6 +16,7 @@ from vacli.features.audio_flags import rows_and_flags
 from vacli.features.registry import AudioExtractor, create_audio, default_names, tagged_name
 from vacli.features.vggish.options import Postprocessing
 from vacli.features.weights import WEIGHTS
+from vacli.files.object_path import to_path
 from vacli.files.store_folder import is_store
 from vacli.media.audio import Sound, read_sound
 from vacli.media.kinds import MediaInput
@@ -231,7 +232,7 @@ def _stored_recordings(store: Store, batch: Batch, progress: Progress) -> list[_
             batch.fail(view.id, error, progress)
         else:
             videos[path, recording_name(view)].append(view.id)
-    return [_Recording(Path(path), name, tuple(ids)) for (path, name), ids in sorted(videos.items())]
+    return [_Recording(to_path(path), name, tuple(ids)) for (path, name), ids in sorted(videos.items())]
 
 
 def _use(media: MediaInput) -> list[MediaInput] | str:

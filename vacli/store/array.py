@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from vacli.errors import StoreError
 from vacli.store import schema, seal
 from vacli.store.raw import RawTable
 
+MAX_OVERREAD = 4  # one read of up to this many times the needed bytes is faster than single reads
 OLD_TIME = "frame"  # name of that axis in earlier stores
 FRAME_AXES = ((schema.TIME,), (OLD_TIME,))  # first axis of arrays with one row per frame
 
@@ -109,3 +110,10 @@ class StoredArray:
             return RawTable.open(self.path)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise self.damage_error(f"{self.path}: {error}") from None
+
+
+def group_nearby(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> Iterator[np.ndarray]:
+    """All `rows` in one group if their bytes are close to each other, else one group per row."""
+    span = (starts[rows] + sizes[rows]).max() - starts[rows].min()
+    close = span <= MAX_OVERREAD * sizes[rows].sum()
+    yield from [rows] if close else rows[:, np.newaxis]

@@ -15,10 +15,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vacli.files.object_path import ObjectPath
 from vacli.files.store_folder import METADATA_FILE
 
 JOURNAL = "changes.json"
 MAX_TRIES = 100  # on file systems without locks, where other processes may change the same part
+Revision = tuple[int, int] | tuple[float, str]
 NAME_TAKEN_ERRNOS = {errno.EEXIST, errno.ENOTEMPTY}  # another process has created a folder of that name
 
 
@@ -31,11 +33,17 @@ class Change:
 
     target: str
     new: str | None = None
-    before: tuple[int, int] | None = None
+    before: Revision | None = None
 
 
-def revision(folder: Path | str) -> tuple[int, int] | None:
-    """Inode and modification time (ns) of a part's metadata, which each write changes; None if absent."""
+def revision(folder: Path | str) -> Revision | None:
+    """Inode and modification time (ns) of a part's metadata, which each write changes; None if absent.
+
+    In an object store: time and tag.
+    """
+    if isinstance(folder, ObjectPath):
+        facts = (folder / METADATA_FILE).facts()
+        return None if facts is None else (facts.changed_s, facts.tag)
     try:
         about = os.stat(f"{folder}/{METADATA_FILE}")
     except OSError:

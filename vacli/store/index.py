@@ -116,7 +116,7 @@ class Index:
 
     def _read_content(self, video: str, folder: int) -> Content:
         path = self._path / video
-        revision = commit.revision(path) or (0, 0)
+        revision = self._revision(path)
         try:
             # Without a view, which waits for the lock of the store: the caller may hold it.
             stored = seal.user_attributes(seal.read(path)["attributes"])
@@ -127,6 +127,10 @@ class Index:
             return Content(folder, *revision, sha256, person, names)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return Content(folder, *revision)  # damaged: no known recording
+
+    def _revision(self, path: Path) -> tuple[int, int]:
+        inode, mtime_ns = commit.revision(path) or (0, 0)
+        return int(inode), int(mtime_ns)
 
 
 def _names(video: str, person: str | None, attributes: Mapping[str, Any]) -> frozenset[str]:

@@ -65,14 +65,14 @@ class IndexFile:
         self._end += len(data)
         lines = [line for line in data.split(b"\n") if line]
         self._lines += len(lines)
-        return dict(_parsed(lines))
+        return dict(parse(lines))
 
     def append(self, contents: Mapping[str, Content]) -> None:
         """Append lines, which other processes may do at the same time."""
         with suppress(OSError):
             self._path.touch()
             with locks.locked(self._path), self._path.open("ab") as file:
-                file.write(b"\n" + _encoded(contents))  # the last line may have been cut short
+                file.write(b"\n" + encode(contents))  # the last line may have been cut short
 
     def compact(self, contents: Mapping[str, Content]) -> None:
         """Write the file again if it has many outdated lines. contents: those of all videos."""
@@ -80,18 +80,19 @@ class IndexFile:
             return
         draft = self._path.with_name(f"{NAME}.part")
         with suppress(OSError), locks.locked(self._path):
-            draft.write_bytes(_encoded(contents))
+            draft.write_bytes(encode(contents))
             about = draft.stat()
             draft.replace(self._path)
             self._inode, self._end, self._lines = about.st_ino, about.st_size, len(contents)
 
 
-def _encoded(contents: Mapping[str, Content]) -> bytes:
+def encode(contents: Mapping[str, Content]) -> bytes:
+    """The lines of some videos."""
     lines = (json.dumps([video, *content]).encode() for video, content in contents.items())
     return b"".join(b"%08x %s\n" % (zlib.crc32(line), line) for line in lines)
 
 
-def _parsed(lines: list[bytes]) -> Iterator[tuple[str, Content]]:
+def parse(lines: list[bytes]) -> Iterator[tuple[str, Content]]:
     """Contents by video; lines that were cut short, or are of another version, are left out."""
     whole = [line[9:] for line in lines if line[:8] == b"%08x" % zlib.crc32(line[9:])]
     for row in json.loads(b"[%s]" % b",".join(whole)):

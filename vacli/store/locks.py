@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from vacli.files.object_path import ObjectPath
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -39,10 +41,13 @@ def kernel_id() -> str:
 
 @contextmanager
 def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Wait for a lock on an existing file and hold it; no effect on a file system without locks.
+    """Wait for a lock on an existing file and hold it; no effect on a file system or object store without.
 
     A thread that holds it already goes on at once: it would wait for its own lock without end.
     """
+    if isinstance(path, ObjectPath):
+        yield
+        return
     with _opened(path) as file:
         about = os.fstat(file.fileno())
         key, held = (about.st_dev, about.st_ino), _held()

@@ -7,9 +7,11 @@ With Zarr v3's `bytes` codec and no other, a chunk file holds the rows as they a
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
@@ -30,9 +32,13 @@ class RawTable:
     dtype: np.dtype
 
     @classmethod
-    def open(cls, path: Path) -> RawTable | None:
+    def open(cls, path: Path) -> Self | None:
         """The array at `path`, or None if it has another layout."""
-        meta = json.loads((path / METADATA_FILE).read_text())
+        return cls.of_metadata(path, json.loads((path / METADATA_FILE).read_text()))
+
+    @classmethod
+    def of_metadata(cls, path: Path, meta: Mapping[str, Any]) -> Self | None:
+        """The array at `path` with this metadata, or None if it has another layout."""
         chunks = meta["chunk_grid"]["configuration"].get("chunk_shape", [])
         plain = (
             [codec["name"] for codec in meta["codecs"]] == ["bytes"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
@@ -13,14 +14,16 @@ import numpy as np
 
 from vacli.errors import StoreError
 from vacli.features.flags import MISSING
+from vacli.files.object_path import ObjectPath
 from vacli.files.store_folder import METADATA_FILE
 from vacli.store import commit, locks, schema, seal
-from vacli.store.array import StoredArray
+from vacli.store.array import StoredArray, group_nearby
 from vacli.store.migration import present_attributes, stored_name
+from vacli.store.object_array import array_at
 from vacli.store.relative_paths import absolute_attributes
 
 CROPS_PER_READ = 64
-MAX_OVERREAD = 4  # one read of up to this many times the needed bytes is faster than single reads
+FRESH_S = 1.0  # for which a part in an object store is taken to be unchanged
 EDITION = "edition"  # attribute with the same value for a feature and its flags
 
 
@@ -34,9 +37,10 @@ class VideoView:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
-        self._folder = str(path)
+        self._folder = path if isinstance(path, ObjectPath) else f"{path}"
+        self._checked_s: dict[str, float] = {}  # when a part in an object store was compared last
         self._arrays: dict[str, StoredArray] = {}
-        self._revisions: dict[str, tuple[int, int] | None] = {}
+        self._revisions: dict[str, commit.Revision | None] = {}
         self._matched_features: set[str] = set()
 
     def __reduce__(self) -> tuple[type[VideoView], tuple[Path]]:
@@ -70,7 +74,7 @@ class VideoView:
         with self._no_changes():
             if self._exists(part):
                 return True
-            if (self.path / part).is_dir():
+            if not self._is_remote and (self.path / part).is_dir():
                 raise self._damage_error(part, f"has no {METADATA_FILE}")
         parent = part.rpartition("/")[0]
         if parent and self._exists(parent):
@@ -80,6 +84,8 @@ class VideoView:
     def feature_names(self) -> list[str]:
         """Names of the stored features, sorted."""
         folder = self.path / "feature"
+        if self._is_remote:
+            return sorted(p.name for p in folder.iterdir() if self._exists(f"feature/{p.name}"))
         return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
 
     def part_attrs(self, part: str) -> dict[str, Any]:
@@ -127,7 +133,7 @@ class VideoView:
         starts, sizes = self._crop_index
         for first in range(0, len(indices), CROPS_PER_READ):
             rows = np.asarray(indices[first : first + CROPS_PER_READ])
-            for group in _group_nearby(rows, starts, sizes):
+            for group in group_nearby(rows, starts, sizes):
                 low = int(starts[group].min())
                 block = self.read("face/crop", slice(low, int((starts[group] + sizes[group]).max())))
                 for start, size in zip(starts[group] - low, sizes[group], strict=True):
@@ -163,7 +169,7 @@ class VideoView:
             self._require(name)
             part = schema.part_of(name)
             self._revisions.setdefault(part, commit.revision(self.path / part))
-            array = StoredArray(self.path / self._stored(name), schema.how_to_remake(name, self.path))
+            array = array_at(self.path / self._stored(name), schema.how_to_remake(name, self.path))
             self._check(name, array)
             self._arrays[name] = array
         return self._arrays[name]
@@ -216,8 +222,18 @@ class VideoView:
                 raise
             raise self._replaced(array) from error
         part = schema.part_of(array)
-        if commit.revision(f"{self._folder}/{part}") != self._revisions[part]:
+        if self._is_replaced(part):
             raise self._replaced(array)
+
+    def _is_replaced(self, part: str) -> bool:
+        """Whether a part was replaced; in an object store, as of `FRESH_S` ago at most."""
+        if isinstance(self._folder, str):
+            return commit.revision(f"{self._folder}/{part}") != self._revisions[part]
+        now_s = time.monotonic()
+        if now_s - self._checked_s.get(part, -FRESH_S) < FRESH_S:
+            return False
+        self._checked_s[part] = now_s
+        return commit.revision(self._folder / part) != self._revisions[part]
 
     def _replaced(self, array: str) -> StoreError:
         path = self.path / schema.part_of(array)
@@ -261,7 +277,14 @@ class VideoView:
         """Hold the lock of the store, so that no process replaces a part."""
         return locks.locked(self.path.parent / METADATA_FILE, shared=True)
 
+    @property
+    def _is_remote(self) -> bool:
+        return not isinstance(self._folder, str)
+
     def _exists(self, part: str) -> bool:
+        whole = schema.part_of(part)
+        if self._is_remote and whole != part and not self._exists(whole):
+            return False  # its other arrays are incomplete
         return (self.path / self._stored(part) / METADATA_FILE).is_file()
 
     def _stored(self, part: str) -> str:
@@ -273,10 +296,3 @@ class VideoView:
 
     def _damage_error(self, part: str, reason: str) -> StoreError:
         return StoreError(f"{self.path / part} {reason}", hint=schema.how_to_remake(part, self.path))
-
-
-def _group_nearby(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> Iterator[np.ndarray]:
-    """All `rows` in one group if their bytes are close to each other, else one group per row."""
-    span = (starts[rows] + sizes[rows]).max() - starts[rows].min()
-    close = span <= MAX_OVERREAD * sizes[rows].sum()
-    yield from [rows] if close else rows[:, np.newaxis]

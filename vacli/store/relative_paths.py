@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from vacli.files.object_path import ObjectPath, is_url
 from vacli.spec import HUB, WEIGHTS_FILES
 
 PATH = "path"  # attribute of a source
@@ -18,14 +19,15 @@ PATH = "path"  # attribute of a source
 def relative_attributes(attributes: Mapping[str, Any], store: Path) -> dict[str, Any]:
     """Attributes as they are stored: absolute paths become relative to the folder `store`.
 
-    A path on another drive (Windows) becomes the name of its file.
+    A path on another drive (Windows), and a local path in a store that is not, becomes the name of its file.
+    URLs are kept.
     """
-    return _map_paths(attributes, lambda path: _relative(path, store) if _is_absolute(path) else path)
+    return _map_paths(attributes, lambda path: _relative(path, store))
 
 
 def absolute_attributes(attributes: Mapping[str, Any], store: Path) -> dict[str, Any]:
     """Stored attributes as the steps use them. Absolute paths, of earlier stores, are kept."""
-    return _map_paths(attributes, lambda path: path if _is_absolute(path) else _absolute(path, store))
+    return _map_paths(attributes, lambda path: _absolute(path, store))
 
 
 def has_absolute_path(attributes: Mapping[str, Any]) -> bool:
@@ -58,6 +60,10 @@ def _is_absolute(path: str) -> bool:
 
 
 def _relative(path: str, store: Path) -> str:
+    if is_url(path) or not _is_absolute(path):
+        return path
+    if isinstance(store, ObjectPath):
+        return PureWindowsPath(path).name
     try:
         return Path(os.path.relpath(path, os.path.realpath(store))).as_posix()
     except ValueError:  # another drive
@@ -65,4 +71,6 @@ def _relative(path: str, store: Path) -> str:
 
 
 def _absolute(path: str, store: Path) -> str:
+    if is_url(path) or _is_absolute(path) or isinstance(store, ObjectPath):
+        return path
     return os.path.normpath(os.path.join(os.path.realpath(store), path))

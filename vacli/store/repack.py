@@ -13,6 +13,7 @@ from pathlib import Path
 import zarr
 
 from vacli.errors import StoreError
+from vacli.files.object_path import ObjectPath
 from vacli.files.store_folder import METADATA_FILE
 from vacli.store import schema, seal
 from vacli.store.array import OLD_TIME
@@ -36,7 +37,10 @@ class FolderSize:
 
     @classmethod
     def of(cls, folder: Path) -> FolderSize:
-        """The size of all files in a folder and below it."""
+        """The size of all files in a folder and below it; of objects, in an object store."""
+        if isinstance(folder, ObjectPath):
+            objects = [facts.size_bytes for _, facts in folder.bucket.list_all(folder.key)]
+            return cls(sum(objects), len(objects))
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
         return cls(sum(sizes), len(sizes))
 

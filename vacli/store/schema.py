@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import unicodedata
 from pathlib import Path
@@ -66,7 +65,7 @@ def can_create(path: Path) -> bool:
     """Whether a new store can be created at `path`: nothing is there, or a folder of hidden files at most."""
     if not path.exists():
         return True
-    names = os.listdir(path) if path.is_dir() else [path.name]
+    names = [below.name for below in path.iterdir()] if path.is_dir() else [path.name]
     return all(name.startswith(".") or name == LOST_AND_FOUND for name in names)
 
 

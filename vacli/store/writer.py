@@ -1,30 +1,31 @@
-"""Writing into a store: parts are written into its work folder and renamed when complete."""
+"""Writing into a store: parts are written into a work folder and put in place when complete (`backend`)."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from vacli.errors import StoreError
 from vacli.files.disk_space import report_write_errors
-from vacli.files.store_folder import METADATA_FILE
-from vacli.store import commit, locks, schema, seal
-from vacli.store.creation import NEW, create_store
-from vacli.store.index import Index
+from vacli.files.object_path import to_path
+from vacli.store import schema, seal
+from vacli.store.backend import backend_of, create
+from vacli.store.creation import NEW
 from vacli.store.part import PartWriter, write_array
 from vacli.store.reader import EDITION, VideoView
 from vacli.store.relative_paths import relative_attributes
-from vacli.store.work import WorkFolder
 
 JsonDict = Mapping[str, object]
 
 
 class Store:
-    """A feature store on disk. Several processes may write it at once, even the same videos.
+    """A feature store in a local folder or an object store, such as s3://bucket/feats.zarr.
+
+    Several processes may write it at once, even the same videos.
 
     A write is atomic: a process that is killed leaves the old part or the new one, and the next process that
     opens the store removes its leftovers. A video is added once: a copy of its recording, or another path to
@@ -33,25 +34,25 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._work = WorkFolder.inside(path)
-        self._index = Index(path)
+        self._backend = backend_of(path)
+        self._index = self._backend.index
 
     @classmethod
     def open(cls, path: Path | str) -> Store:
         """Open an existing store. Raises StoreError if `path` is not a store that this version reads."""
-        path = Path(path)
+        path = to_path(path)
         schema.check_root(path)
         store = cls(path)
-        store._recover()
+        store._backend.recover()
         return store
 
     @classmethod
     def open_or_create(cls, path: Path | str) -> Store:
         """Open a store; create an empty one if `path` does not exist or is an empty folder."""
-        path = Path(path)
+        path = to_path(path)
         with report_write_errors(path):
             while schema.can_create(path):
-                create_store(path.resolve())  # a link may point to a folder that does not exist yet
+                create(path)
         return cls.open(path)
 
     def video_ids(self) -> list[str]:
@@ -111,7 +112,7 @@ class Store:
     ) -> VideoView:
         """Add a video under the id that `id_for` gives; see `add_video`."""
         schema.check_times(self.path / name, times_s)
-        with self._locked():
+        with self._backend.locked(schema.safe_id(Path(name).stem + person)):
             video_id = self.id_for(name, str(source["sha256"]), person, reuse=reuse)
             self._add(video_id, times_s, {"source": source, "stream": stream, "person": person})
         return self._checked_view(video_id, times_s, source)
@@ -124,20 +125,21 @@ class Store:
         times_s: (N,) float64 seconds, ascending. Raises StoreError if another recording has the id.
         """
         schema.check_times(self.path / video_id, times_s)
-        with self._locked():
+        with self._backend.locked(video_id):
             self._add(video_id, times_s, {"source": source, "stream": stream})
         return self._checked_view(video_id, times_s, source)
 
     def _add(self, video_id: str, times_s: np.ndarray, attributes: JsonDict) -> None:
         if video_id in self:
             return
-        with self._work.place() as place, self._report_errors(video_id):
+        with self._backend.place() as place, self._report_errors(video_id):
             group = schema.create_group(place / NEW, relative_attributes(_plain(attributes), self.path))
             write_array(
                 group, schema.TIME, np.asarray(times_s, np.float64), (schema.TIME,), schema.TIME_ATTRIBUTES
             )
             seal.seal(place / NEW)
-            commit.apply_changes(self.path, place, [(video_id, NEW)])
+            with self._backend.locked(video_id):
+                self._backend.apply_changes(place, [(video_id, NEW)])
 
     def _checked_view(self, video_id: str, times_s: np.ndarray, source: JsonDict) -> VideoView:
         """The stored video. Raises StoreError if it has another recording or other times."""
@@ -160,7 +162,7 @@ class Store:
         drop_features: features to remove in the same step, since they depend on the old part.
         """
         view = self.video(video_id)
-        with self._work.place() as place:
+        with self._backend.place() as place:
             with self._report_errors(f"{video_id}/{part}"):
                 writer = PartWriter(schema.create_group(place / NEW, dict(attributes)), view.path / part)
             yield writer
@@ -170,8 +172,8 @@ class Store:
             ]
             with self._report_errors(f"{video_id}/{part}"):
                 seal.seal(place / NEW)
-                with self._locked():
-                    commit.apply_changes(self.path, place, [*gone, (f"{video_id}/{part}", NEW)])
+                with self._backend.locked(video_id):
+                    self._backend.apply_changes(place, [*gone, (f"{video_id}/{part}", NEW)])
 
     def put_feature(
         self,
@@ -196,7 +198,7 @@ class Store:
                 f"expected ({frames}, {spec['dim']})"
             )
         edition = {EDITION: uuid.uuid4().hex}
-        with self._work.place() as place, self._report_errors(f"{video_id}/feature/{name}", values.nbytes):
+        with self._backend.place() as place, self._report_errors(f"{video_id}/feature/{name}", values.nbytes):
             group = schema.create_group(place / NEW, {})
             write_array(group, "flag", flags.astype(np.uint8), (schema.TIME,), edition)
             write_array(
@@ -207,21 +209,21 @@ class Store:
                 {**relative_attributes(spec, self.path), **edition},
             )
             seal.seal(place / NEW)
-            with self._locked():
+            with self._backend.locked(video_id):
                 if made_from is not None and not made_from.is_current():
                     raise StoreError(f"{view.path} was changed by another process", hint="run it again")
                 for kind in ("flag", "feature"):
-                    self._ensure_group(view.path / kind, place)
+                    self._backend.ensure_group(f"{video_id}/{kind}", place)
                 changes = [(f"{video_id}/{kind}/{name}", f"{NEW}/{kind}") for kind in ("flag", "feature")]
-                commit.apply_changes(self.path, place, changes)
+                self._backend.apply_changes(place, changes)
 
     def drop_feature(self, video_id: str, name: str) -> None:
         """Remove a feature and its flags."""
-        self._drop(*(f"{video_id}/{kind}/{name}" for kind in ("feature", "flag")))
+        self._drop(video_id, *(f"{video_id}/{kind}/{name}" for kind in ("feature", "flag")))
 
     def drop_video(self, video_id: str) -> None:
         """Remove a video with all its parts."""
-        self._drop(video_id)
+        self._drop(video_id, video_id)
 
     @contextmanager
     def rewrite(self, video_id: str, is_unchanged: Callable[[], bool]) -> Iterator[Path]:
@@ -229,18 +231,22 @@ class Store:
 
         Raises StoreError if `is_unchanged`, which is called under the lock of the store, returns False.
         """
-        with self._work.place() as place, self._report_errors(video_id):
+        with self._backend.place() as place, self._report_errors(video_id):
             yield place / NEW
-            with self._locked():
+            with self._backend.locked(video_id):
                 if not is_unchanged():
                     raise StoreError(
                         f"{self.path / video_id} was changed by another process", hint="run it again"
                     )
-                commit.apply_changes(self.path, place, [(video_id, NEW)])
+                self._backend.apply_changes(place, [(video_id, NEW)])
 
-    def _drop(self, *targets: str) -> None:
-        with self._work.place() as place, self._report_errors(targets[0]), self._locked():
-            commit.apply_changes(self.path, place, [(target, None) for target in targets])
+    def _drop(self, video_id: str, *targets: str) -> None:
+        with (
+            self._backend.place() as place,
+            self._report_errors(targets[0]),
+            self._backend.locked(video_id),
+        ):
+            self._backend.apply_changes(place, [(target, None) for target in targets])
 
     @contextmanager
     def _report_errors(self, target: str, need_bytes: int | None = None) -> Iterator[None]:
@@ -253,26 +259,6 @@ class Store:
             raise StoreError(
                 f"{path} cannot be written: {error.strerror or error}", hint="run it again"
             ) from error
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the lock of the store, under which ids are given and parts replaced."""
-        with locks.locked(self.path / METADATA_FILE):
-            yield
-
-    def _ensure_group(self, path: Path, place: Path) -> None:
-        if not (path / METADATA_FILE).exists():
-            schema.create_group(place / path.name, {})
-            path.mkdir(exist_ok=True)
-            (place / path.name / METADATA_FILE).replace(path / METADATA_FILE)
-
-    def _recover(self) -> None:
-        """Finish or remove the work of dead processes, if the store is writable."""
-        with suppress(OSError):
-            for place in self._work.stale():
-                with self._locked():
-                    commit.replay_changes(self.path, place)
-            WorkFolder.beside(self.path.resolve()).remove_stale()
 
 
 def _plain(attributes: JsonDict) -> dict[str, object]:
