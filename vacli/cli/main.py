@@ -14,43 +14,21 @@ from typing import Any
 import click
 
 from vacli import __version__, packages
-from vacli.cli import (
-    bundled_model,
-    calibration,
-    completion,
-    crossval,
-    extraction,
-    figures,
-    finalize,
-    inspection,
-    overlay,
-    predict,
-    presets,
-    renamed,
-    repack,
-    reports,
-    results,
-    signals,
-    streams,
-    summaries,
-    supervisor,
-    tables,
-    training,
-    url_paths,
-    weights,
-)
+from vacli.cli import renamed, signals, streams, supervisor
+from vacli.cli.command_table import CommandTable
 from vacli.errors import ReaderGone, VaError
 from vacli.files.disk_space import disk_full_error, is_disk_full
 from vacli.runtime import jit
 
 INTERRUPTED = 130
+COMPLETION = "_VA_COMPLETE"  # set by the script of a shell
 
 
 class PipelineGroup(click.Group):
     """Lists subcommands in the order in which they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of the subcommands in the order in which they were added."""
+        """Names of the subcommands in the order of `command_table.MODULES`."""
         return list(self.commands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -68,6 +46,7 @@ class PipelineGroup(click.Group):
 
 @click.group(
     cls=PipelineGroup,
+    commands=CommandTable(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=True,
 )
@@ -96,29 +75,6 @@ def va(ctx: click.Context, traceback: bool) -> None:
         warnings.simplefilter("ignore")  # of libraries; errors are not affected
 
 
-for command in (
-    *extraction.COMMANDS,
-    *training.COMMANDS,
-    *calibration.COMMANDS,
-    *crossval.COMMANDS,
-    *results.COMMANDS,
-    *predict.COMMANDS,
-    *summaries.COMMANDS,
-    *tables.COMMANDS,
-    *figures.COMMANDS,
-    *reports.COMMANDS,
-    *overlay.COMMANDS,
-    *presets.COMMANDS,
-    *inspection.COMMANDS,
-    *weights.COMMANDS,
-    *repack.COMMANDS,
-    *finalize.COMMANDS,
-    *completion.COMMANDS,
-    *bundled_model.COMMANDS,
-):
-    va.add_command(url_paths.refuse_urls(command))
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run `va` and exit with its exit code.
 
@@ -139,6 +95,8 @@ def run(arguments: list[str] | None = None, supervised: bool = False) -> int:
     # --traceback is an option of `va`, but is accepted after the subcommand too.
     arguments = ["--traceback", *(a for a in arguments if a != "--traceback")] if show else arguments
     streams.set_encodings()
+    if COMPLETION in os.environ:
+        from vacli.cli import shells  # noqa: F401, registers the completion of each shell
     try:
         code = va.main(arguments, prog_name="va", standalone_mode=False, obj={"supervised": supervised}) or 0
         sys.stdout.flush()

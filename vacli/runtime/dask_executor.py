@@ -213,7 +213,7 @@ class _Submitted:
 
         self._client, self._packed = client, packed
         self._resources = {"GPU": 1} if needs_gpu else None
-        self._tasks: dict[Future, Task[Any]] = {}
+        self._tasks: dict[Future[Any], Task[Any]] = {}
         self._completed = as_completed(with_results=True, raise_errors=False)
 
     def __len__(self) -> int:

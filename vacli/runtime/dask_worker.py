@@ -152,7 +152,7 @@ def _opened(packed: PackedJob) -> _OpenedJob:
 def _is_cancelled() -> bool:
     """Whether the client has cancelled the task of this thread."""
     from distributed import get_worker
-    from distributed.worker import thread_state
+    from distributed.worker import thread_state  # type: ignore[attr-defined]
 
     with suppress(AttributeError, ValueError):  # not in the thread of a task
         task = get_worker().state.tasks.get(thread_state.key)
