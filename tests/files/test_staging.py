@@ -1,0 +1,86 @@
+"""Local copies of objects, paths of objects, and errors of requests."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+from synth.object_stores import S3Server, memory_folder
+
+from vacli.errors import InputError, UsageError
+from vacli.files import staging
+from vacli.files.object_path import ObjectPath, to_path
+
+pytest.importorskip("obstore")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("VA_STAGING", str(tmp_path / "staging"))
+    monkeypatch.setattr(staging, "FRESH_S", 0.0)
+    return tmp_path / "staging"
+
+
+def put(path: ObjectPath, data: bytes) -> ObjectPath:
+    path.bucket.write(path.key, data)
+    return path
+
+
+def local(path: ObjectPath) -> bytes:
+    """The content of the local copy."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def test_an_object_is_opened_by_its_local_copy(folder):
+    path = put(memory_folder() / "a b#~.mp4", b"first")
+    assert local(path) == b"first"
+    assert local(path) == b"first"
+    assert len(list(folder.iterdir())) == 1
+    put(path, b"other")
+    assert local(path) == b"other"
+
+
+def test_the_copies_that_were_used_longest_ago_are_removed(folder, monkeypatch):
+    monkeypatch.setenv("VA_STAGING_GB", "2.5e-6")
+    base = memory_folder()
+    paths = [put(base / f"{number}.bin", bytes([number]) * 1000) for number in range(5)]
+    for path in paths:
+        assert local(path) == path.read_bytes()
+        assert sum(copy.stat().st_size for copy in folder.iterdir()) <= 2500
+    with pytest.raises(InputError, match="more than the local copies may have"):
+        local(put(base / "large.bin", bytes(3000)))
+
+
+def test_an_absent_object_and_a_wrong_limit_are_reported(monkeypatch):
+    path = memory_folder() / "a.mp4"
+    with pytest.raises(InputError, match="no such file or folder"):
+        local(path)
+    monkeypatch.setenv("VA_STAGING_GB", "much")
+    with pytest.raises(UsageError, match="VA_STAGING_GB is 'much'"):
+        local(put(path, b"x"))
+
+
+def test_paths_keep_their_url():
+    path = to_path("s3://bucket/a.zarr")
+    assert str(path / "clip" / "time") == "s3://bucket/a.zarr/clip/time"
+    assert str(path.parent) == "s3://bucket"
+    assert pickle.loads(pickle.dumps(path)) == path
+    assert path != Path("s3:/bucket/a.zarr")
+    assert isinstance(to_path("a.zarr"), Path)
+    assert not isinstance(to_path("a.zarr"), ObjectPath)
+    with pytest.raises(UsageError, match="cannot be written as a file"):
+        path.open("w")
+
+
+def test_conditional_writes(s3: S3Server):
+    for base in (memory_folder(), s3.folder()):
+        path = base / "a"
+        assert path.bucket.create(path.key, b"1")
+        assert path.bucket.create(path.key, b"1")  # as a repeated request whose first answer was lost
+        assert not path.bucket.create(path.key, b"2")
+        before = path.facts()
+        assert path.bucket.replace(path.key, b"3", before)
+        assert not path.bucket.replace(path.key, b"4", before)
+        assert path.read_bytes() == b"3"
