@@ -18,6 +18,7 @@ from synth.vggish_weights import random_net, write_checkpoint
 
 from vacli.datasets.audio_augmentation import write_wav
 from vacli.features.registry import create
+from vacli.features.speech_activity import extractor as speech_activity
 from vacli.features.vggish.extractor import Vggish, first_frames
 from vacli.features.vggish.log_mel import log_mel_around
 from vacli.features.vggish.shared import TapConv
@@ -156,3 +157,19 @@ def test_many_files_against_the_clock(tmp_path, benchmark, features):
     error = max(float(np.nanmax(np.abs(a - b))) for a, b in zip(stored, single, strict=True))
     benchmark.extra_info.update(ratio=8 * SECONDS / fastest, bound=100, error=error, error_bound=1e-3)
     assert error < 1e-3
+
+
+def test_speech_probability_against_a_call_a_window(benchmark):
+    """Silero VAD on 16 s of windows a call, over a call for each window as in a stream."""
+    extractor, samples = create("speech"), voice(SECONDS)
+    recording, times_s = sound(samples), np.arange(int(SECONDS * 25)) / 25
+
+    def call_a_window() -> np.ndarray:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(speech_activity, "WINDOWS_PER_RUN", 1)
+            return extractor.extract(recording, times_s)
+
+    error = float(np.abs(extractor.extract(recording, times_s) - call_a_window()).max())
+    ratio = compare(benchmark, lambda: extractor.extract(recording, times_s), call_a_window, 1.0)
+    benchmark.extra_info.update(ratio=ratio, bound=1.5, error=error, error_bound=1e-5)
+    assert error < 1e-5
