@@ -18,6 +18,7 @@ from vacli.features.registry import default_names
 from vacli.output.formats import TableOptions
 from vacli.recipe import io, presets
 from vacli.spec import AUDIO
+from vacli.steps._parts import Part
 from vacli.steps._prediction_settings import PredictSettings
 
 
@@ -78,6 +79,8 @@ VISUAL_DEFAULTS: dict[str, object] = {
     "batch_size": None,
     "device": "auto",
     "force": False,
+    "part": None,
+    "dask": None,
 }
 AUDIO_DEFAULTS: dict[str, object] = {
     "inputs": PATHS,
@@ -97,6 +100,8 @@ AUDIO_DEFAULTS: dict[str, object] = {
     "audio_track": None,
     "workers": None,
     "force": False,
+    "part": None,
+    "dask": None,
 }
 FINETUNE_DEFAULTS: dict[str, object] = {
     "stores": PATHS,
@@ -192,6 +197,8 @@ PREDICT_DEFAULTS: dict[str, object] = {
     "raw": False,
     "speech_model": None,
     "min_quality": None,
+    "part": None,
+    "dask": None,
 }
 CORPUS_DEFAULTS: dict[str, object] = {
     "kind": "ferplus",
@@ -225,11 +232,13 @@ CASES = (
             "crops": True,
             "backend": "auto",
             "force": False,
+            "part": None,
+            "dask": None,
         },
     ),
     Case(
         "align",
-        "a b --out s.zarr --face left --no-crops --backend pyav --force",
+        "a b --out s.zarr --face left --no-crops --backend pyav --part 2/7 --dask local:3 --force",
         "align",
         {
             "inputs": PATHS,
@@ -238,13 +247,15 @@ CASES = (
             "crops": False,
             "backend": "pyav",
             "force": True,
+            "part": Part(2, 7),
+            "dask": "local:3",
         },
     ),
     Case("extract-visual", "a b", "extract_visual", VISUAL_DEFAULTS),
     Case(
         "extract-visual",
         "a b --out s.zarr --feature resnet50 --tag t --weights w --frame-stride 2 --normalise per-channel "
-        "--dtype bfloat16 --batch-size 8 --device cuda:1 --force",
+        "--dtype bfloat16 --batch-size 8 --device cuda:1 --part 1/3 --dask tcp://head:8786 --force",
         "extract_visual",
         {
             "inputs": PATHS,
@@ -258,14 +269,17 @@ CASES = (
             "batch_size": 8,
             "device": "cuda:1",
             "force": True,
+            "part": Part(1, 3),
+            "dask": "tcp://head:8786",
         },
     ),
     Case("extract-audio", "a b", "extract_audio", AUDIO_DEFAULTS),
+    Case("extract-audio", "a b --dask local:2", "extract_audio", {**AUDIO_DEFAULTS, "dask": "local:2"}),
     Case(
         "extract-audio",
         "a b --out s.zarr --feature vggish --feature mfcc39 --tag t --align causal --weights w --final-relu "
         "--pca --pca-weights p --window 2.5 --layer 9 --dtype bfloat16 --batch-size 4 --workers 3 "
-        "--audio-track 2 --device cpu --force",
+        "--audio-track 2 --device cpu --part 3/3 --force",
         "extract_audio",
         {
             "inputs": PATHS,
@@ -285,6 +299,8 @@ CASES = (
             "audio_track": 2,
             "workers": 3,
             "force": True,
+            "part": Part(3, 3),
+            "dask": None,
         },
     ),
     Case(
@@ -506,6 +522,8 @@ CASES = (
             "formats": ("pdf", "svg"),
         },
     ),
+    Case("finalize", "s.zarr", "finalize", {"path": Path("s.zarr"), "parts": None}),
+    Case("finalize", "out/ --parts 7", "finalize", {"path": Path("out"), "parts": 7}),
     Case("repack", "", "repack", {"store": Path("feats.zarr"), "out": None}),
     Case("repack", "s.zarr --out t.zarr", "repack", {"store": Path("s.zarr"), "out": Path("t.zarr")}),
     Case(
@@ -597,6 +615,8 @@ CASES = (
             "raw": True,
             "speech_model": "wav2vec2-msp-dim",
             "min_quality": 0.3,
+            "part": None,
+            "dask": None,
         },
     ),
     Case(
@@ -611,6 +631,7 @@ CASES = (
         "predict",
         {**PREDICT_DEFAULTS, "one_recording": True, "record_inputs": True},
     ),
+    Case("predict", "a b --dask local:2", "predict", {**PREDICT_DEFAULTS, "live": True, "dask": "local:2"}),
     Case(
         "predict",
         "a b -o out/",
@@ -627,10 +648,11 @@ CASES = (
     ),
     Case(
         "predict",
-        "a b -o out/ --json --also .eaf --also vtt --columns valence --fill --face all --force --jobs 3",
+        "a b -o out/ --json --also .eaf --also vtt --columns valence --fill --face all --force --jobs 3 "
+        "--part 1/2",
         "predict_folder",
         {
-            "prediction": PredictSettings(inputs=PATHS, face="all", fill=True),
+            "prediction": PredictSettings(inputs=PATHS, face="all", fill=True, part=Part(1, 2)),
             "folder": Path("out"),
             "ending": ".jsonl",
             "also": (".eaf", ".vtt"),
@@ -729,7 +751,7 @@ CASES = (
     Case(
         "report",
         "a b --out o --embed --model m --weights w --allow-mismatch --face 1 --audio-track 2 --backend pyav "
-        "--device cpu --min-quality 0.3",
+        "--device cpu --min-quality 0.3 --dask local:2",
         "report",
         {
             "predict": PredictSettings(
@@ -742,6 +764,7 @@ CASES = (
                 audio_track=2,
                 backend="pyav",
                 device="cpu",
+                dask="local:2",
             ),
             "out": Path("o"),
             "embed": True,

@@ -16,7 +16,7 @@ from synth.jobs import StubJob
 
 from vacli.errors import OutputError, UsageError, VaError, WeightsError
 from vacli.progress import RecordingProgress
-from vacli.runtime import dask_executor, dask_worker
+from vacli.runtime import dask_cluster, dask_executor, dask_worker
 from vacli.runtime.executor import Channel, Executor, ExecutorChoice, LocalExecutor
 from vacli.steps._batch import Batch, run_job
 
@@ -66,7 +66,7 @@ def test_an_input_that_kills_each_worker_fails_and_the_others_are_done(cluster, 
     assert failure.name == "die"
     assert failure.reason.startswith("the Dask workers that read it died each time; it may be damaged")
     assert f"die: {failure.reason}" in progress.warnings
-    assert (tmp_path / "die").read_text().count("died") == 2 * (dask_executor.LOCAL_DEATHS + 1)
+    assert (tmp_path / "die").read_text().count("died") == 2 * (dask_cluster.LOCAL_DEATHS + 1)
 
 
 @pytest.mark.parametrize(

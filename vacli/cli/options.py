@@ -134,9 +134,7 @@ def _part(ctx: click.Context, param: click.Parameter, text: str | None) -> Part 
 
 
 def _dask(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
-    if text is not None:
-        DaskChoice.parse(text)
-    return text
+    return None if text is None else DaskChoice.parse(text) and text
 
 
 part = click.option(

@@ -18,6 +18,7 @@ from vacli import __version__
 from vacli.errors import DIED_HINT, UsageError, VaError
 from vacli.packages import needed_by
 from vacli.progress import Progress
+from vacli.runtime.dask_cluster import interrupts_blocked, local_cluster
 from vacli.runtime.dask_worker import PackedJob, Report, installed_version, run_item, version_error
 from vacli.runtime.executor import (
     TASKS_PER_WORKER,
@@ -40,7 +41,6 @@ WAIT_S = 0.05  # a notice of a completed task that comes between a look and a wa
 REFRESH_S = 5.0  # interval at which the workers are counted
 CLOSE_S = 2.0  # until the workers of a cluster on this machine are killed
 GONE_S = 180.0  # without a worker on this machine until the run ends
-LOCAL_DEATHS = 1  # workers of this machine that may die on a task before it is suspected
 RESUME = "complete results are kept; run the same command again to finish"
 
 
@@ -63,7 +63,8 @@ class DaskExecutor:
         _silence()
         try:
             if self._choice.address is None:
-                self._cluster = _local_cluster(self._choice.workers, self._needs_gpu)
+                with interrupts_blocked():
+                    self._cluster = local_cluster(self._choice.workers, self._needs_gpu)
             address = self._choice.address or self._cluster
             self._client = _connect(lambda: distributed.Client(address, timeout=CONNECT_S), self._name)
             self._await_workers()
@@ -249,24 +250,6 @@ class _Submitted:
             if self._tasks:
                 self._client.cancel(list(self._tasks), force=True)
         self._tasks.clear()
-
-
-def _local_cluster(workers: int, needs_gpu: bool) -> LocalCluster:
-    """A cluster of processes of one thread on this machine, without a limit of memory."""
-    import dask
-    from distributed import LocalCluster
-
-    dask.config.set({"distributed.scheduler.allowed-failures": LOCAL_DEATHS})
-    dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"})  # else slow restarts are given up
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-        memory_limit=0,
-        resources={"GPU": 1} if needs_gpu else None,
-    )
 
 
 def _connect(make: Callable[[], Client], name: str) -> Client:
