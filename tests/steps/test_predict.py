@@ -460,7 +460,7 @@ def test_frames_without_face_and_speech_have_values_only_with_fill(tmp_path, liv
 def half_blurred(tmp_path_factory) -> Path:
     """Forty frames of one face; the second half is blurred."""
     clear = scene((110, 120))
-    blurred = np.asarray(Image.fromarray(clear).filter(ImageFilter.GaussianBlur(2.5)))
+    blurred = np.asarray(Image.fromarray(clear).filter(ImageFilter.GaussianBlur(4)))
     return write_video(tmp_path_factory.mktemp("video") / "blurred.mp4", [clear] * 20 + [blurred] * 20)
 
 
