@@ -134,7 +134,8 @@ def _part(ctx: click.Context, param: click.Parameter, text: str | None) -> Part 
 
 
 def _dask(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
-    return None if text is None else DaskChoice.parse(text) and text
+    _ = DaskChoice.parse(text) if text is not None else None  # checked before anything is loaded
+    return text
 
 
 part = click.option(

@@ -151,11 +151,10 @@ def _opened(packed: PackedJob) -> _OpenedJob:
 
 def _is_cancelled() -> bool:
     """Whether the client has cancelled the task of this thread."""
-    from distributed import get_worker
-    from distributed.worker import thread_state  # type: ignore[attr-defined]
+    from distributed import get_worker, worker
 
     with suppress(AttributeError, ValueError):  # not in the thread of a task
-        task = get_worker().state.tasks.get(thread_state.key)
+        task = get_worker().state.tasks.get(getattr(worker, "thread_state").key)  # noqa: B009
         return task is None or task.state == "cancelled"
     return False
 
