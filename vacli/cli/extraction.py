@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import completion, options, supervisor
+from vacli.cli import cluster_options, completion, options, supervisor
 from vacli.cli.console import Console
 from vacli.cli.report import finish, print_plan
 from vacli.errors import UsageError
@@ -47,8 +47,8 @@ dtype = click.option(
 @options.face("Which face. left and right are for two-person trials; all makes an entry for each face.")
 @click.option("--no-crops", is_flag=True, help="Do not store the aligned faces.")
 @options.backend
-@options.part
-@options.dask
+@cluster_options.part
+@cluster_options.dask
 @options.force
 @options.dry_run
 def align(inputs: tuple[str, ...], out: Path | None, no_crops: bool, dry_run: bool, **chosen: Any) -> None:
@@ -100,8 +100,8 @@ def align(inputs: tuple[str, ...], out: Path | None, no_crops: bool, dry_run: bo
 @dtype
 @click.option("--batch-size", type=click.IntRange(1), help="Faces in a batch. [default: auto]")
 @options.device
-@options.part
-@options.dask
+@cluster_options.part
+@cluster_options.dask
 @options.force
 @options.dry_run
 def extract_visual(inputs: tuple[str, ...], out: Path | None, dry_run: bool, **chosen: Any) -> None:
@@ -183,8 +183,8 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, dry_run: bool, **c
 )
 @options.audio_track
 @options.device
-@options.part
-@options.dask
+@cluster_options.part
+@cluster_options.dask
 @options.force
 @options.dry_run
 def extract_audio(inputs: tuple[str, ...], out: Path | None, dry_run: bool, **chosen: Any) -> None:

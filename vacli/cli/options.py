@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import click
 
@@ -19,10 +19,6 @@ from vacli.faces.selection import CHOICES as FACES
 from vacli.files import store_folder
 from vacli.files.object_path import ObjectPath, is_object_url, is_url, to_path
 from vacli.output.columns import RECOMMENDED_MIN_QUALITY
-from vacli.runtime.executor import DaskChoice
-
-if TYPE_CHECKING:
-    from vacli.steps._parts import Part
 
 DEFAULT_STORE = "feats.zarr"
 LEFT_OUT = "vacli.left_out"  # key in the meta data of click's context
@@ -127,29 +123,6 @@ def assignments(text: str) -> Callable[[Decorated], Decorated]:
     )
 
 
-def _part(ctx: click.Context, param: click.Parameter, text: str | None) -> Part | None:
-    from vacli.steps._parts import Part
-
-    return None if text is None else Part.parse(text)
-
-
-def _dask(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
-    _ = DaskChoice.parse(text) if text is not None else None  # checked before anything is loaded
-    return text
-
-
-part = click.option(
-    "--part",
-    metavar="I/N",
-    callback=_part,
-    help="Process only part I of N of the inputs, by a hash of their names; see `va finalize`.",
-)
-dask = click.option(
-    "--dask",
-    metavar="local[:N]|tcp://HOST:PORT",
-    callback=_dask,
-    help="Process the inputs on a Dask cluster: N processes of this machine, or a scheduler's workers.",
-)
 json_lines = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and write nothing.")
 wide = click.option(

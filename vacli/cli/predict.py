@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vacli.cli import completion, options, supervisor, tables
+from vacli.cli import cluster_options, completion, options, supervisor, tables
 from vacli.cli.console import Console
 from vacli.cli.report import finish, leave, print_plan
 from vacli.cli.table_target import TableTarget
@@ -81,8 +81,8 @@ if TYPE_CHECKING:
 @options.audio_track
 @options.backend
 @options.device
-@options.part
-@options.dask
+@cluster_options.part
+@cluster_options.dask
 @options.dry_run
 def predict(
     inputs: tuple[str, ...],

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import completion, options, supervisor
+from vacli.cli import cluster_options, completion, options, supervisor
 from vacli.cli.console import Console
 from vacli.cli.report import finish
 
@@ -31,7 +31,7 @@ from vacli.cli.report import finish
 @options.audio_track
 @options.backend
 @options.device
-@options.dask
+@cluster_options.dask
 def report(inputs: tuple[str, ...], out: Path, embed: bool, **chosen: Any) -> None:
     """Write a web page for each recording: player, curves, plane, clearest moments, summary and limits.
 

@@ -15,7 +15,7 @@ from vacli.inference.prediction import Trajectory, predict_sequence
 from vacli.inference.run import Run
 from vacli.inference.states import FrameState
 from vacli.inference.streaming import StreamingPredictor
-from vacli.inference.voice import MIN_VOICE_WEIGHT, VoiceEvidence
+from vacli.inference.voice import SPEECH_PRESENT, VoiceEvidence
 from vacli.output.frame_table import FrameTable, modality
 from vacli.pipeline.active_speaker import SPEAKING
 from vacli.pipeline.audio_features import AudioFeatures
@@ -203,7 +203,7 @@ def frame_table(
 
 def _speech_present(observed: Observation) -> np.ndarray:
     """(N,) 1 for speech, 0 for none, -1 if it is not known."""
-    is_speech = observed.audio_present & (observed.speech >= MIN_VOICE_WEIGHT)
+    is_speech = observed.audio_present & (observed.speech >= SPEECH_PRESENT)
     return np.where(np.isnan(observed.speech) & observed.audio_present, -1, is_speech.astype(np.int64))
 
 
