@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from synth.faces import write_video
-from synth.sounds import sound, syllables
+from synth.sounds import sound
 
 from vacli.clock import regular_times
 from vacli.errors import InputError
@@ -16,6 +16,7 @@ from vacli.faces.tracker import Face, FaceFrame
 from vacli.features.audio_flags import TemporalContext
 from vacli.features.registry import create
 from vacli.media.audio import Sound
+from vacli.media.synthetic_speech import syllables
 from vacli.pipeline import observation
 from vacli.pipeline.audio_features import AudioFeatures
 from vacli.pipeline.face_embedding import FaceEmbedder, FaceTrackFeatures

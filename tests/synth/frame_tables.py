@@ -27,6 +27,7 @@ def frame_table(name: str = "clips/a.mp4", face_id: int = 0, seed: int = 0) -> F
         "arousal": 0.3 + 0.5 * np.maximum(0, 1 - abs(n - 75) / 10),
         "face_detected": seen,
         "audio_present": sound,
+        "speech_present": np.where(sound, n % 3 > 0, -1).astype(np.int64),
         "speaking": np.where(seen & sound, n % 2, -1),
         "modality": modality(seen, sound),
         "valence_uncertainty": rng.uniform(0, 0.3, N_FRAMES),

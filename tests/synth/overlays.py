@@ -30,6 +30,7 @@ def table_at(
         "arousal": np.full(count, -0.25),
         "face_detected": np.full(count, face_id >= 0),
         "audio_present": np.ones(count, bool),
+        "speech_present": np.full(count, 1),
         "speaking": np.full(count, -1),
         "modality": np.broadcast_to(np.asarray(modality), count),
         "valence_uncertainty": np.full(count, 0.2),

@@ -11,7 +11,7 @@ from vacli.features.flags import MISSING, PADDED, SILENT
 from vacli.media.audio import EXCERPT_GRID_S
 
 if TYPE_CHECKING:
-    from vacli.features.registry import AudioExtractor
+    from vacli.features.protocols import AudioExtractor
     from vacli.media.audio import Sound
 
 _BLOCK = 16  # samples: silence is measured by the millisecond

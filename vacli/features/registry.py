@@ -10,69 +10,12 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from vacli.errors import UsageError, nearest
+from vacli.features.protocols import AudioExtractor, VisualExtractor
 from vacli.packages import needed_by
-from vacli.spec import AUDIO, TAG, VISUAL, FeatureSpec, check_feature_name, extractor_name
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from vacli.features.audio_flags import TemporalContext
-    from vacli.media.audio import Sound
-
-
-class Extractor(Protocol):
-    """Computes one feature. Its class takes keyword arguments only, and all of them are optional.
-
-    The input of `extract` depends on the modality: see `VisualExtractor` and `AudioExtractor`. A class whose
-    options change the feature has a static method `options_from(settings, weights)`: the keyword arguments
-    that give `spec.settings` again. weights: setting that holds a hash of weights -> their file; settings
-    without a file use the published weights.
-    """
-
-    spec: FeatureSpec
-
-
-class VisualExtractor(Extractor, Protocol):
-    """Computes a row for each aligned face; `batch_size` faces at a time are fastest."""
-
-    batch_size: int
-
-    def extract(self, crops: np.ndarray) -> np.ndarray:
-        """Crops (N, 224, 224, 3) uint8 RGB -> (N, spec.dim) float32."""
-        ...
-
-
-class AudioExtractor(Extractor, Protocol):
-    """Computes a row for each time; a row depends on the sound within `context` of its time."""
-
-    context: TemporalContext
-
-    def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:
-        """Times (N,) in seconds of the sound -> (N, spec.dim) float32, NaN where there is no sound."""
-        ...
-
-
-class StreamingExtractor(AudioExtractor, Protocol):
-    """Computes rows that depend on all sound before them.
-
-    `stream(sound).extract(times_s)` gives the same rows as `extract(sound, times_s)`, without repeating work
-    for times that ascend from call to call.
-    """
-
-    def stream(self, sound: Sound) -> AudioStream:
-        """Return the rows of one sound, computed as far as they are needed."""
-        ...
-
-
-class AudioStream(Protocol):
-    """The rows of one sound by a StreamingExtractor."""
-
-    def extract(self, times_s: np.ndarray) -> np.ndarray:
-        """As `AudioExtractor.extract`."""
-        ...
+from vacli.spec import AUDIO, TAG, VISUAL, check_feature_name, extractor_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,7 +220,7 @@ def recreate(
 ) -> Any:
     """Build the extractor of a stored feature again, from the settings that the store or a run has of it.
 
-    settings, weights: see `Extractor`. options: further keyword arguments, of which those that the class has
+    settings, weights: see `protocols.Extractor`. options: further keyword arguments, of which those that the class has
     are used. A visual feature that is not in the table is a timm model. Raises as `create`.
     """
     base = extractor_name(name)

@@ -13,7 +13,8 @@ import numpy as np
 
 from vacli.errors import InputError, StoreError, UsageError
 from vacli.features.audio_flags import rows_and_flags
-from vacli.features.registry import AudioExtractor, create_audio, default_names, tagged_name
+from vacli.features.protocols import AudioExtractor
+from vacli.features.registry import create_audio, default_names, tagged_name
 from vacli.features.vggish.options import Postprocessing
 from vacli.features.weights import WEIGHTS
 from vacli.files.object_path import to_path

@@ -14,7 +14,8 @@ from vacli.clock import interpolate
 from vacli.errors import StoreError, UsageError
 from vacli.features.encoder_frames import EncoderFrames, read_encoder_frames
 from vacli.features.flags import INTERPOLATED, MISSING
-from vacli.features.registry import VisualExtractor, create_visual, default_names, tagged_name
+from vacli.features.protocols import VisualExtractor
+from vacli.features.registry import create_visual, default_names, tagged_name
 from vacli.files.store_folder import is_store
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.executor import Channel, ExecutorChoice

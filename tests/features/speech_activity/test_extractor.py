@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synth.sounds import RATE_HZ, noise, sound, syllables
+from synth.sounds import RATE_HZ, noise, sound
 
 from vacli.datasets.audio_augmentation import background, coloured_noise
 from vacli.errors import WeightsError
 from vacli.features.registry import create, recreate
 from vacli.features.speech_activity.extractor import WINDOW_S
 from vacli.media.audio import read_sound
+from vacli.media.synthetic_speech import syllables
 
 SECONDS = 6.0
 TIMES_S = np.arange(round(25 * SECONDS)) / 25

@@ -86,7 +86,7 @@ class TimmBackbone:
 
     @staticmethod
     def options_from(settings: Mapping[str, Any], weights: Mapping[str, Path]) -> dict[str, object]:
-        """See `features.registry.Extractor`."""
+        """See `features.protocols.Extractor`."""
         known = "mean" in settings and "std" in settings
         statistics = (tuple(settings["mean"]), tuple(settings["std"])) if known else None
         return {"weights": weights.get("weights"), "normalise": statistics}

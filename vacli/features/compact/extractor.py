@@ -44,7 +44,7 @@ class Compact:
 
     @staticmethod
     def options_from(settings: Mapping[str, object], weights: Mapping[str, Path]) -> dict[str, object]:
-        """See `features.registry.Extractor`."""
+        """See `features.protocols.Extractor`."""
         return {"weights": weights.get("weights")}
 
     def extract(self, crops: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ class _Functionals:
 
     @staticmethod
     def options_from(settings: Mapping[str, object], weights: Mapping[str, Path]) -> dict[str, object]:
-        """See `features.registry.Extractor`."""
+        """See `features.protocols.Extractor`."""
         return {"window_s": settings.get("window_s", WINDOW_S)}
 
     def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:

@@ -58,7 +58,7 @@ class SpeechActivity:
 
     @staticmethod
     def options_from(settings: Mapping[str, object], weights: Mapping[str, Path]) -> dict[str, object]:
-        """See `features.registry.Extractor`."""
+        """See `features.protocols.Extractor`."""
         return {"weights": weights.get("weights")}
 
     def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ class SpeechActivity:
         return self.stream(sound).extract(times_s)
 
     def stream(self, sound: Sound) -> SpeechStream:
-        """See `features.registry.StreamingExtractor`."""
+        """See `features.protocols.StreamingExtractor`."""
         return SpeechStream(self._network, sound)
 
 

@@ -94,7 +94,7 @@ class Vggish:
 
     @staticmethod
     def options_from(settings: Mapping[str, object], weights: Mapping[str, Path]) -> dict[str, object]:
-        """See `features.registry.Extractor`."""
+        """See `features.protocols.Extractor`."""
         after = Postprocessing(
             final_relu=bool(settings.get("final_relu")),
             pca="pca" in settings,

@@ -107,7 +107,7 @@ class _HiddenStates:
 
     @staticmethod
     def options_from(settings: Mapping[str, object], weights: Mapping[str, Path]) -> dict[str, object]:
-        """See `features.registry.Extractor`."""
+        """See `features.protocols.Extractor`."""
         return {"weights": weights.get("weights"), "layer": settings.get("layer")}
 
     def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:
@@ -177,7 +177,7 @@ class Wav2vec2MspDim:
 
     @staticmethod
     def options_from(settings: Mapping[str, object], weights: Mapping[str, Path]) -> dict[str, object]:
-        """See `features.registry.Extractor`."""
+        """See `features.protocols.Extractor`."""
         return {"weights": weights.get("weights")}
 
     def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:
