@@ -220,8 +220,8 @@ def recreate(
 ) -> Any:
     """Build the extractor of a stored feature again, from the settings that the store or a run has of it.
 
-    settings, weights: see `protocols.Extractor`. options: further keyword arguments, of which those that the class has
-    are used. A visual feature that is not in the table is a timm model. Raises as `create`.
+    settings, weights: see `protocols.Extractor`. options: further keyword arguments, of which those that the
+    class has are used. A visual feature that is not in the table is a timm model. Raises as `create`.
     """
     base = extractor_name(name)
     with needed_by(f"the feature {name}"):
