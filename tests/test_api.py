@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from synth.faces import scene, somebody_else, write_video
-from synth.sounds import RATE_HZ, voice
+from synth.sounds import RATE_HZ
 
 import vacli
 from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import InputError, UsageError, VaError
 from vacli.media.audio import read_sound
 from vacli.media.demo_clip import write_demo_clip
+from vacli.media.synthetic_speech import syllables
 from vacli.media.video import open_video
 from vacli.output.frame_table import COLUMNS, FrameTable
 from vacli.steps import _recordings
@@ -104,14 +105,14 @@ def test_an_iterator_may_reuse_its_array(predictor):
 
 def test_frames_without_a_face_are_predicted_from_the_voice(tmp_path, predictor):
     pytest.importorskip("opensmile")
-    samples, path = voice(4.0), tmp_path / "voice.wav"
+    samples, path = syllables(4.0), tmp_path / "voice.wav"
     write_wav(path, samples)
     stored = np.round(samples * 32767).astype(np.int16)
     grey = np.full((100, 48, 64, 3), 90, np.uint8)
     made = predictor.predict_frames(grey, np.arange(100) / 25, stored, RATE_HZ)
     expected = predictor.predict(path)
     assert set(made["modality"]) == {"audio"}
-    np.testing.assert_allclose(np.asarray(made["arousal"]), np.asarray(expected["arousal"]), atol=2e-3)
+    np.testing.assert_allclose(np.asarray(made["arousal"]), np.asarray(expected["arousal"]), atol=5e-3)
 
 
 def test_all_faces_follow_each_other(tmp_path):

@@ -25,7 +25,7 @@ def table():
         ("face_score", "face_x", "face_y", "face_w", "face_h", "valence_uncertainty"), nan
     )
     columns |= {"frame": np.arange(2), "time_s": np.array([0.0, 1 / 30]), "face_id": np.array([0, -1])}
-    columns |= {"speaking": np.array([1, -1])}
+    columns |= {"speech_present": np.array([0, 1]), "speaking": np.array([1, -1])}
     columns |= {"quality_limit": np.array(["", "sound_level"])}
     columns |= {"face_detected": face, "audio_present": sound, "modality": modality(face, sound)}
     return FrameTable("a, b.mp4", columns)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 from synth.faces import scene, somebody_else, write_video
-from synth.sounds import RATE_HZ, voice
+from synth.sounds import RATE_HZ
 from synth.stores import put_labels
 
 from vacli.datasets.audio_augmentation import background, write_wav
@@ -20,6 +20,7 @@ from vacli.errors import UsageError, WeightsError
 from vacli.features.weights import short_hash
 from vacli.inference.prediction import Trajectory
 from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, Run, load_run
+from vacli.media.synthetic_speech import syllables
 from vacli.output.frame_table import FrameTable
 from vacli.pipeline import face_embedding, observation
 from vacli.pipeline.extractors import build_extractors
@@ -326,7 +327,7 @@ def spoken(tmp_path) -> Path:
     """A synthetic voice."""
     pytest.importorskip("opensmile")
     path = tmp_path / "spoken.wav"
-    write_wav(path, voice(4.0))
+    write_wav(path, syllables(4.0))
     return path
 
 
@@ -392,7 +393,7 @@ def grey(path: Path, samples: np.ndarray, rate_hz: int) -> Path:
 @pytest.mark.parametrize("rate_hz", [10, 25, 60])
 def test_a_video_without_a_face_equals_its_sound_at_every_frame_rate(tmp_path, rate_hz):
     pytest.importorskip("opensmile")
-    samples, path = voice(4.0), tmp_path / "spoken.wav"
+    samples, path = syllables(4.0), tmp_path / "spoken.wav"
     write_wav(path, samples)
     (audio,) = tables(path)
     (video,) = tables(grey(tmp_path / "grey.mkv", samples, rate_hz))
@@ -400,7 +401,7 @@ def test_a_video_without_a_face_equals_its_sound_at_every_frame_rate(tmp_path, r
     assert set(video.columns["modality"].tolist()) == {"audio"}
     for name in ("valence", "arousal", "valence_uncertainty"):
         expected = np.interp(video.columns["time_s"], audio.columns["time_s"], audio.columns[name])
-        np.testing.assert_allclose(video.columns[name], expected, atol=2e-3)
+        np.testing.assert_allclose(video.columns[name], expected, atol=5e-3)
     (tone,) = tables(grey(tmp_path / "tone.mkv", np.sin(np.arange(64_000) / 5) * 0.3, rate_hz))
     assert set(tone.columns["modality"].tolist()) == {"none"}
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from synth.faces import scene, write_video
 from synth.sound_files import SoundTrack, write_sound, write_tracks
-from synth.sounds import noise, voice
+from synth.sounds import noise
 
 from vacli.features.flags import MISSING
+from vacli.media.synthetic_speech import syllables
 from vacli.output.frame_table import FrameTable
 from vacli.progress import RecordingProgress
 from vacli.steps import extract_audio
@@ -18,7 +19,7 @@ from vacli.steps.predict import PredictSettings, run
 from vacli.store import Store
 
 pytest.importorskip("opensmile", reason="openSMILE is not installed")
-SPEECH = voice(4.0)
+SPEECH = syllables(4.0)
 
 
 def predicted(path: Path, progress: RecordingProgress | None = None, **settings: object) -> FrameTable:
@@ -91,7 +92,7 @@ def test_faint_utterances_have_similar_predictions(tmp_path, data):
 
 def test_ten_milliseconds_of_sound_are_no_basis(tmp_path):
     progress = RecordingProgress()
-    table = predicted(write_sound(tmp_path / "a.wav", voice(0.01)), progress)
+    table = predicted(write_sound(tmp_path / "a.wav", syllables(0.01)), progress)
     assert modalities(table) == {"none"}
     assert not table.columns["audio_present"].any()
     assert any("too short" in warning for warning in progress.warnings)
