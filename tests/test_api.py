@@ -112,7 +112,7 @@ def test_frames_without_a_face_are_predicted_from_the_voice(tmp_path, predictor)
     made = predictor.predict_frames(grey, np.arange(100) / 25, stored, RATE_HZ)
     expected = predictor.predict(path)
     assert set(made["modality"]) == {"audio"}
-    np.testing.assert_allclose(np.asarray(made["arousal"]), np.asarray(expected["arousal"]), atol=5e-3)
+    np.testing.assert_allclose(np.asarray(made["arousal"]), np.asarray(expected["arousal"]), atol=2e-2)
 
 
 def test_all_faces_follow_each_other(tmp_path):

@@ -21,7 +21,7 @@ ARGUMENTS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # pages that stay open would take time from the tests of other modules
 def driver() -> Iterator[object]:
     """A session of Chromium that records the console and the requests of its pages."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium (pip install '.[test]')")

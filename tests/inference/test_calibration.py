@@ -110,7 +110,7 @@ def test_json_preserves_a_calibration():
     assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
 
 
-def test_version_1_is_read_in_the_present_names_without_its_stretching():
+def test_version_1_is_read_in_the_present_names_without_its_scaling():
     old = json.loads(VERSION_1.read_text())
     calibration = Calibration.from_dict(old)
     assert set(calibration.states) == {"audiovisual", "audio", "visual", "audio_only", "image"}

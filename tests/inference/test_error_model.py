@@ -73,7 +73,7 @@ def test_useless_outputs_are_shrunk_to_neutral():
     assert made.values[:, 1].std() > 0.9 * values[:, 1].std()
 
 
-def test_no_output_is_stretched():
+def test_no_output_is_scaled_up():
     rng = np.random.default_rng(3)
     labels = rng.normal(0, 0.5, (4_000, 2))
     given = outputs(labels / 4, np.zeros_like(labels))  # varies too little

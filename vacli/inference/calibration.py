@@ -12,7 +12,7 @@ from vacli.inference.ensemble import EnsembleOutput
 from vacli.inference.error_model import ErrorModel, Estimate, Pair
 from vacli.inference.states import UNMEASURED, FrameState
 
-VERSION = 3  # of calibration.json; 1 had no number, 2 and 1 stretched values
+VERSION = 3  # of calibration.json; 1 had no number, 2 and 1 scaled values up
 MIN_FRAMES = 200  # a state with fewer labelled frames is not calibrated
 STATES_OF_VERSION_1 = {
     "audio+visual": FrameState.AUDIOVISUAL,

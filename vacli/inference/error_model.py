@@ -8,7 +8,7 @@ right. The variance of their error is therefore modelled as
 and measured on videos that no model was trained on. The output x is taken for a measurement of the true value
 with this error, and the true value is normally distributed around neutral, 0, with prior_std. The estimate is
 the mean of the posterior distribution: an output with a large error is shrunk towards neutral, and no
-output is stretched.
+output is scaled up.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ErrorModel:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ErrorModel:
-        """The inverse of `dataclasses.asdict`; reads versions 1 and 2 without their stretching of values."""
+        """The inverse of `dataclasses.asdict`; reads versions 1 and 2 without their scaling of values."""
         prior_std = values.get("prior_std")
         return cls(
             floor=_pair(values["floor"]),
