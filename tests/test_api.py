@@ -107,12 +107,12 @@ def test_frames_without_a_face_are_predicted_from_the_voice(tmp_path, predictor)
     pytest.importorskip("opensmile")
     samples, path = syllables(4.0), tmp_path / "voice.wav"
     write_wav(path, samples)
-    stored = np.round(samples * 32767).astype(np.int16)
+    stored = np.round(samples * 32768).astype(np.int16)
     grey = np.full((100, 48, 64, 3), 90, np.uint8)
     made = predictor.predict_frames(grey, np.arange(100) / 25, stored, RATE_HZ)
     expected = predictor.predict(path)
     assert set(made["modality"]) == {"audio"}
-    np.testing.assert_allclose(np.asarray(made["arousal"]), np.asarray(expected["arousal"]), atol=2e-2)
+    np.testing.assert_allclose(np.asarray(made["arousal"]), np.asarray(expected["arousal"]), atol=2e-3)
 
 
 def test_all_faces_follow_each_other(tmp_path):
