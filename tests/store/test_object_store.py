@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from synth.crash_jobs import AUDIO, FRAMES, VISUAL, first_edition, new_faces, new_feature, write_feature
 from synth.object_stores import Killed, S3Server, counted_requests, death_at, keys, memory_folder
+from synth.store_writer import replace_often
 from synth.stores import add_video, spec
 
 from vacli.errors import InputError, OutputError, StoreError
@@ -166,17 +167,11 @@ def test_two_threads_write_different_editions_of_a_feature():
     assert np.unique(flags).tolist() == (2 * np.unique(values)).tolist()
 
 
-def write_repeatedly(url: str, value: int, times: int) -> None:
-    store = Store.open(url)
-    for _ in range(times):
-        write_feature(store, AUDIO, value)
-
-
 def test_two_processes_write_one_video_and_one_is_killed(s3: S3Server):
     folder = s3.folder()
     first_edition(folder)
     url = str(folder / "s.zarr")
-    workers = [SPAWN.Process(target=write_repeatedly, args=(url, value, 1000)) for value in (2, 3)]
+    workers = [SPAWN.Process(target=replace_often, args=(url, value, 1000)) for value in (2, 3)]
     for worker in workers:
         worker.start()
     feature = folder / "s.zarr" / "clip" / "feature" / AUDIO / METADATA_FILE
@@ -190,7 +185,7 @@ def test_two_processes_write_one_video_and_one_is_killed(s3: S3Server):
     values, flags = Store.open(url).video("clip").feature(AUDIO)
     assert values.min() == values.max() in (2, 3)
     assert np.unique(flags).tolist() == (2 * np.unique(values)).tolist()
-    write_repeatedly(url, 4, 1)  # without waiting for the leases of the dead
+    replace_often(url, 4, times=1)  # without waiting for the leases of the dead
     assert np.unique(Store.open(url).video("clip").feature(AUDIO)[0]) == [4]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from multiprocessing.synchronize import Event
-from pathlib import Path
 
 import numpy as np
 from synth import crash_jobs
@@ -30,10 +29,10 @@ def add_same_name(path: str, sha256: str) -> None:
     store.put_feature(view.id, spec, np.full((4, 3), ord(sha256), np.float32), np.zeros(4, np.uint8))
 
 
-def replace_often(folder: str, value: int) -> None:
-    """Replace a feature of `crash_jobs` again and again."""
-    for _ in range(12):
-        crash_jobs.write_feature(Store.open(Path(folder) / "s.zarr"), crash_jobs.AUDIO, value)
+def replace_often(path: str, value: int, times: int = 12) -> None:
+    """Replace a feature of `crash_jobs` in the store at `path` again and again."""
+    for _ in range(times):
+        crash_jobs.write_feature(Store.open(path), crash_jobs.AUDIO, value)
 
 
 def wait_in_stage(path: str, started: Event) -> None:
