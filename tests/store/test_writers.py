@@ -53,7 +53,9 @@ def test_one_name_of_two_recordings_at_once(tmp_path):
 
 def test_one_feature_is_replaced_by_two_while_it_is_read(tmp_path):
     first_edition(tmp_path)
-    workers = [SPAWN.Process(target=replace_often, args=(str(tmp_path / "s.zarr"), value)) for value in (1, 2)]
+    workers = [
+        SPAWN.Process(target=replace_often, args=(str(tmp_path / "s.zarr"), value)) for value in (1, 2)
+    ]
     for worker in workers:
         worker.start()
     seen, refused = set(), set()

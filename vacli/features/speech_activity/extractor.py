@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d
 
 from vacli.features.audio_flags import TemporalContext
-from vacli.features.speech_activity.loudness import TARGET_DB, levelling_gain, moving_mean
+from vacli.features.speech_activity.loudness import TARGET_DB, levelling_gain, moving_maximum, moving_mean
 from vacli.features.speech_activity.network import HOP, INITIAL_STATE, OVERLAP, RATE_HZ, SileroVad
 from vacli.features.weights import WEIGHTS, locate, short_hash
 from vacli.media.audio import Sound
@@ -90,10 +89,12 @@ class SpeechStream:
     def extract(self, times_s: np.ndarray) -> np.ndarray:
         """As `SpeechActivity.extract`."""
         values = np.full(len(times_s), np.nan, np.float32)
-        present = self._sound.is_present_at(times_s)
-        if present.any() and len(self._gain):
-            values[present] = self._pooled(times_s[present])
-            values[present & ~self._sound.is_audible_at(times_s)] = 0.0
+        if not len(self._gain):
+            return values[:, np.newaxis]
+        present, audible = self._sound.is_present_at(times_s), self._sound.is_audible_at(times_s)
+        values[present & ~audible] = 0.0
+        if (present & audible).any():
+            values[present & audible] = self._pooled(times_s[present & audible])
         return values[:, np.newaxis]
 
     def _pooled(self, times_s: np.ndarray) -> np.ndarray:
@@ -103,7 +104,7 @@ class SpeechStream:
         end = min(int(at.max()) + 2 + POOLED_WINDOWS, len(self._gain))
         self._advance(end)
         mean = moving_mean(self._probabilities[first:end], MEAN_WINDOWS)
-        return np.interp(at, np.arange(first, end), maximum_filter1d(mean, EXPANSION_WINDOWS))
+        return np.interp(at, np.arange(first, end), moving_maximum(mean, EXPANSION_WINDOWS))
 
     def _advance(self, end: int) -> None:
         """Compute the probabilities of the windows before `end`."""
