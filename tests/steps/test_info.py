@@ -99,6 +99,8 @@ def test_changed_data_are_found_with_check_only(store):
     assert info(store).problems == []
     (problem,) = info(store, check=True).problems
     assert "two/feature/mfcc39" in problem
+    assert va(["info", str(store)]) == 0
+    assert va(["info", str(store), "--check"]) == 1
 
 
 def test_features_are_not_read_without_check(store, monkeypatch):

@@ -26,7 +26,9 @@ UNITS = {"_s": "s", "_hz": "Hz", "_px": "px", "_deg": "degrees"}
 
 @click.command("info", short_help="Contents of a store, run, recording or table, and what is missing.")
 @click.argument("paths", nargs=-1, required=True, shell_complete=completion.paths)
-@click.option("--check", is_flag=True, help="Compare all data of a store with their checksums.")
+@click.option(
+    "--check", is_flag=True, help="Compare all data of a store with their checksums; exit with 1 on damage."
+)
 @options.json_lines
 @options.wide
 def info(paths: tuple[str, ...], check: bool, as_json: bool, table_width: int | None) -> None:
@@ -51,6 +53,7 @@ def info(paths: tuple[str, ...], check: bool, as_json: bool, table_width: int | 
             console.warn(error.one_line())
             failed = True
             continue
+        failed |= check and bool(found.problems)
         if as_json:
             put(json.dumps(found.to_dict(), ensure_ascii=False) + "\n")
         else:

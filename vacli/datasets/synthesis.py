@@ -21,8 +21,8 @@ HOLD_FRAMES = (15, 50)  # shortest and longest time that one image is shown
 PAUSE_FRAMES = (5, 40)
 GAP_FRAMES = (3, 40)  # of a missing face
 MEMORY_FRAMES = 25  # how long a label stays valid
-# Of the voice in the label (valence, arousal) of a frame with both modalities: face^2 / (face^2 + voice^2) with
-# the RMSEs of faces of another culture (0.3) and of voices of a corpus that was not heard (0.55 and 0.42).
+# Of the voice in the label (valence, arousal) of a frame with both modalities: face^2 / (face^2 + voice^2)
+# for the RMSEs of faces of another culture (0.3) and voices of a corpus that was not heard (0.55 and 0.42).
 VOICE_SHARE = (0.23, 0.34)
 P_SILENCE = 0.3  # probability that a pause has no sound; otherwise it has background
 
