@@ -75,10 +75,16 @@ class Track:
 
 
 class TrackSet:
-    """All tracks of one video."""
+    """All tracks of one video. next_id: the number of the next new track."""
 
-    def __init__(self) -> None:
+    def __init__(self, next_id: int = 0) -> None:
         self.tracks: list[Track] = []
+        self.next_id = next_id
+
+    def forget(self, before_s: float, most: int) -> None:
+        """Drop the tracks that were last seen before a time, and the oldest above a number of them."""
+        recent = sorted(self.tracks, key=lambda track: -track.seen_s)[:most]
+        self.tracks = [track for track in self.tracks if track.seen_s >= before_s and track in recent]
 
     def active(self, time_s: float) -> dict[Track, Detection]:
         """Return the last detection of each track that has one in this shot within the last MEMORY_S."""
@@ -114,8 +120,9 @@ class TrackSet:
                 assigned[number] = track
         for number, (face, embedding) in enumerate(found):
             if number not in assigned:
-                assigned[number] = Track(len(self.tracks), face, time_s)
+                assigned[number] = Track(self.next_id, face, time_s)
                 self.tracks.append(assigned[number])
+                self.next_id += 1
             assigned[number].gallery.add(embedding)
             self.update(assigned[number], face, time_s)
         return [assigned[number] for number in range(len(found))]

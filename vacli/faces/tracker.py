@@ -98,7 +98,17 @@ def map_face_frames(
 ) -> Iterator[Result]:
     """Apply a function to the result of `track_faces` for each frame, in its worker threads."""
     found = FaceTracker(settings).detections(prefetch(frames, LOOK_AHEAD_FRAMES))
-    return parallel_map(lambda item: function(_align(*item, settings)), found, WORKERS, LOOK_AHEAD_FRAMES)
+    return parallel_map(
+        lambda item: function(align_faces(*item, settings)), found, WORKERS, LOOK_AHEAD_FRAMES
+    )
+
+
+@dataclass(frozen=True)
+class Positions:
+    """The last detections of all tracks, and the orientation of the latest face in quarter turns."""
+
+    faces: Mapping[Track, Detection]
+    turns: int
 
 
 @dataclass(frozen=True)
@@ -120,7 +130,7 @@ class FaceTracker:
         self._detector = Detector(score_threshold=settings.score_threshold)
         self._upright = UprightDetector(RegionDetector(score_threshold=settings.score_threshold))
         self._shots = ShotBoundaryDetector()
-        self._tracks = TrackSet()
+        self.tracks = TrackSet()
         self._searched_s = -np.inf
         self._rotated_search_s = -np.inf
         self._turns = 0  # quarter turns of the picture in which the latest face is upright
@@ -133,33 +143,46 @@ class FaceTracker:
         waiting: deque[tuple[Frame, PendingDetections]] = deque()
         with ThreadPoolExecutor(WORKERS + 1) as pool:  # one more for the background search
             for frame in frames:
-                is_cut = self._shots.is_cut(frame.rgb)
+                is_cut = self.is_cut(frame)
                 count = len(waiting) if is_cut else len(waiting) - WORKERS + 1
-                ready = [self._finish(*waiting.popleft()) for _ in range(count)]
+                ready = [self.finish(*waiting.popleft()) for _ in range(count)]
                 if is_cut:
-                    self._tracks.clear_positions()
-                    self._searched_s = self._rotated_search_s = -np.inf
-                    self._search = None
-                    self._searches_in_shot = 0
-                waiting.append((frame, self._start(frame, pool)))
+                    self.begin_shot()
+                waiting.append((frame, self.start(frame, pool, self.positions())))
                 yield from ready
             for frame, pending in waiting:
-                yield self._finish(frame, pending)
+                yield self.finish(frame, pending)
 
-    def _start(self, frame: Frame, pool: ThreadPoolExecutor) -> PendingDetections:
+    def is_cut(self, frame: Frame) -> bool:
+        """Return whether a frame begins a shot; to be asked once for each frame."""
+        return self._shots.is_cut(frame.rgb)
+
+    def begin_shot(self) -> None:
+        """Drop the positions of the shot before, when all of its frames are finished."""
+        self.tracks.clear_positions()
+        self._searched_s = self._rotated_search_s = -np.inf
+        self._search = None
+        self._searches_in_shot = 0
+
+    def positions(self) -> Positions:
+        """Return the present positions."""
+        faces = {track: track.face for track in self.tracks.tracks if track.face is not None}
+        return Positions(faces, self._turns)
+
+    def start(self, frame: Frame, pool: ThreadPoolExecutor, known: Positions) -> PendingDetections:
+        """Start the detections around `known` positions, those of WORKERS frames before in the same shot."""
         is_due = frame.time_s - self._searched_s >= SEARCH_INTERVAL_S
         if is_due:
             side_px = FAST_SEARCH_PX if self._searches_in_shot % FINE_SEARCH_STRIDE else FINE_SEARCH_PX
             lag = self._search_lag(frame) if self._searches_in_shot else 0  # a new shot has no tracks yet
-            self._search = (pool.submit(search_faces, self._detector, frame.rgb, side_px, self._turns), lag)
+            self._search = (pool.submit(search_faces, self._detector, frame.rgb, side_px, known.turns), lag)
             self._searches_in_shot += 1
             self._searched_s = frame.time_s
         self._previous_s = frame.time_s
         search = self._search_to_use()
         by_track = {
-            track: pool.submit(self._upright.redetect, frame.rgb, track.face, careful=is_due)
-            for track in self._tracks.tracks
-            if track.face is not None
+            track: pool.submit(self._upright.redetect, frame.rgb, face, careful=is_due)
+            for track, face in known.faces.items()
         }
         return PendingDetections(by_track, search)
 
@@ -176,8 +199,9 @@ class FaceTracker:
         self._search = (search, lag - 1) if lag else None
         return None if lag else search
 
-    def _finish(self, frame: Frame, pending: PendingDetections) -> tuple[Frame, list[tuple[int, Detection]]]:
-        active = self._tracks.active(frame.time_s)
+    def finish(self, frame: Frame, pending: PendingDetections) -> tuple[Frame, list[tuple[int, Detection]]]:
+        """Return a frame with the track id and the detection of every face in it, by track id."""
+        active = self.tracks.active(frame.time_s)
         seen = self._redetect(frame, active, pending.by_track)
         is_stale = pending.search is not None and not self._add(frame, seen, pending.search.result())
         if is_stale or len(seen) < max(len(active), 1):
@@ -214,7 +238,7 @@ class FaceTracker:
             distinct = drop_duplicates(found[track] for track in order)
             found = {t: found[t] for t in order if any(found[t] is face for face in distinct)}
         for track, face in found.items():
-            self._tracks.update(track, face, frame.time_s)
+            self.tracks.update(track, face, frame.time_s)
         return found
 
     def _add(self, frame: Frame, seen: dict[Track, Detection], candidates: list[Detection]) -> bool:
@@ -230,8 +254,8 @@ class FaceTracker:
         exact = [self._upright.redetect(rgb, face, careful=True) for face in unknown]
         new = drop_duplicates((face for face in exact if face), known)
         embeddings = [embed_appearance(align_face(rgb, face.landmarks)) for face in new]
-        lost = [track for track in self._tracks.tracks if track not in seen]
-        tracks = self._tracks.reidentify(list(zip(new, embeddings, strict=True)), lost, frame.time_s)
+        lost = [track for track in self.tracks.tracks if track not in seen]
+        tracks = self.tracks.reidentify(list(zip(new, embeddings, strict=True)), lost, frame.time_s)
         seen.update(zip(tracks, new, strict=True))
         return all(exact)
 
@@ -260,7 +284,8 @@ def _displacement(last: Detection, found: Detection) -> float:
     return float(np.hypot(*(found.centre - last.centre))) / found.size_px
 
 
-def _align(frame: Frame, faces: list[tuple[int, Detection]], settings: FaceSettings) -> FaceFrame:
+def align_faces(frame: Frame, faces: list[tuple[int, Detection]], settings: FaceSettings) -> FaceFrame:
+    """Return the faces of a frame with their crops and lower faces where these are asked for."""
     every = settings.lower_face_every
     has_crop = frame.index % settings.crop_every == 0
     has_lower_face = every is not None and frame.index % every == 0

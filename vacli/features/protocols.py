@@ -63,3 +63,30 @@ class AudioStream(Protocol):
     def extract(self, times_s: np.ndarray) -> np.ndarray:
         """As `AudioExtractor.extract`."""
         ...
+
+
+class LiveExtractor(AudioExtractor, Protocol):
+    """Computes rows of a sound that is still arriving."""
+
+    def live(self) -> LiveAudioStream:
+        """Return the rows of one sound, which begins with the first added sample at 0 s."""
+        ...
+
+
+class LiveAudioStream(Protocol):
+    """The rows of one sound by a LiveExtractor, with constant memory."""
+
+    def add(self, samples: np.ndarray) -> None:
+        """Add samples (S,) float32 at 16 kHz that follow those of before."""
+        ...
+
+    def row(self, time_s: float) -> tuple[np.ndarray, bool]:
+        """Return the row (dim,) at a recent time, and whether it is final.
+
+        A row that is not final is the best that is known, NaN if that is nothing.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free its threads and memory."""
+        ...

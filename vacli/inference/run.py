@@ -26,6 +26,7 @@ from vacli.files.run_directory import (
     read_tensors,
     unreadable,
 )
+from vacli.inference.array_predictor import ArrayPredictor
 from vacli.inference.calibration import Calibration
 from vacli.inference.postprocessing import PostProcessor
 from vacli.inference.sliding_window import SlidingWindowPredictor
@@ -220,14 +221,7 @@ def _array_predictor(folder: Path, recipe: Recipe, device: str) -> SlidingWindow
         net = arrays.ArrayNet(recipe.model, tensors)
     except ValueError as error:
         raise _misfit(folder, error) from None
-    normalisation, clip_z = _normalisation(folder, recipe.model), recipe.training.clip_z
-
-    def network(
-        streams: Mapping[str, np.ndarray], mask: np.ndarray, availability: Mapping[str, np.ndarray]
-    ) -> np.ndarray:
-        return net(normalisation.apply(streams, clip_z), mask, availability)
-
-    return SlidingWindowPredictor(network, recipe.window, net.causal)
+    return ArrayPredictor(net, _normalisation(folder, recipe.model), recipe.training.clip_z, recipe.window)
 
 
 def _torch_predictor(folder: Path, recipe: Recipe, device: str) -> SlidingWindowPredictor:

@@ -32,7 +32,7 @@ def audible_spans(samples: np.ndarray, rate_hz: int, present: Spans) -> Spans:
     """
     spans = np.array(present, np.float64).reshape(-1, 2)
     block = round(BLOCK_S * rate_hz)
-    silent = _silent_blocks(samples, block)
+    silent = silent_blocks(samples, block)
     if silent.all():
         return ()
     inside = _blocks_inside(spans * rate_hz, len(samples), block)
@@ -48,16 +48,21 @@ def gain_db(samples: np.ndarray, rate_hz: int, audible: Spans) -> float:
     audible_s = sum(end_s - start_s for start_s, end_s in audible)
     if not audible_s:
         return 0.0
-    rank = min(LEVEL_RANK, math.ceil(audible_s / LEVEL_BLOCK_S / 4))
-    level_db = _level_db(samples, round(LEVEL_BLOCK_S * rate_hz), rank)
+    return faint_gain_db(block_powers(samples, rate_hz), audible_s)
+
+
+def faint_gain_db(powers: np.ndarray, audible_s: float) -> float:
+    """As `gain_db`, from the `block_powers` (N,) of a recording, N at least 1, and its audible seconds."""
+    rank = min(LEVEL_RANK, math.ceil(audible_s / LEVEL_BLOCK_S / 4), len(powers))
+    level_db = 10 * float(np.log10(np.partition(powers, -rank)[-rank] + 1e-20))
     if level_db >= FAINT_DB:
         return 0.0
     fraction = min((FAINT_DB - level_db) / (FAINT_DB - FULL_GAIN_DB), 1.0)
     return min(fraction * (TARGET_DB - level_db), MAX_GAIN_DB)
 
 
-def _silent_blocks(samples: np.ndarray, block: int) -> np.ndarray:
-    """Return which blocks stay within SILENCE_RANGE; the last one may be shorter."""
+def silent_blocks(samples: np.ndarray, block: int) -> np.ndarray:
+    """Return which blocks of `block` samples stay within SILENCE_RANGE; the last one may be shorter."""
     if not len(samples):
         return np.zeros(0, bool)
     starts = np.arange(0, len(samples), block)
@@ -101,10 +106,9 @@ def _drop_short(spans: np.ndarray) -> Spans:
     return tuple((float(a), float(b)) for a, b in spans[long[group]])
 
 
-def _level_db(samples: np.ndarray, block: int, rank: int) -> float:
-    """Return the level of the block of a rank, where 1 is the loudest; shorter audio is one block."""
+def block_powers(samples: np.ndarray, rate_hz: int) -> np.ndarray:
+    """(N,) the mean squares of blocks of LEVEL_BLOCK_S; shorter audio is one block."""
+    block = round(LEVEL_BLOCK_S * rate_hz)
     parts = samples[: len(samples) // block * block].reshape(-1, block)
     parts = parts if len(parts) else samples[np.newaxis]
-    powers = np.einsum("ij,ij->i", parts, parts, dtype=np.float64) / parts.shape[1]
-    rank = min(rank, len(powers))
-    return 10 * float(np.log10(np.partition(powers, -rank)[-rank] + 1e-20))
+    return np.einsum("ij,ij->i", parts, parts, dtype=np.float64) / parts.shape[1]

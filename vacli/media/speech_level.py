@@ -25,18 +25,27 @@ PAUSE_S = 0.3  # a shorter pause belongs to the speech around it
 class SpeechLevel:
     """level_db (N,): in the band of speech, from -30 to about 0, relative to the loudest part around.
 
-    activity (N,): from 0 to 1, whether the level is above that of the background.
+    activity (N,): from 0 to 1, whether the level is above that of the background. first: the number of the
+    first value, if the beginning is not kept.
     """
 
     level_db: np.ndarray
     activity: np.ndarray
+    first: int = 0
 
 
 def speech_level(sound: Sound, audio_s: np.ndarray) -> SpeechLevel:
     """The level at ascending times (N,) of the audio clock; -30 and 0 outside the sound."""
-    power = _band_power(sound)
+    return level_of_power(band_power(sound.samples, sound.rate_hz), audio_s)
+
+
+def level_of_power(power: np.ndarray, audio_s: np.ndarray, first: int = 0) -> SpeechLevel:
+    """The level at ascending times (N,) of a sound with the `band_power` (B,) of its blocks.
+
+    first: the number of the first value in the result.
+    """
     if not len(power):
-        return SpeechLevel(np.full(len(audio_s), -RANGE_DB), np.zeros(len(audio_s)))
+        return SpeechLevel(np.full(len(audio_s), -RANGE_DB), np.zeros(len(audio_s)), first)
     loudest = np.maximum(_extreme(_smooth(power, LOUDNESS_STD_S), np.max), MIN_LOUDEST)
     level = _decibels(power / loudest + 10 ** (-RANGE_DB / 10))
     centres_s = (np.arange(len(power)) + 0.5) * BLOCK_S
@@ -44,9 +53,8 @@ def speech_level(sound: Sound, audio_s: np.ndarray) -> SpeechLevel:
     def at_times(values: np.ndarray, outside: float) -> np.ndarray:
         return np.interp(audio_s, centres_s, values, left=outside, right=outside)
 
-    return SpeechLevel(
-        at_times(_smooth(level, SYLLABLE_STD_S), -RANGE_DB), at_times(_activity(power, loudest), 0.0)
-    )
+    level_db = at_times(_smooth(level, SYLLABLE_STD_S), -RANGE_DB)
+    return SpeechLevel(level_db, at_times(_activity(power, loudest), 0.0), first)
 
 
 def _activity(power: np.ndarray, loudest: np.ndarray) -> np.ndarray:
@@ -59,10 +67,10 @@ def _activity(power: np.ndarray, loudest: np.ndarray) -> np.ndarray:
     return _sliding(_sliding(active, width, np.max), width, np.min)
 
 
-def _band_power(sound: Sound) -> np.ndarray:
-    """(B,) mean power of each block in the band of speech."""
-    size = round(BLOCK_S * sound.rate_hz)
-    blocks = sound.samples[: len(sound.samples) // size * size].reshape(-1, size)
+def band_power(samples: np.ndarray, rate_hz: int) -> np.ndarray:
+    """(B,) mean power of each block of BLOCK_S in the band of speech."""
+    size = round(BLOCK_S * rate_hz)
+    blocks = samples[: len(samples) // size * size].reshape(-1, size)
     low, high = (round(hz * BLOCK_S) for hz in BAND_HZ)
     powers = []
     for start in range(0, len(blocks), CHUNK_BLOCKS):

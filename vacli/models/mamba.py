@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vacli.models.base import TemporalModule
+from vacli.models.base import Slots, TemporalModule, select
 from vacli.models.heads import zero_padding
 from vacli.models.scan import selective_scan
 from vacli.recipe import schema as recipe
@@ -39,6 +39,10 @@ class MambaState:
 
     conv: Tensor  # (B, E, d_conv): the last inputs of the convolution, newest last
     ssm: Tensor  # (B, E, N) float32
+
+    def select(self, slots: Slots) -> MambaState:
+        """The state of other recordings, see `base.select`."""
+        return MambaState(select(self.conv, slots), select(self.ssm, slots))
 
 
 class Mamba(nn.Module):

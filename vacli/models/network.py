@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vacli.errors import InputError, UsageError
-from vacli.models.base import Fusion, TemporalModule
+from vacli.models.base import Fusion, Slots, TemporalModule, select
 from vacli.models.heads import Head
 
 
@@ -21,6 +21,10 @@ class NetState:
     encoders: tuple[Any, ...]
     tcn: Any
     temporal: Any
+
+    def select(self, slots: Slots) -> NetState:
+        """The state of other recordings, see `base.select`."""
+        return NetState(select(self.encoders, slots), select(self.tcn, slots), select(self.temporal, slots))
 
 
 class VaNet(nn.Module):
@@ -87,9 +91,17 @@ class VaNet(nn.Module):
             self.temporal.initial_state(batch),
         )
 
-    def step(self, streams: Mapping[str, Tensor], state: NetState) -> tuple[Tensor, NetState]:
-        """One frame: `streams` name -> (B, D) after `state` -> (B, 2) and the state after it."""
-        rows, present = self._rows(streams, {})
+    def step(
+        self,
+        streams: Mapping[str, Tensor],
+        state: NetState,
+        availability: Mapping[str, Tensor] | None = None,
+    ) -> tuple[Tensor, NetState]:
+        """One frame: `streams` name -> (B, D) after `state` -> (B, 2) and the state after it.
+
+        availability: name of a stream -> (B,), as in `forward`.
+        """
+        rows, present = self._rows(streams, availability or {})
         encoded, pasts = [], []
         for encoder, x, past in zip(self.encoders.values(), rows, state.encoders, strict=True):
             y, past = cast(TemporalModule, encoder).step(x, past)

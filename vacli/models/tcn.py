@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from vacli.models.base import TemporalModule
+from vacli.models.base import Slots, TemporalModule, select
 from vacli.models.heads import ACTIVATIONS, zero_padding
 from vacli.recipe import schema as recipe
 
@@ -22,6 +22,10 @@ class ConvState:
 
     past: Tensor  # (B, C, total_padding): the frames that the next output depends on
     weight: Tensor  # (C', C x kernel), normalised once: that costs more than a step
+
+    def select(self, slots: Slots) -> ConvState:
+        """The state of other recordings, see `base.select`."""
+        return ConvState(select(self.past, slots), self.weight)
 
 
 BlockState = tuple[ConvState, ConvState]

@@ -19,6 +19,8 @@ of other speakers, of shifted copies and of still faces as negative examples.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from vacli.clock import median_rate_hz
@@ -43,7 +45,7 @@ _SHIFTS = np.arange(MIN_SHIFT, MAX_SHIFT + 1)
 
 def grid_times(times_s: np.ndarray) -> np.ndarray:
     """(G,) seconds: the grid points from 0 to the last of ascending times (N,)."""
-    return np.arange(_nearest_points(times_s[-1:])[0] + 1 if len(times_s) else 0) / GRID_HZ
+    return np.arange(nearest_points(times_s[-1:])[0] + 1 if len(times_s) else 0) / GRID_HZ
 
 
 class ActiveSpeaker:
@@ -70,7 +72,7 @@ class ActiveSpeaker:
             return len(self._times_s)
         sampled_s = self._times_s[max(frames - 1, 0) // self.stride * self.stride]
         known = int(sampled_s * GRID_HZ - ROUNDING) - WINDOW_AFTER
-        return int(np.searchsorted(_nearest_points(self._times_s[:frames]), known, side="right"))
+        return int(np.searchsorted(nearest_points(self._times_s[:frames]), known, side="right"))
 
     def speaking(self, track_id: int, times_s: np.ndarray, level: SpeechLevel) -> np.ndarray:
         """The degree to which one face speaks at ascending times (N,), from 0 to 1.
@@ -81,10 +83,12 @@ class ActiveSpeaker:
         values = np.full(len(times_s), np.nan)
         if track_id not in self._tracks or not len(times_s):
             return values
-        points = _nearest_points(times_s)
+        points = nearest_points(times_s)
         for block in np.unique(points // BLOCK):
             here = points // BLOCK == block
-            values[here] = self._block(track_id, int(block) * BLOCK, level)[points[here] % BLOCK]
+            start = int(block) * BLOCK
+            share = speaking_share(self._tracks, track_id, (start, start + BLOCK), level)
+            values[here] = share[points[here] % BLOCK]
         return values
 
     def durations_s(self, level: SpeechLevel) -> dict[int, float]:
@@ -95,38 +99,43 @@ class ActiveSpeaker:
             for track_id in self._tracks
         }
 
-    def _block(self, track_id: int, start: int, level: SpeechLevel) -> np.ndarray:
-        """(BLOCK,) of one face."""
-        odds = {
-            other: log_odds(*track.on_grid(start - WINDOW_BEFORE, start + BLOCK + WINDOW_AFTER), level, start)
-            for other, track in self._tracks.items()
-            if track.span()[0] < start + BLOCK + WINDOW_AFTER and track.span()[1] > start - WINDOW_BEFORE
-        }
-        if track_id not in odds:
-            return np.full(BLOCK, np.nan)
-        total = np.logaddexp.reduce([np.zeros(BLOCK), *map(_without_nan, odds.values())])
-        activity = _padded(level.activity, start, BLOCK)
-        return np.exp(odds[track_id] - total) * activity
+
+def speaking_share(
+    tracks: Mapping[int, MouthTrack], track_id: int, span: tuple[int, int], level: SpeechLevel
+) -> np.ndarray:
+    """(N,) the degree to which one of the faces speaks at the grid points of a span (first, end)."""
+    first, end = span
+    odds = {
+        other: log_odds(*track.on_grid(first - WINDOW_BEFORE, end + WINDOW_AFTER), level, first)
+        for other, track in tracks.items()
+        if track.span()[0] < end + WINDOW_AFTER and track.span()[1] > first - WINDOW_BEFORE
+    }
+    if track_id not in odds:
+        return np.full(end - first, np.nan)
+    total = np.logaddexp.reduce([np.zeros(end - first), *map(_without_nan, odds.values())])
+    activity = _padded(level.activity, first - level.first, end - first)
+    return np.exp(odds[track_id] - total) * activity
 
 
 def log_odds(motion: np.ndarray, opening: np.ndarray, level: SpeechLevel, start: int) -> np.ndarray:
-    """(BLOCK,) log odds of a face at the grid points from `start` on, NaN where it is seen too briefly.
+    """(N,) log odds of a face at the grid points from `start` on, NaN where it is seen too briefly.
 
-    motion, opening: (W,) of `MouthTrack.on_grid`, with the windows of the first and of the last point.
+    motion, opening: (N + 57,) of `MouthTrack.on_grid`, with the windows of the first and of the last point.
     """
+    count, offset = len(motion) - _WIDTH + 1, start - level.first
     is_seen = ~np.isnan(motion) & ~np.isnan(opening)
     seen = _windows(is_seen, _WIDTH)
     moved, opened = (_windows(np.where(is_seen, x, 0.0), _WIDTH) for x in (motion, opening))
     near = _filtered(moved, seen, MOTION_STD)
     syllables = _filtered(opened, seen, MOTION_STD) - _filtered(opened, seen, SLOW_STD)
     margin = round(3 * SLOW_STD)
-    first = start - WINDOW_BEFORE + MIN_SHIFT - margin
-    level_db = _padded(level.level_db, first, BLOCK + _WIDTH - 1 + len(_SHIFTS) - 1 + 2 * margin)
+    first = offset - WINDOW_BEFORE + MIN_SHIFT - margin
+    level_db = _padded(level.level_db, first, count + _WIDTH - 1 + len(_SHIFTS) - 1 + 2 * margin)
     fast = _gaussian(level_db, MOTION_STD, margin) - _gaussian(level_db, SLOW_STD, margin)
     sums = MOTION_WEIGHT * _correlation(near, seen, _shifted(level_db[margin:-margin]))
     sums += OPENING_WEIGHT * _correlation(syllables, seen, _shifted(fast))
     best = (sums - SHIFT_PENALTY * np.square(_SHIFTS - USUAL_SHIFT)).max(axis=1)
-    activity = _windows(_padded(level.activity, start - WINDOW_BEFORE, BLOCK + _WIDTH - 1), _WIDTH)
+    activity = _windows(_padded(level.activity, offset - WINDOW_BEFORE, count + _WIDTH - 1), _WIDTH)
     middle = slice(WINDOW_BEFORE - ACTIVITY_WINDOW, WINDOW_BEFORE + ACTIVITY_WINDOW + 1)
     weight = (activity * seen)[:, middle] + 1e-3 * seen[:, middle]
     amount = (moved[:, middle] * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-9)
@@ -134,7 +143,8 @@ def log_odds(motion: np.ndarray, opening: np.ndarray, level: SpeechLevel, start:
     return np.where(seen.sum(axis=1) >= MIN_POINTS, odds, np.nan)
 
 
-def _nearest_points(times_s: np.ndarray) -> np.ndarray:
+def nearest_points(times_s: np.ndarray) -> np.ndarray:
+    """The grid points (N,) nearest to times (N,)."""
     return np.maximum(np.floor(times_s * GRID_HZ + 0.5), 0).astype(np.int64)
 
 
@@ -152,7 +162,7 @@ def _windows(values: np.ndarray, width: int, axis: int = 0) -> np.ndarray:
 
 
 def _shifted(level: np.ndarray) -> np.ndarray:
-    """(BLOCK, shifts, window) from the levels of a block and of the shifts around it."""
+    """(N, shifts, window) from the levels of N points and of the shifts around them."""
     by_shift = _windows(level, len(level) - len(_SHIFTS) + 1)
     return np.ascontiguousarray(_windows(by_shift, _WIDTH, 1)).transpose(1, 0, 2)
 

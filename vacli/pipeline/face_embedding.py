@@ -86,6 +86,10 @@ class FaceEmbedder:
         while self._pending:
             self._pending.popleft().result()
 
+    def close(self) -> None:
+        """End the thread."""
+        self._pool.shutdown(cancel_futures=True)
+
     def _embed(self, collected: list[tuple[np.ndarray, Rows]]) -> None:
         crops = np.stack([crop for crop, _ in collected])
         for name, extractor in self.extractors.items():
@@ -141,6 +145,17 @@ class FaceTrackFeatures:
             n_final = self._embedded[done - 1] + 1 if done else self._embedded[0] - MAX_GAP
         self._n_final = max(n_final, self._n_final)
         return self._n_final
+
+    def forget(self, before: int) -> None:
+        """Drop what the rows before row `before` - MAX_GAP need; they cannot be asked for any more."""
+        oldest = before - MAX_GAP
+        n_old = bisect_left(self._frames, oldest)
+        for values in (self._frames, self._detected, self._places, self._sharpness):
+            del values[:n_old]
+        n_old = bisect_left(self._embedded, oldest)
+        del self._embedded[:n_old]
+        for rows in self._features.values():
+            del rows[:n_old]
 
     def detections(self, start: int = 0, end: int | None = None) -> FaceDetections:
         """The detections of the frames from `start` up to `end`, a row a frame."""

@@ -112,7 +112,7 @@ class FrameTableStream:
         features = source.features_of(self._n_filled, known)
         for stream in self._recipe:
             if features.keys() >= set(stream.features):
-                self._streams[stream.name][self._n_filled : known] = _joined(stream, features)
+                self._streams[stream.name][self._n_filled : known] = joined_features(stream, features)
         for name, rows in self._speech_rows.items():
             rows[self._n_filled : known] = features[name]
         observed = source.rows(self._n_filled, known)
@@ -135,7 +135,7 @@ class FrameTableStream:
 
 def predict_audio_only(name: str, loaded: LoadedModel, sound: Observation) -> Trajectory:
     """The trajectory of a sound from an audio model, all at once."""
-    streams = {s.name: _joined(s, sound.features) for s in loaded.model.recipe.model.streams}
+    streams = {s.name: joined_features(s, sound.features) for s in loaded.model.recipe.model.streams}
     rows = FeatureSequence(video=name, times_s=sound.times_s, streams=streams)
     predicted = predict_sequence(loaded.model, rows, sound.times_s, sound.voice)
     return loaded.fused(predicted, sound.features, sound.voice.weight)
@@ -159,7 +159,8 @@ def resample_trajectory(trajectory: Trajectory, times_s: np.ndarray) -> Trajecto
     )
 
 
-def _joined(stream: Stream, features: Mapping[str, np.ndarray]) -> np.ndarray:
+def joined_features(stream: Stream, features: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(N, D): the features of a stream beside each other."""
     return np.concatenate([features[name] for name in stream.features], axis=1)
 
 

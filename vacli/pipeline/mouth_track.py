@@ -36,6 +36,13 @@ class MouthTrack:
         if len(self._pending) > MAX_PENDING:
             self._measure()
 
+    def forget(self, before_s: float) -> None:
+        """Drop the frames before a time, except the last one."""
+        self._measure()
+        n_old = min(int(np.searchsorted(self._times_s, before_s)), len(self._times_s) - 1)
+        for values in (self._samples, self._times_s, self._motion, self._opening):
+            del values[:n_old]
+
     def span(self) -> tuple[int, int]:
         """The first grid point of the track, and the one after its last."""
         return int(np.ceil(self._times_s[0] * GRID_HZ)), int(self._times_s[-1] * GRID_HZ) + 1

@@ -30,6 +30,9 @@ from vacli.pipeline.face_embedding import FaceDetections, FaceEmbedder, FaceTrac
 from vacli.pipeline.face_tracks import FaceTracks
 from vacli.pipeline.reader_warnings import warn_of_notes, warn_of_sound
 from vacli.progress import Progress
+from vacli.spec import extractor_name
+
+EMBEDDING_RATES_HZ = {"compact": 15.0}  # expressions change slowly: the frames between are interpolated
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,6 +86,20 @@ class Extractors:
     audio: Mapping[str, Any]
 
 
+def embedding_rate_hz(extractors: Extractors) -> float | None:
+    """How often a second faces are embedded at most; None for every frame."""
+    rates_hz = [EMBEDDING_RATES_HZ.get(extractor_name(name)) for name in extractors.visual]
+    known_hz = [rate_hz for rate_hz in rates_hz if rate_hz is not None]
+    return None if len(known_hz) < len(rates_hz) else max(known_hz, default=None)
+
+
+def embedding_stride(rate_hz: float, embedding_rate_hz: float | None) -> int:
+    """Every which frame is embedded, at `rate_hz` frames a second; every one if that is NaN."""
+    if embedding_rate_hz is None or not np.isfinite(rate_hz):
+        return 1
+    return max(1, round(rate_hz / embedding_rate_hz))
+
+
 @dataclass(frozen=True)
 class ObservationSettings:
     """How a recording is read.
@@ -129,7 +146,7 @@ def observe_frames(
     with ThreadPoolExecutor(1) as pool:
         background = BackgroundAudio(pool, read, settings.extractors.audio).start(times_s)
         tracks = FaceTracks(settings.extractors.visual, times_s)
-        stride = _embedding_stride(times_s, settings.embedding_rate_hz)
+        stride = embedding_stride(median_rate_hz(times_s), settings.embedding_rate_hz)
         with progress.task(path.name, len(video), "frames") as advance:
             sampling = FaceSettings(crop_every=stride, lower_face_every=tracks.speaker.stride)
             for frame in track_faces(video, sampling):
@@ -164,14 +181,6 @@ def _warn_of_selection(
         f"{path}: the rows are those of face {tracks.locked}, the only one in the first second; face "
         f"{larger} is larger over the whole video: give --face {larger} for its rows"
     )
-
-
-def _embedding_stride(times_s: np.ndarray, embedding_rate_hz: float | None) -> int:
-    """Every which frame is embedded."""
-    rate_hz = median_rate_hz(times_s)
-    if embedding_rate_hz is None or not np.isfinite(rate_hz):
-        return 1
-    return max(1, round(rate_hz / embedding_rate_hz))
 
 
 def observe_sound(path: Path, settings: ObservationSettings, progress: Progress) -> Observation:

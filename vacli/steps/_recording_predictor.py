@@ -32,11 +32,10 @@ from vacli.pipeline.live import (
 )
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import ExecutionOptions, device_name
-from vacli.spec import SPEECH, extractor_name
+from vacli.spec import SPEECH
 from vacli.steps._prediction_settings import PredictSettings
 
 IMAGE_FEATURE = "compact"  # the bundled model predicts single images with its face network
-EMBEDDING_RATES_HZ = {"compact": 15.0}  # expressions change slowly: the frames between are interpolated
 
 
 def load_model(settings: PredictSettings, progress: Progress) -> LoadedModel:
@@ -129,13 +128,11 @@ class RecordingPredictor:
             )
 
     def _observation_settings(self) -> observation.ObservationSettings:
-        rates_hz = [EMBEDDING_RATES_HZ.get(extractor_name(name)) for name in self.loaded.extractors.visual]
-        known_hz = [rate_hz for rate_hz in rates_hz if rate_hz is not None]
         return observation.ObservationSettings(
             self.loaded.extractors,
             self.settings.face,
             self.settings.backend,
-            embedding_rate_hz=None if len(known_hz) < len(rates_hz) else max(known_hz, default=None),
+            embedding_rate_hz=observation.embedding_rate_hz(self.loaded.extractors),
             audio_track=self.settings.audio_track,
         )
 

@@ -25,7 +25,7 @@ from vacli.media.audio import Sound
 
 RATE_HZ = 16000
 HOP_S = 0.01
-_SOURCE, _SINK = "extsource", "extsink"  # the components' names in openSMILE's include files
+SOURCE, SINK = "extsource", "extsink"  # the components' names in openSMILE's include files
 _BLOCK_S, _CONTEXT_S = 30, 1  # s; a row depends on less than 0.5 s to each side, through the pitch tracker
 HOP = round(RATE_HZ * HOP_S)
 
@@ -91,12 +91,25 @@ def _open(wanted: SmileSet) -> Any:
     return session
 
 
+def open_live(config: Path, options: Mapping[str, object]) -> Any:
+    """A session whose samples arrive while it runs, with an external source SOURCE and external sinks."""
+    session = _library().OpenSMILE()
+    shared = config_folder() / "shared"
+    buffers = {
+        "bufferModeRbConf": shared / "BufferModeRb.conf.inc",
+        "bufferModeRbLagConf": shared / "BufferModeRbLag.conf.inc",
+        "bufferModeConf": shared / "BufferModeRbLag.conf.inc",  # not for functionals: constant size
+    }
+    session.initialize(str(config), {**buffers, **options}, loglevel=0)
+    return session
+
+
 @functools.cache
 def _names(config: str, level: str) -> tuple[str, ...]:
     session = _open(SmileSet(config=config, level=level))
     try:
-        count = session.external_sink_get_num_elements(_SINK)
-        return tuple(session.external_sink_get_element_name(_SINK, i) for i in range(count))
+        count = session.external_sink_get_num_elements(SINK)
+        return tuple(session.external_sink_get_element_name(SINK, i) for i in range(count))
     finally:
         session.free()
 
@@ -127,10 +140,10 @@ def run(wanted: SmileSet, samples: np.ndarray) -> np.ndarray:
     """
     session = _open(wanted)
     rows: list[bytes] = []
-    session.external_sink_set_callback_ex(_SINK, lambda values, _: rows.append(values.tobytes()))
+    session.external_sink_set_callback_ex(SINK, lambda values, _: rows.append(values.tobytes()))
     try:
-        session.external_audio_source_write_data(_SOURCE, to_int16(samples).tobytes())
-        session.external_audio_source_set_eoi(_SOURCE)
+        session.external_audio_source_write_data(SOURCE, to_int16(samples).tobytes())
+        session.external_audio_source_set_eoi(SOURCE)
         session.run()
     finally:
         session.free()

@@ -15,6 +15,7 @@ import numpy as np
 
 from vacli.features.audio_flags import TemporalContext
 from vacli.features.opensmile import binding as smile
+from vacli.features.opensmile.incremental import IncrementalSmile, LiveSet, LiveSink
 from vacli.features.registry import OPENSMILE_LICENCE
 from vacli.media.audio import Sound
 from vacli.spec import AUDIO, FeatureSpec
@@ -22,6 +23,8 @@ from vacli.spec import AUDIO, FeatureSpec
 SHORT_CENTRE_S = 0.010  # 20 ms frames: spectrum, loudness, cepstrum, formant frequencies
 LONG_CENTRE_S = 0.030  # 60 ms frames: pitch and measures of its harmonics
 MFCC_CENTRE_S = 0.0125  # 25 ms frames
+# Rows of samples after the start of a row until it is known, of those of `_LONG` at the earliest.
+LAG_ROWS, PITCH_LAG_ROWS, MFCC_LAG_ROWS = 5, 8, 8
 _LONG = ("F0semitone", "jitter", "shimmer", "HNR", "logRelF0", "F1amplitude", "F2amplitude", "F3amplitude")
 
 
@@ -70,6 +73,40 @@ class _Descriptors:
             values[np.ix_(there, columns)] = rows[np.ix_(nearest, columns)]
         return values
 
+    def _live(self, wanted: LiveSet) -> LiveDescriptors:
+        return LiveDescriptors(wanted, np.array(self._set.centres_s))
+
+
+class LiveDescriptors:
+    """The descriptors of a sound that is still arriving, see `incremental`.
+
+    A row that does not follow in time is replaced by the latest known one, column group by column group.
+    """
+
+    def __init__(self, wanted: LiveSet, centres_s: np.ndarray) -> None:
+        self._smile, self._sinks = IncrementalSmile(wanted), wanted.sinks
+        self._centres_s = centres_s
+
+    def add(self, samples: np.ndarray) -> None:
+        """See `features.protocols.LiveAudioStream`."""
+        self._smile.add(samples)
+
+    def row(self, time_s: float) -> tuple[np.ndarray, bool]:
+        """See `features.protocols.LiveAudioStream`."""
+        values, exact = np.full(len(self._centres_s), np.nan, np.float32), True
+        for sink in self._sinks:
+            centres = self._centres_s[sink.columns]
+            for centre in np.unique(centres):
+                number = max(int(nearest_row(np.array([time_s]), centre)[0]), 0)
+                row, is_same = self._smile.row(sink, number)
+                values[sink.columns] = np.where(centres == centre, row, values[sink.columns])
+                exact &= is_same
+        return values, exact
+
+    def close(self) -> None:
+        """See `features.protocols.LiveAudioStream`."""
+        self._smile.close()
+
 
 def _by_centre(content: _Set) -> dict[str, list[str]]:
     """Column names by their centre, in seconds after the start of the row."""
@@ -113,6 +150,18 @@ class Egemaps(_GenevaDescriptors):
 
     _name, _config = "egemaps", "egemaps/v01b/eGeMAPSv01b.conf"
 
+    def live(self) -> LiveDescriptors:
+        """See `features.protocols.LiveExtractor`."""
+        folder = smile.config_folder()
+        options = {
+            "gemaps": folder / "gemaps/v01b/GeMAPSv01b_core.lld.conf.inc",
+            "egemaps": folder / "egemaps/v01b/eGeMAPSv01b_core.lld.conf.inc",
+        }
+        pitch = LiveSink(name="pitchsink", columns=slice(10, 23), lag_rows=PITCH_LAG_ROWS, may_lag=True)
+        sinks = (LiveSink(name=smile.SINK, columns=slice(0, 10), lag_rows=LAG_ROWS), pitch)
+        config = Path(__file__).with_name("egemaps_live.conf")
+        return self._live(LiveSet(config=config, sinks=sinks, options=options))
+
 
 class EgemapsV02(_GenevaDescriptors):
     """The 25 of eGeMAPSv02, which adds the bandwidths of the second and third formant."""
@@ -138,3 +187,14 @@ class Mfcc39(_Descriptors):
         units = "HTK's scale (16-bit samples, natural logarithm)"
         self.spec = _spec("mfcc39", "MFCC12_0_D_A", units, self._set)
         smile.column_names(wanted)  # raises PackageMissing without openSMILE
+
+    def live(self) -> LiveDescriptors:
+        """See `features.protocols.LiveExtractor`."""
+        options = {
+            "grow": 0,
+            "ring": 1,
+            "sink": smile.config_folder() / "shared/standard_external_data_output_single.conf.inc",
+            "sinkLevel": self._set.wanted.level,
+        }
+        sinks = (LiveSink(name=smile.SINK, columns=slice(0, len(self._set.columns)), lag_rows=MFCC_LAG_ROWS),)
+        return self._live(LiveSet(config=Path(self._set.wanted.config), sinks=sinks, options=options))

@@ -12,16 +12,21 @@ from pathlib import Path
 import numpy as np
 
 from vacli.features.audio_flags import TemporalContext
-from vacli.features.speech_activity.loudness import TARGET_DB, levelling_gain, moving_maximum, moving_mean
-from vacli.features.speech_activity.network import HOP, INITIAL_STATE, OVERLAP, RATE_HZ, SileroVad
+from vacli.features.speech_activity.live import WINDOW_S, LiveSpeech
+from vacli.features.speech_activity.loudness import TARGET_DB, levelling_gain
+from vacli.features.speech_activity.network import HOP, INITIAL_STATE, OVERLAP, SileroVad
+from vacli.features.speech_activity.pooling import (
+    EXPANSION_WINDOWS,
+    MEAN_WINDOWS,
+    POOLED_WINDOWS,
+    pooled,
+    pooled_span,
+)
 from vacli.features.weights import WEIGHTS, locate, short_hash
 from vacli.media.audio import Sound
 from vacli.progress import Progress
 from vacli.spec import AUDIO, FeatureSpec
 
-WINDOW_S = HOP / RATE_HZ
-MEAN_WINDOWS, EXPANSION_WINDOWS = 15, 15
-POOLED_WINDOWS = MEAN_WINDOWS // 2 + EXPANSION_WINDOWS // 2  # on each side
 WINDOWS_PER_RUN = 512  # 16 s of sound; bounds the memory
 
 
@@ -71,6 +76,10 @@ class SpeechActivity:
         """See `features.protocols.StreamingExtractor`."""
         return SpeechStream(self._network, sound)
 
+    def live(self) -> LiveSpeech:
+        """See `features.protocols.LiveExtractor`."""
+        return LiveSpeech(self._network)
+
 
 class SpeechStream:
     """The probabilities in one sound, computed as far as they are needed."""
@@ -100,11 +109,10 @@ class SpeechStream:
     def _pooled(self, times_s: np.ndarray) -> np.ndarray:
         """Return the pooled probabilities at times (N,), between the centres of windows by interpolation."""
         at = times_s / WINDOW_S - 0.5  # in windows
-        first = max(int(at.min()) - POOLED_WINDOWS - EXPANSION_WINDOWS, 0)
-        end = min(int(at.max()) + 2 + POOLED_WINDOWS, len(self._gain))
+        first, end = pooled_span(at.min(), at.max())
+        end = min(end, len(self._gain))
         self._advance(end)
-        mean = moving_mean(self._probabilities[first:end], MEAN_WINDOWS)
-        return np.interp(at, np.arange(first, end), moving_maximum(mean, EXPANSION_WINDOWS))
+        return pooled(self._probabilities[first:end], first, at)
 
     def _advance(self, end: int) -> None:
         """Compute the probabilities of the windows before `end`."""

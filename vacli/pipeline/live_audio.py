@@ -1,0 +1,108 @@
+"""The audio features of a live source at single times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vacli.errors import UsageError
+from vacli.media.audio_segments import RATE_HZ
+from vacli.media.live_input import SoundBlock
+from vacli.media.live_sound import RollingSound
+from vacli.media.speech_level import SpeechLevel
+from vacli.pipeline.active_speaker import MAX_SHIFT, SLOW_STD, WINDOW_BEFORE
+from vacli.pipeline.mouth_track import GRID_HZ
+from vacli.spec import SPEECH
+
+MIN_LOOK_AHEAD_S = 0.05  # of the descriptors, half an analysis frame and neighbouring rows
+HOLD_S = 0.25  # for which the last descriptors stand in for sound that has not arrived
+LEVEL_POINTS = WINDOW_BEFORE + MAX_SHIFT + round(6 * SLOW_STD) + 8  # that the active speaker depends on
+
+
+@dataclass(frozen=True, eq=False)
+class AudioRow:
+    """The sound at one time, as in `observation.Observation`.
+
+    features: name -> (D,) float32, NaN without sound. is_late: the sound ends before this time.
+    is_final: later sound does not change the descriptors.
+    """
+
+    is_present: bool
+    level_db: float
+    features: Mapping[str, np.ndarray]
+    is_late: bool
+    is_final: bool
+
+    @property
+    def speech(self) -> float:
+        """The probability of speech, NaN where unknown."""
+        row = self.features.get(SPEECH)
+        return float("nan") if row is None else float(row[0])
+
+
+class LiveAudio:
+    """Extracts the features of a sound while it arrives; memory is constant.
+
+    extractors: name -> a `protocols.LiveExtractor`. Raises UsageError for one that needs the whole sound.
+    """
+
+    def __init__(self, extractors: Mapping[str, Any]) -> None:
+        for name, extractor in extractors.items():
+            if not hasattr(extractor, "live"):
+                raise UsageError(
+                    f"the feature {name} cannot be extracted from a live source",
+                    hint="use a model with egemaps and mfcc39, such as the bundled one, or a file",
+                )
+        self._extractors, self.sound = extractors, RollingSound()
+        self._streams: dict[str, Any] = {}
+        self._zero_s = 0.0  # of the streams
+
+    def add(self, block: SoundBlock) -> None:
+        """Add samples; see `LiveEngine.add_sound`."""
+        for new in self.sound.add(block):
+            if new.restart:
+                self.close()
+                self._streams = {name: extractor.live() for name, extractor in self._extractors.items()}
+                self._zero_s = new.start / RATE_HZ
+            for stream in self._streams.values():
+                stream.add(new.samples)
+
+    def is_final(self, time_s: float) -> bool:
+        """Whether later sound does not change the descriptors at a time of the last half second."""
+        return self.sound.end_s - time_s >= MIN_LOOK_AHEAD_S and self.row(time_s).is_final
+
+    def row(self, time_s: float) -> AudioRow:
+        """The features at a time of the last half second, or of now."""
+        is_late = time_s > self.sound.end_s
+        own_s = min(time_s, self.sound.end_s - 0.5 / RATE_HZ)
+        if not self._streams or time_s - own_s > HOLD_S:
+            return self._missing(float("nan"))
+        level_db = self.sound.level_db(own_s)
+        is_there, is_present = self.sound.is_present_at(own_s), self.sound.is_audible_at(own_s)
+        rows = {name: stream.row(own_s - self._zero_s) for name, stream in self._streams.items()}
+        features = {name: values for name, (values, _) in rows.items()}
+        if not is_present:
+            row = self._missing(level_db)
+            silent = {SPEECH: np.zeros(1, np.float32)} if is_there and SPEECH in features else {}
+            return AudioRow(False, level_db, {**row.features, **silent}, is_late, not is_late)
+        return AudioRow(True, level_db, features, is_late, not is_late and all(f for _, f in rows.values()))
+
+    def _missing(self, level_db: float) -> AudioRow:
+        features = {n: np.full(e.spec.dim, np.nan, np.float32) for n, e in self._extractors.items()}
+        return AudioRow(False, level_db, features, is_late=True, is_final=False)
+
+    def speech_level(self, point: int) -> SpeechLevel | None:
+        """The level at the grid points up to `point`; None before any sound."""
+        if not self._streams:
+            return None
+        first = max(point - LEVEL_POINTS, 0)
+        return self.sound.speech_level(first, np.arange(first, point + 1) / GRID_HZ)
+
+    def close(self) -> None:
+        """End the threads of the extractors."""
+        for stream in self._streams.values():
+            stream.close()
+        self._streams = {}
