@@ -24,6 +24,7 @@ EXTRAS: dict[str, str] = {
     "dask": "cluster",
     "distributed": "cluster",
     "obstore": "objects",
+    "pylsl": "lsl",
 }
 
 

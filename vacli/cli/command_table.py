@@ -17,6 +17,7 @@ MODULES = {  # module of `vacli.cli` -> the commands in its COMMANDS, in pipelin
     "crossval": ("crossval",),
     "results": ("evaluate", "compare", "ablate", "submit", "demo"),
     "predict": ("predict",),
+    "live": ("live",),
     "summaries": ("summarize",),
     "tables": ("convert",),
     "figures": ("plot",),

@@ -134,6 +134,13 @@ def columns() -> Mapping[str, str]:
     return COLUMNS
 
 
+def live_columns() -> Mapping[str, str]:
+    """The columns of `va live` and their descriptions."""
+    from vacli.output.columns import LIVE_COLUMNS
+
+    return LIVE_COLUMNS
+
+
 def weights() -> dict[str, str]:
     """Name -> licence of the weights of `va weights`."""
     from vacli.features.weights import WEIGHTS

@@ -98,7 +98,7 @@ class AudioSegments:
 
     def _resampled(self) -> Iterator[AudioSegment]:
         """Yield resampled segments; timestamp jumps and changes of the format start a new resampler."""
-        run: _Run | None = None
+        run: AudioRun | None = None
         end_s = 0.0
         for frame in self._decoded():
             start_s = None if frame.time is None else frame.time - self._zero_s
@@ -108,7 +108,7 @@ class AudioSegments:
                 if run is None or not run.continued_by(frame, start_s):
                     self._check_gap(run, start_s)
                     yield from run.finish() if run else ()
-                    run = _Run(frame, end_s if start_s is None else start_s, self._mix)
+                    run = AudioRun(frame, end_s if start_s is None else start_s, self._mix)
                 yield from run.push(frame)
                 end_s = run.end_s
             except DECODER_ERRORS as problem:
@@ -117,13 +117,13 @@ class AudioSegments:
                 run = None
         yield from self._finish(run)
 
-    def _finish(self, run: _Run | None) -> Iterator[AudioSegment]:
+    def _finish(self, run: AudioRun | None) -> Iterator[AudioSegment]:
         try:
             yield from run.finish() if run else ()
         except DECODER_ERRORS as problem:
             self._add_error(None, problem)
 
-    def _check_gap(self, run: _Run | None, start_s: float | None) -> None:
+    def _check_gap(self, run: AudioRun | None, start_s: float | None) -> None:
         """Report a gap in a gapless format: a lost frame, which the decoder does not report."""
         if run is None or start_s is None or self._container.format.name not in GAPLESS_FORMATS:
             return
@@ -154,17 +154,19 @@ class AudioSegments:
             self.video_end_s = max(self.video_end_s, end_s)
 
 
-class _Run:
+class AudioRun:
     """Continuous audio: one format, one resampler, one start time.
 
-    Raises one of DECODER_ERRORS if the format cannot be converted.
+    batch_s: the length that is mixed and resampled at once. Raises one of DECODER_ERRORS if the format cannot
+    be converted.
     """
 
-    def __init__(self, frame: av.AudioFrame, start_s: float, mix: Mix) -> None:
+    def __init__(self, frame: av.AudioFrame, start_s: float, mix: Mix, batch_s: float = BATCH_S) -> None:
         if not MIN_RATE_HZ <= frame.sample_rate <= MAX_RATE_HZ:
             raise ValueError(f"{frame.sample_rate} Hz is no sample rate of sound")
         self._format = _format(frame)
         self._downmix, self._mix = Downmix(frame), mix
+        self._batch_s = batch_s
         self._start_s = start_s
         self._rate_hz = frame.sample_rate
         self._count = 0  # input samples so far
@@ -178,16 +180,24 @@ class _Run:
         """Return the end of the frames so far."""
         return self._start_s + self._count / self._rate_hz
 
-    def continued_by(self, frame: av.AudioFrame, start_s: float | None) -> bool:
-        is_next = start_s is None or abs(start_s - self.end_s) <= JITTER_S
+    def continued_by(
+        self, frame: av.AudioFrame, start_s: float | None, tolerance_s: float = JITTER_S
+    ) -> bool:
+        """Return whether a frame has the same format and starts at the end of the frames so far."""
+        is_next = start_s is None or abs(start_s - self.end_s) <= tolerance_s
         return is_next and _format(frame) == self._format
+
+    def delay(self, samples: int) -> None:
+        """Move all later output by a number of samples of it, which is negative for an earlier time."""
+        self._next += samples
+        self._start_s += samples / RATE_HZ
 
     def push(self, frame: av.AudioFrame) -> Iterator[AudioSegment]:
         """Add a frame; yield segments when a batch is complete."""
         self._waiting += self._downmix.arrays(frame)
         self._waiting_samples += frame.samples
         self._count += frame.samples
-        if self._waiting_samples >= BATCH_S * self._rate_hz:
+        if self._waiting_samples >= self._batch_s * self._rate_hz:
             yield from self._resample(self._mixed())
 
     def finish(self) -> Iterator[AudioSegment]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 import av
 import numpy as np
@@ -21,6 +21,15 @@ from vacli.media.cover_art import is_cover_art
 from vacli.media.joined_clock import JoinedClock
 
 StreamT = TypeVar("StreamT", bound=Stream)
+
+
+class PacketClock(Protocol):
+    """Changes the timestamps of packets to one clock."""
+
+    def rebase(self, packet: av.Packet[Any]) -> None:
+        """Change the timestamps of the next packet."""
+        ...
+
 
 # These formats carry a running clock with an arbitrary zero, so their first timestamp becomes zero.
 FORMATS_WITHOUT_ZERO = {"mpeg", "mpegts", "mp3", "aac"}
@@ -41,7 +50,7 @@ DECODER_ERRORS = (
 )
 # Tags are only shown, so their encoding does not matter. PyAV 19 accepts every encoding and has no such
 # argument; containers of older versions have it as an attribute.
-_ANY_TEXT: dict[str, Any] = (
+ANY_TEXT: dict[str, Any] = (
     {"metadata_errors": "replace"} if hasattr(InputContainer, "metadata_errors") else {}
 )
 
@@ -61,7 +70,7 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty (0 bytes)", hint="copy or download it again")
     try:
-        container = av.open(f"{PROTOCOL}{os.fspath(path)}", **_ANY_TEXT)
+        container = av.open(f"{PROTOCOL}{os.fspath(path)}", **ANY_TEXT)
     except (av.FFmpegError, OSError) as problem:
         raise InputError(
             f"{path}: cannot be read as audio or video ({error_text(problem)})", hint=REPAIR_HINT
@@ -98,7 +107,7 @@ def video_stream(container: InputContainer) -> av.VideoStream | None:
     ]
     path = _path_of(container)
     reopen = partial(open_container, path)
-    return _default_or_first(
+    return default_or_first(
         [stream for stream in streams if not is_cover_art(path, container, stream, reopen)]
     )
 
@@ -130,7 +139,7 @@ def unused_stream_notes(container: InputContainer) -> tuple[str, ...]:
 
 def audio_stream(container: InputContainer) -> av.AudioStream | None:
     """Return the audio stream that a player plays: the default or first one that can be decoded."""
-    return _default_or_first(audio_streams(container))
+    return default_or_first(audio_streams(container))
 
 
 def audio_streams(container: InputContainer) -> list[av.AudioStream]:
@@ -138,7 +147,8 @@ def audio_streams(container: InputContainer) -> list[av.AudioStream]:
     return [stream for stream in container.streams.audio if stream.codec_context is not None]
 
 
-def _default_or_first(streams: Sequence[StreamT]) -> StreamT | None:
+def default_or_first(streams: Sequence[StreamT]) -> StreamT | None:
+    """Return the first stream that is marked as the default, else the first one, None without one."""
     default = [stream for stream in streams if stream.disposition & Disposition.default]
     return next(iter(default or streams), None)
 
@@ -184,7 +194,7 @@ def demux_packets(
     container: InputContainer,
     streams: Sequence[Stream],
     errors: list[str],
-    clock: JoinedClock | None = None,
+    clock: PacketClock | None = None,
 ) -> Iterator[av.Packet[Any]]:
     """Yield the packets of some streams, or of all for an empty list, with timestamps of the joined clock.
 

@@ -54,22 +54,41 @@ def decode_with_damage(
 
     Decoding continues after an error, which is appended to `errors`.
     """
-    tracker = DamageTracker(strict_decoder(stream), clock_zero_s(container), errors)
-    packet_loss = PacketLossDetector(container, stream)
+    decoder = DamageAwareDecoder(container, stream, errors)
     clock = make_joined_clock(container)
     for packet in _unmark_at_joins(demux_packets(container, [], errors, clock), stream, clock):
-        if packet_loss.lost_before(packet):
-            tracker.add_loss()
-        if packet.stream.index != stream.index:
-            continue
-        tracker.add_packet(packet)
-        count = len(errors)
-        pictures = decode_packet(packet, errors)
-        if len(errors) > count:
-            tracker.add_decode_error()
+        yield from decoder.add_packet(packet)
+    yield from decoder.flush()
+
+
+class DamageAwareDecoder:
+    """Decodes a video stream; it needs every packet of the container, in order.
+
+    Errors are appended to `errors`, from which a caller may remove them between two packets.
+    """
+
+    def __init__(self, container: InputContainer, stream: av.VideoStream, errors: list[str]) -> None:
+        self._index, self._errors = stream.index, errors
+        self._tracker = DamageTracker(strict_decoder(stream), clock_zero_s(container), errors)
+        self._packet_loss = PacketLossDetector(container, stream)
+
+    def add_packet(self, packet: av.Packet[Any]) -> Iterator[tuple[av.VideoFrame, bool]]:
+        """Yield the pictures in display order whose state is now known, each with whether it is intact."""
+        if self._packet_loss.lost_before(packet):
+            self._tracker.add_loss()
+        if packet.stream.index != self._index:
+            return
+        self._tracker.add_packet(packet)
+        count = len(self._errors)
+        pictures = decode_packet(packet, self._errors)
+        if len(self._errors) > count:
+            self._tracker.add_decode_error()
         for picture in pictures:
-            yield from tracker.add_picture(picture)
-    yield from tracker.flush()
+            yield from self._tracker.add_picture(picture)
+
+    def flush(self) -> Iterator[tuple[av.VideoFrame, bool]]:
+        """Yield the remaining pictures."""
+        yield from self._tracker.flush()
 
 
 def _unmark_at_joins(

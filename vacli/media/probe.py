@@ -105,7 +105,7 @@ def _video(container: InputContainer, path: Path) -> VideoStream | None:
     frame = _first_frame(container, stream, path)
     orientation = read_orientation(frame)
     zero_s = clock_zero_s(container)
-    pixel_aspect = _pixel_aspect(stream)
+    pixel_aspect = read_pixel_aspect(stream)
     width_px, height_px = orientation.size(round(frame.width * pixel_aspect), frame.height)
     return VideoStream(
         codec=stream.codec_context.name,
@@ -119,7 +119,7 @@ def _video(container: InputContainer, path: Path) -> VideoStream | None:
     )
 
 
-def _pixel_aspect(stream: av.VideoStream) -> float:
+def read_pixel_aspect(stream: av.VideoStream) -> float:
     """Return the sample aspect ratio; 1 if it is missing or implausible."""
     aspect = float(stream.sample_aspect_ratio or 1)
     return aspect if 0.25 <= aspect <= 4 else 1.0

@@ -9,6 +9,7 @@ import numpy as np
 
 from vacli.media.container import DECODER_ERRORS, error_text, open_container, required_video_stream
 from vacli.media.damage import decode_with_damage
+from vacli.media.orientation import Orientation
 from vacli.media.probe import MediaInfo, required_video
 from vacli.media.reader import Frame, TimedReader
 from vacli.media.timeline import Timeline
@@ -79,11 +80,18 @@ class PyavReader(TimedReader):
         return errors[0] if errors else None
 
     def _rgb(self, picture: av.VideoFrame, errors: list[str]) -> np.ndarray | None:
-        width_px = round(picture.width * self._video.pixel_aspect)
         try:
-            # At these sizes, more threads cost more time than they save.
-            shown = picture.reformat(width_px, format="rgb24", threads=1)
-            return self._video.orientation.apply(shown.to_ndarray())
+            return upright_rgb(picture, self._video.pixel_aspect, self._video.orientation)
         except DECODER_ERRORS as problem:
             errors.append(f"a frame cannot be converted ({error_text(problem)})")
             return None
+
+
+def upright_rgb(picture: av.VideoFrame, pixel_aspect: float, orientation: Orientation) -> np.ndarray:
+    """Return a decoded picture as it is shown: upright, with square pixels, (H, W, 3) uint8.
+
+    Raises one of DECODER_ERRORS if it cannot be converted.
+    """
+    # At these sizes, more threads cost more time than they save.
+    shown = picture.reformat(round(picture.width * pixel_aspect), format="rgb24", threads=1)
+    return orientation.apply(shown.to_ndarray())

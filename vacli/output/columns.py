@@ -24,5 +24,11 @@ COLUMNS = {
     "face_id": "number of the face within the file, from 0; empty if no face was detected in all of it",
     "input": "the file",
 }
+LIVE_COLUMNS = {  # of `va live`
+    **{name: text for name, text in COLUMNS.items() if name != "input"},
+    "latency_s": "seconds from the capture or arrival of the frame to its row",
+    "flag": "what is unusual about the frame, joined by +; empty if nothing is",
+    "input": "the source",
+}
 # Below it the error of a face is about twice that of clear faces, see `pipeline.frame_quality`.
 RECOMMENDED_MIN_QUALITY = 0.3

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from vacli.errors import UsageError, nearest
 from vacli.files.atomic import staged_writer
+from vacli.output.columns import COLUMNS
 from vacli.packages import require
 
 if TYPE_CHECKING:
@@ -238,16 +239,14 @@ def check_one_recording(ending: str, count: int) -> None:
         )
 
 
-def parse_columns(text: str) -> tuple[str, ...]:
+def parse_columns(text: str, known: Iterable[str] = COLUMNS) -> tuple[str, ...]:
     """The columns of a comma-separated list. Raises UsageError for unknown, repeated or no names."""
-    from vacli.output.columns import COLUMNS
-
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:
-        if name not in COLUMNS:
-            raise UsageError(f"--columns: unknown column {name!r}", hint=nearest(name, COLUMNS))
+        if name not in known:
+            raise UsageError(f"--columns: unknown column {name!r}", hint=nearest(name, known))
         if names.count(name) > 1:
             raise UsageError(f"--columns: {name} is listed twice")
     if not names:
-        raise UsageError("--columns is empty", hint=f"known: {', '.join(COLUMNS)}")
+        raise UsageError("--columns is empty", hint=f"known: {', '.join(known)}")
     return names

@@ -14,7 +14,7 @@ NO_MODALITY = "none"
 PREDICTED = ("valence", "arousal", "valence_uncertainty", "arousal_uncertainty")
 INTEGERS = ("frame", "speech_present", "speaking", "face_id")
 FLAGS = ("face_detected", "audio_present")
-TEXTS = ("modality", "quality_limit", "input")
+TEXTS = ("modality", "quality_limit", "flag", "input")
 QUALITY_LIMITS = (  # values of the column
     "face_size",
     "sharpness",

@@ -1,0 +1,94 @@
+"""The terminal view of `va live --watch`: the last values as bars, and the last seconds as lines."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from vacli.cli.streams import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from vacli.output.live.rows import PredictedRows
+
+DIMENSIONS = ("valence", "arousal")
+BLOCKS = "▁▂▃▄▅▆▇█"
+BAR_CELLS = 41  # with one in the middle for 0
+N_POINTS = 60
+POINT_S = 0.25  # of the source, between two points of a line
+REFRESH_HZ = 8
+
+
+class WatchView:
+    """Shows the rows on the terminal of stderr; the picture changes at most REFRESH_HZ times a second."""
+
+    def __init__(self, source: str) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._source = printable(source)
+        self._lines: dict[str, deque[float]] = {name: deque(maxlen=N_POINTS) for name in DIMENSIONS}
+        self._last_point_s = -math.inf
+        self._shown_s = -math.inf
+        self._live = Live(console=Console(stderr=True), auto_refresh=False)
+        self._live.start()
+
+    def write(self, rows: PredictedRows) -> None:
+        """Take the rows of a moment; those of its last frame and first face are shown."""
+        columns = rows.table.columns
+        frames = columns["frame"].tolist()
+        if not frames:
+            return
+        at = frames.index(frames[-1])
+        row = {name: values[at] for name, values in columns.items()}
+        if row["time_s"] - self._last_point_s >= POINT_S or row["time_s"] < self._last_point_s:
+            self._last_point_s = float(row["time_s"])
+            for name, line in self._lines.items():
+                line.append(float(row[name]))
+        now_s = time.monotonic()
+        if now_s - self._shown_s >= 1 / REFRESH_HZ:
+            self._shown_s = now_s
+            self._live.update(self._table(row), refresh=True)
+
+    def close(self) -> None:
+        """Leave the last values on the terminal."""
+        self._live.stop()
+
+    def _table(self, row: dict[str, Any]) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(
+            box=None, pad_edge=False, title=f"{self._source}  {row['time_s']:.1f} s", title_justify="left"
+        )
+        for _ in range(4):
+            table.add_column(no_wrap=True)
+        for name in DIMENSIONS:
+            value, error = float(row[name]), float(row[f"{name}_uncertainty"])
+            text = "no value" if math.isnan(value) else f"{value:+.2f}"
+            text += "" if math.isnan(error) or math.isnan(value) else f" ± {error:.2f}"
+            table.add_row(name, text, Text(bar(value)), Text(sparkline(list(self._lines[name]))))
+        flag = f", {row['flag']}" if row["flag"] else ""
+        table.add_row("", f"{row['modality']}{flag}", f"latency {1000 * float(row['latency_s']):.0f} ms", "")
+        return table
+
+
+def bar(value: float) -> str:
+    """A bar from 0 in the middle to a value from -1 to 1; only the middle for NaN."""
+    middle = BAR_CELLS // 2
+    end = middle if math.isnan(value) else middle + round(max(-1.0, min(1.0, value)) * middle)
+    first, last = min(middle, end), max(middle, end)
+    cells = ["█" if first <= cell <= last and first != last else "·" for cell in range(BAR_CELLS)]
+    cells[middle] = "│"
+    return "".join(cells)
+
+
+def sparkline(values: list[float]) -> str:
+    """Values from -1 to 1 as blocks of eight heights; a space for NaN."""
+    steps = len(BLOCKS) - 1
+    return "".join(
+        " " if math.isnan(v) else BLOCKS[round((max(-1.0, min(1.0, v)) + 1) / 2 * steps)] for v in values
+    )

@@ -1,0 +1,146 @@
+"""Sources of live pictures and sound: cameras, microphones, network addresses, pipes and files.
+
+A number or a name of a device selects a camera through the capture library of the platform: Video4Linux2 and
+ALSA, AVFoundation, or DirectShow. `-` is stdin. All other names are URLs or paths that FFmpeg opens.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vacli.errors import UsageError
+
+STDIN = "-"
+NO_SOUND = "none"
+URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+NETWORK = ("rtsp", "rtsps", "http", "https", "udp", "srt", "rtp", "rtmp", "rtmps", "tcp", "tls")
+LINUX_DEVICE = re.compile(r"/dev/video\d+|/dev/v4l/.+")
+# FFmpeg reads a stream for up to 5 s before it returns the first packet. The parameters of the usual codecs
+# are known after a few packets.
+ANALYSIS = {"analyzeduration": "700000"}  # microseconds
+UDP_BUFFER = {"fifo_size": "20000", "overrun_nonfatal": "1", "buffer_size": "1000000"}  # packets of 188 B; B
+V4L2_CLOCK = {"timestamps": "abs"}  # the clock of ALSA: microseconds since 1970
+SYSTEM_MICROPHONE = "default"
+
+Drop = Literal["newest", "oldest", "none"]
+
+
+@dataclass(frozen=True)
+class FFmpegInput:
+    """The arguments of `av.open`: a URL, the name of a demuxer or capture library, and options."""
+
+    url: str
+    format: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LiveSource:
+    """A source of pictures and sound.
+
+    name: as the user wrote it. main: the stream or the camera. microphone: a device beside the camera, with
+    is_default for one that the user did not name. with_sound: whether sound in `main` is used. is_realtime:
+    whether data arrive at the pace at which they were recorded.
+    """
+
+    name: str
+    main: FFmpegInput
+    microphone: FFmpegInput | None = None
+    microphone_is_default: bool = False
+    with_sound: bool = True
+    is_realtime: bool = True
+
+    @property
+    def default_drop(self) -> Drop:
+        """The policy for late frames: a file or a pipe waits, a camera or a network address does not."""
+        return "oldest" if self.is_realtime else "none"
+
+
+def parse_source(
+    name: str,
+    audio: str | None = None,
+    demuxer: str | None = None,
+    options: Mapping[str, str] | None = None,
+) -> LiveSource:
+    """Return the source of a name.
+
+    audio: the name of a microphone, NO_SOUND, or None for the sound of the stream or the default microphone.
+    demuxer: FFmpeg's name of the input format. options: of FFmpeg, for `main`.
+    Raises UsageError for a name that is no source, and for a microphone beside a stream.
+    """
+    given = dict(options or {})
+    main = _camera(name, demuxer, given)
+    if main is not None:
+        microphone = _microphone(audio)
+        return LiveSource(name, main, microphone, audio is None, with_sound=False)
+    if audio not in (None, NO_SOUND):
+        raise UsageError(
+            f"--audio {audio}: {name} is no camera, and a microphone is used beside a camera only",
+            hint="leave --audio out for the sound of the stream, or give --audio none",
+        )
+    main, is_realtime = _stream(name, demuxer, given)
+    return LiveSource(name, main, with_sound=audio != NO_SOUND, is_realtime=is_realtime)
+
+
+def _camera(name: str, demuxer: str | None, options: dict[str, str]) -> FFmpegInput | None:
+    """Return the camera of a name, None if it is no camera."""
+    library = demuxer if demuxer in ("v4l2", "video4linux2", "avfoundation", "dshow") else None
+    if library is None and not (name.isdigit() or LINUX_DEVICE.fullmatch(name)):
+        return None
+    library = library or _camera_library()
+    if library == "dshow":
+        if name.isdigit():
+            raise UsageError(
+                f"{name}: DirectShow has no numbers of cameras",
+                hint="give the camera's name with --format dshow, such as 'Integrated Camera'",
+            )
+        return FFmpegInput(name if name.startswith("video=") else f"video={name}", library, options)
+    if library == "avfoundation":
+        return FFmpegInput(f"{name}:none", library, {"framerate": "30", **options})
+    path = f"/dev/video{name}" if name.isdigit() else name
+    return FFmpegInput(path, library, V4L2_CLOCK | options)
+
+
+def _camera_library() -> str:
+    return {"darwin": "avfoundation", "win32": "dshow"}.get(sys.platform, "v4l2")
+
+
+def _microphone(name: str | None) -> FFmpegInput | None:
+    """Return a microphone; None for NO_SOUND, and for the default one on Windows, which has no name."""
+    if name == NO_SOUND:
+        return None
+    library = _camera_library()
+    if library == "dshow":
+        return None if name is None else FFmpegInput(f"audio={name.removeprefix('audio=')}", library)
+    if library == "avfoundation":
+        return FFmpegInput(f"none:{name or SYSTEM_MICROPHONE}", library)
+    return FFmpegInput(name or SYSTEM_MICROPHONE, "alsa")
+
+
+def _stream(name: str, demuxer: str | None, options: dict[str, str]) -> tuple[FFmpegInput, bool]:
+    """Return the input of a URL, a path or stdin, and whether it is in real time."""
+    if name == STDIN:
+        return FFmpegInput("pipe:0", demuxer, ANALYSIS | options), False
+    if demuxer == "lavfi":
+        return FFmpegInput(name, demuxer, options), False
+    url = URL.match(name)
+    if url is None:
+        if not os.path.exists(name):
+            raise UsageError(
+                f"{name}: is no camera, address or file",
+                hint="give 0 or /dev/video0, rtsp://, http://, udp:// or srt://, a pipe, or - for stdin",
+            )
+        if stat.S_ISDIR(os.stat(name).st_mode):
+            raise UsageError(f"{name}: is a folder", hint="`va predict` reads folders")
+        return FFmpegInput(f"file:{name}", demuxer, ANALYSIS | options), False
+    scheme = url[1].lower()
+    if scheme not in NETWORK:
+        raise UsageError(f"{name}: unknown scheme {scheme}", hint=f"known: {', '.join(NETWORK)}")
+    buffer = UDP_BUFFER if scheme in ("udp", "rtp") else {}
+    return FFmpegInput(name, demuxer, ANALYSIS | buffer | options), True

@@ -1,0 +1,1 @@
+"""Where the rows of `va live` go while they are predicted: files, web pages and Lab Streaming Layer."""
