@@ -11,13 +11,14 @@ from synth.scans import apart
 from vacli.models import mamba, mamba_fused, mamba_loops
 from vacli.models.heads import zero_padding
 from vacli.models.mamba import Mamba
+from vacli.models.mamba_tiles import STRIDE
 from vacli.recipe import schema as recipe
 
 # batch, frames, width, states, kernel
 SHAPES = [
     (1, 1, 8, 3, 3),
-    (2, mamba_loops.CHECKPOINT_STRIDE, 24, 5, 4),  # one checkpoint exactly
-    (2, 2 * mamba_loops.CHECKPOINT_STRIDE + 3, 24, 5, 2),  # a short last segment
+    (2, STRIDE, 24, 5, 4),  # one checkpoint exactly
+    (2, 2 * STRIDE + 3, 24, 5, 2),  # a short last segment
     (3, 70, 100, 32, 4),  # several blocks of channels
     (2, 2, 16, 4, 4),  # fewer frames than taps
 ]
@@ -143,7 +144,7 @@ def test_backward_pass_keeps_the_input_and_checkpoints():
     with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
         fused(net, x, mask)
     parameters = sum(p.numel() for p in net.parameters())
-    a_frame = width + net.dt_rank + 2 * states + net.inner * states / mamba_loops.CHECKPOINT_STRIDE + 1
+    a_frame = width + net.dt_rank + 2 * states + net.inner * states / STRIDE + 1
     assert sum(kept.values()) <= 4 * (parameters + batch * frames * a_frame)
 
 
@@ -173,11 +174,25 @@ def test_compiled_model_gives_the_same_values_and_gradients():
     assert apart(results(lambda x: (compiled(x, mask),), net, x), want) < 1e-6
 
 
-@pytest.mark.parametrize("value", [-200.0, -87.0, -1e-3, 0.0, 1e-3, 20.0, 200.0])
-def test_scalar_functions_have_a_relative_error_below_1e_6(value):
-    v = torch.tensor(value, dtype=torch.float64)
-    given = mamba_loops.F32(value)
-    assert mamba_loops.softplus(given) == pytest.approx(
-        torch.nn.functional.softplus(v, threshold=1e9).item(), rel=1e-6, abs=1e-37
-    )
-    assert mamba_loops.sigmoid(given) == pytest.approx(torch.sigmoid(v).item(), rel=1e-6, abs=1e-37)
+def test_a_state_that_decays_becomes_zero_and_torch_keeps_small_numbers():
+    net, frames = layer(16, 4, 4), 3000
+    with torch.no_grad():
+        net.dt_proj.bias.fill_(1.0)  # a step of 1.3: a memory of few frames
+    mask = torch.zeros(1, frames, dtype=torch.bool)
+    mask[0, :5] = True
+    with torch.no_grad():
+        _, last = fused(net, torch.randn(1, frames, 16), mask)
+    assert not last.any()
+    small = torch.full((64,), 1e-39)
+    assert (small * 1.0).all()
+    parts = [fused(net, torch.randn(1, n, 16), mask[:, :n])[1] for n in range(60, 90)]
+    smallest = torch.finfo(torch.float32).smallest_normal
+    assert all(((h == 0) | (h.abs() >= smallest)).all() for h in parts)
+
+
+@pytest.mark.parametrize(
+    ("batch", "threads", "want"), [(8, 2, (256, 16)), (2, 2, (256, 4)), (1, 2, (256, 2)), (1, 8, (64, 8))]
+)
+def test_each_thread_gets_a_block_of_channels(monkeypatch, batch, threads, want):
+    monkeypatch.setattr(mamba_loops, "LANES", 16)
+    assert mamba_loops.split(batch, 512, threads) == want

@@ -1,7 +1,7 @@
 """A whole Mamba layer as one differentiable function on a CPU.
 
 Between its matrix products the loops of `mamba_loops` run. Only the layer's input, the small output of
-x_proj and a checkpoint of the state at every CHECKPOINT_STRIDE-th step are kept for the backward pass, which
+x_proj and a checkpoint of the state at every STRIDE-th step are kept for the backward pass, which
 recomputes the rest, as mamba_ssm's fused kernel does (`MambaInnerFn`). `mamba.Mamba.plain` is the plain form.
 """
 
@@ -17,14 +17,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from vacli.models.mamba_loops import (
-    CHECKPOINT_STRIDE,
     convolve,
     convolve_back,
     scan_gated,
     scan_gated_back,
     split,
 )
+from vacli.models.mamba_tiles import GROUP, STRIDE
 from vacli.models.scan_numba import as_arrays, run_jobs
+from vacli.runtime.simd import LANES
+from vacli.runtime.simd_math import LOG2_E
 
 
 class Weights(NamedTuple):
@@ -55,8 +57,9 @@ class Weights(NamedTuple):
         return self.taps.detach().squeeze(1).T.contiguous().numpy()
 
     def scanned(self) -> tuple[np.ndarray, ...]:
-        """The parameters of the scan: a (N, E), dt's bias and D (E,)."""
-        return as_arrays((-torch.exp(self.A_log).T.contiguous(), self.dt_bias, self.D))
+        """The parameters of the scan: a (N, E), dt_proj (R, E), dt's bias and D (E,)."""
+        a = -torch.exp(self.A_log).T.contiguous()
+        return as_arrays((a, self.dt_proj.T.contiguous(), self.dt_bias, self.D))
 
 
 class _Inner(NamedTuple):
@@ -65,12 +68,6 @@ class _Inner(NamedTuple):
     xz: Tensor
     u: Tensor
     dbc: Tensor  # x_proj's output: dt's low rank, b, c
-    raw: Tensor  # dt before its bias and softplus
-
-    def scanned(self, states: int) -> tuple[np.ndarray, ...]:
-        """The inputs of the scan: u, raw, xz, b, c."""
-        b, c = (t.contiguous() for t in self.dbc[..., -2 * states :].chunk(2, dim=-1))
-        return as_arrays((self.u, self.raw, self.xz, b, c))
 
 
 class _Options(NamedTuple):
@@ -90,12 +87,16 @@ class _Layer(torch.autograd.Function):
         weights = Weights(*parameters)
         batch, length, _ = x.shape
         inner = _enter(options.dtype, x, real, weights)
-        stride = CHECKPOINT_STRIDE if options.keeps else max(length, 1)
-        checkpoints = x.new_empty(batch, -(-length // stride), weights.states, weights.channels)
+        segments = (length - 1) // STRIDE if options.keeps and length else 0
+        checkpoints = x.new_empty(batch, segments, weights.states, weights.channels)
         gated, last = torch.empty_like(inner.u), x.new_empty(batch, weights.states, weights.channels)
-        block, jobs = split(batch, weights.channels, weights.states)
-        given, made = (inner.scanned(weights.states), weights.scanned()), as_arrays((gated, last))
-        run_jobs(scan_gated, jobs, *given, made, checkpoints.numpy(), stride, block)
+        block, jobs = _split(batch, weights.channels)
+        a, *others = weights.scanned()
+        given, made = (
+            (as_arrays((inner.u, inner.xz, inner.dbc)), (a * LOG2_E, *others)),
+            as_arrays((gated, last)),
+        )
+        run_jobs(scan_gated, jobs, *given, made, checkpoints.numpy(), block)
         ctx.dtype = options.dtype
         ctx.save_for_backward(x, real, inner.dbc, checkpoints, *parameters)
         return _product(gated, weights.out_proj, options.dtype), last
@@ -109,7 +110,8 @@ class _Layer(torch.autograd.Function):
         g_gated = _product(g_out, weights.out_proj.T, dtype)
         scan = _scan_back(inner, weights, checkpoints, (g_gated, g_last.contiguous()))
         g_low = _product(scan.raw, weights.dt_proj.T, dtype)
-        g_dbc = torch.cat([g_low, scan.b.sum(0), scan.c.sum(0)], dim=-1)
+        g_bc = scan.bc.sum(0).unflatten(-1, (-1, 2, GROUP)).transpose(-3, -2).flatten(-3)
+        g_dbc = torch.cat([g_low, g_bc], dim=-1)
         scan.u.add_(_product(g_dbc, weights.x_proj.T, dtype))
         g_taps, g_taps_bias = _convolution_back(inner, real, weights, scan)
         by_weights = Weights(
@@ -129,7 +131,7 @@ class _Layer(torch.autograd.Function):
 class _ScanGradients(NamedTuple):
     """The outputs of `scan_gated_back`: derivatives, and the recomputed gated output.
 
-    u, raw, gated (B, L, E); xz (B, L, 2E), its second half; b, c (blocks, B, L, N); a (B, N, E); dt_bias and
+    u, raw, gated (B, L, E); xz (B, L, 2E), its second half; bc (blocks, B, L, 2N); a (B, N, E); dt_bias and
     skip (B, E).
     """
 
@@ -137,8 +139,7 @@ class _ScanGradients(NamedTuple):
     raw: Tensor
     gated: Tensor
     xz: Tensor
-    b: Tensor
-    c: Tensor
+    bc: Tensor
     a: Tensor
     dt_bias: Tensor
     skip: Tensor
@@ -149,21 +150,20 @@ def _scan_back(
 ) -> _ScanGradients:
     batch, length, channels = inner.u.shape
     states, new = weights.states, inner.u.new_empty
-    block, jobs = split(batch, channels, states)
-    blocks = jobs // max(batch, 1)
+    block, jobs = _split(batch, channels)
     made = _ScanGradients(
         u=torch.empty_like(inner.u),
         raw=torch.empty_like(inner.u),
         gated=torch.empty_like(inner.u),
         xz=torch.empty_like(inner.xz),
-        b=new(blocks, batch, length, states),
-        c=new(blocks, batch, length, states),
+        bc=new(jobs // max(batch, 1), batch, length, 2 * states),
         a=new(batch, states, channels),
         dt_bias=new(batch, channels),
         skip=new(batch, channels),
     )
-    given = inner.scanned(states), weights.scanned(), as_arrays(gradients)
-    run_jobs(scan_gated_back, jobs, *given, as_arrays(made), checkpoints.numpy(), CHECKPOINT_STRIDE, block)
+    a, *others = weights.scanned()
+    given = as_arrays((inner.u, inner.xz, inner.dbc)), (a, a * LOG2_E, *others), as_arrays(gradients)
+    run_jobs(scan_gated_back, jobs, *given, as_arrays(made), checkpoints.numpy(), block)
     return made
 
 
@@ -173,7 +173,7 @@ def _convolution_back(
     """Fill half of scan.xz, overwrite scan.u; return the derivatives by taps (B, K, E) and bias (B, E)."""
     batch, _, channels = inner.u.shape
     made = scan.u.new_empty(batch, weights.taps.shape[-1], channels), scan.u.new_empty(batch, channels)
-    block, jobs = split(batch, channels, weights.states)
+    block, jobs = _split(batch, channels)
     given = (*as_arrays((inner.xz, real)), weights.kernel(), *as_arrays((weights.taps_bias, scan.u)))
     run_jobs(convolve_back, jobs, *given, as_arrays((scan.xz, *made)), block)
     return made
@@ -188,9 +188,32 @@ def layer(x: Tensor, real: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor
     autocast = torch.is_autocast_enabled("cpu")
     dtype = torch.get_autocast_dtype("cpu") if autocast else torch.float32
     options = _Options(dtype, torch.is_grad_enabled())
+    channels, states = parameters[6].shape
     with torch.autocast("cpu", enabled=False):
-        y, last = _Layer.apply(options, x.float().contiguous(), real.contiguous(), *parameters)
-    return y.to(dtype), last.transpose(1, 2)
+        padded = _padded(Weights(*parameters))
+        y, last = _Layer.apply(options, x.float().contiguous(), real.contiguous(), *padded)
+    return y.to(dtype), last[:, :states, :channels].transpose(1, 2)
+
+
+def _padded(weights: Weights) -> Weights:
+    """The weights with zeros for more channels and states, as the loops need them."""
+    channels, states = -weights.channels % LANES, -weights.states % GROUP
+    if not channels and not states:
+        return weights
+    low, b, c = weights.x_proj.split([weights.dt_proj.shape[1], weights.states, weights.states])
+    rows, columns, both = (0, 0, 0, channels), (0, channels), (0, channels, 0, states)
+    halves = weights.in_proj.chunk(2)
+    return Weights(
+        in_proj=torch.cat([F.pad(half, rows) for half in halves]),
+        taps=F.pad(weights.taps, (0, 0, 0, 0, 0, channels)),
+        taps_bias=F.pad(weights.taps_bias, columns),
+        x_proj=torch.cat([F.pad(low, columns), F.pad(b, both), F.pad(c, both)]),
+        dt_proj=F.pad(weights.dt_proj, rows),
+        dt_bias=F.pad(weights.dt_bias, columns),
+        A_log=F.pad(weights.A_log, (0, states, 0, channels)),
+        D=F.pad(weights.D, columns),
+        out_proj=F.pad(weights.out_proj, columns),
+    )
 
 
 def _enter(
@@ -199,12 +222,14 @@ def _enter(
     """Compute the inputs of the scan; `dbc` if it is known already."""
     xz = _product(x, weights.in_proj, dtype)
     u = x.new_empty(*x.shape[:2], weights.channels)
-    block, jobs = split(len(x), weights.channels, weights.states)
+    block, jobs = _split(len(x), weights.channels)
     given = (*as_arrays((xz, real)), weights.kernel(), *as_arrays((weights.taps_bias, u)))
     run_jobs(convolve, jobs, *given, block)
-    dbc = _product(u, weights.x_proj, dtype) if dbc is None else dbc
-    rank = weights.dt_proj.shape[1]
-    return _Inner(xz, u, dbc, _product(dbc[..., :rank], weights.dt_proj, dtype))
+    return _Inner(xz, u, _product(u, weights.x_proj, dtype) if dbc is None else dbc)
+
+
+def _split(batch: int, channels: int) -> tuple[int, int]:
+    return split(batch, channels, torch.get_num_threads())
 
 
 def _product(x: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:

@@ -6,11 +6,13 @@ one pass over memory:
 
     convolve       u = silu(conv(x)), 0 on padding
     scan_gated     y = (c h + D u) silu(z); h_t = exp(dt_t a) h_(t-1) + dt_t u_t b_t;
-                   dt = softplus(raw + bias)
+                   dt = softplus(W low + bias)
     scan_gated_back, convolve_back    the derivatives, from the inputs and the checkpoints
 
-(Gu and Dao 2023, arXiv 2312.00752, algorithm 2 and figure 3.) Names: g_ before a name = derivative of the
-loss by it.
+(Gu and Dao 2023, arXiv 2312.00752, algorithm 2 and figure 3.) E is a multiple of LANES and N of GROUP.
+dbc (B, L, R + 2N) is the output of x_proj: dt's low rank, b and c.
+
+Names: g_ before a name = derivative of the loss by it. e, t, n: a channel, a step of a segment, a state.
 """
 
 # mypy: allow-untyped-defs
@@ -18,245 +20,269 @@ loss by it.
 
 from __future__ import annotations
 
-import numpy as np
-
-from vacli.models.scan_loops import (
-    F32,
-    LOG2_E,
-    ONE,
-    ZERO,
-    copy_block,
-    load_rates,
-    loops,
-    power_of_two,
-    step,
-    step_back,
-    step_kept,
+from vacli.models.mamba_tiles import (
+    G_DT,
+    G_INTO,
+    G_Y,
+    GROUP,
+    INTO,
+    KEPT,
+    RECORD,
+    RECORD_BACK,
+    SLOPE,
+    STRIDE,
+    SUMS,
+    Y,
+    gather,
+    scan_tile,
+    scan_tile_back,
+    scatter,
 )
+from vacli.runtime.jit import compiled
+from vacli.runtime.simd import (
+    LANES,
+    broadcast,
+    flush_subnormals,
+    fma,
+    load,
+    restore,
+    splat,
+    store,
+    store_sums,
+)
+from vacli.runtime.simd_math import ONE, ZERO, add_to, fill, inlined, scratch, sigmoid, softplus
 
-CHECKPOINT_STRIDE = 64  # steps between checkpoints of the state, E N / 64 values per frame
-BLOCK = 128  # most channels of a block
-SCRATCH = 2048  # most channels x states of a block, so that a segment fits the L2 cache
+BLOCK = 16  # most vectors of a block: its scratch memory fits the second cache
 
-TWO = F32(2)
-# log(1 + p) = s (2 + L1 s^2 + ... + L4 s^8), s = p / (2 + p): smallest maximum relative error on 0 <= p <= 1.
-L1, L2 = F32(0.6666666269302368), F32(0.4000156819820404)
-L3, L4 = F32(0.2837691009044647), F32(0.2607743442058563)
-
-
-@loops(exact=True)
-def softplus(v):
-    """log(1 + e^v), relative error below 1e-6."""
-    p = power_of_two(-abs(v) * LOG2_E)
-    s = p / (TWO + p)
-    q = s * s
-    return max(v, ZERO) + s * (TWO + q * (L1 + q * (L2 + q * (L3 + q * L4))))
-
-
-@loops(exact=True)
-def sigmoid(v):
-    """1 / (1 + e^-v), relative error below 1e-6 where it is above 1e-37."""
-    p = power_of_two(-abs(v) * LOG2_E)
-    return (ONE if v >= ZERO else p) / (ONE + p)
+kernel = compiled(nogil=True)
 
 
-@loops()
-def _convolved(x, t, e0, width, taps, bias, row):
-    """row (width,) = the causal convolution of x (L, 2E) at step t."""
-    kernel = taps.shape[0]
-    for e in range(width):
-        row[e] = bias[e0 + e]
-    for k in range(max(0, kernel - 1 - t), kernel):
-        tap, seen = taps[k, e0 : e0 + width], x[t - kernel + 1 + k, e0 : e0 + width]
-        for e in range(width):
-            row[e] += tap[e] * seen[e]
+@inlined
+def _extent(job, block, channels):
+    """The sequence of a job, its first channel and the channel after its last."""
+    blocks = (channels + block - 1) // block
+    start = (job % blocks) * block
+    return job // blocks, start, min(start + block, channels)
 
 
-@loops(nogil=True)
+@inlined
+def _silu_slope(v, s):
+    """The derivative of v s, s = sigmoid(v)."""
+    return s * fma(v, splat(ONE) - s, splat(ONE))
+
+
+@inlined
+def _convolved(x, t, e, taps, bias):
+    """The causal convolution of x (L, 2E) at step t and the channels from e."""
+    size = taps.shape[0]
+    y = load(bias, e)
+    for k in range(max(0, size - 1 - t), size):
+        y = fma(load(taps[k], e), load(x[t - size + 1 + k], e), y)
+    return y
+
+
+@kernel
 def convolve(xz, real, taps, bias, u, block, first, last):
     """xz (B, L, 2E), real (B, L), taps (K, E), bias (E,) -> u (B, L, E)."""
     length, channels = u.shape[1], u.shape[2]
-    blocks = (channels + block - 1) // block
-    row = np.empty(block, F32)
     for job in range(first, last):
-        i, e0 = job // blocks, (job % blocks) * block
-        width = min(block, channels - e0)
+        i, e0, e1 = _extent(job, block, channels)
         for t in range(length):
-            out = u[i, t, e0 : e0 + width]
             if not real[i, t]:
-                for e in range(width):
-                    out[e] = ZERO
+                fill(u[i, t], e0, e1, splat(ZERO))
                 continue
-            _convolved(xz[i], t, e0, width, taps, bias, row)
-            for e in range(width):
-                out[e] = row[e] * sigmoid(row[e])
+            for e in range(e0, e1, LANES):
+                v = _convolved(xz[i], t, e, taps, bias)
+                store(u[i, t], e, v * sigmoid(v))
 
 
-@loops(nogil=True)
+@kernel
 def convolve_back(xz, real, taps, bias, g_u, gradients, block, first, last):
     """g_u (B, L, E) -> the first half of g_xz (B, L, 2E), g_taps (B, K, E), g_bias (B, E).
 
     g_u is overwritten.
     """
     g_xz, g_taps, g_bias = gradients
-    length, channels, kernel = g_u.shape[1], g_u.shape[2], taps.shape[0]
-    blocks = (channels + block - 1) // block
-    row = np.empty(block, F32)
+    length, channels, size = g_u.shape[1], g_u.shape[2], taps.shape[0]
     for job in range(first, last):
-        i, e0 = job // blocks, (job % blocks) * block
-        width = min(block, channels - e0)
-        g_taps[i, :, e0 : e0 + width] = ZERO
-        g_bias[i, e0 : e0 + width] = ZERO
-        total = g_bias[i, e0 : e0 + width]
+        i, e0, e1 = _extent(job, block, channels)
+        fill(g_bias[i], e0, e1, splat(ZERO))
+        for k in range(size):
+            fill(g_taps[i, k], e0, e1, splat(ZERO))
         for t in range(length):
-            g_row = g_u[i, t, e0 : e0 + width]
             if not real[i, t]:
-                for e in range(width):
-                    g_row[e] = ZERO
+                fill(g_u[i, t], e0, e1, splat(ZERO))
                 continue
-            _convolved(xz[i], t, e0, width, taps, bias, row)
-            for e in range(width):
-                s = sigmoid(row[e])
-                g_row[e] *= s * (ONE + row[e] * (ONE - s))
-                total[e] += g_row[e]
-            for k in range(max(0, kernel - 1 - t), kernel):
-                seen, sums = xz[i, t - kernel + 1 + k, e0 : e0 + width], g_taps[i, k, e0 : e0 + width]
-                for e in range(width):
-                    sums[e] += g_row[e] * seen[e]
+            for e in range(e0, e1, LANES):
+                v = _convolved(xz[i], t, e, taps, bias)
+                g = load(g_u[i, t], e) * _silu_slope(v, sigmoid(v))
+                store(g_u[i, t], e, g)
+                add_to(g_bias[i], e, g)
+                for k in range(max(0, size - 1 - t), size):
+                    seen = load(xz[i, t - size + 1 + k], e)
+                    store(g_taps[i, k], e, fma(g, seen, load(g_taps[i, k], e)))
         for t in range(length):
-            out = g_xz[i, t, e0 : e0 + width]
-            for e in range(width):
-                out[e] = ZERO
-            for k in range(max(0, kernel - length + t), kernel):
-                tap, g_row = taps[k, e0 : e0 + width], g_u[i, t + kernel - 1 - k, e0 : e0 + width]
-                for e in range(width):
-                    out[e] += tap[e] * g_row[e]
+            for e in range(e0, e1, LANES):
+                g = splat(ZERO)
+                for k in range(max(0, size - length + t), size):
+                    g = fma(load(taps[k], e), load(g_u[i, t + size - 1 - k], e), g)
+                store(g_xz[i, t], e, g)
 
 
-@loops()
-def _enter(width, raw, bias, u, dt, into):
-    """dt = softplus(raw + bias) and into = dt u, each (width,)."""
-    for e in range(width):
-        dt[e] = softplus(raw[e] + bias[e])
-        into[e] = dt[e] * u[e]
+@inlined
+def _enter(u, low, weights, e, records, q):
+    """Begin a record with the step size, which the low rank gives; return softplus'."""
+    _, weight, bias, skip = weights
+    v = load(bias, e)
+    for r in range(weight.shape[0]):
+        v = fma(broadcast(low, r), load(weight[r], e), v)
+    dt, slope = softplus(v)
+    u_now = load(u, e)
+    store(records, q, dt)
+    store(records, q + INTO, dt * u_now)
+    store(records, q + Y, load(skip, e) * u_now)
+    return slope
 
 
-@loops(nogil=True)
-def scan_gated(inputs, weights, outputs, checkpoints, stride, block, first, last):
-    """u, raw, xz, b, c; a (N, E), bias, skip (E,) -> gated (B, L, E), h_last (B, N, E).
+@kernel
+def scan_gated(inputs, weights, outputs, checkpoints, block, first, last):
+    """u, xz, dbc; rate (N, E), dt_proj (R, E), dt's bias, D (E,) -> gated (B, L, E), last state (B, N, E).
 
-    `checkpoints` (B, L / stride, N, E) gets the state before every `stride`-th step.
+    rate is a / ln 2. `checkpoints` (B, S, N, E) gets the states before step STRIDE, 2 STRIDE, ...; S may
+    be 0.
     """
-    u, raw, xz, b, c = inputs
-    a_of, bias, skip = weights
+    u, xz, dbc = inputs
+    rates = weights[0]
     gated, h_last = outputs
-    length, channels, states = u.shape[1], u.shape[2], a_of.shape[0]
-    blocks = (channels + block - 1) // block
-    h, rate = np.empty((states, block), F32), np.empty((states, block), F32)
-    dt, into, y = np.empty(block, F32), np.empty(block, F32), np.empty(block, F32)
+    length, channels, states = u.shape[1], u.shape[2], rates.shape[0]
+    rank, row, vectors = dbc.shape[2] - 2 * states, dbc.shape[2], block // LANES
+    rate, h = scratch(vectors * states), scratch(vectors * states)
+    records = scratch(vectors * STRIDE * RECORD // LANES)
+    mode = flush_subnormals()
     for job in range(first, last):
-        i, e0 = job // blocks, (job % blocks) * block
-        width = min(block, channels - e0)
-        e1 = e0 + width
-        load_rates(a_of, e0, width, rate)
-        for n in range(states):
-            for e in range(width):
-                h[n, e] = ZERO
-        for t in range(length):
-            if t % stride == 0:
-                copy_block(h, 0, width, checkpoints[i, t // stride], e0)
-            now, z = u[i, t, e0:e1], xz[i, t, channels + e0 : channels + e1]
-            _enter(width, raw[i, t, e0:e1], bias[e0:e1], now, dt, into)
-            step(width, dt, into, rate, h, b[i, t], c[i, t], y)
-            _gate(width, y, skip[e0:e1], now, z, gated[i, t, e0:e1])
-        copy_block(h, 0, width, h_last[i], e0)
+        i, e0, e1 = _extent(job, block, channels)
+        selection = dbc[i].reshape(-1)
+        gather(rates, e0, e1, rate)
+        fill(h, 0, h.size, splat(ZERO))
+        for t0 in range(0, length, STRIDE):
+            steps = min(STRIDE, length - t0)
+            if 0 < t0 // STRIDE <= checkpoints.shape[1]:
+                scatter(h, e0, e1, checkpoints[i, t0 // STRIDE - 1])
+            for t in range(steps):
+                for e in range(e0, e1, LANES):
+                    q = ((e - e0) // LANES * STRIDE + t) * RECORD
+                    _enter(u[i, t0 + t], dbc[i, t0 + t], weights, e, records, q)
+            for v in range((e1 - e0) // LANES):
+                for n in range(0, states, GROUP):
+                    at, p = t0 * row + rank + n, (v * states + n) * LANES
+                    scan_tile(steps, records, v * STRIDE * RECORD, rate, h, p, selection, at, row, states)
+            for t in range(steps):
+                for e in range(e0, e1, LANES):
+                    y = load(records, ((e - e0) // LANES * STRIDE + t) * RECORD + Y)
+                    z = load(xz[i, t0 + t], channels + e)
+                    store(gated[i, t0 + t], e, y * z * sigmoid(z))
+        scatter(h, e0, e1, h_last[i])
+    restore(mode)
 
 
-@loops()
-def _gate(width, y, skip, u, z, out):
-    for e in range(width):
-        out[e] = (y[e] + skip[e] * u[e]) * (z[e] * sigmoid(z[e]))
+@inlined
+def _enter_back(u, low, z, g_gated, weights, e, records, q):
+    """Begin a record of the backward pass."""
+    store(records, q + SLOPE, _enter(u, low, weights, e, records, q))
+    store(records, q + G_Y, g_gated * z * sigmoid(z))
+    store(records, q + G_INTO, splat(ZERO))
+    store(records, q + G_DT, splat(ZERO))
 
 
-@loops()
-def _ungate(width, g_gated, y, skip, u, z, g_y, g_z, gated, g_skip):
-    """From the derivative by the gated output to those by y, z and D, and the recomputed output."""
-    for e in range(width):
-        s = sigmoid(z[e])
-        silu = z[e] * s
-        out = y[e] + skip[e] * u[e]
-        gated[e] = out * silu
-        g_y[e] = g_gated[e] * silu
-        g_z[e] = g_gated[e] * out * s * (ONE + z[e] * (ONE - s))
-        g_skip[e] += g_y[e] * u[e]
+@inlined
+def _sum_channels(kept, steps, sums, t0, n):
+    """The derivatives by b and c of a group, summed over the channels of a block: b, b, c, c a step."""
+    for t in range(steps):
+        k = t * KEPT + SUMS
+        b0, c0 = load(kept, k), load(kept, k + LANES)
+        b1, c1 = load(kept, k + 2 * LANES), load(kept, k + 3 * LANES)
+        store_sums(sums[t0 + t], 2 * n, b0, b1, c0, c1)
 
 
-@loops()
-def _leave(width, g_into, g_decay, g_y, skip, u, dt, raw, bias, g_u, g_raw, g_bias):
-    """From the derivatives by dt u and by dt to those by u and by the input of softplus."""
-    for e in range(width):
-        g_u[e] = g_into[e] * dt[e] + g_y[e] * skip[e]
-        g_raw[e] = (g_decay[e] + g_into[e] * u[e]) * sigmoid(raw[e] + bias[e])
-        g_bias[e] += g_raw[e]
+@inlined
+def _leave(records, q, u, z, g_gated, skip, made, i, t, channels, e):
+    """The derivatives of a step, from its record."""
+    g_u, g_raw, gated, g_xz, _, _, g_bias, g_skip = made
+    y, g_y, g_into = load(records, q + Y), load(records, q + G_Y), load(records, q + G_INTO)
+    s = sigmoid(z)
+    store(gated[i, t], e, y * z * s)
+    store(g_xz[i, t], channels + e, g_gated * y * _silu_slope(z, s))
+    store(g_u[i, t], e, fma(g_into, load(records, q), g_y * skip))
+    g = fma(g_into, u, load(records, q + G_DT)) * load(records, q + SLOPE)
+    store(g_raw[i, t], e, g)
+    add_to(g_bias[i], e, g)
+    add_to(g_skip[i], e, g_y * u)
 
 
-@loops(nogil=True)
-def scan_gated_back(inputs, weights, gradients_in, made, checkpoints, stride, block, first, last):
-    """The derivatives of `scan_gated`.
+@kernel
+def scan_gated_back(inputs, weights, gradients_in, made, checkpoints, block, first, last):
+    """The derivatives of `scan_gated`; a (N, E) precedes its weights.
 
-    made: g_u, g_raw, gated (B, L, E), the second half of g_xz (B, L, 2E), g_b and g_c (blocks, B, L, N),
-    g_a (B, N, E), g_bias and g_skip (B, E): the last five still to be summed.
+    gradients_in: by gated and the last state. made: g_u, g_raw (by the input of softplus), gated (B, L, E),
+    the second half of g_xz (B, L, 2E), and, still to be summed over the first axis, g_bc (blocks, B, L, 2N)
+    in the order of `_sum_channels`, g_a (B, N, E), g_bias and g_skip (B, E).
     """
-    u, raw, xz, b, c = inputs
-    a_of, bias, skip = weights
+    u, xz, dbc = inputs
+    rates_a, weights = weights[0], weights[1:]
     g_gated, g_last = gradients_in
-    g_u, g_raw, gated, g_xz, g_b, g_c, g_a, g_bias, g_skip = made
-    length, channels, states = u.shape[1], u.shape[2], a_of.shape[0]
-    blocks = (channels + block - 1) // block
-    h, decay = np.empty((stride + 1, states, block), F32), np.empty((stride, states, block), F32)
-    rate, a = np.empty((states, block), F32), np.empty((states, block), F32)
-    g_h, g_rate = np.empty((states, block), F32), np.empty((states, block), F32)
-    dt, into = np.empty((stride, block), F32), np.empty((stride, block), F32)
-    y = np.empty((stride, block), F32)
-    g_into, g_decay, g_y = np.empty(block, F32), np.empty(block, F32), np.empty(block, F32)
+    g_bc, g_as, g_bias, g_skip = made[4:]
+    length, channels, states = u.shape[1], u.shape[2], rates_a.shape[0]
+    rank, row, vectors = dbc.shape[2] - 2 * states, dbc.shape[2], block // LANES
+    rate, a, h = scratch(vectors * states), scratch(vectors * states), scratch(vectors * states)
+    g_h, g_a = scratch(vectors * states), scratch(vectors * states)
+    records, kept = scratch(vectors * STRIDE * RECORD_BACK // LANES), scratch(STRIDE * KEPT // LANES)
+    mode = flush_subnormals()
     for job in range(first, last):
-        i, k = job // blocks, job % blocks
-        e0 = k * block
-        width = min(block, channels - e0)
-        e1 = e0 + width
-        load_rates(a_of, e0, width, rate)
-        copy_block(a_of, e0, width, a, 0)
-        copy_block(g_last[i], e0, width, g_h, 0)
-        g_rate[:] = ZERO
-        g_bias[i, e0:e1] = ZERO
-        g_skip[i, e0:e1] = ZERO
-        for checkpoint in range((length - 1) // stride, -1, -1):
-            t0 = checkpoint * stride
-            steps = min(stride, length - t0)
-            copy_block(checkpoints[i, checkpoint], e0, width, h[0], 0)
-            for q in range(steps):
-                t = t0 + q
-                _enter(width, raw[i, t, e0:e1], bias[e0:e1], u[i, t, e0:e1], dt[q], into[q])
-                step_kept(width, dt[q], into[q], rate, h[q], b[i, t], c[i, t], h[q + 1], decay[q], y[q])
-            for q in range(steps - 1, -1, -1):
-                t = t0 + q
-                now, half = u[i, t, e0:e1], slice(channels + e0, channels + e1)
-                _ungate(
-                    width, g_gated[i, t, e0:e1], y[q], skip[e0:e1], now, xz[i, t, half],
-                    g_y, g_xz[i, t, half], gated[i, t, e0:e1], g_skip[i, e0:e1],
-                )  # fmt: skip
-                step_back(
-                    width, dt[q], into[q], a, h[q], h[q + 1], b[i, t], c[i, t], decay[q],
-                    g_y, g_h, g_rate, g_into, g_decay, g_b[k, i, t], g_c[k, i, t],
-                )  # fmt: skip
-                _leave(
-                    width, g_into, g_decay, g_y, skip[e0:e1], now, dt[q], raw[i, t, e0:e1], bias[e0:e1],
-                    g_u[i, t, e0:e1], g_raw[i, t, e0:e1], g_bias[i, e0:e1],
-                )  # fmt: skip
-        copy_block(g_rate, 0, width, g_a[i], e0)
+        i, e0, e1 = _extent(job, block, channels)
+        sums, selection = g_bc[e0 // block, i], dbc[i].reshape(-1)
+        gather(weights[0], e0, e1, rate)
+        gather(rates_a, e0, e1, a)
+        gather(g_last[i], e0, e1, g_h)
+        fill(g_a, 0, g_a.size, splat(ZERO))
+        fill(g_bias[i], e0, e1, splat(ZERO))
+        fill(g_skip[i], e0, e1, splat(ZERO))
+        for segment in range((length - 1) // STRIDE, -1, -1):
+            t0 = segment * STRIDE
+            steps = min(STRIDE, length - t0)
+            if segment:
+                gather(checkpoints[i, segment - 1], e0, e1, h)
+            else:
+                fill(h, 0, h.size, splat(ZERO))
+            for t in range(steps):
+                for e in range(e0, e1, LANES):
+                    q = ((e - e0) // LANES * STRIDE + t) * RECORD_BACK
+                    z, g = load(xz[i, t0 + t], channels + e), load(g_gated[i, t0 + t], e)
+                    _enter_back(u[i, t0 + t], dbc[i, t0 + t], z, g, weights, e, records, q)
+            for n in range(0, states, GROUP):
+                for t in range(steps):
+                    fill(kept, t * KEPT + SUMS, (t + 1) * KEPT, splat(ZERO))
+                at = t0 * row + rank + n
+                for v in range((e1 - e0) // LANES):
+                    p, q = (v * states + n) * LANES, v * STRIDE * RECORD_BACK
+                    scan_tile_back(
+                        steps, records, q, rate, a, h, g_h, g_a, p, selection, at, row, states, kept
+                    )
+                _sum_channels(kept, steps, sums, t0, n)
+            for t in range(steps):
+                for e in range(e0, e1, LANES):
+                    q = ((e - e0) // LANES * STRIDE + t) * RECORD_BACK
+                    x, z, g = (
+                        load(u[i, t0 + t], e),
+                        load(xz[i, t0 + t], channels + e),
+                        load(g_gated[i, t0 + t], e),
+                    )
+                    _leave(records, q, x, z, g, load(weights[3], e), made, i, t0 + t, channels, e)
+        scatter(g_a, e0, e1, g_as[i])
+    restore(mode)
 
 
-def split(batch: int, channels: int, states: int) -> tuple[int, int]:
-    """Channels of a block, and how many blocks there are over all sequences."""
-    block = max(1, min(BLOCK, channels, max(64, SCRATCH // states)))
+def split(batch: int, channels: int, threads: int) -> tuple[int, int]:
+    """Channels of a block, and how many blocks there are over all sequences: at least one a thread."""
+    vectors, wanted = channels // LANES, max(1, -(-threads // max(batch, 1)))
+    block = LANES * max(1, min(BLOCK, -(-vectors // wanted)))
     return block, batch * -(-channels // block)
