@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 
 import pytest
 
+from vacli.runtime import concurrency
 from vacli.runtime.concurrency import parallel_map, prefetch
 
 
@@ -60,3 +62,18 @@ def test_results_keep_the_order_of_their_items():
 def test_an_error_of_the_function_is_raised():
     with pytest.raises(ZeroDivisionError):
         list(parallel_map(lambda n: 1 // n, [1, 0, 1], 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("limit", "count"), [("1", 1), ("2", 2), ("99", 3), ("", 3), ("0", 3), ("4,2", 3), (None, 3)]
+)
+def test_threads_are_limited_by_the_variable_of_openmp(limit, count, monkeypatch):
+    monkeypatch.setattr(concurrency, "n_cores", lambda: 3)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if limit is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    assert concurrency.n_threads() == count
+
+
+def test_cores_are_those_of_the_process():
+    assert 1 <= concurrency.n_cores() <= os.cpu_count()

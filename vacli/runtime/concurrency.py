@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections import deque
@@ -14,6 +15,20 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _END = object()
+
+
+def n_cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def n_threads() -> int:
+    """The number of threads for a computation: one for each core, at most OMP_NUM_THREADS.
+
+    Dask sets OMP_NUM_THREADS for its workers, of which a machine may have one for each core.
+    """
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(n_cores(), int(limit)) if limit.isdecimal() and int(limit) else n_cores()
 
 
 def prefetch(items: Iterable[Item], depth: int) -> Generator[Item, None, None]:

@@ -6,7 +6,6 @@ so that the memory does not grow with the number of items.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,6 +15,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from vacli.errors import UsageError
 from vacli.progress import Progress
+from vacli.runtime.concurrency import n_cores
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -157,7 +157,7 @@ class DaskChoice:
         """Read local, local:N, tcp://HOST:PORT or tls://HOST:PORT. Raises UsageError."""
         local = LOCAL_ADDRESS.fullmatch(text)
         if local and local[1] != "0" * len(local[1] or "x"):
-            return cls(None, int(local[1]) if local[1] else _n_cores())
+            return cls(None, int(local[1]) if local[1] else n_cores())
         if REMOTE_ADDRESS.fullmatch(text):
             return cls(text, 0)
         raise UsageError(f"--dask {text} is no address", hint="write local, local:4 or tcp://HOST:PORT")
@@ -186,8 +186,3 @@ class ExecutorChoice:
         from vacli.runtime.dask_executor import DaskExecutor
 
         return DaskExecutor(choice, self.device.startswith("cuda"), progress)
-
-
-def _n_cores() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -17,6 +17,7 @@ from typing import Any
 
 from vacli import __version__
 from vacli.packages import EXTRAS, installed
+from vacli.runtime.concurrency import n_cores
 from vacli.steps._doctor_finding import NOTE, OK, PROBLEM, Finding, one_line
 from vacli.steps._doctor_weights import check_bundled_weights, check_published_weights
 
@@ -51,8 +52,7 @@ def check_python() -> Finding:
 
 def check_cores() -> Finding:
     """The cores and the memory of this process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    text = f"{cores} cores"
+    text = f"{n_cores()} cores"
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         text += f", {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.1f} GB of memory"
     limits = [f"{n}={os.environ[n]}" for n in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS") if n in os.environ]

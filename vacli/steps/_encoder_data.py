@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from vacli.datasets.frame_list import read_frame_list
 from vacli.datasets.subjects import from_options
 from vacli.errors import UsageError
 from vacli.progress import Progress
+from vacli.runtime.concurrency import n_cores
 from vacli.store import Store, VideoView
 from vacli.training.encoder.frames import FrameSampling, Images, in_memory
 from vacli.training.encoder.objective import Objective
@@ -53,7 +53,7 @@ def images(selected: SelectedFrames, objective: Objective, progress: Progress) -
     frames = (selected.train, selected.val)
     if objective.reduce is None:
         return FrameData(*map(Images, frames))
-    return FrameData(*(in_memory(part, objective.reduce, os.cpu_count() or 1, progress) for part in frames))
+    return FrameData(*(in_memory(part, objective.reduce, n_cores(), progress) for part in frames))
 
 
 def _is_usable(view: VideoView, labelled: bool) -> bool:

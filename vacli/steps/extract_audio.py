@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from vacli.media.probe import MediaInfo, probe
 from vacli.media.timeline import read_timeline
 from vacli.pipeline.reader_warnings import warn_of_notes, warn_of_sound
 from vacli.progress import Progress, RecordingProgress
+from vacli.runtime.concurrency import n_cores
 from vacli.runtime.executor import Channel, ExecutorChoice
 from vacli.runtime.options import ExecutionOptions
 from vacli.spec import AUDIO, extractor_name
@@ -94,7 +94,7 @@ def run(settings: ExtractAudioSettings, progress: Progress | None = None) -> Bat
     recordings += [_Recording(m.path, m.path.name) for m in find_inputs(named, batch, progress)]
     chosen = select(recordings, settings.part, lambda each: each.name)
     job = _ExtractAudioJob(replace(settings, inputs=(), store=store.path))
-    workers = settings.workers or os.cpu_count() or 1
+    workers = settings.workers or n_cores()
     with ExecutorChoice(settings.dask, workers, settings.device).opened(progress) as executor:
         run_job(batch, chosen, lambda each: each.path.name, job, Channel(progress), executor)
     part_run.end(batch, (str(r.path) for r in recordings), {str(r.path): "" for r in chosen})

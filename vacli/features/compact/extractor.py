@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from vacli.features.weights import short_hash
 from vacli.packages import needed_by
 from vacli.progress import Progress
 from vacli.runtime import onnx
+from vacli.runtime.concurrency import n_threads
 from vacli.runtime.options import DEFAULT_EXECUTION, ExecutionOptions
 
 Extract = Callable[[np.ndarray], np.ndarray]
@@ -67,7 +67,7 @@ def _by_torch(path: Path, device: str, batch_size: int) -> tuple[Extract, str]:
 
 def _by_onnxruntime(path: Path, batch_size: int) -> tuple[Extract, str]:
     """The network by ONNX Runtime, and the identity of its weights."""
-    session = onnx.open_session(path, os.cpu_count() or 1)
+    session = onnx.open_session(path, n_threads())
     identity = onnx.metadata(session).get(layout.IDENTITY)
     if identity is None:
         raise WeightsError(f"{path}: not a network of `va bundled-model export`", hint="leave out --weights")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import math
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ import numpy as np
 
 from vacli.errors import PackageMissing
 from vacli.media.audio import Sound
+from vacli.runtime.concurrency import n_threads
 
 RATE_HZ = 16000
 HOP_S = 0.01
@@ -198,5 +198,5 @@ def run_long(wanted: SmileSet, samples: np.ndarray, span: Span = Span()) -> np.n
         return np.empty((0, len(column_names(wanted))), np.float32)
     if len(blocks) == 1:
         return rows_of(blocks[0])
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # openSMILE runs without Python's lock
+    with ThreadPoolExecutor(n_threads()) as pool:  # openSMILE runs without Python's lock
         return np.concatenate(list(pool.map(rows_of, blocks)))
