@@ -220,6 +220,22 @@ SYNTHESIZE_DEFAULTS: dict[str, object] = {
     "balanced": False,
     "mixture": SynthesisConfig(),
 }
+LIVE_DEFAULTS: dict[str, object] = {
+    "source": "0",
+    "audio": None,
+    "demuxer": None,
+    "options": {},
+    "drop": None,
+    "timeout_s": None,
+    "duration_s": None,
+    "prediction": PredictSettings(inputs=()),
+    "record": None,
+    "record_media": False,
+    "force": False,
+    "serve_port": None,
+    "host": "127.0.0.1",
+    "lsl": False,
+}
 CASES = (
     Case(
         "align",
@@ -588,6 +604,40 @@ CASES = (
             "table_width": None,
             "device": "cpu",
             "allow_mismatch": True,
+        },
+    ),
+    Case("live", "0", "live", LIVE_DEFAULTS),
+    Case("live", "0 --csv --watch --columns time_s,flag", "live", LIVE_DEFAULTS),
+    Case(
+        "live",
+        "udp://h:1 --audio none --format mpegts --input-option a=b --input-option c=d=e --drop newest "
+        "--timeout 500ms --duration 2min --json --serve 8000 --host ::1 --lsl --record o --record-media "
+        "--force --model r --weights w --face all --fill --raw --min-quality 0.3 --device cpu",
+        "live",
+        {
+            "source": "udp://h:1",
+            "audio": "none",
+            "demuxer": "mpegts",
+            "options": {"a": "b", "c": "d=e"},
+            "drop": "newest",
+            "timeout_s": 0.5,
+            "duration_s": 120.0,
+            "prediction": PredictSettings(
+                inputs=(),
+                model=Path("r"),
+                weights={"": Path("w")},
+                face="all",
+                fill=True,
+                raw=True,
+                min_quality=0.3,
+                device="cpu",
+            ),
+            "record": Path("o"),
+            "record_media": True,
+            "force": True,
+            "serve_port": 8000,
+            "host": "::1",
+            "lsl": True,
         },
     ),
     Case("predict", "a b --csv", "predict", {**PREDICT_DEFAULTS, "live": True}),

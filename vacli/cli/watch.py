@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vacli.cli.streams import printable
 
 if TYPE_CHECKING:
+    from rich.live import Live
     from rich.table import Table
 
     from vacli.output.live.rows import PredictedRows
@@ -26,15 +27,11 @@ class WatchView:
     """Shows the rows on the terminal of stderr; the picture changes at most REFRESH_HZ times a second."""
 
     def __init__(self, source: str) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
         self._source = printable(source)
         self._lines: dict[str, deque[float]] = {name: deque(maxlen=N_POINTS) for name in DIMENSIONS}
         self._last_point_s = -math.inf
         self._shown_s = -math.inf
-        self._live = Live(console=Console(stderr=True), auto_refresh=False)
-        self._live.start()
+        self._view: Live | None = None
 
     def write(self, rows: PredictedRows) -> None:
         """Take the rows of a moment; those of its last frame and first face are shown."""
@@ -51,11 +48,22 @@ class WatchView:
         now_s = time.monotonic()
         if now_s - self._shown_s >= 1 / REFRESH_HZ:
             self._shown_s = now_s
-            self._live.update(self._table(row), refresh=True)
+            self._shown().update(self._table(row), refresh=True)
 
     def close(self) -> None:
         """Leave the last values on the terminal."""
-        self._live.stop()
+        if self._view is not None:
+            self._view.stop()
+
+    def _shown(self) -> Live:
+        """The part of the terminal that is redrawn, from the first row on."""
+        from rich.console import Console
+        from rich.live import Live
+
+        if self._view is None:
+            self._view = Live(console=Console(stderr=True), auto_refresh=False)
+            self._view.start()
+        return self._view
 
     def _table(self, row: dict[str, Any]) -> Table:
         from rich.table import Table

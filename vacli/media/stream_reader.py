@@ -53,8 +53,8 @@ class StreamReader:
     """Reads one source in the thread that calls `run`, and a microphone in another one.
 
     `is_open` is set when the streams are known: `has_sound` is whether one of them has sound, `rate_hz` the
-    nominal rate of frames, and `recording` the path of the copy. `n_jumps` counts jumps of the sender's clock.
-    `end_reason` is an error that ended the stream, or None.
+    nominal rate of frames, and `recording` the path of the copy. `n_jumps` counts the jumps of the sender's
+    clock. `end_reason` is an error that ended the stream, or None.
     """
 
     def __init__(
