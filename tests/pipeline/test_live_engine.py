@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import FunctionType, ModuleType
 
 import numpy as np
@@ -17,8 +18,11 @@ from synth.sounds import RATE_HZ, noise
 from vacli.errors import UsageError
 from vacli.media.array_audio import sound_of_array
 from vacli.media.array_video import ArrayVideo
+from vacli.media.audio import read_sound
+from vacli.media.kinds import MediaInput
 from vacli.media.live_input import LiveFrame, SoundBlock
 from vacli.media.synthetic_speech import syllables
+from vacli.media.video import open_video
 from vacli.output.columns import COLUMNS
 from vacli.output.frame_table import FrameTable
 from vacli.pipeline import live_faces
@@ -307,3 +311,52 @@ def test_what_needs_the_whole_sound_is_refused(loaded):
         LiveEngine(replace(loaded, speech_model="wav2vec-va"), LiveSettings(name="x"))
     with pytest.raises(UsageError, match="--face"):
         LiveEngine(loaded, LiveSettings(name="x", face="nobody"))
+
+
+def clip_rows(loaded: LoadedModel, path: Path) -> dict[str, np.ndarray]:
+    sound = read_sound(path)
+    with open_video(path, "auto") as video:
+        source = Source([frame.rgb for frame in video], 1.0)
+        times_s = video.times_s
+    with LiveEngine(loaded, LiveSettings(name="x", with_sound=sound is not None)) as engine:
+        tables, position = [], 0
+        for index, time_s in enumerate(times_s):
+            if sound is not None and (end := round(time_s * RATE_HZ)) > position:
+                engine.add_sound(SoundBlock(position / RATE_HZ, sound.samples[position:end]))
+                position = end
+            tables.append(engine.add_frame(LiveFrame(index, float(time_s), source.pictures[index])))
+        return joined([*tables, engine.finish()])
+
+
+@pytest.mark.parametrize(
+    ("clip", "mean", "largest"),
+    [("22_derived_no_audio_track.mp4", 0.01, 0.05), ("01_grid_swiz3n_male.mpg", 0.03, 0.15)],
+)
+def test_rows_of_a_real_clip_are_close_to_those_of_va_predict(loaded, clips, clip, mean, largest):
+    rows = clip_rows(loaded, clips / clip)
+    predictor = RecordingPredictor(SETTINGS, loaded, refuse_parts, RecordingProgress())
+    (whole,) = predictor.tables(MediaInput(clips / clip, "video"))
+    np.testing.assert_array_equal(rows["frame"], whole.columns["frame"])
+    np.testing.assert_array_equal(rows["face_x"], whole.columns["face_x"])
+    for name in ("valence", "arousal"):
+        difference = np.abs(rows[name] - whole.columns[name])
+        assert difference.mean() < mean, name
+        assert difference.max() < largest, name
+
+
+def test_without_extractors_of_sound_the_presence_of_sound_is_known(loaded):
+    mute = replace(loaded, extractors=Extractors(loaded.extractors.visual, {}))
+    rows = live(mute, Source([AWAY] * 14, 2, sound=syllables(7)))
+    assert rows["audio_present"][1:].all()
+    assert set(rows["modality"]) == {"none"}
+
+
+def test_the_speaking_face_is_followed(loaded, monkeypatch):
+    monkeypatch.setattr(
+        live_faces.LiveFaces,
+        "speaking",
+        lambda self, track, time_s, level: float(track == (time_s % 8 > 1.5)),
+    )
+    rows = live(loaded, Source(two(40), 10, sound=syllables(4)), face="speaker")
+    assert rows["face_id"][10:14].tolist() == [0] * 4
+    assert rows["face_id"][-1] == 1

@@ -18,7 +18,7 @@ from vacli.media.speech_level import REFERENCE_S, SpeechLevel, band_power, level
 GRID = 2560  # samples; a sound begins at a multiple of it, which is one of 10 ms and of 32 ms
 TOLERANCE_S = 0.02  # by which a block may begin beside the end of the one before it
 MAX_HOLE_S = 1.0  # a longer one begins a new sound
-KEPT_S = 4.0  # of samples; more than a digital silence needs to be one
+KEPT_S = 6.0  # of samples; more than a digital silence needs to be one, in sound ahead of its picture
 POWER_BLOCK = 160  # samples
 POWER_BLOCKS = round((REFERENCE_S + 3.0) * RATE_HZ / POWER_BLOCK)  # before the reference, 3 s are compared
 POWER_STEP = 100  # blocks that are dropped at once

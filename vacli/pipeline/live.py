@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -65,6 +65,13 @@ class LoadedModel:
         if columns is None or self.speech_model is None:
             return predicted
         return fuse_speech(predicted, features[self.speech_model], columns, voice_weight)
+
+    def has_audio_only(self, extracted: Collection[str]) -> bool:
+        """Whether there is an audio model, and all of its features are `extracted`."""
+        if self.audio_model is None:
+            return False
+        streams = self.audio_model.recipe.model.streams
+        return {name for stream in streams for name in stream.features} <= set(extracted)
 
     def select_model(self, detected: np.ndarray) -> LoadedModel:
         """The model for a recording whose frames, (N,) bool, show a face or not: one may show none."""

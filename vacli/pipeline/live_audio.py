@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,7 @@ class LiveAudio:
                     f"the feature {name} cannot be extracted from a live source",
                     hint="use a model with egemaps and mfcc39, such as the bundled one, or a file",
                 )
-        self._extractors, self.sound = extractors, RollingSound()
+        self.extractors, self.sound = extractors, RollingSound()
         self._streams: dict[str, Any] = {}
         self._zero_s = 0.0  # of the streams
 
@@ -65,7 +66,7 @@ class LiveAudio:
         for new in self.sound.add(block):
             if new.restart:
                 self.close()
-                self._streams = {name: extractor.live() for name, extractor in self._extractors.items()}
+                self._streams = {name: extractor.live() for name, extractor in self.extractors.items()}
                 self._zero_s = new.start / RATE_HZ
             for stream in self._streams.values():
                 stream.add(new.samples)
@@ -75,10 +76,10 @@ class LiveAudio:
         return self.sound.end_s - time_s >= MIN_LOOK_AHEAD_S and self.row(time_s).is_final
 
     def row(self, time_s: float) -> AudioRow:
-        """The features at a time of the last half second, or of now."""
+        """The features at a time of the last seconds, or of now."""
         is_late = time_s > self.sound.end_s
         own_s = min(time_s, self.sound.end_s - 0.5 / RATE_HZ)
-        if not self._streams or time_s - own_s > HOLD_S:
+        if time_s - own_s > HOLD_S:  # also before the first sound
             return self._missing(float("nan"))
         level_db = self.sound.level_db(own_s)
         is_there, is_present = self.sound.is_present_at(own_s), self.sound.is_audible_at(own_s)
@@ -91,12 +92,12 @@ class LiveAudio:
         return AudioRow(True, level_db, features, is_late, not is_late and all(f for _, f in rows.values()))
 
     def _missing(self, level_db: float) -> AudioRow:
-        features = {n: np.full(e.spec.dim, np.nan, np.float32) for n, e in self._extractors.items()}
+        features = {n: np.full(e.spec.dim, np.nan, np.float32) for n, e in self.extractors.items()}
         return AudioRow(False, level_db, features, is_late=True, is_final=False)
 
     def speech_level(self, point: int) -> SpeechLevel | None:
         """The level at the grid points up to `point`; None before any sound."""
-        if not self._streams:
+        if math.isinf(self.sound.end_s):
             return None
         first = max(point - LEVEL_POINTS, 0)
         return self.sound.speech_level(first, np.arange(first, point + 1) / GRID_HZ)

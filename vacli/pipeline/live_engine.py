@@ -30,8 +30,10 @@ from vacli.errors import UsageError
 from vacli.faces.selection import DEFAULT_FACE, check_face_choice
 from vacli.media.live_input import LiveFrame, SoundBlock
 from vacli.media.reader import Frame
+from vacli.media.speech_level import SpeechLevel
 from vacli.output.columns import COLUMNS
 from vacli.output.frame_table import FLAGS, INTEGERS, TEXTS, FrameTable
+from vacli.pipeline.active_speaker import ROUNDING
 from vacli.pipeline.face_embedding import FaceDetections
 from vacli.pipeline.live import LoadedModel
 from vacli.pipeline.live_audio import AudioRow, LiveAudio
@@ -50,6 +52,7 @@ MAX_SOUND_DELAY_S = 0.06
 MAX_GAP_S = 1.0  # between two frames; a longer one restarts tracks and states
 AUDIO_ONLY_AFTER_S = 5.0
 ORIGIN_S = 8.0  # times are relative to a multiple of it, which is one of all analysis grids
+BACK_S = 131_072.0  # by which the clock may jump back, more than the 26.5 h of MPEG-TS; a multiple too
 RATE_FRAMES = 64  # from whose times the frame rate is estimated
 
 
@@ -71,9 +74,13 @@ class LiveSettings:
 
 @dataclass(frozen=True, eq=False)
 class _WaitingFrame:
-    """A tracked frame whose row is not emitted. number: from 0 without gaps, since the last restart."""
+    """A tracked frame whose row is not emitted. number: from 0 without gaps, since the last restart.
+
+    source_s: its time on the clock of the source.
+    """
 
     index: int
+    source_s: float
     time_s: float
     number: int
     followed: tuple[int, ...]
@@ -99,13 +106,14 @@ class LiveEngine:
             raise UsageError("--speech-model needs the whole sound", hint="omit it for a live source")
         self._loaded, self._settings = loaded, settings
         self._audio = LiveAudio(loaded.extractors.audio if settings.with_sound else {})
+        self._has_audio_only = loaded.has_audio_only(self._audio.extractors)
         self._embedding_rate_hz = embedding_rate_hz(loaded.extractors)
         self._waiting: deque[_WaitingFrame] = deque()
         self._origin_s: float | None = None
         self._last_s = -math.inf
         self._faces: LiveFaces | None = None
-        warm_up(loaded.extractors.visual)
         self._begin()
+        warm_up(loaded.extractors.visual)
 
     def _begin(self) -> None:
         """Start tracks and states anew."""
@@ -113,8 +121,8 @@ class LiveEngine:
         if self._faces is not None:
             next_id = self._faces.next_id
             self._faces.close()
-        self._faces = LiveFaces(self._loaded.extractors.visual, self._settings.face, next_id)
         self._rows = LiveRows(self._settings.name, self._loaded)
+        self._faces = LiveFaces(self._loaded.extractors.visual, self._settings.face, next_id)
         self._audio_only: LiveAudioOnlyRows | None = None
         self._times_s: deque[float] = deque(maxlen=RATE_FRAMES)
         self._n_frames = 0
@@ -155,7 +163,7 @@ class LiveEngine:
 
     def _own_s(self, time_s: float) -> float:
         if self._origin_s is None:
-            self._origin_s = time_s // ORIGIN_S * ORIGIN_S
+            self._origin_s = time_s // ORIGIN_S * ORIGIN_S - BACK_S
         return time_s - self._origin_s
 
     def _track(self, frame: LiveFrame, time_s: float, flags: tuple[str, ...]) -> None:
@@ -167,7 +175,9 @@ class LiveEngine:
         if frame.rgb is not None:
             self._faces.add(Frame(number, time_s, frame.rgb), self._sampling)
         has_face = time_s - max(self._faces.seen_s, self._begun_s) <= AUDIO_ONLY_AFTER_S
-        waiting = _WaitingFrame(frame.index, time_s, number, self._faces.followed(), has_face, flags)
+        waiting = _WaitingFrame(
+            frame.index, frame.time_s, time_s, number, self._faces.followed(), has_face, flags
+        )
         self._waiting.append(waiting)
 
     def _n_ready(self) -> int:
@@ -188,11 +198,7 @@ class LiveEngine:
     def _predicted(self, frame: _WaitingFrame) -> list[FrameTable]:
         assert self._faces is not None
         audio = self._audio.row(frame.time_s)
-        level = (
-            self._audio.speech_level(int(min(self._last_s, self._audio.sound.end_s) * GRID_HZ))
-            if (audio.is_present)
-            else None
-        )
+        level = self._speech_level() if audio.is_present else None
         self._faces.add_speech(level)
         observed = []
         for track in frame.followed:
@@ -205,15 +211,20 @@ class LiveEngine:
         tables = self._audio_only_tables(frame, nobody, audio) or tables
         late = self._settings.with_sound and audio.is_late and math.isfinite(self._audio.sound.end_s)
         flag = FLAG_SEPARATOR.join((*frame.flags, *((SOUND_LATE,) if late else ())))
-        flags = {FLAG: np.full(1, flag, "U64")}
-        return [FrameTable(table.name, {**table.columns, **flags}) for table in tables]
+        own = {"time_s": np.array([frame.source_s]), FLAG: np.full(1, flag, "U64")}
+        return [FrameTable(table.name, {**table.columns, **own}) for table in tables]
+
+    def _speech_level(self) -> SpeechLevel | None:
+        """The level of the sound as far as both the sound and the frames go."""
+        now_s = min(self._last_s, self._audio.sound.end_s)
+        return self._audio.speech_level(int(now_s * GRID_HZ + ROUNDING))
 
     def _audio_only_tables(
         self, frame: _WaitingFrame, nobody: Observation, audio: AudioRow
     ) -> list[FrameTable]:
         """The row of a frame from its sound, if no face was seen for AUDIO_ONLY_AFTER_S."""
         assert self._faces is not None
-        if self._loaded.audio_model is None or frame.time_s - self._faces.seen_s <= 0:
+        if not self._has_audio_only or frame.time_s <= self._faces.seen_s:
             self._audio_only = None
             return []
         if math.isinf(self._audio.sound.end_s):
@@ -229,8 +240,6 @@ class LiveEngine:
         if not tables:
             return _empty_table(self._settings.name)
         columns = {name: np.concatenate([t.columns[name] for t in tables]) for name in tables[0].columns}
-        assert self._origin_s is not None
-        columns["time_s"] = columns["time_s"] + self._origin_s
         return FrameTable(self._settings.name, columns)
 
     def finish(self) -> FrameTable:

@@ -172,12 +172,8 @@ class RecordingPredictor:
 
     def _is_audio_only(self, observed: observation.Observation) -> bool:
         """Whether a video shows no face and an audio model can predict from its audio."""
-        model = self.loaded.audio_model
-        if model is None:
-            return False
-        needed = {name for stream in model.recipe.model.streams for name in stream.features}
-        has_features = needed <= self.loaded.extractors.audio.keys()
-        return has_features and bool(observed.audio_present.any()) and not observed.faces.detected.any()
+        has_model = self.loaded.has_audio_only(self.loaded.extractors.audio)
+        return has_model and bool(observed.audio_present.any()) and not observed.faces.detected.any()
 
     def _audio_only_table(
         self, name: str, observed: observation.Observation, sound: observation.Observation

@@ -18,7 +18,7 @@ import numpy as np
 
 from vacli.features.opensmile import binding as smile
 
-RING = 64  # rows that are kept, 0.64 s
+RING = 500  # rows that are kept, 5 s: sound may arrive before its picture
 WAIT_S = 0.25  # for rows whose samples are there; they take milliseconds
 MAY_WAIT_S = 0.002  # for rows that may be known with these samples
 VITERBI_ROWS = 40  # bufferLength of cPitchSmootherViterbi
