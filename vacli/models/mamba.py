@@ -71,9 +71,10 @@ class Mamba(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Frames (B, T, D) and a mask (B, T), True for real frames -> (B, T, D)."""
-        x = zero_padding(x, mask)
         fused = _fused() if self._is_float32_on_cpu(x) else None
-        return self.plain(x, mask)[0] if fused is None else fused(x, mask, self.weights())[0]
+        if fused is None:
+            return self.plain(zero_padding(x, mask), mask)[0]
+        return fused(x, mask, self.weights())[0]
 
     def plain(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The plain form: y (B, T, D) and the last state (B, E, N) of x, which is 0 on padding.

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from vacli.models.heads import zero_padding
 from vacli.models.mamba_loops import (
     convolve,
     convolve_back,
@@ -86,17 +87,16 @@ class _Layer(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         weights = Weights(*parameters)
         batch, length, _ = x.shape
+        x = _without_padding(x, real)
         inner = _enter(options.dtype, x, real, weights)
         segments = (length - 1) // STRIDE if options.keeps and length else 0
         checkpoints = x.new_empty(batch, segments, weights.states, weights.channels)
-        gated, last = torch.empty_like(inner.u), x.new_empty(batch, weights.states, weights.channels)
+        last = x.new_empty(batch, weights.states, weights.channels)
         block, jobs = _split(batch, weights.channels)
         a, *others = weights.scanned()
-        given, made = (
-            (as_arrays((inner.u, inner.xz, inner.dbc)), (a * LOG2_E, *others)),
-            as_arrays((gated, last)),
-        )
-        run_jobs(scan_gated, jobs, *given, made, checkpoints.numpy(), block)
+        given = as_arrays((inner.u, inner.xz, inner.dbc)), (a * LOG2_E, *others)
+        run_jobs(scan_gated, jobs, *given, *as_arrays((last, checkpoints)), block)
+        gated = inner.u  # it was overwritten
         ctx.dtype = options.dtype
         ctx.save_for_backward(x, real, inner.dbc, checkpoints, *parameters)
         return _product(gated, weights.out_proj, options.dtype), last
@@ -107,15 +107,16 @@ class _Layer(torch.autograd.Function):
         x, real, dbc, checkpoints, *parameters = ctx.saved_tensors
         weights, dtype = Weights(*parameters), ctx.dtype
         inner = _enter(dtype, x, real, weights, dbc)
-        g_gated = _product(g_out, weights.out_proj.T, dtype)
-        scan = _scan_back(inner, weights, checkpoints, (g_gated, g_last.contiguous()))
+        gated = _product(g_out, weights.out_proj.T, dtype)  # its derivative until `_scan_back` overwrites it
+        scan = _scan_back(inner, weights, checkpoints, (gated, g_last.contiguous()))
         g_low = _product(scan.raw, weights.dt_proj.T, dtype)
         g_bc = scan.bc.sum(0).unflatten(-1, (-1, 2, GROUP)).transpose(-3, -2).flatten(-3)
         g_dbc = torch.cat([g_low, g_bc], dim=-1)
-        scan.u.add_(_product(g_dbc, weights.x_proj.T, dtype))
+        _add_product(scan.u, g_dbc, weights.x_proj, dtype)
         g_taps, g_taps_bias = _convolution_back(inner, real, weights, scan)
+        g_xz = inner.xz  # it was overwritten
         by_weights = Weights(
-            in_proj=_outer(scan.xz, x, dtype),
+            in_proj=_outer(g_xz, x, dtype),
             taps=g_taps.sum(0).T.unsqueeze(1),
             taps_bias=g_taps_bias.sum(0),
             x_proj=_outer(g_dbc, inner.u, dtype),
@@ -123,22 +124,20 @@ class _Layer(torch.autograd.Function):
             dt_bias=scan.dt_bias.sum(0),
             A_log=scan.a.sum(0).T * -torch.exp(weights.A_log),  # a = -exp(A_log)
             D=scan.skip.sum(0),
-            out_proj=_outer(g_out, scan.gated, dtype),
+            out_proj=_outer(g_out, gated, dtype),
         )
-        return None, _product(scan.xz, weights.in_proj.T, dtype), None, *by_weights
+        g_x = _without_padding(_product(g_xz, weights.in_proj.T, dtype), real)
+        return None, g_x, None, *by_weights
 
 
 class _ScanGradients(NamedTuple):
-    """The outputs of `scan_gated_back`: derivatives, and the recomputed gated output.
+    """The new outputs of `scan_gated_back`.
 
-    u, raw, gated (B, L, E); xz (B, L, 2E), its second half; bc (blocks, B, L, 2N); a (B, N, E); dt_bias and
-    skip (B, E).
+    u, raw (B, L, E); bc (blocks, B, L, 2N); a (B, N, E); dt_bias and skip (B, E).
     """
 
     u: Tensor
     raw: Tensor
-    gated: Tensor
-    xz: Tensor
     bc: Tensor
     a: Tensor
     dt_bias: Tensor
@@ -148,14 +147,16 @@ class _ScanGradients(NamedTuple):
 def _scan_back(
     inner: _Inner, weights: Weights, checkpoints: Tensor, gradients: tuple[Tensor, Tensor]
 ) -> _ScanGradients:
+    """The derivatives by the inputs of the scan, from those by the gated output and by the last state.
+
+    The gated output replaces its derivative, and the derivative by z replaces z in inner.xz.
+    """
     batch, length, channels = inner.u.shape
     states, new = weights.states, inner.u.new_empty
     block, jobs = _split(batch, channels)
     made = _ScanGradients(
         u=torch.empty_like(inner.u),
         raw=torch.empty_like(inner.u),
-        gated=torch.empty_like(inner.u),
-        xz=torch.empty_like(inner.xz),
         bc=new(jobs // max(batch, 1), batch, length, 2 * states),
         a=new(batch, states, channels),
         dt_bias=new(batch, channels),
@@ -170,17 +171,20 @@ def _scan_back(
 def _convolution_back(
     inner: _Inner, real: Tensor, weights: Weights, scan: _ScanGradients
 ) -> tuple[Tensor, Tensor]:
-    """Fill half of scan.xz, overwrite scan.u; return the derivatives by taps (B, K, E) and bias (B, E)."""
+    """The derivatives by taps (B, K, E) and bias (B, E); that by the convolution's input replaces it.
+
+    scan.u is overwritten.
+    """
     batch, _, channels = inner.u.shape
     made = scan.u.new_empty(batch, weights.taps.shape[-1], channels), scan.u.new_empty(batch, channels)
     block, jobs = _split(batch, channels)
     given = (*as_arrays((inner.xz, real)), weights.kernel(), *as_arrays((weights.taps_bias, scan.u)))
-    run_jobs(convolve_back, jobs, *given, as_arrays((scan.xz, *made)), block)
+    run_jobs(convolve_back, jobs, *given, as_arrays(made), block)
     return made
 
 
 def layer(x: Tensor, real: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """y (B, L, D) and the last state (B, E, N) of x (B, L, D), which is 0 where `real` (B, L) is False.
+    """y (B, L, D) and the last state (B, E, N) of x (B, L, D), which is read as 0 where `real` is False.
 
     parameters: float32, in the order of `Weights`. Matrix products are in autocast's type if it is on; the
     rest is in float32.
@@ -232,9 +236,22 @@ def _split(batch: int, channels: int) -> tuple[int, int]:
     return split(batch, channels, torch.get_num_threads())
 
 
+def _without_padding(x: Tensor, real: Tensor) -> Tensor:
+    """`zero_padding`, without a copy if there is none."""
+    return x if real.all() else zero_padding(x, real)
+
+
 def _product(x: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
     """x (..., I) times the transpose of weight (O, I), in float32 again."""
     return F.linear(x.to(dtype), weight.detach().to(dtype)).float()
+
+
+def _add_product(total: Tensor, x: Tensor, weight: Tensor, dtype: torch.dtype) -> None:
+    """Add x (..., O) times weight (O, I) to total (..., I)."""
+    if dtype == total.dtype:
+        total.flatten(0, 1).addmm_(x.flatten(0, 1), weight.detach())
+    else:
+        total.add_(_product(x, weight.T, dtype))
 
 
 def _outer(g: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -98,11 +98,8 @@ def convolve(xz, real, taps, bias, u, block, first, last):
 
 @kernel
 def convolve_back(xz, real, taps, bias, g_u, gradients, block, first, last):
-    """g_u (B, L, E) -> the first half of g_xz (B, L, 2E), g_taps (B, K, E), g_bias (B, E).
-
-    g_u is overwritten.
-    """
-    g_xz, g_taps, g_bias = gradients
+    """g_u (B, L, E) -> g_taps (B, K, E), g_bias (B, E); g_x replaces x in xz, and g_u is overwritten."""
+    g_taps, g_bias = gradients
     length, channels, size = g_u.shape[1], g_u.shape[2], taps.shape[0]
     for job in range(first, last):
         i, e0, e1 = _extent(job, block, channels)
@@ -126,7 +123,7 @@ def convolve_back(xz, real, taps, bias, g_u, gradients, block, first, last):
                 g = splat(ZERO)
                 for k in range(max(0, size - length + t), size):
                     g = fma(load(taps[k], e), load(g_u[i, t + size - 1 - k], e), g)
-                store(g_xz[i, t], e, g)
+                store(xz[i, t], e, g)
 
 
 @inlined
@@ -145,15 +142,14 @@ def _enter(u, low, weights, e, records, q):
 
 
 @kernel
-def scan_gated(inputs, weights, outputs, checkpoints, block, first, last):
-    """u, xz, dbc; rate (N, E), dt_proj (R, E), dt's bias, D (E,) -> gated (B, L, E), last state (B, N, E).
+def scan_gated(inputs, weights, h_last, checkpoints, block, first, last):
+    """u, xz, dbc; rate (N, E), dt_proj (R, E), dt's bias, D (E,) -> the last state (B, N, E).
 
-    rate is a / ln 2. `checkpoints` (B, S, N, E) gets the states before step STRIDE, 2 STRIDE, ...; S may
-    be 0.
+    The gated output replaces u. rate is a / ln 2. `checkpoints` (B, S, N, E) gets the states before step
+    STRIDE, 2 STRIDE, ...; S may be 0.
     """
     u, xz, dbc = inputs
     rates = weights[0]
-    gated, h_last = outputs
     length, channels, states = u.shape[1], u.shape[2], rates.shape[0]
     rank, row, vectors = dbc.shape[2] - 2 * states, dbc.shape[2], block // LANES
     rate, h = scratch(vectors * states), scratch(vectors * states)
@@ -180,7 +176,7 @@ def scan_gated(inputs, weights, outputs, checkpoints, block, first, last):
                 for e in range(e0, e1, LANES):
                     y = load(records, ((e - e0) // LANES * STRIDE + t) * RECORD + Y)
                     z = load(xz[i, t0 + t], channels + e)
-                    store(gated[i, t0 + t], e, y * z * sigmoid(z))
+                    store(u[i, t0 + t], e, y * z * sigmoid(z))
         scatter(h, e0, e1, h_last[i])
     restore(mode)
 
@@ -205,32 +201,33 @@ def _sum_channels(kept, steps, sums, t0, n):
 
 
 @inlined
-def _leave(records, q, u, z, g_gated, skip, made, i, t, channels, e):
-    """The derivatives of a step, from its record."""
-    g_u, g_raw, gated, g_xz, _, _, g_bias, g_skip = made
+def _leave(records, q, u, z, e, skip, gated, g_u, g_raw, sums):
+    """The derivatives of a step, from its record; gated and z hold rows to overwrite."""
+    g_bias, g_skip = sums
+    x, v, g_gated = load(u, e), load(z, e), load(gated, e)
     y, g_y, g_into = load(records, q + Y), load(records, q + G_Y), load(records, q + G_INTO)
-    s = sigmoid(z)
-    store(gated[i, t], e, y * z * s)
-    store(g_xz[i, t], channels + e, g_gated * y * _silu_slope(z, s))
-    store(g_u[i, t], e, fma(g_into, load(records, q), g_y * skip))
-    g = fma(g_into, u, load(records, q + G_DT)) * load(records, q + SLOPE)
-    store(g_raw[i, t], e, g)
-    add_to(g_bias[i], e, g)
-    add_to(g_skip[i], e, g_y * u)
+    s = sigmoid(v)
+    store(gated, e, y * v * s)
+    store(z, e, g_gated * y * _silu_slope(v, s))
+    store(g_u, e, fma(g_into, load(records, q), g_y * load(skip, e)))
+    g = fma(g_into, x, load(records, q + G_DT)) * load(records, q + SLOPE)
+    store(g_raw, e, g)
+    add_to(g_bias, e, g)
+    add_to(g_skip, e, g_y * x)
 
 
 @kernel
 def scan_gated_back(inputs, weights, gradients_in, made, checkpoints, block, first, last):
     """The derivatives of `scan_gated`; a (N, E) precedes its weights.
 
-    gradients_in: by gated and the last state. made: g_u, g_raw (by the input of softplus), gated (B, L, E),
-    the second half of g_xz (B, L, 2E), and, still to be summed over the first axis, g_bc (blocks, B, L, 2N)
-    in the order of `_sum_channels`, g_a (B, N, E), g_bias and g_skip (B, E).
+    gradients_in: by the gated output, which replaces it, and the last state. g_z replaces z in xz. made: g_u,
+    g_raw (by the input of softplus) (B, L, E) and, still to be summed over the first axis, g_bc (blocks, B,
+    L, 2N) in the order of `_sum_channels`, g_a (B, N, E), g_bias and g_skip (B, E).
     """
     u, xz, dbc = inputs
     rates_a, weights = weights[0], weights[1:]
-    g_gated, g_last = gradients_in
-    g_bc, g_as, g_bias, g_skip = made[4:]
+    gated, g_last = gradients_in
+    g_u, g_raw, g_bc, g_as, g_bias, g_skip = made
     length, channels, states = u.shape[1], u.shape[2], rates_a.shape[0]
     rank, row, vectors = dbc.shape[2] - 2 * states, dbc.shape[2], block // LANES
     rate, a, h = scratch(vectors * states), scratch(vectors * states), scratch(vectors * states)
@@ -256,7 +253,7 @@ def scan_gated_back(inputs, weights, gradients_in, made, checkpoints, block, fir
             for t in range(steps):
                 for e in range(e0, e1, LANES):
                     q = ((e - e0) // LANES * STRIDE + t) * RECORD_BACK
-                    z, g = load(xz[i, t0 + t], channels + e), load(g_gated[i, t0 + t], e)
+                    z, g = load(xz[i, t0 + t], channels + e), load(gated[i, t0 + t], e)
                     _enter_back(u[i, t0 + t], dbc[i, t0 + t], z, g, weights, e, records, q)
             for n in range(0, states, GROUP):
                 for t in range(steps):
@@ -271,12 +268,8 @@ def scan_gated_back(inputs, weights, gradients_in, made, checkpoints, block, fir
             for t in range(steps):
                 for e in range(e0, e1, LANES):
                     q = ((e - e0) // LANES * STRIDE + t) * RECORD_BACK
-                    x, z, g = (
-                        load(u[i, t0 + t], e),
-                        load(xz[i, t0 + t], channels + e),
-                        load(g_gated[i, t0 + t], e),
-                    )
-                    _leave(records, q, x, z, g, load(weights[3], e), made, i, t0 + t, channels, e)
+                    z, rows = xz[i, t0 + t, channels:], (gated[i, t0 + t], g_u[i, t0 + t], g_raw[i, t0 + t])
+                    _leave(records, q, u[i, t0 + t], z, e, weights[3], *rows, (g_bias[i], g_skip[i]))
         scatter(g_a, e0, e1, g_as[i])
     restore(mode)
 
