@@ -23,9 +23,10 @@ from vacli.inference.run import BUNDLED, BUNDLED_AUDIO, Run, load_run
 from vacli.media.synthetic_speech import syllables
 from vacli.output.frame_table import FrameTable
 from vacli.pipeline import face_embedding, observation
+from vacli.pipeline.audio_only import resample_trajectory
 from vacli.pipeline.extractors import build_extractors
 from vacli.pipeline.face_embedding import FaceDetections
-from vacli.pipeline.live import LoadedModel, frame_table, resample_trajectory
+from vacli.pipeline.live import LoadedModel, frame_table
 from vacli.progress import RecordingProgress
 from vacli.recipe import presets
 from vacli.recipe.io import set_values

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vacli.features.flags import MISSING, PADDED, SILENT
+from vacli.files import scratch
 from vacli.media.audio import EXCERPT_GRID_S
 
 if TYPE_CHECKING:
@@ -41,12 +42,16 @@ def _padded(sound: Sound, start_s: np.ndarray, end_s: np.ndarray) -> np.ndarray:
 
 def _silent(sound: Sound, start_s: np.ndarray, end_s: np.ndarray) -> np.ndarray:
     """Whether a window holds only digital silence."""
-    starts = np.arange(0, len(sound.samples), _BLOCK)
-    loud = np.maximum.reduceat(np.abs(sound.samples), starts) >= _QUIET
-    loud_before = np.concatenate([[0], np.cumsum(loud)])
+    peaks = [
+        np.maximum.reduceat(np.abs(part), np.arange(0, len(part), _BLOCK))
+        for _, part in scratch.blocks(sound.samples, _BLOCK)
+    ]
+    loud = np.concatenate(peaks) >= _QUIET
+    loud_before = np.zeros(len(loud) + 1, np.int32)
+    np.cumsum(loud, out=loud_before[1:])
     per_s = sound.rate_hz / _BLOCK
-    first = np.floor(start_s * per_s + 1e-6).clip(0, len(starts)).astype(np.int64)
-    last = np.ceil(end_s * per_s - 1e-6).clip(0, len(starts)).astype(np.int64)
+    first = np.floor(start_s * per_s + 1e-6).clip(0, len(loud)).astype(np.int64)
+    last = np.ceil(end_s * per_s - 1e-6).clip(0, len(loud)).astype(np.int64)
     return loud_before[np.maximum(last, first)] == loud_before[first]
 
 
@@ -62,7 +67,8 @@ def sound_flags(
     flags = np.where(_padded(sound, start_s, end_s), PADDED, 0)
     if len(sound.samples):
         flags |= np.where(_silent(sound, start_s, end_s), SILENT, 0)
-    return np.where(np.isnan(values).all(axis=1), MISSING, flags).astype(np.uint8)
+    missing = [np.isnan(rows).all(axis=1) for _, rows in scratch.blocks(values)]
+    return np.where(np.concatenate([np.zeros(0, bool), *missing]), MISSING, flags).astype(np.uint8)
 
 
 def rows_and_flags(
@@ -74,7 +80,7 @@ def rows_and_flags(
     Returns: (N, dim) float32 and (N,) uint8.
     """
     if sound is None or len(sound.samples) == 0:
-        missing = np.full((len(times_s), extractor.spec.dim), np.nan, np.float32)
+        missing = scratch.missing_rows(len(times_s), extractor.spec.dim)
         return missing, np.full(len(times_s), MISSING, np.uint8)
     own_s = sound.to_audio_clock(times_s)
     values = extractor.extract(sound, own_s)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
+from vacli.files import scratch
 from vacli.media.audio_blocks import SoundBlocks
 from vacli.media.audio_gaps import RemovedGap, to_audio_clock, to_frame_clock
 from vacli.media.audio_segments import RATE_HZ
@@ -16,13 +17,15 @@ from vacli.media.audio_tracks import select_audio_track
 from vacli.media.silence import MIN_AUDIBLE_S, Spans, audible_spans, gain_db
 
 EXCERPT_GRID_S = 0.01  # of `Sound.excerpt`: the step of analysis frames
+FIRST_SAMPLES = 1 << 20  # for which there is room at first: a minute
 
 
 @dataclass(frozen=True)
 class Sound:
     """Mono audio on its own clock, which is that of the frames without long gaps.
 
-    samples: (S,) float32, zeros where the stream has none; sample k belongs to the time k / rate_hz. present:
+    samples: (S,) float32, zeros where the stream has none; sample k belongs to the time k / rate_hz. Long
+    ones lie in a file: read them by `scratch.blocks`, or release them after use. present:
     (start_s, end_s) of the samples of the stream, ascending. audible: the same without digital silence and
     very short parts (`silence`); None if they are equal. removed_gaps: `to_audio_clock` converts times of
     frames to this clock; they are equal if no gap is removed. decode_error: the first error, or None. notes:
@@ -130,19 +133,31 @@ def leveled_sound(sound: Sound) -> Sound:
     applied_db = gain_db(sound.samples, sound.rate_hz, audible)
     notes = sound.notes
     if applied_db:
-        np.multiply(sound.samples, np.float32(10 ** (applied_db / 20)), out=sound.samples)
+        for _, block in scratch.blocks(sound.samples):
+            block *= np.float32(10 ** (applied_db / 20))
         notes += (f"its sound is faint; it is raised by {applied_db:.0f} dB",)
     notes += _silence_note(sound.present, audible)
     return replace(sound, audible=audible, notes=notes, gain_db=applied_db)
 
 
 def _read_all(blocks: SoundBlocks) -> tuple[SoundBlocks, np.ndarray]:
-    samples = np.zeros(0, dtype=np.float32)
+    samples, count = scratch.empty((FIRST_SAMPLES,)), 0
     for block in blocks:
-        start = len(samples)
-        samples.resize(start + len(block), refcheck=False)  # in place: no second copy of an hour of audio
-        samples[start:] = block
-    return blocks, samples
+        if count + len(block) > len(samples):
+            samples = _moved(samples[:count], 2 * len(samples) + len(block))
+        samples[count : count + len(block)] = block
+        count += len(block)
+        scratch.release(samples)
+    return blocks, samples[:count]
+
+
+def _moved(samples: np.ndarray, length: int) -> np.ndarray:
+    """The samples at the beginning of a longer array."""
+    longer = scratch.empty((length,))
+    for start, block in scratch.blocks(samples):
+        longer[start : start + len(block)] = block
+        scratch.release(longer)
+    return longer
 
 
 def _silence_note(present: Spans, audible: Spans) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from vacli.files import scratch
+
 QUANTIZATION_STEP = 1.0 / 32768  # of 16-bit audio
 # Dithered digital silence stays within this range over a block, also after a lossy codec and resampling. No
 # microphone signal does. A constant is silence too.
@@ -61,12 +63,21 @@ def faint_gain_db(powers: np.ndarray, audible_s: float) -> float:
     return min(fraction * (TARGET_DB - level_db), MAX_GAIN_DB)
 
 
+def mean_squares(parts: np.ndarray) -> np.ndarray:
+    """Return the mean square of each row of (N, S) samples, (N,) float64."""
+    squares = [np.einsum("ij,ij->i", p, p, dtype=np.float64) for _, p in scratch.blocks(parts)]
+    return np.concatenate([np.zeros(0), *squares]) / parts.shape[1]
+
+
 def silent_blocks(samples: np.ndarray, block: int) -> np.ndarray:
     """Return which blocks of `block` samples stay within SILENCE_RANGE; the last one may be shorter."""
     if not len(samples):
         return np.zeros(0, bool)
-    starts = np.arange(0, len(samples), block)
-    return np.maximum.reduceat(samples, starts) - np.minimum.reduceat(samples, starts) <= SILENCE_RANGE
+    ranges = []
+    for _, part in scratch.blocks(samples, block):
+        starts = np.arange(0, len(part), block)
+        ranges.append(np.maximum.reduceat(part, starts) - np.minimum.reduceat(part, starts))
+    return np.concatenate(ranges) <= SILENCE_RANGE
 
 
 def _blocks_inside(spans: np.ndarray, size: int, block: int) -> np.ndarray:
@@ -111,4 +122,4 @@ def block_powers(samples: np.ndarray, rate_hz: int) -> np.ndarray:
     block = round(LEVEL_BLOCK_S * rate_hz)
     parts = samples[: len(samples) // block * block].reshape(-1, block)
     parts = parts if len(parts) else samples[np.newaxis]
-    return np.einsum("ij,ij->i", parts, parts, dtype=np.float64) / parts.shape[1]
+    return mean_squares(parts)

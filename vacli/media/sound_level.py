@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vacli.media.audio import Sound
+from vacli.media.silence import mean_squares
 
 WINDOW_S = 1.0  # covers the pauses between syllables
 BLOCK_S = 0.01
@@ -20,7 +21,7 @@ def level_db(sound: Sound, audio_s: np.ndarray) -> np.ndarray:
     samples = sound.samples[: len(sound.samples) // block * block].reshape(-1, block)
     if not len(samples):
         return np.full(len(audio_s), np.nan)
-    power = np.einsum("ij,ij->i", samples, samples, dtype=np.float64) / block
+    power = mean_squares(samples)
     summed = np.concatenate([[0.0], np.cumsum(power)])
     edges = np.round(np.asarray(audio_s)[:, None] / BLOCK_S + np.array([-0.5, 0.5]) * WINDOW_S / BLOCK_S)
     first, end = edges.astype(np.int64).clip(0, len(power)).T

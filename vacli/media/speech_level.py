@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vacli.files import scratch
 from vacli.media.audio import Sound
 
 BLOCK_S = 0.01
@@ -76,6 +77,7 @@ def band_power(samples: np.ndarray, rate_hz: int) -> np.ndarray:
     for start in range(0, len(blocks), CHUNK_BLOCKS):
         spectra = np.fft.rfft(blocks[start : start + CHUNK_BLOCKS], axis=1)[:, low : high + 1]
         powers.append(np.square(np.abs(spectra)).sum(axis=1) * (2 / size**2))
+        scratch.release(blocks)
     return np.concatenate(powers) if powers else np.empty(0)
 
 

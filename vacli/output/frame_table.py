@@ -12,6 +12,7 @@ from vacli.output.columns import COLUMNS
 
 NO_MODALITY = "none"
 PREDICTED = ("valence", "arousal", "valence_uncertainty", "arousal_uncertainty")
+TEXT_ROWS = 4096  # that are made text together
 INTEGERS = ("frame", "speech_present", "speaking", "face_id")
 FLAGS = ("face_detected", "audio_present")
 TEXTS = ("modality", "quality_limit", "flag", "input")
@@ -70,12 +71,14 @@ class FrameTable:
 
     def rows(self, columns: Sequence[str] = tuple(COLUMNS)) -> Iterator[list[str]]:
         """Rows as text, in the order of `columns`; unknown values are empty."""
-        yield from map(list, zip(*map(self._cells, columns), strict=True))
+        for first in range(0, len(self), TEXT_ROWS):
+            here = slice(first, first + TEXT_ROWS)
+            yield from map(list, zip(*(self._cells(column, here) for column in columns), strict=True))
 
-    def _cells(self, column: str) -> list[str]:
+    def _cells(self, column: str, here: slice) -> list[str]:
         if column == "input":
-            return [self.name] * len(self)
-        return _texts(self.columns[column], decimals(column))
+            return [self.name] * len(range(len(self))[here])
+        return _texts(self.columns[column][here], decimals(column))
 
     def summary(self) -> dict[str, str | float]:
         """One row for the whole input.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vacli.files import scratch
 from vacli.media.audio import EXCERPT_GRID_S, Sound
 from vacli.media.sound_level import level_db
 from vacli.media.speech_level import SpeechLevel, speech_level
@@ -31,9 +32,7 @@ class AudioFeatures:
         self._own_s = times_s if sound is None else sound.to_audio_clock(times_s)
         self.present = np.zeros(len(times_s), bool) if sound is None else sound.is_audible_at(self._own_s)
         self.level_db = np.full(len(times_s), np.nan) if sound is None else level_db(sound, self._own_s)
-        self.features = {
-            n: np.full((len(times_s), e.spec.dim), np.nan, np.float32) for n, e in extractors.items()
-        }
+        self.features = {n: scratch.missing_rows(len(times_s), e.spec.dim) for n, e in extractors.items()}
         self.n_known = len(times_s) if sound is None else 0
 
     @property
@@ -53,7 +52,7 @@ class AudioFeatures:
         """Extract all rows at once."""
         if self.n_known < len(self.times_s):
             for name, extractor in self._extractors.items():
-                self.features[name][:] = extractor.extract(self.sound, self._own_s)
+                self.features[name] = extractor.extract(self.sound, self._own_s)
             self.n_known = len(self.times_s)
         return self
 
@@ -76,6 +75,8 @@ class AudioFeatures:
                     self.features[name][here] = streams[name].extract(own_s[here])
                 else:
                     self.features[name][here] = extractor.extract(chunk, own_s[here] - zero_s)
+                scratch.release(self.features[name])
+            scratch.release(self.sound.samples)
             self.n_known = here.stop
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Mapping
@@ -15,13 +16,16 @@ from vacli.clock import bracket, mix, nearest_rows
 from vacli.faces.detect import Detection
 from vacli.faces.quality import face_difficulty
 from vacli.faces.tracker import Face
+from vacli.files import scratch
 
 MAX_GAP = 8  # rows over which features are interpolated
 BATCH_SIZE = 32  # crops
 MAX_PENDING = 2  # batches in the queue of the embedding thread
-UNKNOWN_PLACE = np.full(15, np.nan)  # score, box and landmarks of a face without a detection
+PLACE_SIZE = 15
+UNKNOWN_PLACE = np.full(PLACE_SIZE, np.nan)  # score, box and landmarks of a face without a detection
+BLOCK_ROWS = 2048  # whose features are interpolated together
 
-Rows = dict[str, list[np.ndarray]]
+Rows = dict[str, "FeatureRows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,29 @@ class FaceDetections:
         return FaceDetections(
             self.detected[here], self.score[here], self.box[here], self.landmarks[here], self.sharpness[here]
         )
+
+
+class FeatureRows:
+    """Rows (D,) float32 of one feature, without an object for each."""
+
+    def __init__(self) -> None:
+        self._values = array("f")
+        self._dim = 1
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, row: np.ndarray) -> None:
+        """Append a row."""
+        self._dim = len(row)
+        self._values.frombytes(np.asarray(row, np.float32).tobytes())
+        self._count += 1
+
+    def read(self, start: int, end: int) -> np.ndarray:
+        """The rows from `start` up to `end`, or to the last one, (N, D)."""
+        values = self._values[start * self._dim : min(end, self._count) * self._dim]
+        return np.array(values, np.float32).reshape(-1, self._dim)
 
 
 class FaceEmbedder:
@@ -105,12 +132,12 @@ class FaceTrackFeatures:
 
     def __init__(self, embedder: FaceEmbedder, count: int) -> None:
         self._embedder, self._count = embedder, count
-        self._frames: list[int] = []
-        self._embedded: list[int] = []  # those of the frames that have features of their own
-        self._detected: list[bool] = []
-        self._places: list[np.ndarray] = []  # score, box and landmarks
-        self._sharpness: list[float] = []
-        self._features: Rows = {name: [] for name in embedder.extractors}
+        self._frames = array("q")
+        self._embedded = array("q")  # those of the frames that have features of their own
+        self._detected = array("b")
+        self._places = array("d")  # score, box and landmarks, PLACE_SIZE for each frame
+        self._sharpness = array("d")
+        self._features: Rows = {name: FeatureRows() for name in embedder.extractors}
         self._n_final = 0
 
     def add(
@@ -129,7 +156,7 @@ class FaceTrackFeatures:
         self._frames.append(index)
         self._detected.append(detected)
         self._sharpness.append(sharpness)
-        self._places.append(
+        self._places.extend(
             UNKNOWN_PLACE if face is None else np.hstack([face.score, face.box, face.landmarks.ravel()])
         )
         if crop is not None:
@@ -163,7 +190,9 @@ class FaceTrackFeatures:
         rows = FaceDetections.empty(end - start)
         here = slice(bisect_left(self._frames, start), bisect_left(self._frames, end))
         if frames := self._frames[here]:
-            at, found = np.array(frames) - start, np.array(self._places[here], np.float64)
+            at = np.array(frames) - start
+            places = self._places[here.start * PLACE_SIZE : here.stop * PLACE_SIZE]
+            found = np.array(places).reshape(-1, PLACE_SIZE)
             rows.detected[at] = self._detected[here]
             rows.score[at], rows.box[at] = found[:, 0], found[:, 1:5]
             rows.landmarks[at] = found[:, 5:].reshape(-1, 5, 2)
@@ -191,17 +220,25 @@ class FaceTrackFeatures:
         if end is None:
             self._embedder.flush()
             end = self._count
-        low, high = start - MAX_GAP, end + MAX_GAP  # rows further away have no influence
-        frames = np.array(self._frames[bisect_left(self._frames, start) : bisect_left(self._frames, end)])
         features = {}
         for name, extractor in self._embedder.extractors.items():
-            features[name] = np.full((end - start, extractor.spec.dim), np.nan, np.float32)
-            near = slice(bisect_left(self._embedded, low), bisect_left(self._embedded, high))
-            rows = self._features[name][near]
-            if rows and len(frames):
-                embedded = np.array(self._embedded[near][: len(rows)])
-                features[name][frames - start] = _interpolate(np.stack(rows), embedded, frames)
+            features[name] = scratch.missing_rows(end - start, extractor.spec.dim)
+            for first in range(start, end, BLOCK_ROWS):
+                block = features[name][first - start :][:BLOCK_ROWS]
+                self._fill(block, self._features[name], first)
+                scratch.release(block)
         return features
+
+    def _fill(self, block: np.ndarray, known: FeatureRows, start: int) -> None:
+        """Write the features of the frames from `start` on into a block (B, D)."""
+        end = start + len(block)
+        low, high = start - MAX_GAP, end + MAX_GAP  # rows further away have no influence
+        frames = np.array(self._frames[bisect_left(self._frames, start) : bisect_left(self._frames, end)])
+        first, stop = bisect_left(self._embedded, low), bisect_left(self._embedded, high)
+        rows = known.read(first, stop)
+        if len(rows) and len(frames):
+            embedded = np.array(self._embedded[first : first + len(rows)])
+            block[frames - start] = _interpolate(rows, embedded, frames)
 
 
 def _interpolate(rows: np.ndarray, embedded: np.ndarray, frames: np.ndarray) -> np.ndarray:

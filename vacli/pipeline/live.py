@@ -8,10 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-from vacli.clock import interpolate
 from vacli.faces.tracker import FaceFrame
 from vacli.features.registry import EXTRACTORS
-from vacli.inference.prediction import Trajectory, predict_sequence
+from vacli.files import scratch
+from vacli.inference.prediction import Trajectory
 from vacli.inference.run import Run
 from vacli.inference.states import FrameState
 from vacli.inference.streaming import StreamingPredictor
@@ -32,6 +32,7 @@ from vacli.spec import AUDIO, VISUAL
 Write = Callable[[FrameTable], None]
 LOCK_AFTER_S = 1.0  # from the first face on: if there is one track by then, its rows are emitted live
 VOICELESS = (FrameState.VISUAL, FrameState.NON_SPEECH, FrameState.NONE)
+BLOCK_ROWS = 2048  # whose features are copied together
 FIRST_BATCH_SIZE = 4  # frames: the first row waits for the last face of its batch
 
 
@@ -99,7 +100,7 @@ class FrameTableStream:
     def __init__(self, name: str, loaded: LoadedModel, times_s: np.ndarray) -> None:
         self._name, self._loaded = name, loaded
         self._recipe = loaded.model.recipe.model.streams
-        self._streams = {s.name: np.full((len(times_s), s.dim), np.nan, np.float32) for s in self._recipe}
+        self._streams = {s.name: scratch.missing_rows(len(times_s), s.dim) for s in self._recipe}
         rows = FeatureSequence(video=name, times_s=times_s, streams=self._streams)
         self._voice = VoiceEvidence.unknown(len(times_s))
         self._difficulty = np.zeros(len(times_s))
@@ -107,7 +108,7 @@ class FrameTableStream:
         self._speech_rows: dict[str, np.ndarray] = {}
         if loaded.speech_model is not None:
             dim = loaded.extractors.audio[loaded.speech_model].spec.dim
-            self._speech_rows[loaded.speech_model] = np.full((len(times_s), dim), np.nan, np.float32)
+            self._speech_rows[loaded.speech_model] = scratch.missing_rows(len(times_s), dim)
         self._n_filled = 0
 
     def has_output(self, known: int) -> bool:
@@ -116,12 +117,8 @@ class FrameTableStream:
 
     def advance(self, source: ObservationSource, known: int) -> FrameTable:
         """The rows that are final once the first `known` rows are known, and were not emitted before."""
-        features = source.features_of(self._n_filled, known)
-        for stream in self._recipe:
-            if features.keys() >= set(stream.features):
-                self._streams[stream.name][self._n_filled : known] = joined_features(stream, features)
-        for name, rows in self._speech_rows.items():
-            rows[self._n_filled : known] = features[name]
+        for first in range(self._n_filled, known, BLOCK_ROWS):
+            self._fill(source, first, min(first + BLOCK_ROWS, known))
         observed = source.rows(self._n_filled, known)
         voice = observed.voice
         self._voice.speech[self._n_filled : known] = voice.speech
@@ -135,35 +132,22 @@ class FrameTableStream:
         predicted = self._loaded.fused(predicted, speech_rows, self._voice.weight[first:end])
         return frame_table(self._name, source.rows(first, end), predicted, self._loaded.used, first)
 
+    def _fill(self, source: ObservationSource, start: int, end: int) -> None:
+        """Copy the features of some rows into the streams."""
+        features = source.features_of(start, end)
+        for stream in self._recipe:
+            if features.keys() >= set(stream.features):
+                self._streams[stream.name][start:end] = joined_features(stream, features)
+                scratch.release(self._streams[stream.name])
+        for name, rows in self._speech_rows.items():
+            rows[start:end] = features[name]
+            scratch.release(rows)
+        for values in features.values():
+            scratch.release(values)
+
     def finish(self, observation: Observation) -> FrameTable:
         """All rows that were not emitted before."""
         return self.advance(observation, len(observation.times_s))
-
-
-def predict_audio_only(name: str, loaded: LoadedModel, sound: Observation) -> Trajectory:
-    """The trajectory of a sound from an audio model, all at once."""
-    streams = {s.name: joined_features(s, sound.features) for s in loaded.model.recipe.model.streams}
-    rows = FeatureSequence(video=name, times_s=sound.times_s, streams=streams)
-    predicted = predict_sequence(loaded.model, rows, sound.times_s, sound.voice)
-    return loaded.fused(predicted, sound.features, sound.voice.weight)
-
-
-def resample_trajectory(trajectory: Trajectory, times_s: np.ndarray) -> Trajectory:
-    """A trajectory at other times (N,): interpolated linearly, constant beyond its ends, nearest states."""
-    own_s = trajectory.times_s
-    nearest = np.searchsorted((own_s[1:] + own_s[:-1]) / 2, times_s)
-
-    def resample(x: np.ndarray) -> np.ndarray:
-        return interpolate(times_s, own_s, x).astype(np.float32)
-
-    return Trajectory(
-        video=trajectory.video,
-        times_s=times_s,
-        values=resample(trajectory.values),
-        uncertainty=None if trajectory.uncertainty is None else resample(trajectory.uncertainty),
-        ensemble_std=None if trajectory.ensemble_std is None else resample(trajectory.ensemble_std),
-        states=trajectory.states[nearest],
-    )
 
 
 def joined_features(stream: Stream, features: Mapping[str, np.ndarray]) -> np.ndarray:

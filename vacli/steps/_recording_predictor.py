@@ -20,6 +20,7 @@ from vacli.media.kinds import MediaInput, resolve_kind
 from vacli.media.reader import FrameSource
 from vacli.output.frame_table import FrameTable
 from vacli.pipeline import observation
+from vacli.pipeline.audio_only import predict_audio_only, resample_trajectory
 from vacli.pipeline.extractors import build_extractors
 from vacli.pipeline.live import (
     FrameTableStream,
@@ -27,8 +28,6 @@ from vacli.pipeline.live import (
     LoadedModel,
     Write,
     frame_table,
-    predict_audio_only,
-    resample_trajectory,
 )
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import ExecutionOptions, device_name

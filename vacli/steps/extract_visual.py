@@ -16,6 +16,7 @@ from vacli.features.encoder_frames import EncoderFrames, read_encoder_frames
 from vacli.features.flags import INTERPOLATED, MISSING
 from vacli.features.protocols import VisualExtractor
 from vacli.features.registry import create_visual, default_names, tagged_name
+from vacli.files import scratch
 from vacli.files.store_folder import is_store
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.executor import Channel, ExecutorChoice
@@ -28,6 +29,7 @@ from vacli.steps._provenance import given_weights, has_feature, is_audio_only
 from vacli.store import Store, VideoView
 
 BLOCK_BATCHES = 4  # batches that are decoded together while the previous block is computed
+FILL_ROWS = 1024  # rows that are interpolated together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ class _ExtractVisualJob:
         def work(video_id: str) -> str:
             view = store.video(video_id)
             if is_audio_only(view):
-                missing = np.full((len(view.times_s), spec.dim), np.nan, np.float32)
+                missing = scratch.missing_rows(len(view.times_s), spec.dim)
                 store.put_feature(view.id, attributes, missing, np.full(len(missing), MISSING, np.uint8))
                 return DONE
             if _is_complete(view, spec, settings.force):
@@ -130,7 +132,12 @@ def fill_skipped(
     rows = np.setdiff1d(np.flatnonzero(usable), computed)
     if not len(rows):
         return flags
-    values[rows] = interpolate(times_s[rows], times_s[computed], values[computed])
+    places = np.searchsorted(computed, rows)  # a run begins and ends with a computed row
+    for first in range(0, len(rows), FILL_ROWS):
+        some = slice(first, first + FILL_ROWS)
+        near = computed[max(places[some][0] - 1, 0) : places[some][-1] + 1]
+        values[rows[some]] = interpolate(times_s[rows[some]], times_s[near], values[near])
+        scratch.release(values)
     flags[rows] = INTERPOLATED
     return flags
 
@@ -146,10 +153,11 @@ def _features(
     usable = view.read("face/crop_size") > 0
     track = view.read("face/track") if view.has("face/track") else np.zeros(len(usable), np.int32)
     computed = plan_rows(usable, track, stride)
-    values = np.full((len(usable), extractor.spec.dim), np.nan, np.float32)
+    values = scratch.missing_rows(len(usable), extractor.spec.dim)
     with progress.task(view.id, len(computed), "frames") as advance:
         for rows, crops in _crop_blocks(view, computed, extractor.batch_size * BLOCK_BATCHES):
             values[rows] = extractor.extract(crops)
+            scratch.release(values)
             advance(len(rows))
     return values, fill_skipped(values, computed, usable, view.times_s)
 

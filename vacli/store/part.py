@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from vacli.files import scratch
 from vacli.files.disk_space import report_write_errors
 from vacli.store import schema
 from vacli.store.layout import ArrayLayout
@@ -118,5 +119,8 @@ def write_array(
     """
     raw = values.dtype.kind == "f" and values.ndim > 1
     layout = ArrayLayout.of_rows(values, tuple(dims), attrs, raw)
-    array = layout.create(group, name, len(values), layout.rows_per_file(len(values)))
-    array[...] = values
+    rows = layout.rows_per_file(len(values))
+    array = layout.create(group, name, len(values), rows)
+    for start in range(0, len(values), rows):
+        array[start : start + rows] = values[start : start + rows]
+        scratch.release(values)

@@ -11,7 +11,6 @@ import functools
 import importlib.util
 import math
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -20,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from vacli.errors import PackageMissing
+from vacli.files import scratch
 from vacli.media.audio import Sound
-from vacli.runtime.concurrency import n_threads
+from vacli.runtime.concurrency import n_threads, parallel_map
 
 RATE_HZ = 16000
 HOP_S = 0.01
@@ -147,6 +147,7 @@ def run(wanted: SmileSet, samples: np.ndarray) -> np.ndarray:
         session.run()
     finally:
         session.free()
+        scratch.return_freed_memory()
     width = len(column_names(wanted))
     return np.frombuffer(b"".join(rows), np.float32).reshape(-1, width)
 
@@ -186,17 +187,22 @@ def _blocks(size: int, span: Span) -> list[_Block]:
 def run_long(wanted: SmileSet, samples: np.ndarray, span: Span = Span()) -> np.ndarray:
     """The rows of `run`, computed in blocks on all cores; memory does not grow with the length.
 
-    samples: (S,) float32 at 16 kHz. Returns: (R, D) float32.
+    samples: (S,) float32 at 16 kHz. Returns: (R, D) float32; many rows lie in a file, see `scratch`.
     """
 
     def rows_of(block: _Block) -> np.ndarray:
         rows = run(wanted, samples[block.start : block.end])[block.skip :]
+        scratch.release(samples)
         return rows if block.count is None else rows[: block.count]
 
     blocks = _blocks(len(samples), span)
-    if not blocks:
-        return np.empty((0, len(column_names(wanted))), np.float32)
     if len(blocks) == 1:
         return rows_of(blocks[0])
-    with ThreadPoolExecutor(n_threads()) as pool:  # openSMILE runs without Python's lock
-        return np.concatenate(list(pool.map(rows_of, blocks)))
+    most = len(samples) // (span.hop_rows * HOP) + 1
+    rows, count = scratch.empty((most, len(column_names(wanted)))), 0
+    threads = n_threads()
+    for found in parallel_map(rows_of, blocks, threads, threads):  # openSMILE runs without Python's lock
+        rows[count : count + len(found)] = found
+        count += len(found)
+        scratch.release(rows)
+    return rows[:count]

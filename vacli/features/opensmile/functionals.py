@@ -16,6 +16,7 @@ from vacli.features.audio_flags import TemporalContext
 from vacli.features.opensmile import binding as smile
 from vacli.features.opensmile.lld import nearest_row
 from vacli.features.registry import OPENSMILE_LICENCE
+from vacli.files import scratch
 from vacli.media.audio import Sound
 from vacli.spec import AUDIO, FeatureSpec
 
@@ -64,15 +65,20 @@ class _Functionals:
         times_s: (N,) seconds. Returns: (N, dim) float32, NaN where there is
         no sound. A recording shorter than the window gets one row for its whole length.
         """
-        values = np.full((len(times_s), self.spec.dim), np.nan, np.float32)
+        values = scratch.missing_rows(len(times_s), self.spec.dim)
         there = sound.is_audible_at(times_s)
         if not there.any():
             return values
         first, samples = smile.recorded_samples(sound)
-        rows = self._slide(samples, first, nearest_row(times_s[there], self.centre_s))
+        wanted = nearest_row(times_s[there], self.centre_s)
+        rows, at = self._slide(samples, first, wanted)
         if not len(rows):
-            rows = smile.run(self._whole, samples[first * smile.HOP :])[:1]
-        values[there] = rows if len(rows) else np.nan
+            rows, at = smile.run(self._whole, samples[first * smile.HOP :])[:1], np.zeros(len(wanted), int)
+        numbers = np.flatnonzero(there)
+        for start, block in scratch.blocks(values):
+            low, high = np.searchsorted(numbers, (start, start + len(block)))
+            block[numbers[low:high] - start] = rows[at[low:high]] if len(rows) else np.nan
+            scratch.release(rows)
         return values
 
     def sliding(self, step: int) -> smile.SmileSet:
@@ -84,15 +90,18 @@ class _Functionals:
         }
         return smile.SmileSet(config=self._config, level="func", options=options)
 
-    def _slide(self, samples: np.ndarray, earliest: int, wanted: np.ndarray) -> np.ndarray:
-        """Rows for the `wanted` windows, none below `earliest`; (0, dim) where not one window fits."""
+    def _slide(self, samples: np.ndarray, earliest: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (R, dim), and which of them is that of each of the `wanted` windows, none below `earliest`.
+
+        R is 0 where not one window fits.
+        """
         first, step = row_grid(wanted)
         span = smile.Span(hop_rows=step, window_s=self.window_s)
         rows = smile.run_long(self.sliding(step), samples[first * smile.HOP :], span)
         lowest, highest = -((first - earliest) // step), len(rows) - 1
         if highest < lowest:
-            return rows[:0]
-        return rows[((wanted - first) // step).clip(lowest, highest)]
+            return rows[:0], wanted
+        return rows, ((wanted - first) // step).clip(lowest, highest)
 
 
 class GemapsFunctionals(_Functionals):

@@ -17,6 +17,7 @@ from vacli.features.audio_flags import TemporalContext
 from vacli.features.opensmile import binding as smile
 from vacli.features.opensmile.incremental import IncrementalSmile, LiveSet, LiveSink
 from vacli.features.registry import OPENSMILE_LICENCE
+from vacli.files import scratch
 from vacli.media.audio import Sound
 from vacli.spec import AUDIO, FeatureSpec
 
@@ -58,7 +59,7 @@ class _Descriptors:
         times_s: (N,) seconds. Returns: (N, dim) float32, NaN where the
         recording has no sound, or where all of it is shorter than one analysis frame.
         """
-        values = np.full((len(times_s), self.spec.dim), np.nan, np.float32)
+        values = scratch.missing_rows(len(times_s), self.spec.dim)
         there = sound.is_audible_at(times_s)
         if not there.any():
             return values
@@ -67,10 +68,13 @@ class _Descriptors:
         if len(rows) <= first:
             return values
         centres = np.array(self._set.centres_s)
-        for centre in np.unique(centres):
-            columns = np.flatnonzero(centres == centre)
-            nearest = nearest_row(times_s[there], centre).clip(first, len(rows) - 1)
-            values[np.ix_(there, columns)] = rows[np.ix_(nearest, columns)]
+        for start, block in scratch.blocks(values):
+            here = np.flatnonzero(there[start : start + len(block)])
+            for centre in np.unique(centres):
+                columns = np.flatnonzero(centres == centre)
+                nearest = nearest_row(times_s[start + here], centre).clip(first, len(rows) - 1)
+                block[np.ix_(here, columns)] = rows[np.ix_(nearest, columns)]
+            scratch.release(rows)
         return values
 
     def _live(self, wanted: LiveSet) -> LiveDescriptors:

@@ -23,7 +23,9 @@ from vacli.features.speech_activity.pooling import (
     pooled_span,
 )
 from vacli.features.weights import WEIGHTS, locate, short_hash
+from vacli.files import scratch
 from vacli.media.audio import Sound
+from vacli.media.silence import mean_squares
 from vacli.progress import Progress
 from vacli.spec import AUDIO, FeatureSpec
 
@@ -88,7 +90,7 @@ class SpeechStream:
         self._network, self._sound, self._state = network, sound, INITIAL_STATE
         whole = sound.samples[: len(sound.samples) // HOP * HOP].reshape(-1, HOP)
         rest = sound.samples[whole.size :]
-        power = np.einsum("ij,ij->i", whole, whole, dtype=np.float64) / HOP
+        power = mean_squares(whole)
         if len(rest):
             power = np.append(power, np.square(rest, dtype=np.float64).mean())
         self._gain = levelling_gain(power, WINDOW_S)
@@ -120,6 +122,7 @@ class SpeechStream:
             block = slice(self._n_known, min(self._n_known + WINDOWS_PER_RUN, end))
             samples = self._levelled(block)
             self._probabilities[block], self._state = self._network.probabilities(samples, self._state)
+            scratch.release(self._sound.samples)
             self._n_known = block.stop
 
     def _levelled(self, block: slice) -> np.ndarray:

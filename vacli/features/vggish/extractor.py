@@ -23,6 +23,7 @@ from vacli.features.vggish.network import DIM, FRAMES, Postprocessor, VggishNet
 from vacli.features.vggish.options import Postprocessing
 from vacli.features.vggish.shared import MARGIN, SharedFeatures
 from vacli.features.weights import WEIGHTS, load_into, load_tensors, locate, short_hash
+from vacli.files import scratch
 from vacli.media.audio import Sound
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.devices import pick_device, pick_dtype
@@ -115,13 +116,15 @@ class Vggish:
         times_s: (N,) seconds. Returns: (N, 128) float32, NaN where the
         recording has no sound.
         """
-        values = np.full((len(times_s), DIM), np.nan, np.float32)
+        values = scratch.missing_rows(len(times_s), DIM)
         present = np.flatnonzero(sound.is_audible_at(times_s))
         starts = first_frames(times_s[present], self.align)
         for begin in range(0, len(present), BLOCK):
             block = slice(begin, begin + BLOCK)
             with self._lock, torch.inference_mode():
                 values[present[block]] = self._block(sound.samples, starts[block]).cpu().numpy()
+            scratch.release(values)
+            scratch.release(sound.samples)
         return values
 
     def _block(self, samples: np.ndarray, starts: np.ndarray) -> Tensor:

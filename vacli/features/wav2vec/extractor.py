@@ -14,6 +14,7 @@ from vacli.features.audio_flags import TemporalContext
 from vacli.features.wav2vec.checkpoint import Checkpoint, locate_checkpoint
 from vacli.features.wav2vec.windows import FrameClock, Windows, batches
 from vacli.features.weights import WEIGHTS, short_hash
+from vacli.files import scratch
 from vacli.media.audio import Sound
 from vacli.packages import require
 from vacli.progress import Progress, RecordingProgress
@@ -67,6 +68,7 @@ class _WindowedNetwork:
             with self._lock, torch.inference_mode():
                 found: Tensor = self._net(torch.from_numpy(scaled).to(self._device, self.dtype))
                 rows = found.float().cpu().numpy()
+            scratch.release(sound.samples)
             for number, (start, _), row in zip(numbers[here], spans[here], rows, strict=True):
                 yield number, start, row
 
@@ -112,13 +114,14 @@ class _HiddenStates:
 
     def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:
         """Times (N,) in seconds of the sound -> (N, spec.dim) float32, NaN where there is no sound."""
-        values = np.full((len(times_s), self.spec.dim), np.nan, np.float32)
+        values = scratch.missing_rows(len(times_s), self.spec.dim)
         present = np.flatnonzero(sound.is_audible_at(times_s))
         of_row = np.floor(times_s[present] / HIDDEN_WINDOWS.step_s).astype(np.int64)
         numbers = np.unique(of_row).tolist()
         for number, start, frames in self._network.outputs(sound, HIDDEN_WINDOWS, numbers):
             rows = present[of_row == number]
             values[rows] = self._network.clock.at(frames, start, times_s[rows])
+            scratch.release(values)
         return values
 
 
