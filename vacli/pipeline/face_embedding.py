@@ -78,6 +78,11 @@ class FeatureRows:
         self._values.frombytes(np.asarray(row, np.float32).tobytes())
         self._count += 1
 
+    def remove(self, count: int) -> None:
+        """Remove the first rows."""
+        del self._values[: count * self._dim]
+        self._count -= min(count, self._count)
+
     def read(self, start: int, end: int) -> np.ndarray:
         """The rows from `start` up to `end`, or to the last one, (N, D)."""
         values = self._values[start * self._dim : min(end, self._count) * self._dim]
@@ -177,12 +182,13 @@ class FaceTrackFeatures:
         """Drop what the rows before row `before` - MAX_GAP need; they cannot be asked for any more."""
         oldest = before - MAX_GAP
         n_old = bisect_left(self._frames, oldest)
-        for values in (self._frames, self._detected, self._places, self._sharpness):
+        for values in (self._frames, self._detected, self._sharpness):
             del values[:n_old]
+        del self._places[: n_old * PLACE_SIZE]
         n_old = bisect_left(self._embedded, oldest)
         del self._embedded[:n_old]
         for rows in self._features.values():
-            del rows[:n_old]
+            rows.remove(n_old)
 
     def detections(self, start: int = 0, end: int | None = None) -> FaceDetections:
         """The detections of the frames from `start` up to `end`, a row a frame."""
