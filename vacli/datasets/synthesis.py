@@ -3,8 +3,7 @@
 A sequence follows one speaker through utterances and pauses at the sound clock. Each piece shows face
 images whose labels are near the utterance's. With the probabilities of `SynthesisConfig` the face disagrees,
 is missing or has a gap, or the piece has no speech: then it has no sound, or background without speech. Some
-sequences are a single utterance, as in an audio file. The label of a frame is the mean over its modalities,
-weighted by the inverse of the squared error that each has on unfamiliar material (`VOICE_SHARE`).
+sequences are a single utterance, as in an audio file. The label of a frame is the mean over its modalities.
 A label is valid for a second after its modality has gone; later the label is 0. The labels of both sources
 are mapped from categories (see `circumplex`).
 """
@@ -21,9 +20,6 @@ HOLD_FRAMES = (15, 50)  # shortest and longest time that one image is shown
 PAUSE_FRAMES = (5, 40)
 GAP_FRAMES = (3, 40)  # of a missing face
 MEMORY_FRAMES = 25  # how long a label stays valid
-# Of the voice in the label (valence, arousal) of a frame with both modalities: face^2 / (face^2 + voice^2)
-# for the RMSEs of faces of another culture (0.3) and voices of a corpus that was not heard (0.55 and 0.42).
-VOICE_SHARE = (0.23, 0.34)
 P_SILENCE = 0.3  # probability that a pause has no sound; otherwise it has background
 
 
@@ -225,8 +221,9 @@ def _nearby(labels: np.ndarray, target: np.ndarray, radius: float) -> np.ndarray
     return within if len(within) >= 20 else np.argsort(distance)[:20]
 
 
-def _mean_of_present(voice: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """Mean of labels (T, 2), weighted by VOICE_SHARE where both are known; NaN where none is."""
-    mean = VOICE_SHARE * voice + (1 - np.array(VOICE_SHARE)) * face
-    one = np.where(np.isnan(voice), face, voice)
-    return np.where(np.isnan(mean), one, mean).astype(np.float32)
+def _mean_of_present(*labels: np.ndarray) -> np.ndarray:
+    """Mean over the modalities that are not NaN; NaN where all are."""
+    stacked = np.stack(labels)
+    known = ~np.isnan(stacked)
+    total = np.where(known, stacked, 0).sum(axis=0)
+    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan).astype(np.float32)
