@@ -13,9 +13,9 @@ from vacli.inference.run import Run
 from vacli.inference.sliding_window import EVERYTHING, Availability
 from vacli.inference.speech_detection import SpeechDetector
 from vacli.inference.states import FrameState, mark_audio_only, states_of
-from vacli.inference.voice import VoiceEvidence
+from vacli.inference.voice import VoiceEvidence, voice_worth
 from vacli.sequences.base import FeatureRows
-from vacli.spec import AUDIO
+from vacli.spec import AUDIO, VISUAL
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,14 +39,29 @@ class Trajectory:
 class VideoInput:
     """The T rows of one video, their times (T,) in seconds, and what is known about its sound and faces.
 
-    voice: None, all sound is the voice of the person. difficulty: (T,) `faces.quality.face_difficulty`, None
-    where it is unknown, which counts as 0.
+    voice: None, all sound is the voice of the person. difficulty: (T,) `faces.quality.face_difficulty`, NaN
+    where there is no face; None where it is unknown, which counts as 0.
     """
 
     rows: FeatureRows
     times_s: np.ndarray
     voice: VoiceEvidence | None = None
     difficulty: np.ndarray | None = None
+
+    @classmethod
+    def complete(
+        cls,
+        rows: FeatureRows,
+        times_s: np.ndarray,
+        voice: VoiceEvidence | None = None,
+        difficulty: np.ndarray | None = None,
+    ) -> VideoInput:
+        """A video whose rows are all known. difficulty: (T,) with any value where there is no face."""
+        if VISUAL not in rows.dims:
+            return cls(rows, times_s, voice, np.full(len(rows), np.nan))
+        known = np.zeros(len(rows)) if difficulty is None else difficulty
+        there = _present(rows, VISUAL, slice(0, len(rows)))
+        return cls(rows, times_s, voice, np.where(there, known, np.nan))
 
 
 def predict_sequence(
@@ -57,19 +72,20 @@ def predict_sequence(
     difficulty: np.ndarray | None = None,
 ) -> Trajectory:
     """The estimates of the run's models for one video; raises InputError where a stream has another width."""
-    outputs = model_outputs(run, rows, audio_availability(run, voice))
-    return trajectory(run, VideoInput(rows, times_s, voice, difficulty), outputs)
+    video = VideoInput.complete(rows, times_s, voice, difficulty)
+    outputs = model_outputs(run, rows, audio_availability(run, voice, video.difficulty))
+    return trajectory(run, video, outputs)
 
 
-def audio_availability(run: Run, voice: VoiceEvidence | None) -> Availability:
+def audio_availability(run: Run, voice: VoiceEvidence | None, difficulty: np.ndarray | None) -> Availability:
     """How much of the sound each row gives to the models: all of it if the run has no speech detector.
 
-    A recording that never shows a face is predicted from all of its sound; what is no voice has no weight
-    in the estimate.
+    difficulty: as in `VideoInput`; a voice beside a face counts by `voice_worth`. A recording that never
+    shows a face is predicted from all of its sound; what is no voice has no weight in the estimate.
     """
     if voice is None or run.postprocess.speech is None or run.postprocess.audio_only:
         return EVERYTHING
-    return {AUDIO: voice.weight}
+    return {AUDIO: voice.weight if difficulty is None else voice.weight * voice_worth(difficulty)}
 
 
 def model_outputs(run: Run, rows: FeatureRows, availability: Availability = EVERYTHING) -> np.ndarray:
@@ -112,7 +128,9 @@ def ensemble_output(run: Run, video: VideoInput, outputs: np.ndarray, first: int
         ensemble_std=outputs.std(axis=0, ddof=1) if len(outputs) > 1 else None,
         states=mark_audio_only(states) if run.postprocess.audio_only else states,
         voice_weight=_voice_weight(run, video, here),
-        difficulty=np.zeros(len(states)) if video.difficulty is None else video.difficulty[here],
+        difficulty=np.zeros(len(states))
+        if video.difficulty is None
+        else np.nan_to_num(video.difficulty[here]),
     )
 
 

@@ -24,7 +24,7 @@ class StreamingPredictor:
     `prediction.predict_sequence` for the whole video. A causal run also emits the beginning of the first
     window before its end is known. With a speech detector the context of a row must be known too.
 
-    voice, difficulty: as in `prediction.predict_sequence`; their arrays are filled like `rows`.
+    voice, difficulty: as in `prediction.VideoInput`; their arrays are filled like `rows`.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class StreamingPredictor:
     def _windows(self, first: int, end: int, rows: FeatureRows | None = None) -> np.ndarray:
         """(W, L, M, 2) outputs of the run's M models."""
         rows = self._rows if rows is None else rows
-        available = audio_availability(self._run, self._video.voice)
+        available = audio_availability(self._run, self._video.voice, self._video.difficulty)
         members = self._run.members
         return np.stack([m.predictor.windows(rows, first, end, available) for m in members], axis=2)
 

@@ -13,6 +13,9 @@ SPEECH_PRESENT = 0.3
 # Prior odds that a voice is that of the visible face and not one from outside the picture, which `speaking`
 # assumes to be equally likely.
 VISIBLE_SPEAKER_ODDS = 4.0
+# Of the voice of an unfamiliar person beside a clear face: more of it makes the errors of both dimensions larger.
+# Beside a blurred face, all of it makes the error of arousal smaller.
+WORTH_BESIDE_CLEAR_FACE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,3 +41,12 @@ class VoiceEvidence:
         odds = VISIBLE_SPEAKER_ODDS * self.speaking
         speaking = odds / (odds + 1 - self.speaking)
         return np.where(np.isnan(speech), 1.0, speech) * np.where(np.isnan(speaking), 1.0, speaking)
+
+
+def voice_worth(difficulty: np.ndarray) -> np.ndarray:
+    """(T,) from 0 to 1: how much of a voice is used beside faces of a `faces.quality.face_difficulty` (T,).
+
+    It is 1 where the difficulty is NaN, which means that there is no face.
+    """
+    worth = WORTH_BESIDE_CLEAR_FACE + (1 - WORTH_BESIDE_CLEAR_FACE) * difficulty
+    return np.where(np.isnan(difficulty), 1.0, worth)

@@ -103,7 +103,7 @@ class FrameTableStream:
         self._streams = {s.name: scratch.missing_rows(len(times_s), s.dim) for s in self._recipe}
         rows = FeatureSequence(video=name, times_s=times_s, streams=self._streams)
         self._voice = VoiceEvidence.unknown(len(times_s))
-        self._difficulty = np.zeros(len(times_s))
+        self._difficulty = np.full(len(times_s), np.nan)  # where there is no face
         self._predictor = StreamingPredictor(loaded.model, rows, times_s, self._voice, self._difficulty)
         self._speech_rows: dict[str, np.ndarray] = {}
         if loaded.speech_model is not None:
@@ -123,7 +123,7 @@ class FrameTableStream:
         voice = observed.voice
         self._voice.speech[self._n_filled : known] = voice.speech
         self._voice.speaking[self._n_filled : known] = voice.speaking
-        self._difficulty[self._n_filled : known] = observed.faces.difficulty
+        self._difficulty[self._n_filled : known] += observed.faces.difficulty
         self._n_filled = known
         predicted = self._predictor.advance(known)
         end = self._predictor.n_emitted
@@ -137,8 +137,11 @@ class FrameTableStream:
         features = source.features_of(start, end)
         for stream in self._recipe:
             if features.keys() >= set(stream.features):
-                self._streams[stream.name][start:end] = joined_features(stream, features)
+                rows = joined_features(stream, features)
+                self._streams[stream.name][start:end] = rows
                 scratch.release(self._streams[stream.name])
+                if stream.name == VISUAL:
+                    self._difficulty[start:end] = np.where(np.isfinite(rows).all(axis=1), 0.0, np.nan)
         for name, rows in self._speech_rows.items():
             rows[start:end] = features[name]
             scratch.release(rows)

@@ -18,6 +18,7 @@ from vacli.pipeline.live_audio import AudioRow, LiveAudio
 from vacli.pipeline.live_faces import sequence_sources
 from vacli.pipeline.observation import Observation
 from vacli.sequences.base import FeatureSequence
+from vacli.spec import VISUAL
 
 
 class LiveRows:
@@ -48,7 +49,10 @@ class LiveRows:
             np.concatenate([one.speech for one in observed]),
             np.concatenate([one.speaking for one in observed]),
         )
-        outputs = self._predictor.step(streams, audio_availability(run, voice))
+        difficulty = np.concatenate([one.faces.difficulty for one in observed])
+        if VISUAL in streams:
+            difficulty = np.where(np.isfinite(streams[VISUAL]).all(axis=1), difficulty, np.nan)
+        outputs = self._predictor.step(streams, audio_availability(run, voice, difficulty))
         first = 1 if faces else 0
         return [self._table(observed[k], streams, outputs[k], k, index) for k in range(first, len(observed))]
 
@@ -91,7 +95,7 @@ class LiveAudioOnlyRows:
         run = self._loaded.model
         streams = _streams(run, [{name: x[np.newaxis] for name, x in row.features.items()}])
         voice = VoiceEvidence(np.array([row.speech]), np.full(1, np.nan))
-        self._outputs = self._predictor.step(streams, audio_availability(run, voice))[0]
+        self._outputs = self._predictor.step(streams, audio_availability(run, voice, None))[0]
         self._speech = np.append(self._speech, row.speech)[-self._kept :]
         self._streams = {
             name: np.concatenate([x, streams[name]])[-self._kept :] for name, x in self._streams.items()

@@ -234,8 +234,9 @@ def _output(model: Run, detector: SpeechDetector | None, view: VideoView) -> Ens
     shows_face = VISUAL in rows.dims and np.isfinite(rows_of(rows, VISUAL, slice(0, len(rows)))).all(1).any()
     model = replace(model, postprocess=PostProcessor(None, detector, audio_only=not shows_face))
     voice = VoiceEvidence(speech_probability(view), np.full(len(rows), np.nan))
-    outputs = model_outputs(model, rows, audio_availability(model, voice))
-    return ensemble_output(model, VideoInput(rows, view.times_s, voice, stored_difficulty(view)), outputs)
+    video = VideoInput.complete(rows, view.times_s, voice, stored_difficulty(view))
+    outputs = model_outputs(model, rows, audio_availability(model, voice, video.difficulty))
+    return ensemble_output(model, video, outputs)
 
 
 def _audio(rows: FeatureRows) -> np.ndarray:
