@@ -94,3 +94,15 @@ def orthogonal(embedding: np.ndarray) -> np.ndarray:
     noise = np.random.default_rng(0).normal(size=len(embedding)).astype(np.float32)
     rest = noise - (noise @ embedding) * embedding
     return rest / np.linalg.norm(rest)
+
+
+def test_tracks_that_were_seen_long_ago_are_forgotten():
+    tracks = TrackSet()
+    face = Detection(np.array([0, 0, 9, 9], np.float32), 0.9, np.zeros((5, 2), np.float32))
+    for time_s in range(6):
+        embedding = np.zeros(6, np.float32)
+        embedding[time_s] = 1
+        tracks.reidentify([(face, embedding)], [], float(time_s))
+    tracks.forget(2.0, 3)
+    assert [track.track_id for track in tracks.tracks] == [3, 4, 5]
+    assert tracks.next_id == 6

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from synth.faces import frames, scene, somebody_else
 
+from vacli.faces import tracker
 from vacli.faces.live_tracker import LiveFaceTracker
 from vacli.faces.tracker import FaceFrame, FaceSettings, track_faces
 from vacli.media.reader import Frame
@@ -21,9 +22,9 @@ SETTINGS = FaceSettings(crop_every=2, lower_face_every=1)
 
 
 def live(pictures: list[Frame], settings: FaceSettings = SETTINGS, **options: int) -> list[FaceFrame]:
-    tracker = LiveFaceTracker(settings, **options)
-    found = [tracker.add(frame) for frame in pictures]
-    tracker.close()
+    live_tracker = LiveFaceTracker(settings, **options)
+    found = [live_tracker.add(frame) for frame in pictures]
+    live_tracker.close()
     return found
 
 
@@ -50,3 +51,23 @@ def test_old_tracks_are_forgotten():
     late = [Frame(2, 100.0, GONE[0]), Frame(3, 500.0, 255 - GONE[0]), Frame(4, 501.5, MOVING[0])]
     seen = [[face.track_id for face in frame.faces] for frame in live(there + late)]
     assert seen == [[0], [0], [], [], [1]]
+
+
+def test_a_picture_without_a_face_is_searched_ten_times_a_second(monkeypatch):
+    searched = []
+
+    def search(detector: object, rgb: np.ndarray, side_px: int, turns: int = 0) -> list[object]:
+        searched.append(side_px)
+        return []
+
+    monkeypatch.setattr(tracker, "search_faces", search)
+    live([Frame(k, k / 30, GONE[0]) for k in range(90)])
+    coarse = searched.count(tracker.COARSE_SEARCH_PX)
+    assert 15 + 25 - 1 <= coarse <= 15 + 25 + 2  # in every frame of half a second, then in every third
+
+
+def test_a_face_that_appears_after_a_while_is_detected_within_a_tenth_of_a_second():
+    pictures = [Frame(k, k / 30, GONE[0] if k < 40 else MOVING[0]) for k in range(46)]
+    seen = [bool(frame.faces) for frame in live(pictures)]
+    assert not any(seen[:40])
+    assert all(seen[43:])

@@ -190,3 +190,18 @@ def test_the_motion_does_not_depend_on_when_it_is_asked_for(monkeypatch):
 def test_mouths_are_sampled_at_25_hz_or_more():
     rates = (10.0, 24.0, 25.0, 29.97, 49.9, 50.0, 60.0, 120.0, float("nan"))
     assert [sampling_stride(rate) for rate in rates] == [1, 1, 1, 1, 2, 2, 2, 4, 1]
+
+
+def test_a_mouth_does_not_change_when_older_frames_are_forgotten():
+    draw = np.random.default_rng(0)
+    whole, recent = MouthTrack(), MouthTrack()
+    for k in range(200):
+        lower_face, landmarks = draw.uniform(0, 255, (14, 14)).astype(np.float32), draw.uniform(0, 99, (5, 2))
+        for track in (whole, recent):
+            track.add(k, k / 25, lower_face, landmarks)
+        if k % 50 == 49:
+            recent.forget(k / 25 - 1)
+    assert recent.span() == (174, 200)
+    for one, other in zip(recent.on_grid(176, 198), whole.on_grid(176, 198), strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert np.isfinite(one).all()

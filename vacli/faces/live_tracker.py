@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from vacli.faces.identity import TrackSet
 from vacli.faces.tracker import (
@@ -18,16 +19,19 @@ from vacli.media.reader import Frame
 
 FORGET_AFTER_S = 300.0  # a track that was not seen for so long is forgotten
 MAX_TRACKS = 64
+BLANK_SEARCH_S = 0.1  # a search of the whole picture takes half of the time between two frames
 
 
 class LiveFaceTracker:
     """As `tracker.track_faces`, with the same faces, but without frames ahead; memory is constant.
 
-    next_id: the number of the first track.
+    Only a face that appears after half a second without any may be detected BLANK_SEARCH_S later. next_id:
+    the number of the first track.
     """
 
     def __init__(self, settings: FaceSettings, next_id: int = 0) -> None:
-        self._settings, self._tracker = settings, FaceTracker(settings)
+        self._settings = settings
+        self._tracker = FaceTracker(replace(settings, blank_search_s=BLANK_SEARCH_S))
         self._tracker.tracks = TrackSet(next_id)
         self._pool = ThreadPoolExecutor(WORKERS + 1)
         self._known: list[Positions] = []  # of the frames before, the oldest is used

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image
 
 from vacli.faces.align import align_face
 from vacli.faces.detect import Detection, Detector
 from vacli.faces.identity import Track, TrackSet, drop_duplicates, embed_appearance
 from vacli.faces.lower_face import sample_lower_face
-from vacli.faces.orientation import UprightDetector, rotate_quarters
+from vacli.faces.orientation import UprightDetector
 from vacli.faces.quality import sharpness
 from vacli.faces.roi_detect import RegionDetector
+from vacli.faces.search import search_faces
 from vacli.faces.shot_boundary import ShotBoundaryDetector
 from vacli.media.reader import Frame
 from vacli.runtime.concurrency import parallel_map, prefetch
@@ -40,6 +40,7 @@ ROTATED_SEARCH_PX = 320  # once a second while no face is visible, in the other 
 # SEARCH_LAG_S, in which faces move little.
 SEARCH_LAG_FRAMES = 5
 SEARCH_LAG_S = 0.2
+BLANK_S = 0.5
 LOOK_AHEAD_FRAMES = 4
 WORKERS = 2
 
@@ -78,12 +79,14 @@ class FaceFrame:
 class FaceSettings:
     """score_threshold: of the detector. crop_every: every so many frames the faces are aligned.
 
-    lower_face_every: every so many frames the lower faces are sampled; None for never.
+    lower_face_every: every so many frames the lower faces are sampled; None for never. blank_search_s: the
+    time between two searches while no face was visible for BLANK_S; 0 for one in every frame.
     """
 
     score_threshold: float = 0.9
     crop_every: int = 1
     lower_face_every: int | None = None
+    blank_search_s: float = 0.0
 
 
 def track_faces(frames: Iterable[Frame], settings: FaceSettings = FaceSettings()) -> Iterator[FaceFrame]:
@@ -133,6 +136,9 @@ class FaceTracker:
         self.tracks = TrackSet()
         self._searched_s = -np.inf
         self._rotated_search_s = -np.inf
+        self._blank_search_s = settings.blank_search_s
+        self._blank_since_s = np.inf  # the first frame without a face
+        self._last_blank_search_s = -np.inf
         self._turns = 0  # quarter turns of the picture in which the latest face is upright
         self._previous_s = -np.inf
         self._search: tuple[Future[list[Detection]], int] | None = None  # and the frames until it is used
@@ -161,6 +167,7 @@ class FaceTracker:
         """Drop the positions of the shot before, when all of its frames are finished."""
         self.tracks.clear_positions()
         self._searched_s = self._rotated_search_s = -np.inf
+        self._blank_since_s = np.inf
         self._search = None
         self._searches_in_shot = 0
 
@@ -204,7 +211,8 @@ class FaceTracker:
         active = self.tracks.active(frame.time_s)
         seen = self._redetect(frame, active, pending.by_track)
         is_stale = pending.search is not None and not self._add(frame, seen, pending.search.result())
-        if is_stale or len(seen) < max(len(active), 1):
+        is_lost = len(seen) < len(active) or (not seen and self._is_blank_search_due(frame.time_s))
+        if is_stale or is_lost:
             self._add(frame, seen, self._searched(frame, COARSE_SEARCH_PX, self._turns))
         if not seen and frame.time_s - self._rotated_search_s >= SEARCH_INTERVAL_S:
             self._rotated_search_s = frame.time_s
@@ -214,7 +222,16 @@ class FaceTracker:
             # The camera is rotated: other faces are found best in the same orientation.
             self._turns = next(iter(seen.values())).quarter_turns
             self._add(frame, seen, self._searched(frame, COARSE_SEARCH_PX, self._turns))
+        self._blank_since_s = np.inf if seen else min(self._blank_since_s, frame.time_s)
         return frame, sorted((track.track_id, face) for track, face in seen.items())
+
+    def _is_blank_search_due(self, time_s: float) -> bool:
+        """Return whether the picture is searched in a frame without a face."""
+        is_new = time_s - self._blank_since_s <= BLANK_S
+        if not is_new and time_s - self._last_blank_search_s < self._blank_search_s - 1e-6:
+            return False
+        self._last_blank_search_s = time_s
+        return True
 
     def _searched(self, frame: Frame, side_px: int, turns: int) -> list[Detection]:
         return search_faces(self._detector, frame.rgb, side_px, turns)
@@ -258,25 +275,6 @@ class FaceTracker:
         tracks = self.tracks.reidentify(list(zip(new, embeddings, strict=True)), lost, frame.time_s)
         seen.update(zip(tracks, new, strict=True))
         return all(exact)
-
-
-def search_faces(
-    detector: Detector, rgb: np.ndarray, side_px: int, quarter_turns: int = 0
-) -> list[Detection]:
-    """Detect the faces of a whole picture, (H, W, 3) uint8.
-
-    It is first reduced to `side_px` at the longer side and rotated counter-clockwise by `quarter_turns`.
-    """
-    if quarter_turns:
-        found = search_faces(detector, rotate_quarters(rgb, quarter_turns), side_px)
-        width, height = rgb.shape[1], rgb.shape[0]
-        return [face.rotated_back(quarter_turns, (width, height)) for face in found]
-    scale = side_px / max(rgb.shape[:2])
-    if scale >= 1:
-        return detector.detect(rgb)
-    size = (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))
-    small = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR))
-    return [face.rescaled(1 / scale, (0.0, 0.0)) for face in detector.detect(small)]
 
 
 def _displacement(last: Detection, found: Detection) -> float:

@@ -13,7 +13,7 @@ SPEECH_PRESENT = 0.3
 # Prior odds that a voice is that of the visible face and not one from outside the picture, which `speaking`
 # assumes to be equally likely.
 VISIBLE_SPEAKER_ODDS = 4.0
-# Of the voice of an unfamiliar person beside a clear face: more of it makes the errors of both dimensions larger.
+# Of the voice of an unfamiliar person beside a clear face: more of it makes both errors larger.
 # Beside a blurred face, all of it makes the error of arousal smaller.
 WORTH_BESIDE_CLEAR_FACE = 0.3
 

@@ -49,7 +49,8 @@ DAMAGED = "damaged"  # the picture is damaged
 SOUND_LATE = "sound_late"  # the sound of the frame had not arrived; its last descriptors are used
 FLAG_SEPARATOR = "+"
 MAX_SOUND_DELAY_S = 0.06
-MAX_GAP_S = 1.0  # between two frames; a longer one restarts tracks and states
+MAX_GAP_S = 1.0  # between two frames; a longer one, also backwards, restarts tracks and states
+MIN_STEP_S = 1e-3  # between two frames whose times do not ascend
 AUDIO_ONLY_AFTER_S = 5.0
 ORIGIN_S = 8.0  # times are relative to a multiple of it, which is one of all analysis grids
 BACK_S = 131_072.0  # by which the clock may jump back, more than the 26.5 h of MPEG-TS; a multiple too
@@ -151,11 +152,13 @@ class LiveEngine:
         time_s = self._own_s(frame.time_s)
         flags: tuple[str, ...] = () if frame.rgb is not None else (DAMAGED,)
         emitted: list[FrameTable] = []
-        if not 0 < time_s - self._last_s <= MAX_GAP_S:
+        if not -MAX_GAP_S < time_s - self._last_s <= MAX_GAP_S:
             emitted += self._emit(len(self._waiting))
             if self._n_frames:
                 self._begin()
             self._begun_s, flags = time_s, (RESTART, *flags)
+        elif time_s <= self._last_s:  # tracks need ascending times
+            time_s = self._last_s + MIN_STEP_S
         self._last_s = time_s
         self._track(frame, time_s, flags)
         emitted += self._emit(self._n_ready())
