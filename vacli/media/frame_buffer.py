@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vacli.media.audio_segments import RATE_HZ
 from vacli.media.live_input import LiveFrame, SoundBlock
@@ -75,8 +75,12 @@ class FrameBuffer:
                 self._changed.wait(WAKE_S)
             self._frames.append(frame)
             if len(self._frames) > self._n_frames:
-                self._frames.pop() if self.drop == "newest" else self._frames.popleft()
                 self.n_dropped += 1
+                if self.drop == "newest":
+                    self._frames.pop()
+                else:  # the next frame keeps the words, such as that there was a gap
+                    words = self._frames.popleft().flags
+                    self._frames[0] = replace(self._frames[0], flags=(*words, *self._frames[0].flags))
             self._changed.notify_all()
 
     def end(self, error: BaseException | None = None) -> None:

@@ -30,6 +30,7 @@ class LiveClock:
         self._offsets_s = {0: 0.0}
         self._latest: dict[int, tuple[float, float]] = {}  # stream -> time, arrival
         self.n_jumps = 0
+        self.jump_s: float | None = None
 
     def rebase(self, packet: av.Packet[Any]) -> None:
         """Change the timestamps of a packet that has just arrived."""
@@ -58,6 +59,7 @@ class LiveClock:
         if segment.joined or (self._is_realtime and abs(skew_s) > MAX_SKEW_S):
             offset_s -= skew_s
             self.n_jumps += 1
+            self.jump_s = sent_s + offset_s
         self._offsets_s[number] = offset_s
 
 

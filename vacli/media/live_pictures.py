@@ -38,6 +38,7 @@ class LivePictures:
         self._zero_s = clock_zero_s(container)
         self._step_s = 1 / float(nominal_hz(stream.guessed_rate, stream.average_rate))
         self._count = 0
+        self._unused: list[str] = []  # words about frames that were left out, for the next one
         self._last_s: float | None = None
         self._size_px: tuple[int, int] | None = None
 
@@ -53,7 +54,7 @@ class LivePictures:
             yield from self._frame(picture, is_intact)
 
     def _frame(self, picture: av.VideoFrame, is_intact: bool) -> Iterator[Flagged]:
-        flags = []
+        flags = self._unused
         time_s = self._time_s(picture)
         if self._last_s is not None and time_s - self._last_s > GAP_S:
             flags.append(GAP)
@@ -61,8 +62,10 @@ class LivePictures:
             flags.append(RESIZED)
         self._last_s, self._size_px = time_s, (picture.width, picture.height)
         index, self._count = self._count, self._count + 1
-        if not self._is_unwanted():
-            yield LiveFrame(index, time_s, self._rgb(picture) if is_intact else None), tuple(flags)
+        if self._is_unwanted():
+            return
+        self._unused = []
+        yield LiveFrame(index, time_s, self._rgb(picture) if is_intact else None), tuple(flags)
 
     def _time_s(self, picture: av.VideoFrame) -> float:
         """Return the time of a picture; one that is not after the picture before is moved right after it."""

@@ -46,7 +46,8 @@ class LiveSource:
 
     name: as the user wrote it. main: the stream or the camera. microphone: a device beside the camera, with
     is_default for one that the user did not name. with_sound: whether sound in `main` is used. is_realtime:
-    whether data arrive at the pace at which they were recorded.
+    whether data arrive at the pace at which they were recorded. is_pipe: whether they come from a program,
+    which may pass on a source in real time.
     """
 
     name: str
@@ -55,6 +56,7 @@ class LiveSource:
     microphone_is_default: bool = False
     with_sound: bool = True
     is_realtime: bool = True
+    is_pipe: bool = False
 
     @property
     def default_drop(self) -> Drop:
@@ -85,7 +87,8 @@ def parse_source(
             hint="leave --audio out for the sound of the stream, or give --audio none",
         )
     main, is_realtime = _stream(name, demuxer, given)
-    return LiveSource(name, main, with_sound=audio != NO_SOUND, is_realtime=is_realtime)
+    is_pipe = name == STDIN or (os.path.exists(name) and not os.path.isfile(name))
+    return LiveSource(name, main, with_sound=audio != NO_SOUND, is_realtime=is_realtime, is_pipe=is_pipe)
 
 
 def _camera(name: str, demuxer: str | None, options: dict[str, str]) -> FFmpegInput | None:

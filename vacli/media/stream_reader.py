@@ -34,6 +34,7 @@ from vacli.media.sound_stream import SoundStream
 
 CLOCK_JUMP, NO_SOUND = "clock_jump", "no_sound"  # words about a frame
 MAX_SOUND_LAG_S = 1.0  # of the sound behind a frame; more is missing sound
+EARLY_S = 0.001  # of a picture before the packet with the first timestamp after a jump
 SOUND_ROW_S = 1 / 25  # between the rows of a source without pictures
 
 
@@ -123,12 +124,13 @@ class StreamReader:
         self, container: InputContainer, video: av.VideoStream | None, audio: av.AudioStream | None
     ) -> None:
         zero_s = clock_zero_s(container)
-        clock = LiveClock(container, self._source.is_realtime or self._buffer.drop != "none")
+        source = self._source
+        is_realtime = source.is_realtime or (source.is_pipe and self._buffer.drop != "none")
+        clock = LiveClock(container, is_realtime)
         pictures = LivePictures(container, video, self._buffer.drops_next) if video is not None else None
         sound = SoundStream(zero_s) if audio is not None else None
         self._sound = sound or self._sound
         errors: list[str] = []
-        n_jumps = 0
         for packet in demux_packets(container, [], errors, clock):
             arrival_s = time.monotonic()
             if self._buffer.is_ended:
@@ -136,9 +138,9 @@ class StreamReader:
             self._set_origin(packet, zero_s, arrival_s)
             if pictures is not None:
                 for frame, words in pictures.add(packet):
-                    jump = (CLOCK_JUMP,) if clock.n_jumps > n_jumps else ()
-                    n_jumps = clock.n_jumps
-                    self._put(frame, (*words, *jump), arrival_s)
+                    if clock.jump_s is not None and frame.time_s >= clock.jump_s - zero_s - EARLY_S:
+                        clock.jump_s, words = None, (*words, CLOCK_JUMP)
+                    self._put(frame, words, arrival_s)
             if audio is not None and sound is not None and packet.stream.index == audio.index:
                 self._add_sound(packet, sound, pictures is None, arrival_s)
             if self._recorder is not None:
