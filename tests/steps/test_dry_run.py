@@ -156,3 +156,26 @@ def test_predict_into_a_folder_tells_complete_tables_from_others(tmp_path, capsy
     (out / "a.csv").write_text("changed\n")
     assert va(["predict", str(media), "-o", f"{out}/", "--dry-run"]) == 1
     assert f"refused: {out / 'a.csv'} was changed since it was made" in capsys.readouterr().out
+
+
+def check_parts(capsys, folder: Path, *command: str) -> None:
+    """The plans of three parts together are that of the whole, and each has its own inputs only."""
+    whole = planned(capsys, folder, *command)
+    parts = [planned(capsys, folder, *command, "--part", f"{number}/3") for number in (1, 2, 3)]
+    assert sum(map(len, parts)) == len(whole) >= 6
+    assert {name: action for part in parts for name, action in part.items()} == whole
+    assert max(map(len, parts)) < len(whole)
+
+
+def test_only_the_inputs_of_a_part_are_listed(store, tmp_path, capsys):
+    media, out = tmp_path / "media", tmp_path / "out"
+    media.mkdir()
+    for number in range(8):
+        (media / f"c{number}.mp4").write_bytes(b"\0" * 10)
+    check_parts(capsys, tmp_path, "align", str(media), "-o", str(tmp_path / "n.zarr"))
+    check_parts(capsys, tmp_path, "extract-visual", str(media), "-o", str(tmp_path / "n.zarr"))
+    check_parts(capsys, tmp_path, "extract-audio", str(media), "-o", str(tmp_path / "n.zarr"))
+    check_parts(capsys, tmp_path, "extract-visual", str(store))
+    check_parts(capsys, tmp_path, "extract-audio", str(store))
+    check_parts(capsys, tmp_path, "predict", str(media), "-o", f"{out}/")
+    check_parts(capsys, tmp_path, "predict", str(store), "-o", f"{out}/")

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
 from urllib.request import Request, urlopen
@@ -26,6 +27,14 @@ def memory_folder() -> ObjectPath:
 def keys(path: ObjectPath) -> list[str]:
     """The keys of all objects below a folder, relative to it."""
     return [key.removeprefix(f"{path.key}/") for key, _ in path.bucket.list_all(path.key)]
+
+
+def upload(folder: Path, target: ObjectPath) -> ObjectPath:
+    """Copy the files of a local folder, such as a store, below a path of objects, which is returned."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            target.bucket.write((target / path.relative_to(folder).as_posix()).key, path.read_bytes())
+    return target
 
 
 class Killed(BaseException):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from vacli.cli import completion, options
 from vacli.cli.console import Console
 from vacli.cli.report import leave
 from vacli.cli.streams import put
+from vacli.files.object_path import to_path
 
 
 @click.command("finalize", short_help="Check that all parts of a store or a folder are there.")
@@ -33,7 +32,7 @@ def finalize(path: str, parts: int | None) -> None:
     console = Console()
     from vacli.steps import finalize as step
 
-    result = step.run(step.FinalizeSettings(path=Path(named), parts=parts), console)
+    result = step.run(step.FinalizeSettings(path=to_path(named), parts=parts), console)
     for line in result.missing:
         console.warn(line)
     if not result.missing:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vacli.errors import StoreError, UsageError
 from vacli.files.atomic import write_text
+from vacli.files.object_path import ObjectPath
 from vacli.steps._batch import Batch
 
 if TYPE_CHECKING:
@@ -94,13 +95,20 @@ class PartRecord:
 
     def write(self, out: Path) -> None:
         """Write the record. Raises OutputError."""
-        file = self._file(out)
+        file, text = self._file(out), json.dumps(asdict(self), ensure_ascii=True)
+        if isinstance(file, ObjectPath):
+            file.bucket.write(file.key, text.encode())
+            return
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps(asdict(self), ensure_ascii=True))
+        write_text(file, text)
 
     def remove(self, out: Path) -> None:
         """Remove the record of an earlier run, because the part begins again."""
-        self._file(out).unlink(missing_ok=True)
+        file = self._file(out)
+        if isinstance(file, ObjectPath):
+            file.bucket.delete([file.key])
+        else:
+            file.unlink(missing_ok=True)
 
     def _file(self, out: Path) -> Path:
         safe = re.sub(r"[^A-Za-z0-9.-]+", "_", self.command)[:80]

@@ -66,17 +66,17 @@ def run(settings: AlignSettings, progress: Progress | None = None) -> Batch:
     check_backend(settings.backend)
     Store.open_or_create(settings.store)
     batch, part_run = Batch(settings.store), PartRun("align", settings.part, settings.store)
-    found = _pair(find_inputs(settings, batch, progress), progress)
-    chosen = select(found, settings.part, lambda each: each.part_name)
+    found = find_recordings(settings, batch, progress)
+    chosen = select_part(found, settings)
     job = _AlignJob(replace(settings, inputs=()))
     with ExecutorChoice(settings.dask).opened(progress) as executor:
-        run_job(batch, chosen, _Input.path_name, job, Channel(progress), executor)
-    part_run.end(batch, map(_Input.path_name, found), {each.path_name(): "" for each in chosen})
+        run_job(batch, chosen, AlignInput.path_name, job, Channel(progress), executor)
+    part_run.end(batch, map(AlignInput.path_name, found), {each.path_name(): "" for each in chosen})
     return batch
 
 
 @dataclass(frozen=True)
-class _Input:
+class AlignInput:
     """What is aligned. videos: those with the name of a folder of aligned faces."""
 
     media: MediaInput
@@ -92,7 +92,17 @@ class _Input:
         return self.videos[0].name if self.videos else self.media.path.name
 
 
-def _pair(inputs: list[MediaInput], progress: Progress) -> list[_Input]:
+def find_recordings(settings: AlignSettings, batch: Batch, progress: Progress) -> list[AlignInput]:
+    """What would be aligned, of all parts; `batch` records the inputs that fail."""
+    return _pair(find_inputs(settings, batch, progress), progress)
+
+
+def select_part(found: list[AlignInput], settings: AlignSettings) -> list[AlignInput]:
+    """The inputs of the part of the settings."""
+    return select(found, settings.part, lambda each: each.part_name)
+
+
+def _pair(inputs: list[MediaInput], progress: Progress) -> list[AlignInput]:
     """The inputs to align: a video whose aligned faces are given is an attribute of these."""
     videos: dict[str, list[Path]] = {}
     for media in inputs:
@@ -102,20 +112,20 @@ def _pair(inputs: list[MediaInput], progress: Progress) -> list[_Input]:
     ready = {path for paths in crops.values() for path in paths}
     for path in sorted(ready):
         progress.info(f"{path}: faces are not detected, because its aligned faces are given")
-    return [_Input(media, crops.get(media, ())) for media in inputs if media.path not in ready]
+    return [AlignInput(media, crops.get(media, ())) for media in inputs if media.path not in ready]
 
 
 @dataclass(frozen=True)
 class _AlignJob:
     settings: AlignSettings
 
-    def open(self, channel: Channel) -> Callable[[_Input], str]:
+    def open(self, channel: Channel) -> Callable[[AlignInput], str]:
         """Open the store."""
         target = _Target(self.settings, Store.open(self.settings.store), channel.progress)
         return partial(_align, target)
 
 
-def _align(target: _Target, each: _Input) -> str:
+def _align(target: _Target, each: AlignInput) -> str:
     if each.media.kind != "crops":
         return _align_video(target, each.media.path)
     video = precropped.single_video(each.media.name, each.videos)

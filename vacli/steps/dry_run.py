@@ -13,6 +13,7 @@ from vacli.media.kinds import MediaInput
 from vacli.progress import Progress
 from vacli.steps import align, extract_audio, extract_visual
 from vacli.steps._batch import Batch
+from vacli.steps._parts import Part, recording_name, select
 from vacli.store import Store, VideoView, schema
 
 HAS_IT = "has it: skipped if the settings are equal, refused if not"
@@ -41,7 +42,7 @@ def plan_align(settings: align.AlignSettings, progress: Progress) -> Plan:
     stored = _stored(settings.store)
     inputs = [
         PlannedInput(str(media.path), _align_action(media, stored, settings.force))
-        for media in align.find_inputs(settings, batch, progress)
+        for media in _of_part(settings, batch, progress)
     ]
     return Plan(settings.store, tuple(inputs), len(batch.failed))
 
@@ -50,11 +51,11 @@ def plan_extract_visual(settings: extract_visual.ExtractVisualSettings, progress
     """The videos whose feature would be extracted."""
     name = tagged_name(settings.feature, settings.tag)
     stores, others = _parted(settings.inputs)
-    planned = list(_of_stores(stores, [name], settings.force))
+    planned = list(_of_stores(stores, [name], settings.force, settings.part))
     batch = Batch(settings.store or stores[0])
     if others:
-        first = align.AlignSettings(inputs=tuple(others), store=batch.out)
-        found = align.find_inputs(first, batch, progress)
+        first = align.AlignSettings(inputs=tuple(others), store=batch.out, part=settings.part)
+        found = _of_part(first, batch, progress)
         planned += [PlannedInput(str(media.path), f"align, then extract {name}") for media in found]
     return Plan(batch.out, tuple(planned), len(batch.failed))
 
@@ -64,9 +65,10 @@ def plan_extract_audio(settings: extract_audio.ExtractAudioSettings, progress: P
     names = [tagged_name(name, settings.tag) for name in dict.fromkeys(settings.features)]
     stores, others = _parted(settings.inputs)
     batch = Batch(settings.store or stores[0])
-    planned = list(_of_stores(stores, names, settings.force))
+    planned = list(_of_stores(stores, names, settings.force, settings.part))
     stored = _stored(batch.out)
-    for media in extract_audio.find_inputs(others, batch, progress):
+    found = extract_audio.find_inputs(others, batch, progress)
+    for media in select(found, settings.part, lambda media: media.path.name):
         view = _view_of(media.path, stored)
         planned.append(PlannedInput(str(media.path), _extract_action(view, names, settings.force)))
     return Plan(batch.out, tuple(planned), len(batch.failed))
@@ -88,10 +90,18 @@ def _stored(path: Path) -> Store | None:
     return Store(path)
 
 
-def _of_stores(stores: Sequence[Path], names: Sequence[str], force: bool) -> Iterator[PlannedInput]:
+def _of_part(settings: align.AlignSettings, batch: Batch, progress: Progress) -> list[MediaInput]:
+    """What would be aligned."""
+    found = align.find_recordings(settings, batch, progress)
+    return [each.media for each in align.select_part(found, settings)]
+
+
+def _of_stores(
+    stores: Sequence[Path], names: Sequence[str], force: bool, part: Part | None
+) -> Iterator[PlannedInput]:
     for path in stores:
         schema.check_root(path)
-        for view in Store(path).videos():
+        for view in select(Store(path).videos(), part, recording_name):
             yield PlannedInput(str(view.path), _extract_action(view, names, force))
 
 

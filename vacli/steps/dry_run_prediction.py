@@ -11,6 +11,7 @@ from vacli.progress import Progress
 from vacli.runtime.executor import Channel
 from vacli.steps._batch import Batch
 from vacli.steps._folder_writer import FolderWriter
+from vacli.steps._parts import select
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import Recording
 from vacli.steps.dry_run import Plan, PlannedInput
@@ -22,7 +23,7 @@ from vacli.store import Store, schema
 def plan_predict(settings: PredictSettings, out: Path, progress: Progress) -> Plan:
     """The recordings that would be predicted into one table."""
     batch = Batch(out)
-    recordings = _recordings(settings, batch, progress)
+    recordings = select(_recordings(settings, batch, progress), settings.part, _part_name)
     planned = tuple(PlannedInput(recording.name, "predict") for recording in recordings)
     return Plan(out, planned, len(batch.failed))
 
@@ -33,7 +34,8 @@ def plan_predict_folder(settings: PredictFolderSettings, progress: Progress) -> 
     batch = Batch(settings.folder)
     writer = FolderWriter(settings, Channel(progress))
     planned, refused = [], 0
-    for target in make_targets(_recordings(settings.prediction, batch, progress), settings):
+    targets = make_targets(_recordings(settings.prediction, batch, progress), settings)
+    for target in select(targets, settings.prediction.part, lambda target: target.origin.path.name):
         try:
             action = "complete, skipped" if writer.is_complete(target) else f"predict into {target.table}"
         except InputError as error:
@@ -51,6 +53,11 @@ def _recordings(settings: PredictSettings, batch: Batch, progress: Progress) -> 
         schema.check_root(path)
         recordings += [Recording(view.id, None, _not_loaded, view) for view in Store(path).videos()]
     return recordings
+
+
+def _part_name(recording: Recording) -> str:
+    """The name that decides on the part of a recording."""
+    return recording.name if recording.origin is None else recording.origin.path.name
 
 
 def _not_loaded() -> list[FrameTable]:
