@@ -25,7 +25,8 @@ from vacli.models.mamba_loops import (
     split,
 )
 from vacli.models.mamba_tiles import GROUP, STRIDE
-from vacli.models.scan_numba import as_arrays, run_jobs
+from vacli.models.scan_numba import as_arrays
+from vacli.models.torch_threads import run_jobs
 from vacli.runtime.simd import LANES
 from vacli.runtime.simd_math import LOG2_E
 

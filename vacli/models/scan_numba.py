@@ -5,10 +5,7 @@ It uses as many threads as torch.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from collections.abc import Iterable
 from typing import Any
 
 import numba  # noqa: F401 - if the import fails, `scan` uses another backend
@@ -18,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from vacli.models.scan_loops import CHECKPOINT_STRIDE, backward, forward, split
+from vacli.models.torch_threads import run_jobs
 
 
 class _Scan(torch.autograd.Function):
@@ -73,24 +71,3 @@ def scan(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor) 
 def as_arrays(tensors: Iterable[Tensor]) -> tuple[np.ndarray, ...]:
     """The same memory as NumPy arrays."""
     return tuple(t.detach().numpy() for t in tensors)
-
-
-def run_jobs(kernel: Callable[..., None], jobs: int, *arguments: Any) -> None:
-    """Run jobs 0 to `jobs` among torch's number of threads; the kernels release the GIL."""
-    threads = min(torch.get_num_threads(), jobs)
-    if threads <= 1:
-        kernel(*arguments, 0, jobs)
-        return
-    bounds = [jobs * i // threads for i in range(threads + 1)]
-    others = [
-        _pool(os.getpid()).submit(kernel, *arguments, bounds[i], bounds[i + 1]) for i in range(1, threads)
-    ]
-    kernel(*arguments, 0, bounds[1])
-    for other in others:
-        other.result()
-
-
-@cache
-def _pool(process: int) -> ThreadPoolExecutor:
-    """One pool for each process: a fork copies the object but not its threads."""
-    return ThreadPoolExecutor(thread_name_prefix="selective-scan")

@@ -1,0 +1,59 @@
+"""A dilated convolution over time as a sum of matrix products, one for each tap, of shifted rows.
+
+With many channels, torch's convolution of one dimension reaches half to two thirds of the rate of its matrix
+products on a CPU. A shift by whole rows needs no copy: each tap multiplies rows of the same array.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+MIN_STEPS = 128  # shorter products have a lower rate, and do not pay the copy of the weight
+
+
+def is_faster(x: Tensor) -> bool:
+    """Whether `convolve` is meant for x (B, C, T): float32 on a CPU, long enough."""
+    plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return plain and x.shape[-1] >= MIN_STEPS
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
+    """x (B, T + (K - 1) dilation, C), weight (C', C, K) as in torch's Conv1d, bias (C',) -> (B, T, C')."""
+    return _ShiftedProducts.apply(x.contiguous(), weight.permute(2, 0, 1).contiguous(), bias, dilation)
+
+
+class _ShiftedProducts(torch.autograd.Function):
+    """y_t = bias + sum over k of W_k x_(t + k dilation), weight (K, C', C)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
+        steps = x.shape[1] - (len(weight) - 1) * dilation
+        y = bias.repeat(len(x), steps, 1)
+        for rows, out in zip(x, y, strict=True):
+            for k, tap in enumerate(weight):
+                out.addmm_(rows[k * dilation :][:steps], tap.T)
+        ctx.save_for_backward(x, weight)
+        ctx.dilation = dilation
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        g, steps, dilation = g.contiguous(), g.shape[1], ctx.dilation
+        by_x = by_weight = None
+        if ctx.needs_input_grad[0]:
+            by_x = torch.zeros_like(x)
+            for rows, out in zip(g, by_x, strict=True):
+                for k, tap in enumerate(weight):
+                    out[k * dilation :][:steps].addmm_(rows, tap)
+        if ctx.needs_input_grad[1]:
+            by_weight = torch.zeros_like(weight)
+            for k, out in enumerate(by_weight):
+                for rows, seen in zip(g, x, strict=True):
+                    out.addmm_(rows.T, seen[k * dilation :][:steps])
+        return by_x, by_weight, g.sum((0, 1)), None
