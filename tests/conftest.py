@@ -67,7 +67,7 @@ def s3(_s3_server: S3Server) -> Iterator[S3Server]:
     """An S3 server on this machine, whose address and credentials are in the environment."""
     with mock.patch.dict(os.environ, _s3_server.environment):
         yield _s3_server
-    _s3_server.failing, _s3_server.denied_methods = 0.0, ()
+    _s3_server.failing, _s3_server.denied_methods, _s3_server.expired = 0.0, (), False
 
 
 def _shared(name: str) -> Path:

@@ -56,3 +56,26 @@ def test_a_bucket_that_may_not_be_written_is_one_line(clip: Path, s3: S3Server, 
     (line,) = capsys.readouterr().err.splitlines()
     assert "access denied" in line
     assert not any(secret in line for secret in ("the-key-id", "the-secret"))
+
+
+def one_error(capsys) -> str:
+    """The only line of stderr, which has no credentials."""
+    (line,) = capsys.readouterr().err.splitlines()
+    assert not any(secret in line for secret in ("the-key-id", "the-secret"))
+    return line
+
+
+def test_an_absent_bucket_is_one_line(clip: Path, s3: S3Server, capsys):
+    assert run(["extract-audio", str(clip), "-o", "s3://there-is-no-such-bucket/s.zarr"]) == 1
+    assert "bucket" in one_error(capsys)
+    assert run(["info", "s3://there-is-no-such-bucket/s.zarr"]) != 0
+    assert "there-is-no-such-bucket" in one_error(capsys)
+
+
+def test_an_expired_credential_is_one_line(clip: Path, s3: S3Server, capsys):
+    base = s3.folder()
+    s3.expired = True
+    assert run(["extract-audio", str(clip), "-o", f"{base}/s.zarr"]) == 1
+    line = one_error(capsys)
+    assert "ExpiredToken: The provided token has expired; " in line
+    assert "credentials" in line

@@ -64,3 +64,14 @@ def test_options_with_a_store_take_object_urls_and_all_others_refuse_urls():
 def test_local_paths_with_a_colon_are_kept():
     param = next(p for p in va.commands["align"].params if p.name == "out")
     assert param.type.convert("s3:/x", param, None) == Path("s3:/x")
+
+
+@pytest.mark.parametrize("command", ["align", "extract-visual", "extract-audio", "predict"])
+@pytest.mark.parametrize("part", ["0/3", "4/3", "third"])
+def test_a_part_out_of_range_is_one_line(command, part, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.mp4").write_bytes(b"")
+    assert run([command, "a.mp4", "-o", "out.zarr", "--part", part]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"va: --part {part}")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]

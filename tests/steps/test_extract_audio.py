@@ -12,6 +12,7 @@ from synth.sounds import RATE_HZ, noise, voice
 from vacli.errors import StoreError, UsageError, WeightsError
 from vacli.features.flags import MISSING, PADDED, SILENT
 from vacli.progress import RecordingProgress
+from vacli.steps import extract_audio
 from vacli.steps.extract_audio import ExtractAudioSettings, run
 from vacli.store import Store
 
@@ -217,3 +218,31 @@ def test_real_clips_are_extracted(clips, out):
         values, flags = view.feature("egemaps")
         assert len(values) == len(view.times_s)
         np.testing.assert_array_equal(np.isnan(values).any(axis=1), flags == MISSING)
+
+
+@pytest.mark.parametrize("window_s", [1.0, 2.0])
+def test_two_processes_with_other_settings_at_once_are_reported(tmp_path, out, monkeypatch, window_s):
+    path = write_wav(tmp_path / "a.wav", voice(2.0))
+    Store.open_or_create(out)
+    features = ("egemaps-functionals",)
+    plain, stored = extract_audio.rows_and_flags, []
+
+    def rows_and_flags(*args):
+        """Another process stores the feature while this one computes it."""
+        if not stored:
+            stored.append(True)
+            assert extract(path, store=out, features=features, workers=1).failed == []
+        return plain(*args)
+
+    monkeypatch.setattr(extract_audio, "rows_and_flags", rows_and_flags)
+    batch = extract(path, store=out, features=features, workers=1, window_s=window_s)
+    attributes = Store.open(out).video("a").part_attrs("feature/egemaps-functionals")
+    assert attributes["settings"]["window_s"] == 1.0  # that of the other process
+    reasons = [failure.reason for failure in batch.failed]
+    if window_s == 1.0:
+        assert reasons == []
+    else:
+        assert len(reasons) == 1
+        assert reasons[0].endswith(
+            "a has egemaps-functionals made with other settings; use --force to replace it"
+        )

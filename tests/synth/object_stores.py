@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import os
 import random
+import socket
+import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
+
+import pytest
 
 from vacli.files.object_client import Bucket
 from vacli.files.object_path import ObjectPath
@@ -99,6 +110,7 @@ class S3Server:
     """moto's S3 on 127.0.0.1.
 
     failing: the share of requests that are answered by 503. denied_methods: HTTP methods answered by 403.
+    expired: whether the credentials of all requests have expired.
     """
 
     def __init__(self) -> None:
@@ -109,7 +121,7 @@ class S3Server:
             def log(self, *args: object) -> None:
                 pass
 
-        self.failing, self.requests = 0.0, 0
+        self.failing, self.requests, self.expired = 0.0, 0, False
         self.denied_methods: tuple[str, ...] = ()
         self._random = random.Random(0)
         self._app = DomainDispatcherApplication(create_backend_app)
@@ -134,6 +146,11 @@ class S3Server:
 
     def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
         self.requests += 1
+        if self.expired:
+            start("400 Bad Request", [("Content-Type", "application/xml")])
+            return [
+                b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+            ]
         if environ["REQUEST_METHOD"] in self.denied_methods:
             start("403 Forbidden", [("Content-Type", "application/xml")])
             return [b"<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>"]
@@ -141,3 +158,54 @@ class S3Server:
             start("503 Slow Down", [("Content-Type", "text/plain")])
             return [b"slow down"]
         return self._app(environ, start)
+
+
+@contextmanager
+def azurite() -> Iterator[ObjectPath]:
+    """An empty container of Azure's emulator, which VA_AZURITE names (azurite-blob of npm); else it skips."""
+    program = os.environ.get("VA_AZURITE")
+    if not program:
+        pytest.skip("needs Azurite (npm install azurite, VA_AZURITE=node_modules/.bin/azurite-blob)")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [program, "--inMemoryPersistence", "--skipApiVersionCheck", "--blobPort", str(port)]
+    address = f"http://127.0.0.1:{port}"
+    settings = {"AZURE_STORAGE_USE_EMULATOR": "true", "AZURITE_BLOB_STORAGE_URL": address}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, **quiet)
+    try:
+        with mock.patch.dict(os.environ, settings):
+            _make_container(address)
+            yield ObjectPath("az://container")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _make_container(address: str) -> None:
+    """Create the container `container` with the published key of the emulator, when it answers."""
+    account, version = "devstoreaccount1", "2021-08-06"
+    key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+    date = formatdate(usegmt=True)
+    signed = "\n".join(
+        ["PUT", *[""] * 11, f"x-ms-date:{date}", f"x-ms-version:{version}"]
+        + [f"/{account}/{account}/container", "restype:container"]
+    )
+    digest = hmac.new(base64.b64decode(key), signed.encode(), hashlib.sha256).digest()
+    headers = {
+        "x-ms-date": date,
+        "x-ms-version": version,
+        "Authorization": f"SharedKey {account}:{base64.b64encode(digest).decode()}",
+        "Content-Length": "0",
+    }
+    url = f"{address}/{account}/container?restype=container"
+    deadline_s = time.monotonic() + 60
+    while True:
+        try:
+            urlopen(Request(url, method="PUT", headers=headers)).close()
+            return
+        except URLError as error:
+            if isinstance(error, HTTPError) or time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.2)

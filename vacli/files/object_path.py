@@ -171,7 +171,8 @@ def to_path(path: Path | str) -> Path:
         raise UsageError(f"{match[0]}... is of an unknown scheme", hint=f"known are {PLACES}")
     rest = path[match.end() :]
     name = rest.partition("/")[0]
-    if "@" in name or ":" in name:
+    has_user = "@" in name and match[1].lower() not in object_client.AT_SCHEMES
+    if has_user or ":" in name:
         raise UsageError(f"{match[0]}... has a user or password", hint="give credentials by the environment")
     if not name:
         raise UsageError(f"{path} has no bucket", hint=f"write {match[0]}BUCKET/NAME")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -81,12 +81,23 @@ class FaceSpool:
             yield self._crops.read(int(row["bytes"]))
 
 
-def write_track(store: Store, video: str, spool: FaceSpool, track: int, attributes: dict[str, Any]) -> None:
-    """Store the faces of one track as the part "face": a row a frame, NaN and track -1 without a face."""
+def write_track(
+    store: Store,
+    video: str,
+    spool: FaceSpool,
+    track: int,
+    attributes: dict[str, Any],
+    is_needed: Callable[[], bool],
+) -> None:
+    """Store the faces of one track as the part "face": a row a frame, NaN and track -1 without a face.
+
+    is_needed: as in `Store.put_feature`.
+    """
     rows = spool.rows(track)
     view = store.video(video)
     count = len(view.times_s)
-    with store.stage(video, "face", attributes, drop_features=_visual_features(view)) as writer:
+    features = _visual_features(view)
+    with store.stage(video, "face", attributes, drop_features=features, is_needed=is_needed) as writer:
         found = np.zeros(count, bool)
         found[rows["index"]] = True
         writer.append("detected", found)

@@ -158,6 +158,10 @@ class _Target:
         self.progress.info(f"{entry}: complete, skipped")
         return True
 
+    def needs(self, entry: str, attributes: dict[str, object]) -> Callable[[], bool]:
+        """Whether no other process has stored the faces; StoreError if it has with other settings."""
+        return lambda: not self.is_complete(entry, attributes)
+
 
 def _align_video(target: _Target, path: Path) -> str:
     settings, attributes = target.settings, target.attributes()
@@ -186,7 +190,8 @@ def _align_video(target: _Target, path: Path) -> str:
             view = target.store.add_recording(
                 path.name, video.times_s, source=source, stream=stream, person=person
             )
-            write_track(target.store, view.id, spool, track, attributes | {"people": len(tracks)})
+            made = attributes | {"people": len(tracks)}
+            write_track(target.store, view.id, spool, track, made, target.needs(view.id, made))
     if settings.face == "all":
         _drop_surplus_people(target.store, name, max(len(tracks), 1))
     return DONE
@@ -264,7 +269,7 @@ def _align_crops(target: _Target, media: MediaInput, video: Path | None) -> str:
         if crops.folder.decode_error:
             attributes["broken"] = crops.folder.decode_error
             target.progress.warn(f"{media.path}: {crops.folder.decode_error}; the other crops are kept")
-        write_track(target.store, view.id, spool, 0, attributes)
+        write_track(target.store, view.id, spool, 0, attributes, target.needs(view.id, attributes))
     return DONE
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -164,7 +165,12 @@ class _RecordingExtractor:
             attributes = extractor.spec.attributes() | given_weights(extractor.spec, self.weights)
             if sound is not None:
                 attributes["sound"] = _provenance(sound)
-            self.store.put_feature(view.id, attributes, values, flags)
+            is_needed = partial(self._is_needed, view.id, extractor)
+            self.store.put_feature(view.id, attributes, values, flags, is_needed=is_needed)
+
+    def _is_needed(self, video: str, extractor: AudioExtractor) -> bool:
+        """Whether no other process has stored a feature. Raises StoreError if it has other settings."""
+        return not has_feature(self.store.video(video), extractor.spec, self.force)
 
     def _pending(self, video: str) -> list[AudioExtractor]:
         view = self.store.video(video)

@@ -97,6 +97,10 @@ class _ExtractVisualJob:
 
         def work(video_id: str) -> str:
             view = store.video(video_id)
+
+            def is_needed() -> bool:
+                return not has_feature(store.video(video_id), spec, settings.force)
+
             if is_audio_only(view):
                 missing = scratch.missing_rows(len(view.times_s), spec.dim)
                 store.put_feature(view.id, attributes, missing, np.full(len(missing), MISSING, np.uint8))
@@ -105,7 +109,8 @@ class _ExtractVisualJob:
                 return SKIPPED
             values, flags = _features(view, extractor, settings.frame_stride, progress)
             flags, used = _encoder_use(view, flags, frames)
-            store.put_feature(view.id, {**attributes, **used}, values, flags, made_from=view)
+            made = {**attributes, **used}
+            store.put_feature(view.id, made, values, flags, made_from=view, is_needed=is_needed)
             return DONE
 
         return work

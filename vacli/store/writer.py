@@ -155,11 +155,18 @@ class Store:
 
     @contextmanager
     def stage(
-        self, video_id: str, part: str, attributes: JsonDict, *, drop_features: Sequence[str] = ()
+        self,
+        video_id: str,
+        part: str,
+        attributes: JsonDict,
+        *,
+        drop_features: Sequence[str] = (),
+        is_needed: Callable[[], bool] = lambda: True,
     ) -> Iterator[PartWriter]:
         """Write the arrays of one part ("face", "label") row by row; it replaces the old part at the end.
 
         drop_features: features to remove in the same step, since they depend on the old part.
+        is_needed: as in `put_feature`.
         """
         view = self.video(video_id)
         with self._backend.place() as place:
@@ -173,7 +180,8 @@ class Store:
             with self._report_errors(f"{video_id}/{part}"):
                 seal.seal(place / NEW)
                 with self._backend.locked(video_id):
-                    self._backend.apply_changes(place, [*gone, (f"{video_id}/{part}", NEW)])
+                    if is_needed():
+                        self._backend.apply_changes(place, [*gone, (f"{video_id}/{part}", NEW)])
 
     def put_feature(
         self,
@@ -183,12 +191,15 @@ class Store:
         flags: np.ndarray,
         *,
         made_from: VideoView | None = None,
+        is_needed: Callable[[], bool] = lambda: True,
     ) -> None:
         """Store a feature with its per-row flags, replacing one of the same name.
 
         spec: FeatureSpec.attributes(). values: (N, D) floats, NaN where missing. flags: (N,) uint8.
-        made_from: the view that the feature was computed from. Raises StoreError if its arrays have been
-        replaced since, or if `values` or `flags` has another number of rows than the video.
+        made_from: the view that the feature was computed from. is_needed: called under the lock of the video,
+        where another process may have stored the feature meanwhile; nothing is written if it is False. Raises
+        StoreError if arrays of `made_from` have been replaced since, or if `values` or `flags` has another
+        number of rows than the video.
         """
         view, name = self.video(video_id), str(spec["name"])
         frames = len(view.times_s)
@@ -212,6 +223,8 @@ class Store:
             with self._backend.locked(video_id):
                 if made_from is not None and not made_from.is_current():
                     raise StoreError(f"{view.path} was changed by another process", hint="run it again")
+                if not is_needed():
+                    return
                 for kind in ("flag", "feature"):
                     self._backend.ensure_group(f"{video_id}/{kind}", place)
                 changes = [(f"{video_id}/{kind}/{name}", f"{NEW}/{kind}") for kind in ("flag", "feature")]
