@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from vacli.models import shifted_products
 from vacli.models.build import build
 from vacli.models.mamba import MambaEncoder
+from vacli.models.tcn import DilatedConv
 from vacli.models.transformer import TransformerEncoder
 from vacli.recipe import schema as recipe
 from vacli.recipe.presets import COMPACT
@@ -147,3 +149,22 @@ def test_inference_of_mamba_and_transformer_of_one_width_and_depth(benchmark, ba
         ratio=ratio, ratio_of_pairs=spread, bound=1 / 0.5, error=error, error_bound=1e-4
     )
     assert error < 1e-4
+
+
+def test_training_of_a_wide_temporal_convolution(benchmark, monkeypatch):
+    """`ratio`: torch's convolution over products of shifted rows, forward and back, on a CPU."""
+    net, x = DilatedConv((512, 256), 15, 8, causal=True), torch.randn(8, 300, 512, requires_grad=True)
+
+    def gradients() -> list[Tensor]:
+        return list(torch.autograd.grad(net(x.transpose(1, 2)).square().mean(), [x, *net.parameters()]))
+
+    def torch_convolution() -> list[Tensor]:
+        with monkeypatch.context() as patch:
+            patch.setattr(shifted_products, "is_faster", lambda x, channels: False)
+            return gradients()
+
+    ratio, spread = pairs(torch_convolution, gradients)
+    want, got = torch_convolution(), benchmark.pedantic(gradients, rounds=3)
+    error = max(((g - w).norm() / w.norm()).item() for g, w in zip(got, want, strict=True))
+    benchmark.extra_info.update(ratio=ratio, ratio_of_pairs=spread, bound=1.0, error=error, error_bound=1e-5)
+    assert error < 1e-5

@@ -39,13 +39,15 @@ def test_frozen_weights_get_no_gradient():
 
 
 @pytest.mark.parametrize("causal", [True, False])
-def test_tcn_of_long_windows_equals_that_of_float64(causal):
+def test_tcn_of_long_windows_equals_that_of_float64(causal, monkeypatch):
     torch.manual_seed(0)
+    for name in ("MIN_ROWS", "MIN_CHANNELS"):
+        monkeypatch.setattr(shifted_products, name, 1)
     config = recipe.Tcn(channels=(8, 6), kernel=5, dropout=0.0, causal=causal)
     net = Tcn(7, config)
     x, mask = torch.randn(2, 150, 7), torch.ones(2, 150, dtype=torch.bool)
     mask[1, 100:] = False
-    assert shifted_products.is_faster(x.transpose(1, 2))
+    assert shifted_products.is_faster(x.transpose(1, 2), 6)
     y = net(x, mask)
     y.square().sum().backward()
     exact = Tcn(7, config).double()
@@ -57,8 +59,17 @@ def test_tcn_of_long_windows_equals_that_of_float64(causal):
         torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("change", [{"dtype": torch.float64}, {"steps": 20}, {"autocast": True}])
-def test_other_inputs_use_the_convolution(change):
-    x = torch.randn(1, 4, change.get("steps", 200), dtype=change.get("dtype", torch.float32))
-    with torch.autocast("cpu", torch.bfloat16, enabled=change.get("autocast", False)):
-        assert not shifted_products.is_faster(x)
+@pytest.mark.parametrize(
+    ("shape", "dtype", "autocast", "want"),
+    [
+        ((8, 300, 200), torch.float32, False, True),
+        ((8, 300, 200), torch.float32, True, False),
+        ((8, 300, 200), torch.float64, False, False),
+        ((80, 300, 20), torch.float32, False, False),
+        ((1, 300, 200), torch.float32, False, False),
+        ((8, 100, 200), torch.float32, False, False),
+    ],
+)
+def test_products_serve_large_float32_inputs(shape, dtype, autocast, want):
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        assert shifted_products.is_faster(torch.zeros(shape, dtype=dtype), 256) is want
