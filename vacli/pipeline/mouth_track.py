@@ -25,13 +25,14 @@ class MouthTrack:
         self._times_s: list[float] = []
         self._motion: list[float] = [np.nan]
         self._opening: list[float] = []
+        self._landmarks: list[np.ndarray] = []  # whose opening is not measured yet
         self._pending: list[np.ndarray] = []  # lower faces; the first one belongs to the last known motion
 
     def add(self, sample: int, time_s: float, lower_face: np.ndarray, landmarks: np.ndarray) -> None:
         """Add a lower face, of `lower_face.sample_lower_face`, with the landmarks (5, 2) of its frame."""
         self._samples.append(sample)
         self._times_s.append(time_s)
-        self._opening.append(float(mouth_opening(landmarks[np.newaxis])[0]))
+        self._landmarks.append(landmarks)
         self._pending.append(lower_face)
         if len(self._pending) > MAX_PENDING:
             self._measure()
@@ -70,7 +71,10 @@ class MouthTrack:
         return np.sqrt(sampled(self._motion)), sampled(self._opening)
 
     def _measure(self) -> None:
-        """Measure the motion between the pending lower faces."""
+        """Measure the pending openings, and the motion between the pending lower faces."""
+        if self._landmarks:
+            self._opening += mouth_opening(np.stack(self._landmarks)).tolist()
+            self._landmarks.clear()
         if len(self._pending) < 2:
             return
         count = len(self._pending)
