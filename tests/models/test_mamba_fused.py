@@ -191,8 +191,16 @@ def test_a_state_that_decays_becomes_zero_and_torch_keeps_small_numbers():
 
 
 @pytest.mark.parametrize(
-    ("batch", "threads", "want"), [(8, 2, (256, 16)), (2, 2, (256, 4)), (1, 2, (256, 2)), (1, 8, (64, 8))]
+    ("batch", "threads", "want"),
+    [
+        (8, 2, (512, 8)),
+        (2, 2, (512, 2)),
+        (1, 2, (256, 2)),
+        (3, 2, (256, 6)),
+        (1, 32, (64, 8)),
+        (0, 2, (256, 0)),
+    ],
 )
-def test_each_thread_gets_a_block_of_channels(monkeypatch, batch, threads, want):
+def test_each_thread_gets_as_many_blocks_of_channels(monkeypatch, batch, threads, want):
     monkeypatch.setattr(mamba_loops, "LANES", 16)
     assert mamba_loops.split(batch, 512, threads) == want
