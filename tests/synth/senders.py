@@ -112,6 +112,7 @@ def http_sender(parts: Sequence[Part]) -> Iterator[str]:
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "video/mp2t")
+            self.send_header("Connection", "close")
             self.end_headers()
             send_in_time(parts, self.wfile.write)
 

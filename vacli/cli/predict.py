@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vacli.cli import cluster_options, completion, options, supervisor, tables
+from vacli.cli import cluster_options, completion, options, piped_media, supervisor, tables
 from vacli.cli.console import Console
 from vacli.cli.report import finish, leave, print_plan
 from vacli.cli.table_target import TableTarget
@@ -100,8 +101,8 @@ def predict(
     """Predict valence and arousal of every frame, from face and voice together.
 
     INPUTS are videos, sound files, folders of either, folders of aligned faces, or stores. `-` reads paths
-    from stdin. The README explains the columns. Every frame has a row; the column `modality` names what its
-    prediction is based on.
+    or one recording from stdin. The README explains the columns. Every frame has a row; the column `modality`
+    names what its prediction is based on.
 
     On stdout the rows appear while a video is read, if exactly one face is visible in the first second; they
     belong to this face. In a file, `largest` is the face with the largest area over the whole video.
@@ -180,7 +181,7 @@ def _plan_table(inputs: tuple[str, ...], choice: tables.OutputChoice, chosen: di
 def _predict_table(inputs: tuple[str, ...], choice: tables.OutputChoice, chosen: dict[str, Any]) -> None:
     """Predict into one table for all recordings: stdout or a file."""
     output, out = tables.PredictionOutput.of(choice), choice.path
-    paths = options.read_inputs(inputs)
+    paths, names = piped_media.read_inputs(inputs)
     made: dict[str, Any] = {}  # the provenance, after the prediction
     convert = partial(output.convert, made=made) if output.file_options else None
     target = TableTarget(out, convert)
@@ -202,7 +203,7 @@ def _predict_table(inputs: tuple[str, ...], choice: tables.OutputChoice, chosen:
     with target.opened(console) as put_rows:
 
         def write(table: FrameTable) -> None:
-            writer.write(table)
+            writer.write(replace(table, name=names.get(table.name, table.name)))
             put_rows(text.getvalue())
             child.wrote()
             text.seek(0)

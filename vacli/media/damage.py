@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import av
 from av.container import InputContainer
 
 from vacli.media.container import (
+    DECODER_ERRORS,
     clock_zero_s,
     decode_packet,
     demux_packets,
@@ -68,7 +70,7 @@ class DamageAwareDecoder:
     """
 
     def __init__(self, container: InputContainer, stream: av.VideoStream, errors: list[str]) -> None:
-        self._index, self._errors = stream.index, errors
+        self._index, self._errors, self._stream = stream.index, errors, stream
         self._tracker = DamageTracker(strict_decoder(stream), clock_zero_s(container), errors)
         self._packet_loss = PacketLossDetector(container, stream)
 
@@ -87,7 +89,10 @@ class DamageAwareDecoder:
             yield from self._tracker.add_picture(picture)
 
     def flush(self) -> Iterator[tuple[av.VideoFrame, bool]]:
-        """Yield the remaining pictures."""
+        """Yield the remaining pictures, also those in the decoder if the container ended with an error."""
+        with suppress(*DECODER_ERRORS):  # the decoder is empty already
+            for picture in self._stream.decode(None):
+                yield from self._tracker.add_picture(picture)
         yield from self._tracker.flush()
 
 

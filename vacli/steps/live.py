@@ -30,6 +30,7 @@ from vacli.steps._live_statistics import LiveStatistics
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recording_predictor import load_model, with_extractors
 
+REPORT_S = 1.0
 DROPPED = "dropped"  # in the column `flag`: frames before this one have no row
 
 
@@ -134,6 +135,7 @@ class _Session:
         self._outputs, self._filter = outputs, filtered
         self._waiting: dict[int, CapturedFrame] = {}  # frame -> its capture, until it has its rows
         self._last_index = -1
+        self._reported_s = time.monotonic()
         self._name = source.name
         self.statistics = LiveStatistics()
 
@@ -160,7 +162,7 @@ class _Session:
                         self._add_frame(engine, captured.frame)
                         advance(1)
                         self.statistics.n_dropped = capture.buffer.n_dropped
-                        progress.status(self.statistics.latency.text())
+                        self._report(progress)
                         if self._is_over(captured.frame.frame):
                             break
             except KeyboardInterrupt as stop:
@@ -182,6 +184,13 @@ class _Session:
                 rate_hz=rate_hz,
             ),
         )
+
+    def _report(self, progress: Progress) -> None:
+        """Show the latency about once a second."""
+        now_s = time.monotonic()
+        if now_s - self._reported_s >= REPORT_S:
+            self._reported_s = now_s
+            progress.status(self.statistics.latency.text())
 
     def _is_over(self, frame: LiveFrame) -> bool:
         return self._settings.duration_s is not None and frame.time_s >= self._settings.duration_s

@@ -67,7 +67,7 @@ def test_events_have_the_kept_rows_and_the_new_ones(server):
 
 
 def test_picture_is_the_last_one_reduced(server):
-    assert get(server, "/frame.jpg").status == 404
+    assert get(server, "/frame.jpg").status == 204
     rgb = np.zeros((600, 1200, 3), np.uint8)
     rgb[..., 0] = 200
     server.write(rows_of([0], rgb))

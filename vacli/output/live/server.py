@@ -182,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_events()
         elif parts.path == "/frame.jpg":
             picture = self.server.broadcast.jpeg()
-            self._answer(200 if picture else 404, "image/jpeg", picture)
+            self._answer(200 if picture else 204, "image/jpeg", picture)
         else:
             self._answer(404, "text/plain; charset=utf-8", b"not found\n")
 

@@ -248,14 +248,14 @@ async function showPictures() {
   while (!isEnded) {
     try {
       const answer = await fetch("frame.jpg" + query);
-      if (answer.ok) {
+      if (answer.status === 200) {  // 204 without a picture
         const next = URL.createObjectURL(await answer.blob());
         picture.src = next;
         await picture.decode();
         if (url !== null) URL.revokeObjectURL(url);
         url = next;
         picture.hidden = false;
-        find("blank").hidden = true;
+        if (!find("blank").hidden) { find("blank").hidden = isDirty = true; }
       }
     } catch { /* the server is not there; the state shows it */ }
     await new Promise((done) => setTimeout(done, last === null ? 500 : PICTURE_MS));
