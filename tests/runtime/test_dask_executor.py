@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from synth.jobs import StubJob
+from synth.jobs import StubJob, n_tasks
 
 from vacli.errors import OutputError, UsageError, VaError, WeightsError
 from vacli.progress import RecordingProgress
@@ -95,6 +95,16 @@ def test_only_some_tasks_are_at_the_scheduler(cluster, tmp_path):
     run_job(batch, words(), str, StubJob(tmp_path, quiet=True), channel, cluster)
     assert len(batch.done) == 60
     assert 2 <= max(ahead) <= 20  # 4 a worker at the scheduler, and some that wait for an earlier one
+
+
+def test_finished_tasks_are_forgotten(cluster, tmp_path):
+    batch, *_ = run(cluster, [f"w{number}" for number in range(200)], tmp_path, quiet=True)
+    assert len(batch.done) == 200
+    deadline_s = time.monotonic() + 10
+    while (left := cluster.client.run_on_scheduler(n_tasks)) > 8 and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    assert left <= 8
+    assert len(cluster.client.futures) <= 8
 
 
 def test_a_worker_of_another_version_is_refused(cluster, tmp_path, monkeypatch):

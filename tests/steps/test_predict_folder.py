@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ from synth.faces import scene, somebody_else, write_video
 
 from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import OutputError, UsageError
+from vacli.media.kinds import MediaInput
 from vacli.output.formats import TableOptions, write_file
 from vacli.output.frame_table import FrameTable, summary_columns
 from vacli.progress import RecordingProgress
-from vacli.steps import _recordings, align, extract_audio, extract_visual, predict
+from vacli.steps import _recordings, align, extract_audio, extract_visual, predict, predict_folder
 from vacli.steps._batch import Batch
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps.predict_folder import PredictFolderSettings, run
@@ -359,3 +361,22 @@ def test_a_damaged_provenance_file_does_not_stop_the_run(media, out, damage):
     (out / "old.csv.provenance.json").write_text(damage)
     assert made(media, out, inputs=(media / "c.wav",)).done
     assert [row["file"] for row in index(out)] == ["c.csv"]
+
+
+def test_memory_for_an_input_is_below_two_kilobytes(tmp_path, monkeypatch):
+    """The recordings are stubs: what is held for each of many inputs is measured."""
+
+    def peak_bytes(count: int) -> int:
+        paths = (Path(f"/videos/clip{number:06d}.mp4") for number in range(count))
+        stubs = (_recordings.Recording(str(p), p, list, MediaInput(p, "video")) for p in paths)
+        monkeypatch.setattr(predict_folder, "predicted_recordings", lambda *args: stubs)
+        tracemalloc.start()
+        batch = made(Path("/videos"), tmp_path / f"{count}", jobs=2)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(batch.done) == count
+        return peak
+
+    monkeypatch.setattr(predict_folder.FolderWriter, "complete", lambda self, target: "done")
+    peak_bytes(100)
+    assert peak_bytes(4000) - peak_bytes(1000) < 3000 * 2000

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vacli.errors import InputError, OutputError, WeightsError
 from vacli.runtime.executor import Channel
@@ -58,3 +59,8 @@ class StubJob:
         if item == "pid":
             return str(os.getpid())
         return "skipped" if item == "skip" else "done"
+
+
+def n_tasks(dask_scheduler: Any) -> int:
+    """The number of tasks that a Dask scheduler has, for `Client.run_on_scheduler`."""
+    return len(dask_scheduler.tasks)
