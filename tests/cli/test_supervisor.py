@@ -112,6 +112,17 @@ def test_signals_end_the_command_and_keep_complete_rows(number, code, to_all, tm
     assert not group_lives(process.pid)
 
 
+@pytest.mark.parametrize("what", ["caught", "spoilt"])
+def test_an_interruption_that_a_library_catches_ends_the_command(what, tmp_path):
+    process = start("crunch", what, "b", cwd=tmp_path)
+    wait_for(process.stderr, f"begin {what}")
+    time.sleep(0.2)  # until it sleeps
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 143
+    assert err.strip() == "va: interrupted; what was complete is kept, run the same command again to finish"
+
+
 def test_a_signal_that_is_ignored_from_the_start_stays_ignored(tmp_path):
     command = f'trap "" HUP; exec {sys.executable} {SCRIPT} crunch a half b'
     process = subprocess.Popen(

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -60,6 +61,9 @@ def _obey(name: str, put) -> None:
         put(f"{name} part\n")
     if what == "wait":
         time.sleep(60)
+    if what in ("caught", "spoilt"):
+        with suppress(KeyboardInterrupt):
+            time.sleep(60)
     if what == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         put("deaf\n")
@@ -73,6 +77,8 @@ def _obey(name: str, put) -> None:
     errors = {"value": ValueError("x"), "memory": MemoryError(), "input": InputError("no", hint="do")}
     if what in errors:
         raise errors[what]
+    if what == "spoilt":
+        raise ValueError("generator already executing")
     if what == "deep":
         _obey(name, put)
 

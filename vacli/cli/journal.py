@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vacli.cli import signals
 from vacli.errors import DIED_HINT
 
 if TYPE_CHECKING:
@@ -87,6 +88,10 @@ class Child:
     def is_suspect(self, key: str) -> bool:
         """Whether an input was one of several that ran when a process died."""
         return key in self._ledger.suspects
+
+    def check(self) -> None:
+        """Raise Stopped if a signal has arrived."""
+        signals.check()
 
     def begin(self, key: str, name: str) -> None:
         """Report that work on an input begins."""

@@ -9,6 +9,7 @@ from types import FrameType
 NUMBERS = tuple(getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n))
 REPEAT_S = 1.0  # a child gets a signal from the terminal and again from its parent
 _last_s = -REPEAT_S
+_received: int | None = None
 
 
 class Stopped(KeyboardInterrupt):
@@ -21,9 +22,17 @@ class Stopped(KeyboardInterrupt):
 
 def install() -> None:
     """Raise Stopped in the main thread for each signal that is not ignored already, as under `nohup`."""
+    global _received
+    _received = None
     for number in NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
+
+
+def check() -> None:
+    """Raise Stopped if a signal has arrived: a library may have caught the one that its handler raised."""
+    if _received is not None:
+        raise Stopped(_received)
 
 
 def ignore() -> None:
@@ -33,7 +42,8 @@ def ignore() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    global _last_s
+    global _last_s, _received
+    _received = number
     now_s = time.monotonic()
     if now_s - _last_s >= REPEAT_S:
         _last_s = now_s

@@ -248,6 +248,7 @@ def _attempt(key: str, name: str, work: Callable[[], str], out: Path, again: boo
     known = _journal.current().known(key)
     if known is not None and not (again and known.kind != FAILED):
         return known
+    _journal.current().check()
     _journal.current().begin(key, name)
     try:
         status = InputStatus(work())
@@ -255,6 +256,7 @@ def _attempt(key: str, name: str, work: Callable[[], str], out: Path, again: boo
         raise
     except Exception as error:
         log.debug("%s", name, exc_info=error)
+        _journal.current().check()  # it may be the consequence of an interruption, not of the input
         if disk_space.is_disk_full(error):
             raise _full(error, out) from error
         status = InputStatus(FAILED, reason_of(error))

@@ -27,6 +27,10 @@ class Journal(Protocol):
         """Whether an input must be processed while no other input is."""
         ...
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if the user has stopped the command."""
+        ...
+
     def begin(self, key: str, name: str) -> None:
         """Record that an input begins."""
         ...
@@ -44,6 +48,9 @@ class NoJournal:
 
     def is_suspect(self, key: str) -> bool:
         return False
+
+    def check(self) -> None:
+        pass
 
     def begin(self, key: str, name: str) -> None:
         pass
