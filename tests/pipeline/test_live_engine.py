@@ -137,6 +137,16 @@ def test_rows_with_sound_are_close_to_those_of_a_file(loaded):
     assert now["speech_present"][60:].all()
 
 
+def test_rows_do_not_wait_for_further_frames(loaded):
+    source = Source([HERE] * 8, 15.0, syllables(0.5))
+    with LiveEngine(loaded, settings(source)) as engine:
+        emitted = sum(len(table) for _, table in source.feed(engine))
+        assert emitted < 8
+        assert len(engine.rows_due(0.0)) == 0
+        assert emitted + len(engine.rows_due(1.0)) == 8
+        assert len(engine.finish()) == 0
+
+
 def test_a_row_waits_for_its_sound_at_most_for_the_stated_time(loaded):
     source = Source(moving(30), rate_hz=30, sound=syllables(1))
     with LiveEngine(loaded, settings(source, max_sound_delay_s=0.06)) as engine:

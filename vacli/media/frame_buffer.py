@@ -12,7 +12,7 @@ from vacli.media.live_source import Drop
 
 MAX_FRAMES = 4  # 133 ms at 30 frames a second
 MAX_SOUND_S = 20.0
-WAKE_S = 0.2  # a waiting thread looks at signals and at the end this often
+WAKE_S = 0.05  # a waiting thread looks at signals, at the end and at rows that are due this often
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,10 @@ class CapturedFrame:
 
 @dataclass(frozen=True, eq=False)
 class Captured:
-    """Sound that has arrived since the last item, in order, and the next frame, None if there is none yet."""
+    """Sound that has arrived since the last item, in order, and the next frame, None if there is none yet.
+
+    Both are empty if nothing has arrived for WAKE_S.
+    """
 
     sound: tuple[SoundBlock, ...]
     frame: CapturedFrame | None
@@ -96,11 +99,11 @@ class FrameBuffer:
         return self._is_ended
 
     def take(self) -> Captured | None:
-        """Wait for sound or a frame; None at the end. Raises the error of `end`."""
+        """Wait for sound or a frame, at most WAKE_S; None at the end. Raises the error of `end`."""
         with self._changed:
-            while not self._frames and not self._sound and not self._is_ended:
+            if not self._frames and not self._sound and not self._is_ended:
                 self._changed.wait(WAKE_S)
-            if not self._frames and not self._sound:
+            if not self._frames and not self._sound and self._is_ended:
                 if self._error is not None:
                     raise self._error
                 return None

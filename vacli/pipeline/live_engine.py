@@ -31,18 +31,16 @@ from vacli.faces.selection import DEFAULT_FACE, check_face_choice
 from vacli.media.live_input import LiveFrame, SoundBlock
 from vacli.media.reader import Frame
 from vacli.media.speech_level import SpeechLevel
-from vacli.output.columns import COLUMNS
-from vacli.output.frame_table import FLAGS, INTEGERS, TEXTS, FrameTable
+from vacli.output.frame_table import FrameTable
 from vacli.pipeline.active_speaker import ROUNDING
 from vacli.pipeline.face_embedding import FaceDetections
 from vacli.pipeline.live import LoadedModel
 from vacli.pipeline.live_audio import AudioRow, LiveAudio
 from vacli.pipeline.live_faces import LiveFaces, Sampling, warm_up
-from vacli.pipeline.live_rows import LiveAudioOnlyRows, LiveRows
+from vacli.pipeline.live_rows import FLAG, LiveAudioOnlyRows, LiveRows, empty_table
 from vacli.pipeline.mouth_track import GRID_HZ, sampling_stride
 from vacli.pipeline.observation import Observation, embedding_rate_hz, embedding_stride
 
-FLAG = "flag"  # column of the engine's tables beside those of `va predict`
 # Values of the column, joined by FLAG_SEPARATOR if there are several:
 RESTART = "restart"  # the first row, and the first one after a gap or a jump of the clock
 DAMAGED = "damaged"  # the picture is damaged
@@ -164,6 +162,10 @@ class LiveEngine:
         emitted += self._emit(self._n_ready())
         return self._joined(emitted)
 
+    def rows_due(self, elapsed_s: float) -> FrameTable:
+        """The rows that are ready `elapsed_s` after the last frame came, for sources in real time."""
+        return self._joined(self._emit(self._n_ready(elapsed_s)))
+
     def _own_s(self, time_s: float) -> float:
         if self._origin_s is None:
             self._origin_s = time_s // ORIGIN_S * ORIGIN_S - BACK_S
@@ -183,13 +185,13 @@ class LiveEngine:
         )
         self._waiting.append(waiting)
 
-    def _n_ready(self) -> int:
-        """The number of waiting frames whose rows need not wait any longer."""
+    def _n_ready(self, elapsed_s: float = 0.0) -> int:
+        """The number of waiting frames whose rows are ready `elapsed_s` after the last frame came."""
         if not self._settings.with_sound:
             return len(self._waiting)
         count = 0
         for waiting in self._waiting:
-            is_due = self._last_s - waiting.time_s >= self._settings.max_sound_delay_s
+            is_due = self._last_s + elapsed_s - waiting.time_s >= self._settings.max_sound_delay_s
             if not is_due and not self._audio.is_final(waiting.time_s):
                 break
             count += 1
@@ -241,7 +243,7 @@ class LiveEngine:
 
     def _joined(self, tables: list[FrameTable]) -> FrameTable:
         if not tables:
-            return _empty_table(self._settings.name)
+            return empty_table(self._settings.name)
         columns = {name: np.concatenate([t.columns[name] for t in tables]) for name in tables[0].columns}
         return FrameTable(self._settings.name, columns)
 
@@ -281,17 +283,3 @@ def _observation(
         speech=np.array([audio.speech]),
         features={**features, **sound},
     )
-
-
-def _empty_table(name: str) -> FrameTable:
-    """No rows, with all columns."""
-
-    def kind(column: str) -> type:
-        if column in INTEGERS:
-            return int
-        return bool if column in FLAGS else str if column in TEXTS else float
-
-    columns: dict[str, np.ndarray] = {
-        column: np.empty(0, kind(column)) for column in COLUMNS if column != "input"
-    }
-    return FrameTable(name, {**columns, FLAG: np.empty(0, str)})

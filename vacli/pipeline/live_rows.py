@@ -12,13 +12,16 @@ from vacli.inference.prediction import VideoInput, audio_availability, trajector
 from vacli.inference.run import Run
 from vacli.inference.step_predictor import StepPredictor
 from vacli.inference.voice import VoiceEvidence
-from vacli.output.frame_table import FrameTable
+from vacli.output.columns import COLUMNS
+from vacli.output.frame_table import FLAGS, INTEGERS, TEXTS, FrameTable
 from vacli.pipeline.live import LoadedModel, frame_table, joined_features
 from vacli.pipeline.live_audio import AudioRow, LiveAudio
 from vacli.pipeline.live_faces import sequence_sources
 from vacli.pipeline.observation import Observation
 from vacli.sequences.base import FeatureSequence
 from vacli.spec import VISUAL
+
+FLAG = "flag"  # column of the engine's tables beside those of `va predict`
 
 
 class LiveRows:
@@ -122,3 +125,17 @@ def _streams(run: Run, features: Sequence[Mapping[str, np.ndarray]]) -> dict[str
         rows = [joined_features(stream, f) if f.keys() >= set(stream.features) else missing for f in features]
         streams[stream.name] = np.concatenate(rows).astype(np.float32)
     return streams
+
+
+def empty_table(name: str) -> FrameTable:
+    """No rows, with all columns."""
+
+    def kind(column: str) -> type:
+        if column in INTEGERS:
+            return int
+        return bool if column in FLAGS else str if column in TEXTS else float
+
+    columns: dict[str, np.ndarray] = {
+        column: np.empty(0, kind(column)) for column in COLUMNS if column != "input"
+    }
+    return FrameTable(name, {**columns, FLAG: np.empty(0, str)})

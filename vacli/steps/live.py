@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -134,7 +135,7 @@ class _Session:
         self._settings, self._source, self._loaded = settings, source, loaded
         self._outputs, self._filter = outputs, filtered
         self._waiting: dict[int, CapturedFrame] = {}  # frame -> its capture, until it has its rows
-        self._last_index = -1
+        self._last_index, self._last_frame_s = -1, math.inf
         self._reported_s = time.monotonic()
         self._name = source.name
         self.statistics = LiveStatistics()
@@ -158,7 +159,9 @@ class _Session:
                 for captured in capture:
                     for block in captured.sound:
                         engine.add_sound(block)
-                    if captured.frame is not None:
+                    if captured.frame is None:
+                        self._write_due(engine, capture)
+                    else:
                         self._add_frame(engine, captured.frame)
                         advance(1)
                         self.statistics.n_dropped = capture.buffer.n_dropped
@@ -199,9 +202,16 @@ class _Session:
         frame = captured.frame
         if frame.index != self._last_index + 1:
             captured = replace(captured, flags=(DROPPED, *captured.flags))
-        self._last_index = frame.index
+        self._last_index, self._last_frame_s = frame.index, time.monotonic()
         self._waiting[frame.index] = captured
         self._write(engine.add_frame(frame), frame)
+
+    def _write_due(self, engine: LiveEngine, capture: Capture) -> None:
+        """Write the rows that are ready without a further frame, if the source runs in real time."""
+        if capture.buffer.drop != "none":
+            due = engine.rows_due(time.monotonic() - self._last_frame_s)
+            if len(due):
+                self._write(due, None)
 
     def _write(self, predicted: FrameTable, frame: LiveFrame | None) -> None:
         """Add what is known about the frames to their rows, and pass them to the outputs."""
