@@ -12,7 +12,7 @@ from av.container import InputContainer
 from vacli.media.container import DECODER_ERRORS, clock_zero_s, tick_of, to_seconds
 from vacli.media.damage import DamageAwareDecoder
 from vacli.media.live_input import LiveFrame
-from vacli.media.orientation import read_orientation
+from vacli.media.orientation import UPRIGHT_AS_STORED, Orientation, read_orientation
 from vacli.media.probe import read_pixel_aspect
 from vacli.media.timestamps import MIN_STEP_S, nominal_hz
 from vacli.media.video_pyav import upright_rgb
@@ -41,6 +41,8 @@ class LivePictures:
         self._unused: list[str] = []  # words about frames that were left out, for the next one
         self._last_s: float | None = None
         self._size_px: tuple[int, int] | None = None
+        self._orientation = UPRIGHT_AS_STORED
+        self._shown_as: tuple[int, int, int] | None = None  # rotation, width and height of `_orientation`
 
     def add(self, packet: av.Packet[Any]) -> Iterator[Flagged]:
         """Add a packet of any stream; yield the frames that are complete, with the words about them."""
@@ -77,6 +79,17 @@ class LivePictures:
 
     def _rgb(self, picture: av.VideoFrame) -> np.ndarray | None:
         try:
-            return upright_rgb(picture, read_pixel_aspect(self._stream), read_orientation(picture))
+            return upright_rgb(picture, read_pixel_aspect(self._stream), self._orientation_of(picture))
         except DECODER_ERRORS:
             return None
+
+    def _orientation_of(self, picture: av.VideoFrame) -> Orientation:
+        """Return the orientation, which is read again where the rotation or the size changes.
+
+        Not at every frame: the memory of a PyAV frame whose side data were read is not freed before the next
+        full collection of reference cycles.
+        """
+        shown_as = (picture.rotation, picture.width, picture.height)
+        if shown_as != self._shown_as:
+            self._shown_as, self._orientation = shown_as, read_orientation(picture)
+        return self._orientation

@@ -147,7 +147,9 @@ class StreamReader:
                 self._recorder.add(packet, zero_s)
             self.n_jumps = clock.n_jumps
         for frame, words in pictures.flush() if pictures else ():
-            self._put(frame, words, time.monotonic())
+            self._put(
+                frame, words, time.monotonic(), is_realtime=False
+            )  # the end of the stream releases them
         if errors:
             late = self._settings.timeout_s is not None and "exit" in errors[0]
             self.end_reason = f"nothing arrived for {self._settings.timeout_s:g} s" if late else errors[0]
@@ -168,9 +170,11 @@ class StreamReader:
             self._n_sound_rows += 1
             self._put(frame, (), arrival_s)
 
-    def _put(self, frame: LiveFrame, words: tuple[str, ...], arrival_s: float) -> None:
+    def _put(
+        self, frame: LiveFrame, words: tuple[str, ...], arrival_s: float, is_realtime: bool | None = None
+    ) -> None:
         captured_s = arrival_s
-        if self._source.is_realtime:
+        if self._source.is_realtime if is_realtime is None else is_realtime:
             captured_s = self._delay.captured_s(frame.time_s, arrival_s)
         sound = self._sound
         is_silent = sound is not None and frame.time_s - sound.end_s > MAX_SOUND_LAG_S
