@@ -33,6 +33,9 @@ from vacli.media.media_recorder import MediaRecorder, recording_format
 from vacli.media.sound_stream import SoundStream
 
 CLOCK_JUMP, NO_SOUND = "clock_jump", "no_sound"  # words about a frame
+# A packet after a longer time without any was held back until the sender went on or stopped; its delay is not
+# that of the stream.
+PAUSE_S = 1.0
 MAX_SOUND_LAG_S = 1.0  # of the sound behind a frame; more is missing sound
 EARLY_S = 0.001  # of a picture before the packet with the first timestamp after a jump
 SOUND_ROW_S = 1 / 25  # between the rows of a source without pictures
@@ -131,8 +134,10 @@ class StreamReader:
         sound = SoundStream(zero_s) if audio is not None else None
         self._sound = sound or self._sound
         errors: list[str] = []
+        is_held, last_s = False, time.monotonic()
         for packet in demux_packets(container, [], errors, clock):
             arrival_s = time.monotonic()
+            is_held, last_s = arrival_s - last_s > PAUSE_S, arrival_s
             if self._buffer.is_ended:
                 return
             self._set_origin(packet, zero_s, arrival_s)
@@ -140,7 +145,7 @@ class StreamReader:
                 for frame, words in pictures.add(packet):
                     if clock.jump_s is not None and frame.time_s >= clock.jump_s - zero_s - EARLY_S:
                         clock.jump_s, words = None, (*words, CLOCK_JUMP)
-                    self._put(frame, words, arrival_s)
+                    self._put(frame, words, arrival_s, is_realtime=source.is_realtime and not is_held)
             if audio is not None and sound is not None and packet.stream.index == audio.index:
                 self._add_sound(packet, sound, pictures is None, arrival_s)
             if self._recorder is not None:
@@ -168,13 +173,11 @@ class StreamReader:
         while makes_rows and self._n_sound_rows * SOUND_ROW_S < sound.end_s:
             frame = LiveFrame(self._n_sound_rows, self._n_sound_rows * SOUND_ROW_S, None)
             self._n_sound_rows += 1
-            self._put(frame, (), arrival_s)
+            self._put(frame, (), arrival_s, is_realtime=self._source.is_realtime)
 
-    def _put(
-        self, frame: LiveFrame, words: tuple[str, ...], arrival_s: float, is_realtime: bool | None = None
-    ) -> None:
+    def _put(self, frame: LiveFrame, words: tuple[str, ...], arrival_s: float, *, is_realtime: bool) -> None:
         captured_s = arrival_s
-        if self._source.is_realtime if is_realtime is None else is_realtime:
+        if is_realtime:
             captured_s = self._delay.captured_s(frame.time_s, arrival_s)
         sound = self._sound
         is_silent = sound is not None and frame.time_s - sound.end_s > MAX_SOUND_LAG_S
