@@ -474,7 +474,7 @@ CASES = (
         "crossval",
         "s.zarr --out r --preset bdca --recipe t.toml --set training.epochs=3 --temporal mamba "
         "--fusion concat --folds 3 --fold 2 --subjects p.csv --subject-pattern p --include-encoder-frames "
-        "--encoder compact --weights w --from-scratch --freeze-blocks 4 --normalise model --frame-stride 3 "
+        "--encoder compact --weights w --from-scratch --freeze-blocks 4 --normalise signed --frame-stride 3 "
         "--max-frames-per-video 9 --encoder-epochs 2 --encoder-batch-size 8 --encoder-lr 0.001 "
         "--encoder-seed 7 --dtype float32 --device cpu --force --exclude-encoder-frames",
         "crossval",
@@ -501,7 +501,7 @@ CASES = (
                 "weights": Path("w"),
                 "from_scratch": True,
                 "freeze_blocks": 4,
-                "normalise": "model",
+                "normalise": "signed",
                 "frame_stride": 3,
                 "max_frames_per_video": 9,
                 "epochs": 2,
@@ -980,6 +980,13 @@ def test_command_line_gives_exact_settings(case, monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.import_module(f"vacli.steps.{case.step}"), "run", record)
     settings = call(case.command, case.arguments)
     assert {f.name: plain(getattr(settings, f.name)) for f in fields(settings)} == case.settings
+
+
+@pytest.mark.torch
+def test_train_without_a_store_uses_that_of_the_environment(monkeypatch):
+    monkeypatch.setenv("VA_STORE", "mine.zarr")
+    monkeypatch.setattr(importlib.import_module("vacli.steps.train"), "run", record)
+    assert call("train", "--temporal mamba").store == Path("mine.zarr")
 
 
 def test_presets_prints_the_changed_recipe(monkeypatch):

@@ -82,11 +82,13 @@ def test_milliseconds_of_seconds_fail(store, folder):
     assert "seconds? give --unit s" in result.failed[0].reason
 
 
-def test_given_seconds_may_end_after_the_video(store, folder):
+def test_given_seconds_may_end_after_the_video_with_a_warning(store, folder):
     write(folder / "a.csv", np.arange(0, 100, 0.2))
+    write(folder / "b.csv")
     assert imported(store, folder)[0].failed
-    result, _ = imported(store, folder, table_format=TableFormat(unit="s"))
+    result, progress = imported(store, folder, table_format=TableFormat(unit="s"))
     assert result.done == ["a"]
+    assert "1 videos have labels that end far beyond them; check --unit s (a ...)" in progress.warnings
     np.testing.assert_allclose(valence(store)[::5], np.sin(TIMES_S), atol=1e-5)
 
 

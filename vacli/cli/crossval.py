@@ -40,7 +40,7 @@ ENCODER_OPTIONS = {  # option -> setting of `va finetune-mae`
     "--encoder",
     default="mae-vit-l",
     show_default=True,
-    help="mae-vit-l, compact or a timm ViT.",
+    help="mae-vit-l, compact or any timm model.",
     shell_complete=completion.one_of(completion.ENCODERS),
 )
 @click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint that each encoder starts from.")
@@ -48,10 +48,10 @@ ENCODER_OPTIONS = {  # option -> setting of `va finetune-mae`
 @click.option("--freeze-blocks", type=click.IntRange(0), help="Number of first blocks to freeze.")
 @click.option(
     "--normalise",
-    type=click.Choice(["paper", "per-channel", "model"]),
+    type=click.Choice(["paper", "per-channel", "model", "signed"]),
     default="paper",
     show_default=True,
-    help="Pixel statistics of the encoder.",
+    help="Pixel statistics of the encoder; signed is [-1, 1].",
 )
 @click.option(
     "--frame-stride", type=click.IntRange(1), default=1, help="Fine-tune on every Nth labelled frame."

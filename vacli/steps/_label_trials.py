@@ -76,7 +76,8 @@ class Trials:
 
     surplus_rows: trial -> rows minus frames if they differ. first_frame: the number of the first frame, None
     without frame numbers. without_subject: videos that the table or pattern of subjects does not have.
-    sparse: videos whose labels have times on less than half of their frames.
+    sparse: videos whose labels have times on less than half of their frames. beyond: videos whose labels
+    end far beyond them, in the order of reading.
     """
 
     trials: list[Trial] = field(default_factory=list)
@@ -87,6 +88,7 @@ class Trials:
     notes: list[str] = field(default_factory=list)
     without_subject: list[str] = field(default_factory=list)
     sparse: list[str] = field(default_factory=list)
+    beyond: dict[str, None] = field(default_factory=dict)
     agreement: AgreementCount = field(default_factory=AgreementCount)
 
 
@@ -209,14 +211,19 @@ def _add(
 
 
 def _labels(annotation: Annotation, view: VideoView, found: Trials, options: TrialOptions) -> FrameLabels:
-    """The labels of one rater on the frames of a video; LabelError where the times have another unit."""
+    """The labels of one rater on the frames of a video; LabelError where the times have another unit.
+
+    Seconds that the user has stated may end far beyond the video; they are recorded.
+    """
     first, unit = found.first_frame or 0, options.table_format.unit
     at_s = annotation.seconds(view.times_s, first)
-    if at_s is not None and unit != "s":
+    if at_s is not None:
         try:
             check_unit(at_s, view.times_s, annotation.unit)
         except LabelError as error:
-            raise LabelError(f"{annotation.path}: {error}", hint=error.hint) from None
+            if unit != "s":
+                raise LabelError(f"{annotation.path}: {error}", hint=error.hint) from None
+            found.beyond.setdefault(view.id)
     return on_frames(annotation, view.times_s, first, options.delay_s)
 
 

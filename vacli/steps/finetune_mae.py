@@ -108,10 +108,10 @@ def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> Fine
 
     device = pick_device(settings.device)
     _check_claim(settings)
+    selected = select(settings)  # before the weights, which may have to be fetched
     torch.manual_seed(settings.seed)  # for parameters that are not loaded
     setup = encoder_factory(_encoder_request(settings), progress)
     setup.objective.to(device)
-    selected = select(settings)
     data = images(selected, setup.objective, progress)
     _report_sizes(selected, setup.objective, progress)
     trainer = _trainer(settings, setup, data, progress)

@@ -206,6 +206,7 @@ def _problems(settings: ImportLabelsSettings, found: Trials, result: ImportLabel
         (result.unlabelled, "have no annotation"),
         (found.without_subject, "have no subject"),
         (found.sparse, "have times of labels for less than half of their frames; check the unit"),
+        (list(found.beyond), "have labels that end far beyond them; check --unit s"),
     ):
         if videos:
             yield f"{len(videos)} videos {problem} ({', '.join(videos[:3])} ...)"

@@ -310,10 +310,10 @@ def test_impossible_settings_are_errors(settings, change, error, message):
         run(replace(settings, **change))
 
 
-def test_store_without_labels_names_the_command(tmp_path, settings):
+def test_store_without_labels_names_the_command_before_weights_are_read(tmp_path, settings):
     bare = face_store(tmp_path / "u.zarr", videos=2, frames=2, labels=False)
     with pytest.raises((LabelError, VaError)) as caught:
-        run(replace(settings, stores=(bare.path,)))
+        run(replace(settings, stores=(bare.path,), weights=tmp_path / "absent.pth"))
     assert "va import-labels" in caught.value.hint
 
 
