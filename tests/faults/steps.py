@@ -52,6 +52,14 @@ STEPS = (
     Step(
         "extract-audio", ("extract-audio", "a.mp4", "c.wav", "-o", "n.zarr"), ("a.mp4", "c.wav"), ("n.zarr",)
     ),
+    Step(
+        "import-feature",
+        ("import-feature", "own", "own", "s.zarr", "--force"),
+        ("own", "other", "s.zarr"),
+        ("s.zarr",),
+        before=(("import-feature", "own", "other", "s.zarr"),),
+    ),
+    Step("repack", ("repack", "s.zarr", "-o", "small.zarr"), ("s.zarr",), ("small.zarr",)),
     Step("labels", ("import-labels", "labels", "bare.zarr"), ("labels", "bare.zarr"), ("bare.zarr",)),
     Step(
         "compose",
@@ -128,6 +136,45 @@ STEPS = (
         before=(("predict", "c.wav", "a.mp4", "-o", "out/", "--also", ".vtt"),),
     ),
     Step(
+        "convert",
+        ("convert", "va.csv", "--to", "va.jsonl", "--force"),
+        ("c.wav",),
+        results=("va.csv", "va.jsonl"),
+        before=(
+            ("predict", "c.wav", "-o", "va.csv"),
+            ("convert", "va.csv", "--to", "va.jsonl", "--smooth", "0.5s"),
+        ),
+    ),
+    Step(
+        "summarize",
+        ("summarize", "va.csv", "-o", "means.csv", "--bin", "0.4s", "--force"),
+        ("c.wav",),
+        results=("va.csv", "means.csv"),
+        before=(
+            ("predict", "c.wav", "-o", "va.csv"),
+            ("summarize", "va.csv", "-o", "means.csv"),
+        ),
+    ),
+    Step(
+        "overlay",
+        ("overlay", "a.mp4", "-o", "drawn.mp4", "--force"),
+        ("a.mp4",),
+        results=("drawn.mp4",),
+        before=(("overlay", "a.mp4", "-o", "drawn.mp4", "--width", "200"),),
+    ),
+    Step(
+        "plot",
+        ("plot", "va.csv", "-o", "figures"),
+        ("c.wav",),
+        before=(("predict", "c.wav", "-o", "va.csv"),),
+    ),
+    Step(
+        "report",
+        ("report", "va.csv", "-o", "pages"),
+        ("c.wav",),
+        before=(("predict", "c.wav", "-o", "va.csv"),),
+    ),
+    Step(
         "submit",
         ("submit", "runs/a", "--store", "s.zarr", "--frame-list", "list.txt", "-o", "out.txt"),
         ("runs/a", "s.zarr", "list.txt", "preds.csv"),
@@ -151,6 +198,7 @@ def make_sources(lab: Lab) -> Path:
     for labels in bare.glob("*/label"):
         shutil.rmtree(labels)
     _write_parts(folder)
+    _write_arrays(folder)
     return folder
 
 
@@ -162,6 +210,16 @@ def _write_parts(folder: Path) -> None:
     _copy_part(stills, "stills", view, ("compact",), {"split": "train"})
     for number in range(6):
         _copy_part(voices, f"u{number}", view, ("egemaps", "mfcc39"), {"subject": f"speaker{number}"})
+
+
+def _write_arrays(folder: Path) -> None:
+    """own/ and other/: arrays of one feature for the videos of s.zarr."""
+    rng = np.random.default_rng(11)
+    for place in ("own", "other"):
+        (folder / place).mkdir()
+        for view in Store.open(folder / "s.zarr").videos():
+            rows = rng.normal(size=(len(view.times_s), 3)).astype("f4")
+            np.save(folder / place / f"{view.id}.npy", rows)
 
 
 def _copy_part(
