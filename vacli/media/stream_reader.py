@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,9 +34,9 @@ from vacli.media.media_recorder import MediaRecorder, recording_format
 from vacli.media.sound_stream import SoundStream
 
 CLOCK_JUMP, NO_SOUND = "clock_jump", "no_sound"  # words about a frame
-# A packet after a longer time without any was held back until the sender went on or stopped; its delay is not
-# that of the stream.
-PAUSE_S = 1.0
+# Packets after a longer time without any were held back until the sender went on or stopped.
+# Their delay is not that of the stream.
+PAUSE_S, RELEASE_S = 1.0, 0.1
 MAX_SOUND_LAG_S = 1.0  # of the sound behind a frame; more is missing sound
 EARLY_S = 0.001  # of a picture before the packet with the first timestamp after a jump
 SOUND_ROW_S = 1 / 25  # between the rows of a source without pictures
@@ -134,10 +135,11 @@ class StreamReader:
         sound = SoundStream(zero_s) if audio is not None else None
         self._sound = sound or self._sound
         errors: list[str] = []
-        is_held, last_s = False, time.monotonic()
+        released_s, last_s = -math.inf, time.monotonic()
         for packet in demux_packets(container, [], errors, clock):
             arrival_s = time.monotonic()
-            is_held, last_s = arrival_s - last_s > PAUSE_S, arrival_s
+            released_s = arrival_s if arrival_s - last_s > PAUSE_S else released_s
+            is_held, last_s = arrival_s - released_s < RELEASE_S, arrival_s
             if self._buffer.is_ended:
                 return
             self._set_origin(packet, zero_s, arrival_s)

@@ -24,7 +24,8 @@ from vacli.output.live.rows import LATENCY, LiveOutput, PredictedRows
 from vacli.output.quality_filter import QualityFilter
 from vacli.pipeline import live_engine
 from vacli.pipeline.live import LoadedModel
-from vacli.pipeline.live_engine import FLAG, FLAG_SEPARATOR, LiveEngine
+from vacli.pipeline.live_engine import FLAG_SEPARATOR, LiveEngine
+from vacli.pipeline.live_rows import FLAG
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._live_record import LiveRecord
 from vacli.steps._live_statistics import LiveStatistics
