@@ -33,7 +33,12 @@ def _key_values(ctx: click.Context, param: click.Parameter, values: Sequence[str
 
 @click.command("live", short_help="Valence and arousal while a camera or a stream runs.")
 @click.argument("source", shell_complete=completion.paths)
-@click.option("--audio", metavar="NAME|none", help="Microphone beside a camera. [default: the system's]")
+@click.option(
+    "--audio",
+    metavar="NAME|none",
+    help="Microphone beside a camera. [default: the system's]",
+    shell_complete=completion.one_of(("none",)),
+)
 @click.option(
     "--format",
     "demuxer",
