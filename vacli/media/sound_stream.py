@@ -91,8 +91,8 @@ class DriftCorrector:
         self._pending -= step
         run.delay(step)
         at = np.linspace(0, count - 1, count + step)
-        stretched = np.interp(at, np.arange(count), segment.samples).astype(np.float32)
-        return AudioSegment(segment.first, stretched)
+        resampled = np.interp(at, np.arange(count), segment.samples).astype(np.float32)
+        return AudioSegment(segment.first, resampled)
 
 
 def _mix(downmix: Downmix, samples: np.ndarray, length_s: float) -> np.ndarray:
