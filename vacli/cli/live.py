@@ -89,12 +89,7 @@ def _key_values(ctx: click.Context, param: click.Parameter, values: Sequence[str
 )
 @click.option("--record-media", is_flag=True, help="Keep pictures and sound there too, as they arrive.")
 @click.option("--force", is_flag=True, help="Replace an earlier record in this folder.")
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="A trained run. [default: the bundled model]",
-    shell_complete=completion.runs,
-)
+@options.model
 @options.weights
 @options.face("Which face.")
 @click.option(

@@ -83,6 +83,12 @@ audio_track = click.option(
     metavar="N",
     help="Audio track to read, from 1. [default: the default one, or one with speech if that has none]",
 )
+model = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="A trained run. [default: the bundled model]",
+    shell_complete=completion.runs,
+)
 weights = click.option(
     "--weights",
     multiple=True,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import completion, options, supervisor
+from vacli.cli import options, supervisor
 from vacli.cli.console import Console
 from vacli.cli.report import leave
 from vacli.cli.streams import put
@@ -28,12 +28,7 @@ from vacli.cli.streams import put
 @click.option(
     "--width", "width_px", type=click.IntRange(64, 8192), help="Width. [default: that of the video]"
 )
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="A trained run. [default: the bundled model]",
-    shell_complete=completion.runs,
-)
+@options.model
 @options.weights
 @options.allow_mismatch
 @options.face("Which faces.", default="all")

@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 
 @click.command("predict", short_help="Valence and arousal of every frame: recordings -> CSV.")
 @options.inputs
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="A trained run. [default: the bundled model]",
-    shell_complete=completion.runs,
-)
+@options.model
 @options.weights
 @options.allow_mismatch
 @click.option(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import cluster_options, completion, options, supervisor
+from vacli.cli import cluster_options, options, supervisor
 from vacli.cli.console import Console
 from vacli.cli.report import finish
 
@@ -18,12 +18,7 @@ from vacli.cli.report import finish
     "-o", "--out", type=click.Path(path_type=Path), default=Path("report"), show_default=True, help="Folder."
 )
 @click.option("--embed", is_flag=True, help="Put the recordings into the pages, so that one file has it all.")
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="A trained run. [default: the bundled model]",
-    shell_complete=completion.runs,
-)
+@options.model
 @options.weights
 @options.allow_mismatch
 @options.face("Which faces.", default="all")

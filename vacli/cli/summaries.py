@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vacli.cli import completion, options
+from vacli.cli import options
 from vacli.cli.console import Console, print_table
 from vacli.cli.report import leave
 from vacli.cli.streams import put
@@ -68,12 +68,7 @@ if TYPE_CHECKING:
 @options.min_quality
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--decimal-comma", is_flag=True, help="Write numbers as 0,25, and `;` between cells.")
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="A trained run. [default: the bundled model]",
-    shell_complete=completion.runs,
-)
+@options.model
 @options.weights
 @options.allow_mismatch
 @options.face("Which face.")
