@@ -551,19 +551,22 @@ CASES = (
             "stores": PATHS,
             "device": "auto",
             "speech_reference": None,
+            "face_reference": None,
             "left_out": (),
             "allow_training_data": False,
         },
     ),
     Case(
         "calibrate",
-        "r a b --speech-reference s.zarr --left-out r2 c --left-out r3 d --allow-training-data",
+        "r a b --speech-reference s.zarr --face-reference f.zarr --left-out r2 c --left-out r3 d "
+        "--allow-training-data",
         "calibrate",
         {
             "run": Path("r"),
             "stores": PATHS,
             "device": "auto",
             "speech_reference": Path("s.zarr"),
+            "face_reference": Path("f.zarr"),
             "left_out": ((Path("r2"), Path("c")), (Path("r3"), Path("d"))),
             "allow_training_data": True,
         },

@@ -19,7 +19,7 @@ WIDE = (10.0, 10.0)
 def outputs(values: np.ndarray, std: np.ndarray, states: np.ndarray) -> EnsembleOutput:
     ones = np.ones(len(values))
     return EnsembleOutput(
-        values=values, ensemble_std=std, states=states, voice_weight=ones, difficulty=0 * ones
+        values=values, ensemble_std=std, states=states, voice_weight=ones, difficulty=0 * values
     )
 
 

@@ -17,7 +17,7 @@ def outputs(values: np.ndarray, std: np.ndarray, difficulty: np.ndarray | None =
         ensemble_std=std,
         states=np.full(len(values), "audio"),
         voice_weight=np.ones(len(values)),
-        difficulty=np.zeros(len(values)) if difficulty is None else difficulty,
+        difficulty=np.zeros_like(values) if difficulty is None else difficulty,
     )
 
 
@@ -36,9 +36,9 @@ def test_fit_recovers_the_parameters_that_measurements_were_sampled_from():
     rng = np.random.default_rng(1)
     count = 40_000
     std = rng.uniform(0.0, 0.4, (count, 2))
-    difficulty = rng.uniform(0, 1, count)
+    difficulty = rng.uniform(0, 1, (count, 2))
     labels = rng.normal(0, (0.5, 0.3), (count, 2))
-    sd = np.sqrt(0.2**2 + (1.5 * std) ** 2 + (0.6 * difficulty[:, None]) ** 2)
+    sd = np.sqrt(0.2**2 + (1.5 * std) ** 2 + (0.6 * difficulty) ** 2)
     model = ErrorModel.fit(outputs(labels + rng.normal(size=sd.shape) * sd, std, difficulty), labels)
     np.testing.assert_allclose(model.floor, 0.2, atol=0.04)
     np.testing.assert_allclose(model.gain, 1.5, atol=0.15)
@@ -49,7 +49,7 @@ def test_fit_recovers_the_parameters_that_measurements_were_sampled_from():
 def test_the_estimate_is_the_posterior_of_a_normal_prior():
     """Against a numerical product of the two densities."""
     model = ErrorModel((0.3, 0.2), (2.0, 1.0), (0.5, 0.0), (0.4, 0.6))
-    given = outputs(np.array([[0.8, -0.4]]), np.array([[0.1, 0.3]]), np.array([0.5]))
+    given = outputs(np.array([[0.8, -0.4]]), np.array([[0.1, 0.3]]), np.array([[0.5, 0.7]]))
     made, x = model.estimate(given), np.linspace(-5, 5, 200_001)
     for d, variance in enumerate((0.3**2 + 0.2**2 + 0.25**2, 0.2**2 + 0.3**2)):
         density = norm.pdf(given.values[0, d], x, np.sqrt(variance)) * norm.pdf(x, 0, model.prior_std[d])
@@ -94,7 +94,7 @@ def test_a_fit_to_conditions_has_better_coverage_in_each():
     """The standard deviation of the models does not show which of two conditions is the hard one."""
     rng = np.random.default_rng(2)
     conditions = np.repeat(["easy", "hard"], 4_000)
-    difficulty = np.where(conditions == "easy", 0.1, 0.6) * rng.uniform(0, 2, 8_000)
+    difficulty = np.where(conditions == "easy", 0.1, 0.6)[:, np.newaxis] * rng.uniform(0, 2, (8_000, 2))
     labels = rng.normal(0, 0.5, (8_000, 2))
     error = rng.standard_t(3, (8_000, 2)) * np.where(conditions == "easy", 0.05, 0.25)[:, np.newaxis]
     given = outputs(labels + error, np.full((8_000, 2), 0.2), difficulty)

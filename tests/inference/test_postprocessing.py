@@ -25,7 +25,7 @@ def output(states: list[str], weights: list[float]) -> EnsembleOutput:
         ensemble_std=np.full((len(states), 2), 0.1, np.float32),
         states=np.array(states),
         voice_weight=np.array(weights),
-        difficulty=np.zeros(len(states)),
+        difficulty=np.zeros((len(states), 2)),
     )
 
 
@@ -71,7 +71,7 @@ def test_a_single_model_has_an_uncertainty_only_when_calibrated():
         ensemble_std=None,
         states=np.array(["audio"]),
         voice_weight=np.ones(1),
-        difficulty=np.zeros(1),
+        difficulty=np.zeros((1, 2)),
     )
     assert PostProcessor()(single).uncertainty is None
     calibration = Calibration({"audio": ErrorModel((0.3, 0.2), (1.0, 1.0))})

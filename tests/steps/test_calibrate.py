@@ -13,12 +13,12 @@ from synth.stores import put_labels
 
 from vacli.circumplex import EMOTION_VA
 from vacli.errors import LabelError, RunError, StoreError
-from vacli.features.compact.layout import DIM, columns
+from vacli.features.compact.layout import DIM, columns, spec
 from vacli.files.digests import DIGESTS_FILE
-from vacli.files.run_directory import CALIBRATION_FILE, SPEECH_FILE
+from vacli.files.run_directory import CALIBRATION_FILE, FACE_ERROR_FILE, SPEECH_FILE
 from vacli.inference.error_model import ErrorModel
 from vacli.inference.prediction import predict_images, predict_sequence
-from vacli.inference.run import Run, load_run
+from vacli.inference.run import BUNDLED, Run, load_run
 from vacli.inference.states import FrameState
 from vacli.sequences.base import FeatureSequence
 from vacli.sequences.stored import open_sequences
@@ -47,15 +47,15 @@ def model(store, tmp_path_factory):
     return out
 
 
-def image_store(path, split: str = "validation") -> Store:
+def image_store(path, split: str = "validation", feature: FeatureSpec | None = None) -> Store:
     """400 faces whose predicted emotions are unbiased."""
     store, rng = Store.open_or_create(path), np.random.default_rng(0)
     shares = rng.dirichlet(np.full(8, 0.4), 400).astype(np.float32)
     points = shares @ np.array(EMOTION_VA, np.float32)
     rows = np.concatenate([points, shares, np.zeros((400, DIM - 10), np.float32)], axis=1)
-    spec = FeatureSpec(name="compact", version="1", modality=VISUAL, dim=DIM, columns=columns())
+    feature = feature or FeatureSpec(name="compact", version="1", modality=VISUAL, dim=DIM, columns=columns())
     store.add_video("faces", np.arange(400.0), source={"name": "faces"}, stream={"kind": "images"})
-    store.put_feature("faces", spec.attributes(), rows, np.zeros(400, np.uint8))
+    store.put_feature("faces", feature.attributes(), rows, np.zeros(400, np.uint8))
     with store.stage("faces", "label", {"split": split}) as writer:
         for d, name in enumerate(("valence", "arousal")):
             writer.append(name, (points[:, d] + rng.normal(0, 0.1, 400)).astype(np.float32))
@@ -220,6 +220,35 @@ def test_an_invalid_speech_detector_file_raises(model, tmp_path):
     save_file({"centre": np.zeros(2)}, tmp_path / "run" / SPEECH_FILE)
     with pytest.raises(RunError, match="no speech detector"):
         load_run(tmp_path / "run")
+
+
+def test_the_expected_error_of_faces_is_fitted_and_used(tmp_path):
+    bundled = shutil.copytree(BUNDLED, tmp_path / "run")
+    made = load_run(bundled).features["compact"]
+    faces = image_store(tmp_path / "faces.zarr", feature=spec(made["settings"]["weights"])).path
+    (measured,) = run(CalibrateSettings(bundled, (faces,), "cpu", face_reference=faces))
+    assert measured.name == "image"
+    assert measured.rmse == pytest.approx((0.1, 0.1), abs=0.02)
+    images, calibrated = Store.open(faces).video("faces").feature("compact")[0], load_run(bundled)
+    expected = calibrated.face_error.expected(images)
+    np.testing.assert_allclose(np.sqrt(np.square(expected).mean(axis=0)), 0.1, atol=0.03)
+    clear, unclear = (
+        predict_images(calibrated, images, "f", np.arange(400.0), np.full(400, difficulty))
+        for difficulty in (0.0, 1.0)
+    )
+    np.testing.assert_array_equal(clear.uncertainty, unclear.uncertainty)
+
+
+def test_a_face_reference_needs_the_bundled_features(model, store, tmp_path):
+    with pytest.raises(RunError, match="does not predict from `compact`"):
+        run(CalibrateSettings(model, (store.path,), "cpu", face_reference=store.path))
+    bundled = shutil.copytree(BUNDLED, tmp_path / "run")
+    with pytest.raises(StoreError, match="has no faces"):
+        run(CalibrateSettings(bundled, (store.path,), "cpu", face_reference=store.path))
+    save_file({"mean": np.zeros(2)}, bundled / FACE_ERROR_FILE)
+    (bundled / DIGESTS_FILE).unlink()
+    with pytest.raises(RunError, match="no model of the error of faces"):
+        load_run(bundled)
 
 
 def test_features_of_another_extractor_are_refused(model, store, tmp_path):

@@ -16,6 +16,7 @@ from vacli.cli.streams import put
 @click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.runs)
 @click.argument("stores", nargs=-1, required=True, type=url_paths.STORE, shell_complete=completion.stores)
 @click.option("--speech-reference", type=url_paths.STORE, help="Store of speech, to detect non-speech.")
+@click.option("--face-reference", type=url_paths.STORE, help="Store of faces, to fit their expected error.")
 @click.option(
     "--left-out",
     type=(click.Path(path_type=Path), url_paths.STORE),
@@ -40,6 +41,11 @@ def calibrate(run: Path, stores: tuple[Path, ...], **chosen: Any) -> None:
     --speech-reference names a store of speech, such as the training store of RUN. A detector is fitted to it
     and written to RUN/speech.safetensors. Sound that is not speech (noise, tones, music) then does not count
     as a voice: without a face, `va predict` moves the values towards 0 and sets the modality to none.
+
+    --face-reference names a store of labelled pictures, best from `va bundled-model import ferplus
+    --degraded`, for a run that predicts from the bundled face network. The expected error of a face is fitted
+    to the network's activations and written to RUN/face_error.safetensors. The error bars then follow it in
+    place of the difficulty of a face, which is measured from its size, sharpness, landmarks and score.
 
     \b
     Examples:

@@ -23,6 +23,7 @@ FEATURES_FILE = "features.json"
 DATA_FILE = "data.json"
 CALIBRATION_FILE = "calibration.json"
 SPEECH_FILE = "speech.safetensors"
+FACE_ERROR_FILE = "face_error.safetensors"
 GAIN_FILE = "gain.json"  # of a run over the run that its training started from
 ENCODER_FILE = "encoder.json"
 LAST_FILE = "last.safetensors"  # state after the last epoch

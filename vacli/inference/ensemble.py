@@ -14,8 +14,8 @@ class EnsembleOutput:
 
     values (T, 2): mean over the models. ensemble_std (T, 2): their standard deviation (1/(n-1)), None for a
     single model. states (T,) of `FrameState`. voice_weight (T,): how much of the sound is the voice of the
-    person, see `voice.voice_weight`. difficulty (T,): of the face, from 0, as clear as the faces of the
-    calibration, to 1; 0 where unknown.
+    person, see `voice.voice_weight`. difficulty (T, 2): of the face for valence and arousal, by `face_error`
+    the expected error, or else from 0, clear, to 1, `faces.quality.face_difficulty`; 0 where unknown.
     """
 
     values: np.ndarray

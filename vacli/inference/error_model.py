@@ -92,7 +92,7 @@ class ErrorModel:
         return (
             np.square(self.floor)
             + np.square(self.gain) * np.square(output.spread, dtype=np.float64)
-            + np.square(self.difficulty_gain) * np.square(output.difficulty, dtype=np.float64)[:, np.newaxis]
+            + np.square(self.difficulty_gain) * np.square(output.difficulty, dtype=np.float64)
         )
 
     def estimate(self, output: EnsembleOutput) -> Estimate:
@@ -148,7 +148,7 @@ def _fit_dimension(frames: _Frames, dimension: int) -> np.ndarray:
     output = frames.output
     values, target = (x[:, dimension].astype(np.float64) for x in (output.values, frames.labels))
     spread = np.square(output.spread[:, dimension], dtype=np.float64)
-    difficulty = np.square(output.difficulty, dtype=np.float64)
+    difficulty = np.square(output.difficulty[:, dimension], dtype=np.float64)
 
     def loss(logs: np.ndarray) -> float:
         floor, gain, difficulty_gain, prior = np.exp(2 * logs)

@@ -9,6 +9,7 @@ import numpy as np
 from vacli.errors import InputError, RunError
 from vacli.features.compact.layout import decode_emotions
 from vacli.inference.ensemble import EnsembleOutput
+from vacli.inference.face_error import WINDOW_S
 from vacli.inference.run import Run
 from vacli.inference.sliding_window import EVERYTHING, Availability
 from vacli.inference.speech_detection import SpeechDetector
@@ -40,13 +41,15 @@ class VideoInput:
     """The T rows of one video, their times (T,) in seconds, and what is known about its sound and faces.
 
     voice: None, all sound is the voice of the person. difficulty: (T,) `faces.quality.face_difficulty`, NaN
-    where there is no face; None where it is unknown, which counts as 0.
+    where there is no face; None where it is unknown, which counts as 0. face_error: (T, 2) by the run's
+    `face_error`; None, it is computed from the rows.
     """
 
     rows: FeatureRows
     times_s: np.ndarray
     voice: VoiceEvidence | None = None
     difficulty: np.ndarray | None = None
+    face_error: np.ndarray | None = None
 
     @classmethod
     def complete(
@@ -128,9 +131,7 @@ def ensemble_output(run: Run, video: VideoInput, outputs: np.ndarray, first: int
         ensemble_std=outputs.std(axis=0, ddof=1) if len(outputs) > 1 else None,
         states=mark_audio_only(states) if run.postprocess.audio_only else states,
         voice_weight=_voice_weight(run, video, here),
-        difficulty=np.zeros(len(states))
-        if video.difficulty is None
-        else np.nan_to_num(video.difficulty[here]),
+        difficulty=_face_difficulty(run, video, here),
     )
 
 
@@ -142,7 +143,7 @@ def predict_images(
     rows: (N, 128) of the feature `compact`. difficulty: (N,) of the faces. The ensemble_std is the standard
     deviation over the emotion categories of a face.
     """
-    return _postprocessed(run, image_output(rows, difficulty), video, times_s)
+    return _postprocessed(run, image_output(run, rows, difficulty), video, times_s)
 
 
 def _postprocessed(run: Run, ensemble: EnsembleOutput, video: str, times_s: np.ndarray) -> Trajectory:
@@ -157,7 +158,7 @@ def _postprocessed(run: Run, ensemble: EnsembleOutput, video: str, times_s: np.n
     )
 
 
-def image_output(rows: np.ndarray, difficulty: np.ndarray) -> EnsembleOutput:
+def image_output(run: Run, rows: np.ndarray, difficulty: np.ndarray) -> EnsembleOutput:
     """The outputs for pictures before post-processing, as in `predict_images`."""
     values, std = decode_emotions(rows)
     states = np.full(len(rows), str(FrameState.IMAGE))
@@ -166,7 +167,7 @@ def image_output(rows: np.ndarray, difficulty: np.ndarray) -> EnsembleOutput:
         ensemble_std=std,
         states=states,
         voice_weight=np.ones(len(rows)),
-        difficulty=difficulty,
+        difficulty=run.face_error.expected(rows) if run.face_error else _for_both_dimensions(difficulty),
     )
 
 
@@ -180,6 +181,26 @@ def rows_of(rows: FeatureRows, stream: str, here: slice) -> np.ndarray:
 def _present(rows: FeatureRows, stream: str, here: slice) -> np.ndarray:
     """(n,) bool: whether each frame of a part of a video has the stream."""
     return np.isfinite(rows_of(rows, stream, here)).all(axis=1)
+
+
+def _face_difficulty(run: Run, video: VideoInput, here: slice) -> np.ndarray:
+    """(n, 2) as in `EnsembleOutput`, of a part of a video."""
+    if here.start == here.stop:
+        return np.zeros((0, 2))
+    if video.face_error is not None:
+        return np.nan_to_num(video.face_error[here])
+    if run.face_error is not None and VISUAL in video.rows.dims:
+        start = int(np.searchsorted(video.times_s, video.times_s[here.start] - WINDOW_S))
+        times_s, rows = video.times_s[start : here.stop], rows_of(video.rows, VISUAL, slice(start, here.stop))
+        return np.nan_to_num(run.face_error.expected_in_video(rows, times_s, here.start - start))
+    if video.difficulty is None:
+        return np.zeros((here.stop - here.start, 2))
+    return _for_both_dimensions(video.difficulty[here])
+
+
+def _for_both_dimensions(difficulty: np.ndarray) -> np.ndarray:
+    """(N, 2) from a difficulty (N,), 0 where it is NaN."""
+    return np.nan_to_num(np.column_stack([difficulty, difficulty]))
 
 
 def _voice_weight(run: Run, video: VideoInput, here: slice) -> np.ndarray:

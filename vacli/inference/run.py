@@ -15,6 +15,7 @@ from vacli.files.digests import TRAIN_AGAIN
 from vacli.files.run_directory import (
     CALIBRATION_FILE,
     DATA_FILE,
+    FACE_ERROR_FILE,
     FEATURES_FILE,
     FOLD_PREFIX,
     NORMALIZATION_FILE,
@@ -28,6 +29,7 @@ from vacli.files.run_directory import (
 )
 from vacli.inference.array_predictor import ArrayPredictor
 from vacli.inference.calibration import Calibration
+from vacli.inference.face_error import FaceErrorModel
 from vacli.inference.postprocessing import PostProcessor
 from vacli.inference.sliding_window import SlidingWindowPredictor
 from vacli.inference.speech_detection import SpeechDetector
@@ -43,6 +45,7 @@ from vacli.spec import AUDIO, VISUAL, present_settings
 
 CALIBRATE = "make it again with `va calibrate`"
 CALIBRATE_SPEECH = "make it again with `va calibrate --speech-reference`"
+CALIBRATE_FACES = "make it again with `va calibrate --face-reference`"
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "compact"
 BUNDLED_AUDIO = BUNDLED.with_name("compact-audio")  # for recordings that show no face
@@ -68,13 +71,17 @@ class EnsembleMember:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run:
-    """A trained run: one model, or one a fold. features: name -> how the input was made."""
+    """A trained run: one model, or one a fold.
+
+    features: name -> how the input was made. face_error: of its face network, None if it was not measured.
+    """
 
     path: Path
     recipe: Recipe
     members: tuple[EnsembleMember, ...]
     features: Mapping[str, Any]
     postprocess: PostProcessor = PostProcessor()
+    face_error: FaceErrorModel | None = None
 
 
 def load_run(
@@ -85,7 +92,8 @@ def load_run(
     A warning to `progress` names the folds of the cross-validation that have no trained model.
 
     On a CPU a small model runs without torch (`models.arrays`); others raise PackageMissing without it.
-    without: CALIBRATION_FILE, SPEECH_FILE or both are not read, because they are about to be written.
+    without: of CALIBRATION_FILE, SPEECH_FILE and FACE_ERROR_FILE, those that are not read, because they are
+    about to be written.
     """
     path = Path(path)
     folders = trained_folders(path)
@@ -109,6 +117,7 @@ def load_run(
             speech=None if SPEECH_FILE in without else _speech(path, recipes[0].model),
             audio_only=all(stream.name != VISUAL for stream in recipes[0].model.streams),
         ),
+        face_error=None if FACE_ERROR_FILE in without else _face_error(path),
     )
 
 
@@ -157,6 +166,15 @@ def _speech(path: Path, model: Model) -> SpeechDetector | None:
         return SpeechDetector.from_arrays(read_tensors(path / SPEECH_FILE, CALIBRATE_SPEECH), columns)
     except ValueError as error:
         raise RunError(f"{path / SPEECH_FILE}: {error}", hint=CALIBRATE_SPEECH) from None
+
+
+def _face_error(path: Path) -> FaceErrorModel | None:
+    if not digests.has_file(path / FACE_ERROR_FILE, CALIBRATE_FACES):
+        return None
+    try:
+        return FaceErrorModel.from_arrays(read_tensors(path / FACE_ERROR_FILE, CALIBRATE_FACES))
+    except ValueError as error:
+        raise RunError(f"{path / FACE_ERROR_FILE}: {error}", hint=CALIBRATE_FACES) from None
 
 
 def read_recipe(folder: Path) -> Recipe:

@@ -8,6 +8,7 @@ import numpy as np
 
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
 from vacli.errors import UsageError
+from vacli.inference.face_error import RecentFaceErrors
 from vacli.inference.prediction import VideoInput, audio_availability, trajectory
 from vacli.inference.run import Run
 from vacli.inference.step_predictor import StepPredictor
@@ -35,6 +36,7 @@ class LiveRows:
         self._name, self._loaded = name, loaded
         self._predictor = StepPredictor(loaded.model)
         self._followed: tuple[int, ...] = ()
+        self._errors: dict[int, RecentFaceErrors] = {}  # by the face
 
     def add(self, no_face: Observation, faces: Sequence[Observation], index: int) -> list[FrameTable]:
         """The rows of a frame of the source, one a face, or the one without a face if there are none.
@@ -45,6 +47,10 @@ class LiveRows:
         if followed != self._followed:
             self._predictor.select(sequence_sources(self._followed, followed))
             self._followed = followed
+            if (measured := self._loaded.model.face_error) is not None:
+                self._errors = {
+                    face: self._errors.get(face) or RecentFaceErrors(measured) for face in followed
+                }
         observed = [no_face, *faces]
         run = self._loaded.model
         streams = _streams(run, [one.features for one in observed])
@@ -64,7 +70,9 @@ class LiveRows:
     ) -> FrameTable:
         own = {name: x[k : k + 1] for name, x in streams.items()}
         rows = FeatureSequence(video=self._name, times_s=one.times_s, streams=own)
-        video = VideoInput(rows, one.times_s, one.voice, one.faces.difficulty)
+        errors = self._errors.get(one.face_id)
+        face_error = None if errors is None else errors.add(own[VISUAL], float(one.times_s[0]))
+        video = VideoInput(rows, one.times_s, one.voice, one.faces.difficulty, face_error)
         predicted = trajectory(self._loaded.model, video, outputs[:, np.newaxis])
         return frame_table(self._name, one, predicted, self._loaded.used, index)
 

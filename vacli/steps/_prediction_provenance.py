@@ -14,6 +14,7 @@ from vacli.features.weights_search import weights_file
 from vacli.files.digests import file_sha256, recorded_sha256
 from vacli.files.run_directory import (
     CALIBRATION_FILE,
+    FACE_ERROR_FILE,
     FEATURES_FILE,
     NORMALIZATION_FILE,
     RECIPE_FILE,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 MODEL_FILES = (
     RECIPE_FILE, WEIGHTS_FILE, NORMALIZATION_FILE, FEATURES_FILE, CALIBRATION_FILE, SPEECH_FILE,
+    FACE_ERROR_FILE,
 )  # fmt: skip
 # The values of a table depend on these.
 VALUE_SETTINGS = ("face", "images", "backend", "audio_track", "fill", "min_quality", "raw")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.errors import LabelError, RunError, StoreError
+from vacli.errors import LabelError, RunError
 from vacli.files import digests
-from vacli.files.run_directory import CALIBRATION_FILE, SPEECH_FILE
+from vacli.files.run_directory import CALIBRATION_FILE, FACE_ERROR_FILE, SPEECH_FILE
 from vacli.inference.calibration import MIN_FRAMES, Calibration
 from vacli.inference.ensemble import EnsembleOutput, concatenate
 from vacli.inference.feature_check import check_stored_features
@@ -24,18 +24,23 @@ from vacli.inference.prediction import (
     rows_of,
 )
 from vacli.inference.run import Run, load_run
-from vacli.inference.speech_detection import SpeechDetector, speech_context_frames
+from vacli.inference.speech_detection import SpeechDetector
 from vacli.inference.training_record import training_record
 from vacli.inference.voice import VoiceEvidence
 from vacli.metrics import Moments
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import device_name
-from vacli.sequences.base import FeatureRows
 from vacli.sequences.grouping import identity
 from vacli.sequences.labels import annotated_labels
 from vacli.sequences.stored import open_sequences, speech_probability, stored_difficulty
-from vacli.spec import AUDIO, VISUAL
-from vacli.store import Store, VideoView
+from vacli.spec import VISUAL
+from vacli.steps._calibration_references import (
+    fit_face_error,
+    fit_speech_detector,
+    labelled_videos,
+    recording_conditions,
+)
+from vacli.store import VideoView
 from vacli.training.checkpoint import arrays_bytes, json_bytes
 
 
@@ -44,6 +49,7 @@ class CalibrateSettings:
     """A run, and stores of labelled videos or images that none of its models was trained on.
 
     speech_reference: a store of mostly speech, such as the training store, to fit the speech detector on.
+    face_reference: a store of labelled pictures, to fit the expected error of the run's face network on.
     left_out: runs that were trained like this one, but without the corpus in the store beside them. Their
     errors are those of this run on material of another kind. Each such store counts equally.
     allow_training_data: use videos that a model was trained on, which makes the error bars too small.
@@ -53,6 +59,7 @@ class CalibrateSettings:
     stores: tuple[Path, ...]
     device: str = "auto"
     speech_reference: Path | None = None
+    face_reference: Path | None = None
     left_out: tuple[tuple[Path, Path], ...] = ()
     allow_training_data: bool = False
 
@@ -73,18 +80,21 @@ class StateScore:
 
 
 def run(settings: CalibrateSettings, progress: Progress | None = None) -> list[StateScore]:
-    """Write the run's calibration.json and, with `speech_reference`, its speech.safetensors.
+    """Write the run's calibration.json and, with references, speech.safetensors and face_error.safetensors.
 
-    A state that occurs in stores of `left_out` is fitted to these alone.
-    Videos of a training or test split are left out. Raises LabelError for too few labels, StoreError if the
-    speech reference has no audio features, RunError if the run has no audio stream or was trained on a video.
+    A state that occurs in stores of `left_out` is fitted to these alone. Videos of a training or test split
+    are left out. Raises LabelError for too few labels, RunError if the run was trained on a video, and the
+    errors of `fit_speech_detector` and `fit_face_error`.
     """
     progress = progress or RecordingProgress()
-    replaced = (CALIBRATION_FILE, SPEECH_FILE) if settings.speech_reference else (CALIBRATION_FILE,)
+    references = {SPEECH_FILE: settings.speech_reference, FACE_ERROR_FILE: settings.face_reference}
+    replaced = (CALIBRATION_FILE, *(name for name, path in references.items() if path))
     model = load_run(settings.run, device_name(settings.device), progress, without=replaced)
+    if settings.face_reference:
+        model = replace(model, face_error=fit_face_error(model, settings.face_reference))
     detector = model.postprocess.speech
     if settings.speech_reference:
-        detector = _fit_detector(model, settings.speech_reference, progress)
+        detector = fit_speech_detector(model, settings.speech_reference, progress)
     measured = _measured([_measure(model, detector, settings.stores, settings, progress)])
     calibration = _fit(measured)
     if settings.left_out:
@@ -98,6 +108,8 @@ def run(settings: CalibrateSettings, progress: Progress | None = None) -> list[S
     digests.write(settings.run / CALIBRATION_FILE, json_bytes(calibration.to_dict()))
     if settings.speech_reference and detector is not None:
         digests.write(settings.run / SPEECH_FILE, arrays_bytes(detector.arrays()))
+    if settings.face_reference and model.face_error is not None:
+        digests.write(settings.run / FACE_ERROR_FILE, arrays_bytes(model.face_error.arrays()))
     predicted = PostProcessor(calibration, detector)(measured.output)
     return _scores(calibration, predicted, measured.labels)
 
@@ -153,37 +165,26 @@ def _measure(
     progress: Progress,
 ) -> _Measured:
     """The outputs of a run for the labelled videos of stores, with equal weights."""
-    views, outputs = _labelled(stores), []
+    views, outputs = labelled_videos(stores), []
     _check_held_out(model, views, settings, progress)
     check_stored_features(model, views)
     with progress.task("calibrate", len(views), "videos") as advance:
         for view in views:
             outputs.append(_output(model, detector, view))
             advance(1)
-    names = [str(view.part_attrs("label").get("condition", "")) for view in views]
     labels = np.concatenate([annotated_labels(view) for view in views])
-    conditions = np.repeat(names, [len(output.values) for output in outputs])
-    return _Measured(concatenate(outputs), labels, np.ones(len(labels)), conditions)
+    return _Measured(concatenate(outputs), labels, np.ones(len(labels)), recording_conditions(views))
 
 
 def _like(model: Run, path: Path) -> Run:
-    """Another run; raises RunError if it has another model."""
-    other = load_run(path, without=(CALIBRATION_FILE, SPEECH_FILE))
+    """Another run with the face network of `model`; raises RunError if it has another model."""
+    other = load_run(path, without=(CALIBRATION_FILE, SPEECH_FILE, FACE_ERROR_FILE))
     if other.recipe.model != model.recipe.model:
         raise RunError(
             f"{path} and {model.path} have different models",
             hint="train it with the same recipe, on the other corpora",
         )
-    return other
-
-
-def _labelled(stores: tuple[Path, ...]) -> list[VideoView]:
-    views = [v for path in stores for v in Store.open(path).videos() if v.has("label/valence")]
-    views = [v for v in views if v.part_attrs("label").get("split") in ("", "validation")]
-    if not views:
-        names = ", ".join(map(str, stores))
-        raise LabelError(f"{names}: no labelled videos to calibrate on", hint="run `va import-labels` first")
-    return views
+    return replace(other, face_error=model.face_error)
 
 
 def _check_held_out(
@@ -211,25 +212,10 @@ def _check_states(calibration: Calibration) -> None:
         )
 
 
-def _fit_detector(model: Run, path: Path, progress: Progress) -> SpeechDetector:
-    audio = tuple(stream for stream in model.recipe.model.streams if stream.name == AUDIO)
-    if not audio:
-        raise RunError(f"{model.path} has no audio stream", hint="leave out --speech-reference")
-    views, features = Store.open(path).videos(), []
-    with progress.task("speech", len(views), "videos") as advance:
-        for rows in open_sequences(views, replace(model.recipe.model, streams=audio)):
-            features.append(_audio(rows))
-            advance(1)
-    frames = [speech_context_frames(view.times_s) for view in views]
-    if not any(count and np.isfinite(x).all(1).any() for x, count in zip(features, frames, strict=True)):
-        raise StoreError(f"store {path} has no audio features", hint="run `va extract-audio` first")
-    return SpeechDetector.fit(features, frames)
-
-
 def _output(model: Run, detector: SpeechDetector | None, view: VideoView) -> EnsembleOutput:
     """The models' outputs for a video, with speech scores if it never shows a face."""
     if view.attrs.get("stream", {}).get("kind") == "images":
-        return image_output(view.feature("compact")[0], stored_difficulty(view))
+        return image_output(model, view.feature("compact")[0], stored_difficulty(view))
     (rows,) = open_sequences([view], model.recipe.model)
     shows_face = VISUAL in rows.dims and np.isfinite(rows_of(rows, VISUAL, slice(0, len(rows)))).all(1).any()
     model = replace(model, postprocess=PostProcessor(None, detector, audio_only=not shows_face))
@@ -237,10 +223,6 @@ def _output(model: Run, detector: SpeechDetector | None, view: VideoView) -> Ens
     video = VideoInput.complete(rows, view.times_s, voice, stored_difficulty(view))
     outputs = model_outputs(model, rows, audio_availability(model, voice, video.difficulty))
     return ensemble_output(model, video, outputs)
-
-
-def _audio(rows: FeatureRows) -> np.ndarray:
-    return rows_of(rows, AUDIO, slice(0, len(rows)))
 
 
 def _scores(calibration: Calibration, predicted: Postprocessed, labels: np.ndarray) -> list[StateScore]:

@@ -16,6 +16,7 @@ from vacli.files.run_directory import (
     CALIBRATION_FILE,
     DATA_FILE,
     ENCODER_FILE,
+    FACE_ERROR_FILE,
     FEATURES_FILE,
     FOLD_PREFIX,
     NORMALIZATION_FILE,
@@ -79,7 +80,7 @@ def run(settings: ExportSettings, progress: Progress | None = None) -> Path:
                 0 if single else len(members),
                 progress,
             )
-        for name in (CALIBRATION_FILE, SPEECH_FILE):
+        for name in (CALIBRATION_FILE, SPEECH_FILE, FACE_ERROR_FILE):
             if (settings.run / name).is_file():
                 _copy(settings.run / name, exported / name)
         commit.apply_changes(settings.out, place, [(target.name, target.name)])
