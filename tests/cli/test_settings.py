@@ -235,6 +235,7 @@ LIVE_DEFAULTS: dict[str, object] = {
     "serve_port": None,
     "host": "127.0.0.1",
     "lsl": False,
+    "delay_s": 0.0,
 }
 CASES = (
     Case(
@@ -614,8 +615,8 @@ CASES = (
     Case(
         "live",
         "udp://h:1 --audio none --format mpegts --input-option a=b --input-option c=d=e --drop newest "
-        "--timeout 500ms --duration 2min --json --serve 8000 --host ::1 --lsl --record o --record-media "
-        "--force --model r --weights w --face all --fill --raw --min-quality 0.3 --device cpu",
+        "--timeout 500ms --duration 2min --delay 0.5s --json --serve 8000 --host ::1 --lsl --record o "
+        "--record-media --force --model r --weights w --face all --fill --raw --min-quality 0.3 --device cpu",
         "live",
         {
             "source": "udp://h:1",
@@ -625,6 +626,7 @@ CASES = (
             "drop": "newest",
             "timeout_s": 0.5,
             "duration_s": 120.0,
+            "delay_s": 0.5,
             "prediction": PredictSettings(
                 inputs=(),
                 model=Path("r"),
@@ -1010,5 +1012,5 @@ def test_every_option_has_a_case(name, command):
     used |= set(PRESETS_ARGUMENTS.split()) if name == "presets" else set()
     long = [text for option in command.params if isinstance(option, click.Option) for text in option.opts]
     assert used or not long
-    planning = {"--dry-run"}  # it replaces the step, see tests/steps/test_dry_run.py
+    planning = {"--dry-run", "--list-devices"}  # they replace the step
     assert {text for text in long if text.startswith("--")} - planning <= used

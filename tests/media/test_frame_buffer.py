@@ -8,13 +8,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vacli.media import frame_buffer
 from vacli.media.audio_segments import RATE_HZ
-from vacli.media.frame_buffer import MAX_SOUND_S, CapturedFrame, FrameBuffer
+from vacli.media.frame_buffer import MAX_SOUND_S, START_FRAMES, CapturedFrame, FrameBuffer
 from vacli.media.live_input import LiveFrame, SoundBlock
 
 
-def frame(index: int) -> CapturedFrame:
-    return CapturedFrame(LiveFrame(index, index / 30, None), 0.0)
+@pytest.fixture(autouse=True)
+def started(monkeypatch) -> None:
+    """Buffers have no start in which more frames may wait."""
+    monkeypatch.setattr(frame_buffer, "START_S", -1.0)
+
+
+def frame(index: int, rgb: np.ndarray | None = None) -> CapturedFrame:
+    return CapturedFrame(LiveFrame(index, index / 30, rgb), 0.0)
 
 
 @pytest.mark.parametrize(("drop", "kept"), [("newest", [0, 1, 2]), ("oldest", [7, 8, 9])])
@@ -24,6 +31,29 @@ def test_full_buffer_drops_by_policy(drop, kept):
         buffer.put_frame(frame(index))
     assert [buffer.take().frame.frame.index for _ in range(3)] == kept
     assert buffer.n_dropped == 7
+
+
+@pytest.mark.parametrize("drop", ["newest", "oldest"])
+def test_more_frames_may_wait_at_the_start(drop, monkeypatch):
+    monkeypatch.setattr(frame_buffer, "START_S", 60.0)
+    buffer = FrameBuffer(drop, n_frames=3)
+    for index in range(START_FRAMES):
+        buffer.put_frame(frame(index))
+    assert buffer.n_dropped == 0
+    monkeypatch.setattr(frame_buffer, "START_S", -1.0)
+    buffer.put_frame(frame(START_FRAMES))
+    assert buffer.n_dropped == START_FRAMES + 1 - 3
+    first = START_FRAMES - 2 if drop == "oldest" else 0
+    assert [buffer.take().frame.frame.index for _ in range(3)] == [first, first + 1, first + 2]
+
+
+def test_large_frames_that_wait_at_the_start_have_a_bounded_size(monkeypatch):
+    monkeypatch.setattr(frame_buffer, "START_S", 60.0)
+    monkeypatch.setattr(frame_buffer, "START_BYTES", 600)
+    buffer = FrameBuffer("oldest", n_frames=3)
+    for index in range(10):
+        buffer.put_frame(frame(index, np.zeros((10, 4, 3), np.uint8)))
+    assert buffer.n_dropped == 5
 
 
 def test_words_about_a_dropped_frame_pass_to_the_next_one():

@@ -16,11 +16,14 @@ def test_camera_numbers_and_paths_are_devices_with_the_default_microphone(monkey
     for name in ("1", "/dev/video1"):
         source = parse_source(name)
         assert (source.main.url, source.main.format) == ("/dev/video1", "v4l2")
-        assert source.microphone == FFmpegInput("default", "alsa")
+        assert source.microphone == FFmpegInput("default", "alsa", is_microphone=True)
+        assert source.fallback == FFmpegInput("sysdefault", "alsa", is_microphone=True)
         assert source.microphone_is_default
         assert (source.is_realtime, source.default_drop, source.with_sound) == (True, "oldest", False)
-    assert parse_source("0", audio="hw:1").microphone == FFmpegInput("hw:1", "alsa")
+    chosen = parse_source("0", audio="hw:1")
+    assert (chosen.microphone.url, chosen.fallback) == ("hw:1", None)
     assert parse_source("0", audio="none").microphone is None
+    assert parse_source("0", audio="none").fallback is None
     assert parse_source("0", options={"video_size": "640x360"}).main.options["video_size"] == "640x360"
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from synth.clips import Clip, steady, write_clip
 from synth.live_runs import CountingEngine
-from synth.senders import http_sender, transport_stream
+from synth.senders import http_sender, hurried, transport_stream
 
-from vacli.errors import OutputError, UsageError
+from vacli.errors import InputError, OutputError, UsageError
 from vacli.media.demo_clip import write_demo_clip
+from vacli.media.frame_buffer import START_FRAMES
 from vacli.output.columns import LIVE_COLUMNS
 from vacli.output.frame_table import FrameTable
 from vacli.output.live.rows import PredictedRows
@@ -24,6 +25,7 @@ from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps.live import LiveResult, LiveSettings
 
 SECONDS, EVENTS = 1.6, (10, 30)
+COUNT = 40  # frames
 MAX_DIFFERENCE = 0.05  # of a row from that of the whole file, see `pipeline.live_engine`
 
 
@@ -125,10 +127,24 @@ def test_dropped_frames_are_flagged_and_counted(clip, monkeypatch):
 
     monkeypatch.setattr(live.Capture, "wait_open", wait_until_all_is_read)
     result, output, _ = run(clip, drop="oldest")
-    assert output.column("frame").tolist() == [36, 37, 38, 39]
-    assert output.column("flag").tolist() == ["dropped", "", "", ""]
-    assert result.statistics.n_dropped == 36
+    assert output.column("frame").tolist() == list(range(COUNT - START_FRAMES, COUNT))
+    assert output.column("flag").tolist() == ["dropped"] + [""] * (START_FRAMES - 1)
+    assert result.statistics.n_dropped == COUNT - START_FRAMES
     assert result.statistics.flags == {"dropped": 1}
+
+
+def test_long_delays_are_usage_errors():
+    with pytest.raises(UsageError, match="--delay is at most 2 s"):
+        live.run(LiveSettings(source="-", delay_s=2.5))
+
+
+@pytest.mark.usefixtures("counting")
+def test_source_without_a_frame_has_no_counts(tmp_path):
+    (tmp_path / "noise.ts").write_bytes(bytes(1000))
+    progress = RecordingProgress()
+    with pytest.raises(InputError):
+        live.run(LiveSettings(source=str(tmp_path / "noise.ts")), [], progress)
+    assert not any("frames dropped" in message for message in progress.messages)
 
 
 def test_media_are_recorded_in_a_folder_only():
@@ -148,13 +164,13 @@ def test_latency_meter_has_constant_memory_and_the_quantiles():
 
 
 def test_values_of_a_stream_are_those_of_the_file(tmp_path):
-    write_demo_clip(tmp_path / "clip.mp4", 2.0)
+    write_demo_clip(tmp_path / "clip.mp4", 1.2)
     stream = transport_stream(tmp_path / "clip.mp4")
     path = tmp_path / "clip.ts"
     path.write_bytes(b"".join(data for _, data in stream))
     tables: list[FrameTable] = []
     predict.run(PredictSettings(inputs=(path,)), tables.append)
-    with http_sender(stream) as url:
+    with http_sender(hurried(stream, 4)) as url:
         _, output, _ = run(url, drop="none")
     expected = tables[0].columns
     np.testing.assert_allclose(output.column("time_s"), expected["time_s"], atol=1e-9)

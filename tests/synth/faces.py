@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import av
@@ -16,9 +17,12 @@ SIZE_PX = (320, 240)
 RATE_HZ = 25
 
 
+@cache
 def portrait() -> np.ndarray:
     """Return (512, 512, 3) uint8: Eileen Collins, NASA (public domain), one face of about 95 x 120 px."""
-    return skimage.data.astronaut()
+    picture = skimage.data.astronaut()
+    picture.setflags(write=False)  # all callers share it
+    return picture
 
 
 def somebody_else() -> np.ndarray:

@@ -29,6 +29,9 @@ class CountingEngine:
     def __exit__(self, *problem: object) -> None:
         """Nothing is open."""
 
+    def warm_up(self) -> None:
+        """Nothing is loaded."""
+
     def add_sound(self, block: SoundBlock) -> None:
         self.peak = float(np.abs(block.samples).max(initial=0.0))
 

@@ -1,4 +1,4 @@
-"""Senders of MPEG-TS for tests of live sources: over UDP with lost packets, and over HTTP."""
+"""Senders of MPEG-TS for tests of live sources: over UDP with lost packets, over HTTP and over RTSP."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import errno
 import io
 import random
 import socket
+import socketserver
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +20,7 @@ import av
 DATAGRAM_BYTES = 1316  # seven packets of a transport stream
 NULL_PACKET = bytes([0x47, 0x1F, 0xFF, 0x10]) + b"\xff" * 184
 PORT_TIMEOUT_S = 60.0
+SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=live\r\nt=0 0\r\nm=video 0 RTP/AVP 33\r\na=control:track\r\n"
 Part = tuple[float, bytes]  # seconds after the start at which it is sent
 
 
@@ -53,6 +56,11 @@ def whole(parts: Sequence[Part]) -> bytes:
 def delayed(parts: Sequence[Part], by_s: float) -> list[Part]:
     """Return the parts of a stream that begins later."""
     return [(due_s + by_s, data) for due_s, data in parts]
+
+
+def hurried(parts: Sequence[Part], factor: float) -> list[Part]:
+    """Return the parts of a stream that is sent faster than it is shown."""
+    return [(due_s / factor, data) for due_s, data in parts]
 
 
 def send_in_time(parts: Sequence[Part], send: Callable[[bytes], object]) -> None:
@@ -128,3 +136,44 @@ def http_sender(parts: Sequence[Part]) -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@contextmanager
+def rtsp_sender(parts: Sequence[Part]) -> Iterator[str]:
+    """Yield the URL of a stream that an RTSP server sends in real time, as RTP over its TCP connection."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while request := self.rfile.readline().decode():
+                headers = {}
+                while line := self.rfile.readline().decode().strip():
+                    name, _, value = line.partition(": ")
+                    headers[name.lower()] = value
+                method, transport = request.split()[0], headers.get("transport", "")
+                is_refused = method == "SETUP" and "interleaved" not in transport
+                status = "461 Unsupported Transport" if is_refused else "200 OK"
+                body = SDP if method == "DESCRIBE" else ""
+                lines = [f"RTSP/1.0 {status}", f"CSeq: {headers['cseq']}", "Session: 1"]
+                lines += [f"Transport: {transport}", "Content-Type: application/sdp"]
+                lines += [f"Content-Length: {len(body)}", "", body]
+                self.wfile.write("\r\n".join(lines).encode())
+                if method == "PLAY":
+                    self.number = 0
+                    send_in_time(parts, self.send)
+                    return
+
+        def send(self, data: bytes) -> None:
+            for first in range(0, len(data), DATAGRAM_BYTES):
+                payload = data[first : first + DATAGRAM_BYTES]
+                header = struct.pack(">BBHII", 0x80, 33, self.number & 0xFFFF, 0, 1)
+                self.number += 1
+                self.wfile.write(struct.pack(">cBH", b"$", 0, len(header + payload)) + header + payload)
+
+    socketserver.ThreadingTCPServer.daemon_threads = True
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.handle_error = lambda *arguments: None  # a client that has gone
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield f"rtsp://127.0.0.1:{server.server_address[1]}/live"
+        server.shutdown()
+        thread.join()

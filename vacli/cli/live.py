@@ -11,8 +11,8 @@ import click
 
 from vacli.cli import completion, options
 from vacli.cli.console import Console
-from vacli.cli.streams import put
-from vacli.errors import UsageError
+from vacli.cli.streams import put, stdout_is_closed
+from vacli.errors import OutputError, UsageError
 from vacli.output.columns import LIVE_COLUMNS
 from vacli.output.formats import parse_columns
 
@@ -31,6 +31,21 @@ def _key_values(ctx: click.Context, param: click.Parameter, values: Sequence[str
     return {key: value for key, _, value in pairs}
 
 
+def _list_devices(ctx: click.Context, param: click.Parameter, is_given: bool) -> None:
+    """Write the cameras and microphones to stdout, and end the command."""
+    if not is_given or ctx.resilient_parsing:
+        return
+    from vacli.media.devices import list_devices
+
+    found = [(one.kind, one.name, one.description) for one in list_devices()]
+    if not found:
+        Console().info("no camera or microphone was found")
+    width = max((len(name) for _, name, _ in found), default=0)
+    for kind, name, description in found:
+        put(f"{kind:<10}  {name:<{width}}  {description}\n")
+    ctx.exit()
+
+
 @click.command("live", short_help="Valence and arousal while a camera or a stream runs.")
 @click.argument("source", shell_complete=completion.paths)
 @click.option(
@@ -38,6 +53,14 @@ def _key_values(ctx: click.Context, param: click.Parameter, values: Sequence[str
     metavar="NAME|none",
     help="Microphone beside a camera. [default: the system's]",
     shell_complete=completion.one_of(("none",)),
+)
+@click.option(
+    "--list-devices",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_devices,
+    help="List the cameras and microphones, and exit.",
 )
 @click.option(
     "--format",
@@ -65,6 +88,14 @@ def _key_values(ctx: click.Context, param: click.Parameter, values: Sequence[str
 @click.option(
     "--duration", "duration_s", callback=options.seconds, metavar="TIME", help="End after this time."
 )
+@click.option(
+    "--delay",
+    "delay_s",
+    callback=options.seconds,
+    default="0",
+    metavar="TIME",
+    help="Write each row so much later, at most 2 s, with values closer to those of a file. [default: 0]",
+)
 @click.option("--csv", "ending", flag_value=".csv", default=".csv", help="Write CSV to stdout (the default).")
 @click.option("--json", "ending", flag_value=".jsonl", help="Write one JSON object a line to stdout.")
 @click.option(
@@ -79,9 +110,8 @@ def _key_values(ctx: click.Context, param: click.Parameter, values: Sequence[str
 )
 @click.option(
     "--host",
-    default="127.0.0.1",
-    show_default=True,
-    help="Address of the web page; one that others can reach needs the token that is printed.",
+    help="Address of the web page; one that others can reach needs the token that is printed. "
+    "[default: 127.0.0.1]",
 )
 @click.option("--lsl", is_flag=True, help="Send values and markers by Lab Streaming Layer (extra lsl).")
 @click.option(
@@ -111,18 +141,20 @@ def live(
     raw: bool,
     min_quality: float | None,
     device: str,
+    host: str | None,
     **chosen: Any,
 ) -> None:
     """Predict valence and arousal of a camera or a stream while it runs.
 
     SOURCE is a camera (0, /dev/video0, or a name with --format avfoundation or dshow), an address (rtsp://,
-    http://, udp://, srt://), a pipe, a file, or - for stdin (MPEG-TS, Matroska, or raw pictures with
-    --format). The rows have the columns of `va predict`, latency_s and flag.
+    http://, udp://), a pipe, a file, or - for stdin (MPEG-TS, Matroska, or raw pictures with --format). The
+    rows have the columns of `va predict`, latency_s and flag.
 
     Stop it with Ctrl-C. Rows on stdout and in --record are complete up to that moment.
 
     \b
     Examples:
+      va live --list-devices
       va live 0 --watch
       va live 0 --serve 8000 --record session/ --record-media
       va live udp://0.0.0.0:5000 --json
@@ -131,6 +163,11 @@ def live(
     names = None if columns is None else parse_columns(columns, LIVE_COLUMNS)
     if chosen["source"] == "-" and sys.stdin.isatty():
         raise UsageError("stdin is a terminal", hint="pipe a stream into the command")
+    if host is not None and chosen["serve_port"] is None:
+        raise UsageError("--host is the address of the web page", hint="add --serve PORT")
+    has_rows = not (watch and sys.stdout.isatty()) and not stdout_is_closed()
+    if not (has_rows or watch or chosen["lsl"] or chosen["record"] or chosen["serve_port"] is not None):
+        raise OutputError("standard output is closed", hint="keep the rows with --record FOLDER")
     from vacli.output.live.rows import RowText
     from vacli.steps import live as step
     from vacli.steps._prediction_settings import PredictSettings
@@ -139,8 +176,8 @@ def live(
         inputs=(), model=model, weights=weights, face=face, fill=fill, raw=raw,
         min_quality=min_quality, device=device,
     )  # fmt: skip
-    settings = step.LiveSettings(prediction=prediction, **chosen)
-    outputs: list[Any] = [] if watch and sys.stdout.isatty() else [_StandardOutput(RowText(ending, names))]
+    settings = step.LiveSettings(prediction=prediction, host=host or step.LOOPBACK, **chosen)
+    outputs: list[Any] = [_StandardOutput(RowText(ending, names))] if has_rows else []
     if watch:
         from vacli.cli.watch import WatchView
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vacli.cli.streams import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.live import Live
     from rich.table import Table
 
@@ -17,17 +18,22 @@ if TYPE_CHECKING:
 
 DIMENSIONS = ("valence", "arousal")
 BLOCKS = "▁▂▃▄▅▆▇█"
-BAR_CELLS = 41  # with one in the middle for 0
+BAR_CELLS, NARROW_BAR_CELLS = 41, 21  # with one in the middle for 0
+NARROW_COLUMNS = 110  # of a terminal, below which bars are short
+TEXT_CELLS = 8 + 12 + 3 * 2  # names, values, and the space between the four columns
 N_POINTS = 60
 POINT_S = 0.25  # of the source, between two points of a line
 REFRESH_HZ = 8
 
 
 class WatchView:
-    """Shows the rows on the terminal of stderr; the picture changes at most REFRESH_HZ times a second."""
+    """Shows the rows on the terminal of stderr; the picture changes at most REFRESH_HZ times a second.
 
-    def __init__(self, source: str) -> None:
-        self._source = printable(source)
+    console: another terminal.
+    """
+
+    def __init__(self, source: str, console: Console | None = None) -> None:
+        self._source, self._console = printable(source), console
         self._lines: dict[str, deque[float]] = {name: deque(maxlen=N_POINTS) for name in DIMENSIONS}
         self._last_point_s = -math.inf
         self._shown_s = -math.inf
@@ -48,7 +54,8 @@ class WatchView:
         now_s = time.monotonic()
         if now_s - self._shown_s >= 1 / REFRESH_HZ:
             self._shown_s = now_s
-            self._shown().update(self._table(row), refresh=True)
+            view = self._shown()
+            view.update(self._table(row, view.console.width), refresh=True)
 
     def close(self) -> None:
         """Leave the last values on the terminal."""
@@ -61,35 +68,38 @@ class WatchView:
         from rich.live import Live
 
         if self._view is None:
-            self._view = Live(console=Console(stderr=True), auto_refresh=False)
+            self._view = Live(console=self._console or Console(stderr=True), auto_refresh=False)
             self._view.start()
         return self._view
 
-    def _table(self, row: dict[str, Any]) -> Table:
+    def _table(self, row: dict[str, Any], width: int) -> Table:
+        """The view of a row in a terminal of `width` columns."""
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(
-            box=None, pad_edge=False, title=f"{self._source}  {row['time_s']:.1f} s", title_justify="left"
-        )
+        cells = BAR_CELLS if width >= NARROW_COLUMNS else NARROW_BAR_CELLS
+        count = max(min(width - TEXT_CELLS - cells, N_POINTS), 1)
+        title = Text(f"{self._source}  {row['time_s']:.1f} s", no_wrap=True, overflow="ellipsis")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left")
         for _ in range(4):
             table.add_column(no_wrap=True)
         for name in DIMENSIONS:
             value, error = float(row[name]), float(row[f"{name}_uncertainty"])
             text = "no value" if math.isnan(value) else f"{value:+.2f}"
             text += "" if math.isnan(error) or math.isnan(value) else f" ± {error:.2f}"
-            table.add_row(name, text, Text(bar(value)), Text(sparkline(list(self._lines[name]))))
-        flag = f", {row['flag']}" if row["flag"] else ""
-        table.add_row("", f"{row['modality']}{flag}", f"latency {1000 * float(row['latency_s']):.0f} ms", "")
+            line = list(self._lines[name])[-count:]
+            table.add_row(name, text, Text(bar(value, cells)), Text(sparkline(line)))
+        latency = f"latency {1000 * float(row['latency_s']):.0f} ms"
+        table.add_row("", str(row["modality"]), Text(latency), Text(str(row["flag"])))
         return table
 
 
-def bar(value: float) -> str:
+def bar(value: float, n_cells: int = BAR_CELLS) -> str:
     """A bar from 0 in the middle to a value from -1 to 1; only the middle for NaN."""
-    middle = BAR_CELLS // 2
+    middle = n_cells // 2
     end = middle if math.isnan(value) else middle + round(max(-1.0, min(1.0, value)) * middle)
     first, last = min(middle, end), max(middle, end)
-    cells = ["█" if first <= cell <= last and first != last else "·" for cell in range(BAR_CELLS)]
+    cells = ["█" if first <= cell <= last and first != last else "·" for cell in range(n_cells)]
     cells[middle] = "│"
     return "".join(cells)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, replace
 
@@ -11,6 +13,9 @@ from vacli.media.live_input import LiveFrame, SoundBlock
 from vacli.media.live_source import Drop
 
 MAX_FRAMES = 4  # 133 ms at 30 frames a second
+# FFmpeg keeps the frames that arrive while it opens a source, and gives them at once. So many may wait in the
+# first START_S, so that none of them is dropped.
+START_FRAMES, START_BYTES, START_S = 16, 64_000_000, 2.0
 MAX_SOUND_S = 20.0
 WAKE_S = 0.05  # a waiting thread looks at signals, at the end and at rows that are due this often
 
@@ -39,7 +44,8 @@ class FrameBuffer:
     """Holds at most `n_frames` frames and MAX_SOUND_S of sound.
 
     If it is full, `drop` decides: "oldest" removes the frame that waits longest, "newest" the one that
-    arrives, and "none" makes the source wait. `n_dropped` counts the removed frames.
+    arrives, and "none" makes the source wait. `n_dropped` counts the removed frames. Up to START_FRAMES may
+    wait in the first START_S.
     """
 
     def __init__(self, drop: Drop, n_frames: int = MAX_FRAMES) -> None:
@@ -50,12 +56,24 @@ class FrameBuffer:
         self._changed = threading.Condition()
         self._is_ended = False
         self._error: BaseException | None = None
+        self._first_s = math.inf  # when the first frame came
         self.n_dropped = 0
+
+    def _limit(self, frame: LiveFrame | None) -> int:
+        """The number of frames that may wait, if they are as large as this one."""
+        now_s = time.monotonic()
+        self._first_s = min(self._first_s, now_s)
+        if now_s - self._first_s > START_S:
+            return self._n_frames
+        n_bytes = 1 if frame is None or frame.rgb is None else frame.rgb.nbytes
+        return max(self._n_frames, min(START_FRAMES, START_BYTES // n_bytes))
 
     def drops_next(self) -> bool:
         """Return whether the next frame would be removed at once; it is then counted, and need not be put."""
-        is_full = self.drop == "newest" and len(self._frames) >= self._n_frames
-        self.n_dropped += is_full
+        with self._changed:
+            last = self._frames[-1].frame if self._frames else None
+            is_full = self.drop == "newest" and len(self._frames) >= self._limit(last)
+            self.n_dropped += is_full
         return is_full
 
     def put_sound(self, block: SoundBlock) -> None:
@@ -77,7 +95,8 @@ class FrameBuffer:
             while self.drop == "none" and len(self._frames) >= self._n_frames and not self._is_ended:
                 self._changed.wait(WAKE_S)
             self._frames.append(frame)
-            if len(self._frames) > self._n_frames:
+            limit = self._limit(frame.frame)
+            while self.drop != "none" and len(self._frames) > limit:
                 self.n_dropped += 1
                 if self.drop == "newest":
                     self._frames.pop()

@@ -9,24 +9,25 @@ from __future__ import annotations
 import os
 import re
 import stat
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from vacli.errors import UsageError
+from vacli.media.devices import capture_library, set_up_alsa
 
 STDIN = "-"
 NO_SOUND = "none"
 URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 NETWORK = ("rtsp", "rtsps", "http", "https", "udp", "srt", "rtp", "rtmp", "rtmps", "tcp", "tls")
 LINUX_DEVICE = re.compile(r"/dev/video\d+|/dev/v4l/.+")
-# FFmpeg reads a stream for up to 5 s before it returns the first packet. The parameters of the usual codecs
-# are known after a few packets.
-ANALYSIS = {"analyzeduration": "700000"}  # microseconds
+# FFmpeg reads a stream for up to 5 s, and 20 frames for their rate, before it returns the first packet. The
+# parameters of the usual codecs are known after a few packets.
+ANALYSIS = {"analyzeduration": "400000", "fpsprobesize": "8"}  # microseconds, frames
 UDP_BUFFER = {"fifo_size": "20000", "overrun_nonfatal": "1", "buffer_size": "1000000"}  # packets of 188 B; B
 V4L2_CLOCK = {"timestamps": "abs"}  # the clock of ALSA: microseconds since 1970
 SYSTEM_MICROPHONE = "default"
+CAMERA_LIBRARIES = ("v4l2", "video4linux2", "avfoundation", "dshow")
 
 Drop = Literal["newest", "oldest", "none"]
 
@@ -38,6 +39,7 @@ class FFmpegInput:
     url: str
     format: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    is_microphone: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class LiveSource:
     """A source of pictures and sound.
 
     name: as the user wrote it. main: the stream or the camera. microphone: a device beside the camera, with
-    is_default for one that the user did not name. with_sound: whether sound in `main` is used. is_realtime:
+    is_default for one that the user did not name. fallback: the microphone that is used if the default one
+    cannot be opened. with_sound: whether sound in `main` is used. is_realtime:
     whether data arrive at the pace at which they were recorded. is_pipe: whether they come from a program,
     which may pass on a source in real time.
     """
@@ -54,6 +57,7 @@ class LiveSource:
     main: FFmpegInput
     microphone: FFmpegInput | None = None
     microphone_is_default: bool = False
+    fallback: FFmpegInput | None = None
     with_sound: bool = True
     is_realtime: bool = True
     is_pipe: bool = False
@@ -79,8 +83,11 @@ def parse_source(
     given = dict(options or {})
     main = _camera(name, demuxer, given)
     if main is not None:
-        microphone = _microphone(audio)
-        return LiveSource(name, main, microphone, audio is None, with_sound=False)
+        fallback = None
+        if audio is None and capture_library() == "v4l2":
+            # The default one of a sound server needs a plug-in, which PyAV's libasound lacks.
+            fallback = FFmpegInput("sysdefault", "alsa", is_microphone=True)
+        return LiveSource(name, main, _microphone(audio), audio is None, fallback, with_sound=False)
     if audio not in (None, NO_SOUND):
         raise UsageError(
             f"--audio {audio}: {name} is no camera, and a microphone is used beside a camera only",
@@ -93,10 +100,10 @@ def parse_source(
 
 def _camera(name: str, demuxer: str | None, options: dict[str, str]) -> FFmpegInput | None:
     """Return the camera of a name, None if it is no camera."""
-    library = demuxer if demuxer in ("v4l2", "video4linux2", "avfoundation", "dshow") else None
-    if library is None and not (name.isdigit() or LINUX_DEVICE.fullmatch(name)):
+    library = demuxer if demuxer in CAMERA_LIBRARIES else None
+    if library is None and (demuxer or not (name.isdigit() or LINUX_DEVICE.fullmatch(name))):
         return None
-    library = library or _camera_library()
+    library = library or capture_library()
     if library == "dshow":
         if name.isdigit():
             raise UsageError(
@@ -110,20 +117,24 @@ def _camera(name: str, demuxer: str | None, options: dict[str, str]) -> FFmpegIn
     return FFmpegInput(path, library, V4L2_CLOCK | options)
 
 
-def _camera_library() -> str:
-    return {"darwin": "avfoundation", "win32": "dshow"}.get(sys.platform, "v4l2")
+def url_scheme(url: str) -> str:
+    """Return the scheme of a URL of FFmpeg in lower case: that of `file:a` is `file`."""
+    return url.partition(":")[0].lower()
 
 
 def _microphone(name: str | None) -> FFmpegInput | None:
     """Return a microphone; None for NO_SOUND, and for the default one on Windows, which has no name."""
     if name == NO_SOUND:
         return None
-    library = _camera_library()
+    library = capture_library()
     if library == "dshow":
-        return None if name is None else FFmpegInput(f"audio={name.removeprefix('audio=')}", library)
+        if name is None:
+            return None
+        return FFmpegInput(f"audio={name.removeprefix('audio=')}", library, is_microphone=True)
     if library == "avfoundation":
-        return FFmpegInput(f"none:{name or SYSTEM_MICROPHONE}", library)
-    return FFmpegInput(name or SYSTEM_MICROPHONE, "alsa")
+        return FFmpegInput(f"none:{name or SYSTEM_MICROPHONE}", library, is_microphone=True)
+    set_up_alsa()
+    return FFmpegInput(name or SYSTEM_MICROPHONE, "alsa", is_microphone=True)
 
 
 def _stream(name: str, demuxer: str | None, options: dict[str, str]) -> tuple[FFmpegInput, bool]:
@@ -137,7 +148,7 @@ def _stream(name: str, demuxer: str | None, options: dict[str, str]) -> tuple[FF
         if not os.path.exists(name):
             raise UsageError(
                 f"{name}: is no camera, address or file",
-                hint="give 0 or /dev/video0, rtsp://, http://, udp:// or srt://, a pipe, or - for stdin",
+                hint="give 0 or /dev/video0, rtsp://, http:// or udp://, a pipe, or - for stdin",
             )
         if stat.S_ISDIR(os.stat(name).st_mode):
             raise UsageError(f"{name}: is a folder", hint="`va predict` reads folders")

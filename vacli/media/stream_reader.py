@@ -23,7 +23,6 @@ from vacli.media.container import (
     decode_packet,
     default_or_first,
     demux_packets,
-    error_text,
 )
 from vacli.media.frame_buffer import CapturedFrame, FrameBuffer
 from vacli.media.live_clock import ArrivalDelay, LiveClock, clock_origin_s
@@ -31,6 +30,7 @@ from vacli.media.live_input import LiveFrame
 from vacli.media.live_pictures import LivePictures
 from vacli.media.live_source import Drop, FFmpegInput, LiveSource
 from vacli.media.media_recorder import MediaRecorder, recording_format
+from vacli.media.open_errors import opening_error
 from vacli.media.sound_stream import SoundStream
 
 CLOCK_JUMP, NO_SOUND = "clock_jump", "no_sound"  # words about a frame
@@ -112,17 +112,19 @@ class StreamReader:
             self._read_main(main, video, audio)
 
     def _opened_microphone(self, stack: ExitStack) -> InputContainer | None:
-        """Open the microphone; None without one, and if the default one cannot be opened."""
-        given = self._source.microphone
-        if given is None:
-            return None
-        try:
-            return stack.enter_context(opened(given, given.url, self._settings.timeout_s))
-        except InputError as problem:
-            if not self._source.microphone_is_default:
-                raise
-            self._warn(f"there is no sound: {problem}")
-            return None
+        """Open the microphone; None without one, and if neither the default one nor its fallback opens."""
+        for given in (self._source.microphone, self._source.fallback):
+            if given is None:
+                continue
+            try:
+                return stack.enter_context(opened(given, given.url, self._settings.timeout_s))
+            except InputError as error:
+                if not self._source.microphone_is_default:
+                    raise
+                problem = error
+        if self._source.microphone is not None:
+            self._warn(f"there is no sound: {problem.one_line()}")
+        return None
 
     def _read_main(
         self, container: InputContainer, video: av.VideoStream | None, audio: av.AudioStream | None
@@ -230,9 +232,6 @@ def opened(given: FFmpegInput, name: str, timeout_s: float | None) -> Iterator[I
             **ANY_TEXT,
         )
     except (*DECODER_ERRORS, OSError) as problem:
-        raise InputError(
-            f"{name}: cannot be opened ({error_text(problem)})",
-            hint="check the name, the address, and whether another program uses the device",
-        ) from None
+        raise opening_error(given, name, problem, timeout_s) from None
     with container:
         yield container

@@ -47,6 +47,7 @@ DAMAGED = "damaged"  # the picture is damaged
 SOUND_LATE = "sound_late"  # the sound of the frame had not arrived; its last descriptors are used
 FLAG_SEPARATOR = "+"
 MAX_SOUND_DELAY_S = 0.06
+MAX_DELAY_S = 2.0  # less than the features of faces and sound are kept
 MAX_GAP_S = 1.0  # between two frames; a longer one, also backwards, restarts tracks and states
 MIN_STEP_S = 1e-3  # between two frames whose times do not ascend
 AUDIO_ONLY_AFTER_S = 5.0
@@ -61,13 +62,15 @@ class LiveSettings:
 
     name: of the source, in the column `input`. face: which faces, as in `live_faces.LiveFaces.followed`; each
     gets its own rows. with_sound: whether sound is expected. max_sound_delay_s: a row waits for its sound
-    until a frame arrives that is so much later. rate_hz: nominal frames a second, None if unknown.
+    until a frame arrives that is so much later. delay_s: each row waits so long for the frames and the sound
+    after it, at most MAX_DELAY_S. rate_hz: nominal frames a second, None if unknown.
     """
 
     name: str
     face: str = DEFAULT_FACE
     with_sound: bool = True
     max_sound_delay_s: float = MAX_SOUND_DELAY_S
+    delay_s: float = 0.0
     rate_hz: float | None = None
 
 
@@ -112,7 +115,10 @@ class LiveEngine:
         self._last_s = -math.inf
         self._faces: LiveFaces | None = None
         self._begin()
-        warm_up(loaded.extractors.visual)
+
+    def warm_up(self) -> None:
+        """Load the networks and compiled loops, so that the first frame does not wait for them."""
+        warm_up(self._loaded.extractors.visual)
 
     def _begin(self) -> None:
         """Start tracks and states anew."""
@@ -187,11 +193,12 @@ class LiveEngine:
 
     def _n_ready(self, elapsed_s: float = 0.0) -> int:
         """The number of waiting frames whose rows are ready `elapsed_s` after the last frame came."""
-        if not self._settings.with_sound:
-            return len(self._waiting)
-        count = 0
+        settings, count = self._settings, 0
         for waiting in self._waiting:
-            is_due = self._last_s + elapsed_s - waiting.time_s >= self._settings.max_sound_delay_s
+            waited_s = self._last_s + elapsed_s - waiting.time_s + ROUNDING
+            if waited_s < settings.delay_s:
+                break
+            is_due = not settings.with_sound or waited_s >= settings.max_sound_delay_s
             if not is_due and not self._audio.is_final(waiting.time_s):
                 break
             count += 1

@@ -33,6 +33,7 @@ from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recording_predictor import load_model, with_extractors
 
 REPORT_S = 1.0
+LOOPBACK = "127.0.0.1"
 DROPPED = "dropped"  # in the column `flag`: frames before this one have no row
 
 
@@ -44,7 +45,8 @@ class LiveSettings:
     timeout_s: end if nothing arrives for so long. duration_s: end after so many seconds of the source.
     prediction: model and faces; its inputs are not used. record: folder of a table and its provenance.
     record_media: keep the media there too. force: replace files there. serve_port: of the web page, None for
-    no page; host: the address that it is served at. lsl: open outlets of Lab Streaming Layer.
+    no page; host: the address that it is served at. lsl: open outlets of Lab Streaming Layer. delay_s: see
+    `live_engine.LiveSettings`.
     """
 
     source: str
@@ -59,8 +61,9 @@ class LiveSettings:
     record_media: bool = False
     force: bool = False
     serve_port: int | None = None
-    host: str = "127.0.0.1"
+    host: str = LOOPBACK
     lsl: bool = False
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,9 @@ def run(
     check_face_choice(settings.prediction.face)
     if settings.record_media and settings.record is None:
         raise UsageError("--record-media needs a folder", hint="name it with --record")
+    if settings.delay_s > live_engine.MAX_DELAY_S:
+        most = f"--delay is at most {live_engine.MAX_DELAY_S:g} s"
+        raise UsageError(most, hint="`va predict` reads files without a delay")
     source = parse_source(settings.source, settings.audio, settings.demuxer, settings.options)
     filtered = QualityFilter(settings.prediction.min_quality)
     with ExitStack() as stack:
@@ -102,7 +108,8 @@ def run(
         try:
             interruption = session.run(record, progress)
         finally:
-            progress.info(f"{source.name}: {session.statistics.text()}")
+            if session.has_read:
+                progress.info(f"{source.name}: {session.statistics.text()}")
     if filtered.report:
         progress.info(filtered.report)
     return LiveResult(session.statistics, interruption, record.table if record else None)
@@ -146,8 +153,8 @@ class _Session:
         settings = self._settings
         copy = record.media_stem if record else None
         capture_settings = CaptureSettings(settings.drop, settings.timeout_s, copy)
-        with self._engine(with_sound=True):
-            pass  # an error of the model comes before the source is opened
+        with self._engine(with_sound=True) as first:  # errors of the model come before the source is opened
+            first.warm_up()
         interruption, engine = None, None
         with ExitStack() as stack, Capture(self._source, capture_settings, progress.warn) as capture:
             progress.info(f"waiting for {self._source.name}")
@@ -178,6 +185,11 @@ class _Session:
             progress.warn(f"{self._source.name}: {capture.reader.end_reason}")
         return interruption
 
+    @property
+    def has_read(self) -> bool:
+        """Whether a frame of the source was read."""
+        return self._last_index >= 0
+
     def _engine(self, with_sound: bool, rate_hz: float | None = None) -> LiveEngine:
         return LiveEngine(
             self._loaded,
@@ -185,6 +197,7 @@ class _Session:
                 name=self._source.name,
                 face=self._settings.prediction.face,
                 with_sound=with_sound,
+                delay_s=self._settings.delay_s,
                 rate_hz=rate_hz,
             ),
         )
