@@ -1,4 +1,5 @@
-"""Two Dask workers of one thread against two threads of one process, on clips of three seconds.
+"""Two Dask workers of one thread against two threads of one process, on clips of three seconds; and on one
+long video, pieces of it against the whole.
 
 The cluster is started before the timing, as with `--dask tcp://HOST:PORT`; what its start and the first task
 of each worker cost is recorded.
@@ -16,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from synth.clips import Clip, steady, write_clip
+from synth.face_stores import drawn_face, jpeg
 from synth.faces import SIZE_PX, scene
 
 from vacli.progress import RecordingProgress
 from vacli.runtime.executor import DaskChoice
-from vacli.steps import extract_audio, predict_folder
+from vacli.steps import extract_audio, extract_visual, predict_folder
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.store import Store
 
@@ -32,6 +34,9 @@ SECONDS = 3.0
 WORKERS = 2
 ROUNDS = 3
 BOUND = 0.9
+LONG_FRAMES = int(os.environ.get("VA_BENCH_FRAMES", "192"))
+PIECE_ROWS = 16  # a block of the network
+PIECES_BOUND = 1.6  # two workers cannot give more than 2
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +136,66 @@ def test_throughput_of_two_workers(
     )
     benchmark.pedantic(lambda: None, rounds=1)
     assert statistics.median(ratios) >= BOUND
+
+
+@pytest.fixture(scope="module")
+def long_store(tmp_path_factory) -> Path:
+    """A store of one video with a face in each frame."""
+    store = Store.open_or_create(tmp_path_factory.mktemp("long") / "s.zarr")
+    store.add_video("long", np.arange(LONG_FRAMES) / 25, source={"sha256": "long"}, stream={})
+    face = drawn_face(0.2, 0.1, np.random.default_rng(0))
+    with store.stage("long", "face", {}) as writer:
+        writer.append("detected", np.ones(LONG_FRAMES, bool))
+        writer.append_images("crop", [jpeg(np.roll(face, row, row % 2)) for row in range(LONG_FRAMES)])
+    return store.path
+
+
+def test_one_long_video_in_pieces(
+    long_store: Path, cluster: tuple[str, float], tmp_path, monkeypatch, benchmark
+):
+    """The network takes much longer than the decoding of the faces, which has a thread of its own."""
+    from safetensors.torch import save_file
+
+    from vacli.features.backbones.backbone import create_timm
+
+    weights = tmp_path / "random.safetensors"
+    save_file(create_timm("resnet18").state_dict(), weights)
+
+    def timed(rows: int) -> tuple[float, bytes]:
+        monkeypatch.setattr(extract_visual, "PIECE_ROWS", rows)
+        settings = extract_visual.ExtractVisualSettings(
+            inputs=(long_store,),
+            feature="timm:resnet18",
+            weights=weights,
+            batch_size=4,
+            dtype="float32",
+            device="cpu",
+            dask=cluster[0],
+            force=True,
+        )
+        start = time.perf_counter()
+        batch = extract_visual.run(settings)
+        seconds = time.perf_counter() - start
+        assert batch.done == ["long"], batch.failed
+        return seconds, Store.open(long_store).video("long").read("feature/resnet18").tobytes()
+
+    _, expected = timed(LONG_FRAMES)
+    timed(PIECE_ROWS)  # the second worker loads the network
+    pairs = []
+    for number in range(ROUNDS):
+        seconds = {}
+        for rows in (LONG_FRAMES, PIECE_ROWS)[:: 1 if number % 2 else -1]:
+            seconds[rows], made = timed(rows)
+            assert made == expected
+        pairs.append((seconds[LONG_FRAMES], seconds[PIECE_ROWS]))
+    ratios = [whole / pieces for whole, pieces in pairs]
+    benchmark.extra_info.update(
+        ratio=statistics.median(ratios),
+        ratios=ratios,
+        bound=PIECES_BOUND,
+        error=0.0,
+        name="one long video on two Dask workers: time of the whole over that of its pieces",
+        seconds=pairs,
+    )
+    benchmark.pedantic(lambda: None, rounds=1)
+    assert statistics.median(ratios) >= PIECES_BOUND

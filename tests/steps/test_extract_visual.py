@@ -11,7 +11,8 @@ from synth.face_stores import face_store
 from vacli.errors import UsageError
 from vacli.features.compact.network import CompactFace
 from vacli.features.flags import INTERPOLATED, MISSING
-from vacli.steps.extract_visual import ExtractVisualSettings, fill_skipped, plan_rows, run
+from vacli.steps._visual_rows import fill_skipped, plan_rows
+from vacli.steps.extract_visual import ExtractVisualSettings, run
 from vacli.store import Store
 
 

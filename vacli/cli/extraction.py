@@ -108,7 +108,8 @@ def extract_visual(inputs: tuple[str, ...], out: Path | None, dry_run: bool, **c
     """Extract a network's features from every aligned face of a store.
 
     INPUTS are stores, or videos, which are aligned first. `-` reads paths from stdin. Frames without
-    a face get rows of NaN and a flag. The command prints the store's path.
+    a face get rows of NaN and a flag. With --dask, more than 4096 faces of a video are several tasks, whose
+    results are kept until the video is complete. The command prints the store's path.
 
     \b
     Example:

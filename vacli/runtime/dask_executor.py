@@ -80,7 +80,7 @@ class DaskExecutor:
         self._close()
 
     def run(
-        self, job: Job[ItemT, ResultT], tasks: Iterable[Task[ItemT]], channel: Channel
+        self, job: Job[ItemT, ResultT], tasks: Iterable[Task[ItemT] | None], channel: Channel
     ) -> Iterator[Completed[ResultT]]:
         """See `Executor`. Raises VaError if the scheduler is lost."""
         submitted = _Submitted(self.client, PackedJob.of(job), self._needs_gpu)
@@ -88,6 +88,9 @@ class DaskExecutor:
             for task in tasks:
                 while len(submitted) and channel.is_full():
                     yield from self._until(submitted, len(submitted) - 1, channel)
+                if task is None:
+                    yield from self._until(submitted, max(len(submitted) - 1, 0), channel)
+                    continue
                 if task.exclusive:
                     yield from self._until(submitted, 0, channel)
                 submitted.add(task)

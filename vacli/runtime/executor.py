@@ -91,9 +91,12 @@ class Executor(Protocol):
         ...
 
     def run(
-        self, job: Job[ItemT, ResultT], tasks: Iterable[Task[ItemT]], channel: Channel
+        self, job: Job[ItemT, ResultT], tasks: Iterable[Task[ItemT] | None], channel: Channel
     ) -> Iterator[Completed[ResultT]]:
-        """Yield each task's result when it completes. An exception of a task ends the run."""
+        """Yield each task's result when it completes. An exception of a task ends the run.
+
+        tasks: None in place of a task means that none can begin until a task in progress has completed.
+        """
         ...
 
 
@@ -105,13 +108,13 @@ class LocalExecutor:
     in_process: ClassVar[bool] = True
 
     def run(
-        self, job: Job[ItemT, ResultT], tasks: Iterable[Task[ItemT]], channel: Channel
+        self, job: Job[ItemT, ResultT], tasks: Iterable[Task[ItemT] | None], channel: Channel
     ) -> Iterator[Completed[ResultT]]:
         """See `Executor`."""
         function = job.open(channel)
         if self.workers == 1:
-            for task in tasks:
-                yield Completed(task.number, function(task.item))
+            for only in filter(None, tasks):
+                yield Completed(only.number, function(only.item))
             return
         pool = ThreadPoolExecutor(self.workers)
         pending: set[Future[Completed[ResultT]]] = set()
@@ -121,6 +124,9 @@ class LocalExecutor:
 
         try:
             for task in tasks:
+                if task is None:
+                    yield from _finished(pending)
+                    continue
                 if task.exclusive:
                     yield from _drain(pending)
                     yield complete(task)

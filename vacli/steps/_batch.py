@@ -22,6 +22,7 @@ from vacli.progress import Advance, Progress
 from vacli.runtime.executor import Channel, Completed, Executor, Job, LocalExecutor, Task
 from vacli.steps import _journal
 from vacli.steps._journal import DONE, FAILED, SKIPPED, InputStatus
+from vacli.steps._task_queue import Entry, Split, TaskQueue
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -33,6 +34,7 @@ __all__ = [
     "Batch",
     "Failure",
     "InputStatus",
+    "Split",
     "find_each",
     "reason_of",
     "run_each",
@@ -95,40 +97,36 @@ def run_job(
     batch: Batch,
     items: Iterable[Item],
     name: Callable[[Item], str],
-    job: Job[Item, str],
+    job: Job[Item, str | Split[Item]],
     channel: Channel,
     executor: Executor,
 ) -> Batch:
     """As `run_each`, for a job that other processes can run. Values are emitted in the order of the items.
 
-    The items may come from an iterator; only those in progress are held.
+    The items may come from an iterator; only those in progress are held. The job may split an item unless it
+    runs in this process, whose journal has one record for each item.
     """
-    records = _OrderedRecords(batch, channel, executor.in_process)
+    records, queue = _OrderedRecords(batch, channel, executor.in_process), TaskQueue[Item]()
 
-    def tasks() -> Iterator[Task[Entry[Item]]]:
+    def tasks() -> Iterator[Task[Entry[Item]] | None]:
         for number, (key, item) in enumerate(_keyed(items, name)):
+            yield from queue.pieces()
             entry = Entry(key, name(item), item)
             if records.is_known(number, entry):
                 advance(1)
             else:
-                yield Task(number, entry, _journal.current().is_suspect(key))
+                yield queue.begin(number, entry, _journal.current().is_suspect(key))
+        yield from queue.rest()
 
     with _counted(items, channel.progress) as advance:
         bounded = replace(channel, is_full=lambda: records.n_values >= MAX_VALUES)
         for completed in executor.run(AttemptJob(job, batch.out), tasks(), bounded):
-            records.add(completed)
-            advance(1)
+            ended = queue.end(completed)
+            if ended is not None:
+                records.add(ended)
+                advance(1)
         records.flush()
     return batch
-
-
-@dataclass(frozen=True)
-class Entry(Generic[Item]):
-    """An item with its name and its key, which is the same in every process that runs the same command."""
-
-    key: str
-    name: str
-    item: Item
 
 
 @dataclass(frozen=True)
@@ -146,13 +144,26 @@ class _Function(Generic[Item]):
 class AttemptJob(Generic[Item]):
     """A job that turns the errors of another one into the status of an input."""
 
-    job: Job[Item, str]
+    job: Job[Item, str | Split[Item]]
     out: Path
 
-    def open(self, channel: Channel) -> Callable[[Entry[Item]], InputStatus]:
+    def open(self, channel: Channel) -> Callable[[Entry[Item]], InputStatus | Split[Item]]:
         """Open the other job."""
         work = self.job.open(channel)
-        return lambda entry: _attempt(entry.key, entry.name, lambda: work(entry.item), self.out)
+
+        def attempt(entry: Entry[Item]) -> InputStatus | Split[Item]:
+            split: list[Split[Item]] = []
+
+            def collect() -> str:
+                result = work(entry.item)
+                if isinstance(result, Split):
+                    split.append(result)
+                return DONE if isinstance(result, Split) else result
+
+            status = _attempt(entry.key, entry.name, collect, self.out)
+            return split[0] if split else status
+
+        return attempt
 
 
 class _OrderedRecords:

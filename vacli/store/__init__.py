@@ -6,7 +6,8 @@
     <video>/label/valence|arousal|source      (N,) NaN where not annotated
 
 A part under its final name is complete: it is written into `.work` (`work`) and renamed into place together
-with the parts that depend on it (`commit`), under a file lock (`locks`). `seal` adds checksums.
+with the parts that depend on it (`commit`), under a file lock (`locks`). `seal` adds checksums. `.pieces` has
+the pieces of features that are not complete (`pieces`).
 """
 
 from vacli.store.part import PartWriter
