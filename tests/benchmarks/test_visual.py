@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import timm
 import torch
+from timm.models.vision_transformer import Block as VitBlock
 
-from vacli.features.backbones.fast_vit import FastVit
+from vacli.features.backbones.fast_vit import Block, FastVit
 from vacli.features.backbones.vit import PartlyFrozen, build_vit
 from vacli.features.compact.export import to_onnx
 from vacli.features.compact.extractor import Compact
@@ -97,6 +98,82 @@ def test_vit_l_class_token_in_bfloat16(benchmark, vit_l):
         vit_l.to(torch.float32)
     benchmark.extra_info.update(ratio=plain_s / ours_s, bound=1.0, error=1 - cosine, error_bound=1e-3)
     assert cosine > 0.999
+
+
+class Int8Linear:
+    """A layer with 8-bit weights, scaled by output channel, on rows of 8-bit numbers; no bias."""
+
+    def __init__(self, layer: torch.nn.Linear, rows: int) -> None:
+        weight = layer.weight.detach()
+        self.scales, self.zeros = weight.abs().amax(1) / 127, torch.zeros(len(weight), dtype=torch.int32)
+        numbers = (weight / self.scales[:, None]).round().to(torch.int8)
+        self.weight = torch.ops.onednn.qlinear_prepack(numbers, [rows, weight.shape[1]])
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in) int8 -> (N, out) bfloat16, without the scales of the rows."""
+        arguments = (self.weight, self.scales, self.zeros, None, 1.0, 0, torch.bfloat16, "none", [], "")
+        return torch.ops.onednn.qlinear_pointwise(x, 1.0, 0, *arguments)
+
+
+def int8_rows(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each row as numbers from -127 to 127, and its scale."""
+    x = x.float()
+    scale = x.abs().amax(-1, keepdim=True).clamp(min=1e-8) / 127
+    return (x / scale).round().to(torch.int8), scale
+
+
+def test_vit_l_block_if_its_products_were_of_8_bits(benchmark):
+    """A block in bfloat16 over the same block whose products take the time of 8-bit ones, all else free.
+
+    Scaling activations to 8 bits and back costs nothing here, so no implementation reaches this ratio.
+    `with_quantisation` adds one pass of torch over the input of each product.
+    """
+    if not multiplies_bfloat16(CPU):
+        pytest.skip("the processor has no bfloat16 units")
+    torch.manual_seed(0)
+    layers = VitBlock(1024, 16, qkv_bias=True).eval()
+    linears = (layers.attn.qkv, layers.attn.proj, layers.mlp.fc1, layers.mlp.fc2)
+    rows = FRAMES * 197
+    block = Block(layers, torch.bfloat16, rows)
+    tokens = torch.randn(FRAMES, 197, 1024).to(torch.bfloat16)
+    x, hidden = tokens.view(rows, 1024), torch.randn(rows, 4096).to(torch.bfloat16)
+    with torch.inference_mode():
+        inputs = [hidden if layer.in_features == 4096 else x for layer in linears]
+        numbers = [int8_rows(each) for each in inputs]
+        products = [Int8Linear(layer, rows) for layer in linears]
+        cosine = 1.0
+        for layer, made, (q, scale), each in zip(linears, products, numbers, inputs, strict=True):
+            plain = torch.nn.functional.linear(each.float(), layer.weight)
+            ours = made(q).float() * scale
+            cosine = min(cosine, torch.cosine_similarity(plain, ours).min().item())
+
+        def in_bfloat16() -> None:
+            block.qkv(x)
+            block.out.add(x, x)
+            block.up.gelu(x)
+            block.down.add(hidden, x)
+
+        def in_8_bits() -> None:
+            for product_, (q, _) in zip(products, numbers, strict=True):
+                product_(q)
+
+        def quantise() -> None:
+            for each in inputs:
+                int8_rows(each)
+
+        sides = interleaved(lambda: block(tokens), in_bfloat16, in_8_bits, quantise, rounds=4 * ROUNDS)
+        benchmark.pedantic(block, (tokens,), rounds=1)
+    block_s, bfloat16_s, int8_s, quantise_s = sides
+    benchmark.extra_info.update(
+        ratio=block_s / (block_s - bfloat16_s + int8_s),
+        bound=1.5,
+        error=1 - cosine,
+        error_bound=5e-3,
+        products_ratio=bfloat16_s / int8_s,
+        products_share=bfloat16_s / block_s,
+        with_quantisation=block_s / (block_s - bfloat16_s + int8_s + quantise_s),
+    )
+    assert cosine > 0.995
 
 
 def test_compact_face(benchmark, tmp_path):

@@ -7,6 +7,7 @@ else works without it. Its library binding is used, not its `Smile` class: that 
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib.util
 import math
@@ -84,6 +85,7 @@ def _open(wanted: SmileSet) -> Any:
         "sampleRate": RATE_HZ,
         "nBits": 16,
         "bufferModeRbConf": shared / "BufferModeRb.conf.inc",
+        "bufferModeRbLagConf": shared / "BufferModeRbLag.conf.inc",
         "frameModeFunctionalsConf": shared / "FrameModeFunctionals.conf.inc",
         **wanted.options,
     }
@@ -119,6 +121,28 @@ def column_names(wanted: SmileSet) -> tuple[str, ...]:
     return _names(wanted.config, wanted.level)
 
 
+def _collect_rows(session: Any) -> list[bytes]:
+    """The list to which a session appends its rows while it runs.
+
+    The package's own callback makes an array of each row, which takes ten times as long and keeps Python's
+    lock from the other threads.
+    """
+    rows: list[bytes] = []
+
+    def append(values: Any, n_rows: int, n_columns: int, meta: object, parameter: object) -> int:
+        rows.append(ctypes.string_at(values, 4 * n_rows * n_columns))
+        return 1
+
+    library = _library()
+    callback = library.ExternalSinkCallbackEx(append)
+    session._callbacks.append(callback)  # which keeps it alive
+    code = library.smileapi.smile_extsink_set_data_callback_ex(
+        session._smileobj, SINK.encode(), callback, None
+    )
+    session._check_smile_result(code)
+    return rows
+
+
 def recorded_samples(sound: Sound) -> tuple[int, np.ndarray]:
     """The first row that begins inside the recording, and the samples up to its end.
 
@@ -139,9 +163,8 @@ def run(wanted: SmileSet, samples: np.ndarray) -> np.ndarray:
     samples: (S,) float32 at 16 kHz. Returns: (R, D) float32; R is 0 below one analysis frame.
     """
     session = _open(wanted)
-    rows: list[bytes] = []
-    session.external_sink_set_callback_ex(SINK, lambda values, _: rows.append(values.tobytes()))
     try:
+        rows = _collect_rows(session)
         session.external_audio_source_write_data(SOURCE, to_int16(samples).tobytes())
         session.external_audio_source_set_eoi(SOURCE)
         session.run()

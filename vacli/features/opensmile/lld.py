@@ -138,7 +138,8 @@ class _GenevaDescriptors(_Descriptors):
 
     context = TemporalContext(before_s=0.04, after_s=0.04)  # 60 ms frames, smoothed over three rows
     _name: str
-    _config: str
+    _config: str  # as `SmileSet.config`
+    _version: str
 
     def __init__(self) -> None:
         wanted = smile.SmileSet(config=self._config)
@@ -146,13 +147,15 @@ class _GenevaDescriptors(_Descriptors):
         centres = tuple(LONG_CENTRE_S if c.startswith(_LONG) else SHORT_CENTRE_S for c in columns)
         self._set = _Set(wanted, columns, centres)
         units = "as openSMILE: F0 in semitones from 27.5 Hz, frequencies in Hz, levels in dB"
-        self.spec = _spec(self._name, Path(self._config).stem, units, self._set)
+        self.spec = _spec(self._name, self._version, units, self._set)
 
 
 class Egemaps(_GenevaDescriptors):
     """The 23 of eGeMAPSv01b."""
 
-    _name, _config = "egemaps", "egemaps/v01b/eGeMAPSv01b.conf"
+    _name, _version = "egemaps", "eGeMAPSv01b"
+    # The values of openSMILE's own file, without the components of the functionals: a sixth of the time.
+    _config = str(Path(__file__).with_name("egemaps_lld.conf"))
 
     def live(self) -> LiveDescriptors:
         """See `features.protocols.LiveExtractor`."""
@@ -170,7 +173,7 @@ class Egemaps(_GenevaDescriptors):
 class EgemapsV02(_GenevaDescriptors):
     """The 25 of eGeMAPSv02, which adds the bandwidths of the second and third formant."""
 
-    _name, _config = "egemaps-v02", "egemaps/v02/eGeMAPSv02.conf"
+    _name, _version, _config = "egemaps-v02", "eGeMAPSv02", "egemaps/v02/eGeMAPSv02.conf"
 
 
 def mfcc_columns() -> tuple[str, ...]:
