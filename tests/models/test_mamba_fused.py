@@ -68,6 +68,21 @@ def test_fused_layer_agrees_with_the_plain_form_in_float64(shape):
     assert not any(g.any() for g in still)  # one frame has no state before it
 
 
+def test_norm_before_the_layer_agrees_with_the_plain_form_in_float64():
+    net, x, mask = case(SHAPES[2])
+    norm = torch.nn.LayerNorm(x.shape[-1])
+    with torch.no_grad():
+        norm.weight.normal_()
+        norm.weight[0] = 0.0
+        norm.bias.normal_()
+    both = torch.nn.ModuleList([net, norm])
+    got = results(lambda x: net.after_norm(x, mask, norm), both, x)
+    assert mamba_fused.normed_layer(x, mask, net.weights(), norm)[1].equal(got[1])
+    exact = both.double()
+    want = results(lambda x: net.after_norm(x, mask, norm), exact, x.double())
+    assert apart(got, want) < 1e-5
+
+
 def test_forward_of_the_module_is_the_fused_layer():
     net, x, mask = case(SHAPES[1])
     assert torch.equal(net(x, mask), fused(net, x, mask)[0])
@@ -142,10 +157,11 @@ def test_backward_pass_keeps_the_input_and_checkpoints():
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
-        fused(net, x, mask)
+        net.after_norm(x, mask, torch.nn.LayerNorm(width))
     parameters = sum(p.numel() for p in net.parameters())
     a_frame = width + net.dt_rank + 2 * states + net.inner * states / STRIDE + 1
-    assert sum(kept.values()) <= 4 * (parameters + batch * frames * a_frame)
+    once = parameters + net.inner * states + 2 * width  # and -exp(A_log), and those of the norm
+    assert sum(kept.values()) <= 4 * (once + batch * frames * a_frame)
 
 
 def test_without_gradients_no_checkpoints_are_kept():

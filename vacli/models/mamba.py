@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import cast
 
 import torch
@@ -24,13 +25,12 @@ DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4  # range of the first step sizes, se
 
 
 @cache
-def _fused() -> Callable[..., tuple[Tensor, Tensor]] | None:
-    """The fused layer, imported at its first use; None if numba cannot be imported."""
+def _fused() -> ModuleType | None:
+    """`mamba_fused`, imported at its first use; None if numba cannot be imported."""
     try:
-        from vacli.models.mamba_fused import layer
+        return import_module("vacli.models.mamba_fused")
     except Exception:
         return None
-    return layer
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,15 @@ class Mamba(nn.Module):
         fused = _fused() if self._is_float32_on_cpu(x) else None
         if fused is None:
             return self.plain(zero_padding(x, mask), mask)[0]
-        return fused(x, mask, self.weights())[0]
+        return fused.layer(x, mask, self.weights())[0]
+
+    def after_norm(self, x: Tensor, mask: Tensor, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
+        """The norm of x and the layer's output for it, (B, T, D) each."""
+        fused = _fused() if self._is_float32_on_cpu(x) else None
+        if fused is None:
+            x = norm(x)
+            return x, self(x, mask)
+        return fused.normed_layer(x, mask, self.weights(), norm)
 
     def plain(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The plain form: y (B, T, D) and the last state (B, E, N) of x, which is 0 on padding.
@@ -87,7 +95,7 @@ class Mamba(nn.Module):
         return self.out_proj((y + self.D * u) * F.silu(z)), last
 
     def weights(self) -> tuple[Tensor, ...]:
-        """The parameters in the order of `mamba_fused.Weights`."""
+        """The parameters in the order of `mamba_weights.Weights`."""
         conv, dt = self.conv1d, self.dt_proj
         bias = cast(Tensor, conv.bias)
         before = (self.in_proj.weight, conv.weight, bias, self.x_proj.weight, dt.weight, dt.bias)
@@ -181,9 +189,11 @@ class MambaEncoder(TemporalModule):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Frames (B, T, D) and a mask (B, T), True for real frames -> (B, T, width)."""
         x = self._enter(zero_padding(x, mask))
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = norm(self.dropout(layer(x, mask)) + x)
-        return self.project(x)
+        norm: nn.LayerNorm | None = None
+        for layer, following in zip(self.layers, self.norms, strict=True):
+            x, y = (x, layer(x, mask)) if norm is None else cast(Mamba, layer).after_norm(x, mask, norm)
+            x, norm = self.dropout(y) + x, cast(nn.LayerNorm, following)
+        return self.project(x if norm is None else norm(x))
 
     def _enter(self, x: Tensor) -> Tensor:
         x = self.adapt(x)

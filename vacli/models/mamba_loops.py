@@ -36,6 +36,7 @@ from vacli.models.mamba_tiles import (
     SUMS,
     Y,
     gather,
+    load_four,
     scan_tile,
     scan_tile_back,
     scatter,
@@ -100,15 +101,19 @@ def convolve(xz, real, taps, bias, u, block, first, last):
 
 
 @kernel
-def convolve_back(xz, real, taps, bias, g_u, gradients, block, first, last):
-    """g_u (B, L, E) -> g_taps (B, K, E), g_bias (B, E); g_x replaces x in xz, and g_u is overwritten."""
-    g_taps, g_bias = gradients
+def convolve_back(xz, real, taps, bias, g_u, sums, block, first, last):
+    """From g_u (B, L, E), which is overwritten: g_x replaces x in xz, g_bias and g_taps those rows of sums.
+
+    sums (B, N + 3 + K, E): see `scan_gated_back`.
+    """
     length, channels, size = g_u.shape[1], g_u.shape[2], taps.shape[0]
     for job in range(first, last):
         i, e0, e1 = _extent(job, block, channels)
-        fill(g_bias[i], e0, e1, splat(ZERO))
+        g_taps = sums[i, sums.shape[1] - size :]
+        g_bias = sums[i, sums.shape[1] - size - 1]
+        fill(g_bias, e0, e1, splat(ZERO))
         for k in range(size):
-            fill(g_taps[i, k], e0, e1, splat(ZERO))
+            fill(g_taps[k], e0, e1, splat(ZERO))
         for t in range(length):
             if not real[i, t]:
                 fill(g_u[i, t], e0, e1, splat(ZERO))
@@ -117,10 +122,10 @@ def convolve_back(xz, real, taps, bias, g_u, gradients, block, first, last):
                 v = _convolved(xz[i], t, e, taps, bias)
                 g = load(g_u[i, t], e) * _silu_slope(v, sigmoid(v))
                 store(g_u[i, t], e, g)
-                add_to(g_bias[i], e, g)
+                add_to(g_bias, e, g)
                 for k in range(max(0, size - 1 - t), size):
                     seen = load(xz[i, t - size + 1 + k], e)
-                    store(g_taps[i, k], e, fma(g, seen, load(g_taps[i, k], e)))
+                    store(g_taps[k], e, fma(g, seen, load(g_taps[k], e)))
         for t in range(length):
             for e in range(e0, e1, LANES):
                 g = splat(ZERO)
@@ -194,13 +199,14 @@ def _enter_back(u, low, z, g_gated, weights, e, records, q):
 
 
 @inlined
-def _sum_channels(kept, steps, sums, t0, n):
-    """The derivatives by b and c of a group, summed over the channels of a block: b, b, c, c a step."""
+def _sum_channels(kept, steps, sums, t0, n, states):
+    """The derivatives by b and c of a group, summed over the channels of a block."""
     for t in range(steps):
-        k = t * KEPT + SUMS
-        b0, c0 = load(kept, k), load(kept, k + LANES)
-        b1, c1 = load(kept, k + 2 * LANES), load(kept, k + 3 * LANES)
-        store_sums(sums[t0 + t], 2 * n, b0, b1, c0, c1)
+        b, c = t * KEPT + SUMS, t * KEPT + SUMS + GROUP * LANES
+        b0, b1, b2, b3 = load_four(kept, b)
+        store_sums(sums[t0 + t], n, b0, b1, b2, b3)
+        c0, c1, c2, c3 = load_four(kept, c)
+        store_sums(sums[t0 + t], states + n, c0, c1, c2, c3)
 
 
 @inlined
@@ -225,12 +231,12 @@ def scan_gated_back(inputs, weights, gradients_in, made, checkpoints, block, fir
 
     gradients_in: by the gated output, which replaces it, and the last state. g_z replaces z in xz. made: g_u,
     g_raw (by the input of softplus) (B, L, E) and, still to be summed over the first axis, g_bc (blocks, B,
-    L, 2N) in the order of `_sum_channels`, g_a (B, N, E), g_bias and g_skip (B, E).
+    L, 2N) and sums (B, N + 3 + K, E): g_a, g_bias of dt, g_skip; `convolve_back` makes its other rows.
     """
     u, xz, dbc = inputs
     rates_a, weights = weights[0], weights[1:]
     gated, g_last = gradients_in
-    g_u, g_raw, g_bc, g_as, g_bias, g_skip = made
+    g_u, g_raw, g_bc, made_sums = made
     length, channels, states = u.shape[1], u.shape[2], rates_a.shape[0]
     rank, row, vectors = dbc.shape[2] - 2 * states, dbc.shape[2], block // LANES
     rate, a, h = scratch(vectors * states), scratch(vectors * states), scratch(vectors * states)
@@ -244,8 +250,9 @@ def scan_gated_back(inputs, weights, gradients_in, made, checkpoints, block, fir
         gather(rates_a, e0, e1, a)
         gather(g_last[i], e0, e1, g_h)
         fill(g_a, 0, g_a.size, splat(ZERO))
-        fill(g_bias[i], e0, e1, splat(ZERO))
-        fill(g_skip[i], e0, e1, splat(ZERO))
+        g_bias, g_skip = made_sums[i, states], made_sums[i, states + 1]
+        fill(g_bias, e0, e1, splat(ZERO))
+        fill(g_skip, e0, e1, splat(ZERO))
         for segment in range((length - 1) // STRIDE, -1, -1):
             t0 = segment * STRIDE
             steps = min(STRIDE, length - t0)
@@ -267,13 +274,13 @@ def scan_gated_back(inputs, weights, gradients_in, made, checkpoints, block, fir
                     scan_tile_back(
                         steps, records, q, rate, a, h, g_h, g_a, p, selection, at, row, states, kept
                     )
-                _sum_channels(kept, steps, sums, t0, n)
+                _sum_channels(kept, steps, sums, t0, n, states)
             for t in range(steps):
                 for e in range(e0, e1, LANES):
                     q = ((e - e0) // LANES * STRIDE + t) * RECORD_BACK
                     z, rows = xz[i, t0 + t, channels:], (gated[i, t0 + t], g_u[i, t0 + t], g_raw[i, t0 + t])
-                    _leave(records, q, u[i, t0 + t], z, e, weights[3], *rows, (g_bias[i], g_skip[i]))
-        scatter(g_a, e0, e1, g_as[i])
+                    _leave(records, q, u[i, t0 + t], z, e, weights[3], *rows, (g_bias, g_skip))
+        scatter(g_a, e0, e1, made_sums[i, :states])
     restore(mode)
 
 
