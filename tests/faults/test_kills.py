@@ -50,10 +50,12 @@ def undisturbed(lab: Lab, step: Step) -> Whole:
 
 
 def finish(lab: Lab, step: Step, folder: Path) -> None:
-    """The commands that follow."""
+    """The commands that follow; rows of an interrupted run, which `va predict` keeps for the user, are removed."""
     for arguments in step.after:
         outcome = lab.run(arguments, folder)
         assert outcome.code == 0, outcome.stderr
+    for kept in folder.glob("*.partial"):
+        kept.unlink()
 
 
 def after_the_kill(step: Step, whole: Whole, folder: Path) -> Verdict | None:
@@ -85,8 +87,6 @@ def verdict_of(lab: Lab, step: Step, instant: dict[str, float]) -> Verdict:
     if last.code:
         return Verdict("stuck", f"{' then '.join(tried) or 'again'}: {last.stderr.strip().splitlines()[-1:]}")
     finish(lab, step, folder)
-    for rescued in folder.glob("*.partial"):  # rows of the killed run, which `va predict` keeps for the user
-        rescued.unlink()
     kind, detail = snapshot.difference(whole.new, snapshot.snapshot(folder))
     return Verdict(kind or "same", detail)
 
