@@ -85,8 +85,8 @@ class Server:
         """Run `va` with arguments in a folder; `options` are fields of `CommandRequest`."""
         self._number += 1
         out, err, count = (str(self._scratch / f"{self._kind}-{name}") for name in ("out", "err", "count"))
-        for name in (out, err, count):
-            Path(name).unlink(missing_ok=True)
+        for name in (out, err, count):  # they are there even if the command is killed before it opens them
+            Path(name).write_bytes(b"")
         job = CommandRequest(
             arguments=tuple(map(os.fspath, arguments)),
             folder=str(folder),
@@ -95,7 +95,7 @@ class Server:
             **{"count_file": count, **options},  # type: ignore[arg-type]
         )
         answer = self._ask(json.dumps(asdict(job)))
-        counted = Path(count).stat().st_size if Path(count).exists() else 0
+        counted = Path(count).stat().st_size
         texts = {"stdout": _text(out), "stderr": AT_EXIT.split(_text(err))[0]}
         return CommandOutcome(**answer, **texts, changes=counted)
 

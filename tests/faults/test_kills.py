@@ -50,7 +50,7 @@ def undisturbed(lab: Lab, step: Step) -> Whole:
 
 
 def finish(lab: Lab, step: Step, folder: Path) -> None:
-    """The commands that follow; rows of an interrupted run, which `va predict` keeps for the user, are removed."""
+    """The commands that follow. Rows of an interrupted run, which `va predict` keeps, are removed."""
     for arguments in step.after:
         outcome = lab.run(arguments, folder)
         assert outcome.code == 0, outcome.stderr
@@ -88,6 +88,10 @@ def verdict_of(lab: Lab, step: Step, instant: dict[str, float]) -> Verdict:
         return Verdict("stuck", f"{' then '.join(tried) or 'again'}: {last.stderr.strip().splitlines()[-1:]}")
     finish(lab, step, folder)
     kind, detail = snapshot.difference(whole.new, snapshot.snapshot(folder))
+    if kind == "litter":  # a process that the killed one left behind kept its work folder until now
+        resume(lambda arguments: lab.run(arguments, folder), step)
+        finish(lab, step, folder)
+        kind, detail = snapshot.difference(whole.new, snapshot.snapshot(folder))
     return Verdict(kind or "same", detail)
 
 
