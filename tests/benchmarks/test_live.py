@@ -1,8 +1,13 @@
-"""The live engine: one frame of the bundled model against its window again, and all of a frame with sound."""
+"""The live engine: one frame of the bundled model against its window again, and all of a frame with sound.
+
+Also the memory of a long stream, of VA_BENCH_LIVE_S seconds (7200 for the two hours that are stated).
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 
@@ -23,6 +28,8 @@ from vacli.steps._recording_predictor import load_model, with_extractors
 WINDOW, FILE = 300, 3_000  # frames
 FRAME_RATE_HZ = 30
 P95_MS = 60.0
+LIVE_S, LIVE_RATE_HZ, N_MEASURED = float(os.environ.get("VA_BENCH_LIVE_S", "120")), 10, 12
+GROWTH_MB = 10.0  # after the first twelfth
 
 
 def seconds(function: Callable[[], object]) -> float:
@@ -106,4 +113,40 @@ def test_a_frame_of_the_live_engine(benchmark):
         cores=busy / 10,
         cores_bound=1.0,
         sound_ms=1e3 * sound_busy / next(numbers),
+    )
+
+
+def resident_mb() -> float:
+    """The memory of this process that is not shared."""
+    pages = Path("/proc/self/statm").read_text().split()
+    return (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def test_memory_of_a_long_stream(benchmark):
+    """`growth_mb` from a twelfth of the stream to its end, with a moving face of 320 x 180 px and sound."""
+    settings, progress = PredictSettings(inputs=()), RecordingProgress()
+    loaded = with_extractors(load_model(settings, progress), settings, progress)
+    pictures = [scene((110 + 30 * np.sin(k / 9.6), 120))[30:210] for k in range(60)]
+    sound, memory_mb = syllables(30), []
+    n_frames = round(LIVE_S * LIVE_RATE_HZ)
+    step = RATE_HZ // LIVE_RATE_HZ
+
+    def stream() -> None:
+        with LiveEngine(loaded, LiveSettings(name="x", rate_hz=LIVE_RATE_HZ)) as engine:
+            for k in range(n_frames):
+                part = sound[k * step % len(sound) :][:step]
+                engine.add_sound(SoundBlock(k / LIVE_RATE_HZ, part))
+                rows = engine.add_frame(LiveFrame(k, k / LIVE_RATE_HZ, pictures[k % len(pictures)]))
+                assert k < 2 or rows.columns["face_detected"].all()
+                if (k + 1) % (n_frames // N_MEASURED) == 0:
+                    memory_mb.append(resident_mb())
+                    print(f"{k / LIVE_RATE_HZ:.0f} s: {memory_mb[-1]:.1f} MB", flush=True)
+
+    benchmark.pedantic(stream, rounds=1)
+    benchmark.extra_info.update(
+        stream_s=LIVE_S,
+        memory_mb=memory_mb,
+        growth_mb=memory_mb[-1] - memory_mb[0],
+        growth_mb_bound=GROWTH_MB,
+        pace=LIVE_S / benchmark.stats.stats.total,
     )

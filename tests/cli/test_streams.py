@@ -127,6 +127,45 @@ def test_urls_are_named_as_they_were_typed(tmp_path, capsys):
     assert b"rtsp://x//y is a URL; download it first\n" in done.stderr
 
 
+SHOWING_A_BAR = """
+from vacli.cli.console import Console
+from vacli.cli.streams import put
+console = Console(rows=True)
+with console.task("clip.mp4", 2, "frames") as advance:
+    advance(1)
+    put("row\\n")
+"""
+SHOWING_A_VIEW = """
+from synth.live_runs import rows_of
+from vacli.cli.console import Console
+from vacli.cli.streams import put
+from vacli.cli.watch import WatchView
+view = WatchView("clip.mp4", Console().stderr())
+view.write(rows_of([0]))
+put("row\\n")
+view.close()
+"""
+
+
+@pytest.mark.parametrize("code", [SHOWING_A_BAR, SHOWING_A_VIEW], ids=["bar", "view"])
+def test_rows_reach_a_file_while_a_terminal_shows_progress(code, tmp_path):
+    pty = pytest.importorskip("pty")
+    far, near = pty.openpty()
+    paths = os.pathsep.join([PLACE["PYTHONPATH"], str(SCRIPT.parents[1])])
+    more = {"PYTHONPATH": paths, "TERM": "xterm", "COLUMNS": "80"}
+    with open(tmp_path / "rows.csv", "wb") as file:
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=PLACE | more, stdout=file, stderr=near, check=False
+        )
+    os.close(near)
+    shown = os.read(far, 1 << 16)
+    os.close(far)
+    assert done.returncode == 0
+    assert (tmp_path / "rows.csv").read_text() == "row\n"
+    assert b"clip.mp4" in shown
+    assert b"row" not in shown
+
+
 def test_a_terminal_of_another_code_page_shows_progress(tmp_path):
     pty = pytest.importorskip("pty")
     code = (

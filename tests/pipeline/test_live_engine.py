@@ -354,8 +354,8 @@ class WholeSound:
 
 
 def test_what_needs_the_whole_sound_is_refused(loaded):
-    audio = Extractors(loaded.extractors.visual, {"vggish": WholeSound()})
-    with pytest.raises(UsageError, match="vggish cannot be extracted from a live source"):
+    audio = Extractors(loaded.extractors.visual, {"gemaps-functionals": WholeSound()})
+    with pytest.raises(UsageError, match="gemaps-functionals cannot be extracted from a live source"):
         LiveEngine(replace(loaded, extractors=audio), LiveSettings(name="x"))
     with pytest.raises(UsageError, match="--speech-model"):
         LiveEngine(replace(loaded, speech_model="wav2vec-va"), LiveSettings(name="x"))

@@ -25,14 +25,19 @@ PLAIN_EVERY_S = 10.0  # interval of progress lines in a log file
 class Console:
     """Progress and messages on stderr: live bars on a terminal, plain lines elsewhere.
 
-    rows: stdout gets rows at the same time, so that no bar is shown if both are a terminal. is_news: returns
-    False for messages that are left out. Control characters are escaped.
+    rows: stdout gets rows at the same time, so that no bar is shown if both are a terminal. bars: False for
+    none at all. is_news: returns False for messages that are left out. Control characters are escaped.
     """
 
-    def __init__(self, rows: bool = False, is_news: Callable[[str], bool] = lambda message: True) -> None:
+    def __init__(
+        self,
+        rows: bool = False,
+        is_news: Callable[[str], bool] = lambda message: True,
+        bars: bool = True,
+    ) -> None:
         self._is_news = is_news
         self._live = sys.stderr.isatty()
-        self._mute = rows and self._live and sys.stdout.isatty()
+        self._mute = not bars or (rows and self._live and sys.stdout.isatty())
         self._rich: RichConsole | None = None
         self._tasks = OpenTasks()
         self._bars: _Bars | None = None
@@ -80,12 +85,13 @@ class Console:
         message = printable(message)
         with suppress(OSError):  # stderr is closed; the work continues
             if self._live:
-                self._stderr().print(message, style=style, markup=False, highlight=False, soft_wrap=True)
+                self.stderr().print(message, style=style, markup=False, highlight=False, soft_wrap=True)
             else:
                 sys.stderr.write(f"{message}\n")  # one call, because threads write too
                 sys.stderr.flush()
 
-    def _stderr(self) -> RichConsole:
+    def stderr(self) -> RichConsole:
+        """The terminal of all messages: what else is drawn there must use it too."""
         if self._rich is None:
             from rich.console import Console as RichConsole
 
@@ -95,7 +101,7 @@ class Console:
     def _show(self, task: OpenTask) -> None:
         if self._live:
             if self._bars is None:
-                self._bars = _Bars(self._stderr(), self._tasks)
+                self._bars = _Bars(self.stderr(), self._tasks)
             self._bars.update(task)
             return
         now_s = time.monotonic()
@@ -125,7 +131,10 @@ class _Bars:
         self._tasks = tasks
         self._ids: dict[OpenTask, rp.TaskID] = {}
         self._lock = threading.Lock()
-        self._display = rp.Progress(*columns, console=console, transient=True, expand=True)
+        # rich would draw what is written to stdout above the bars, although stdout may be a file.
+        self._display = rp.Progress(
+            *columns, console=console, transient=True, expand=True, redirect_stdout=sys.stdout.isatty()
+        )
         self._display.start()
 
     def update(self, task: OpenTask) -> None:

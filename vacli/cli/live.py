@@ -177,14 +177,15 @@ def live(
         min_quality=min_quality, device=device,
     )  # fmt: skip
     settings = step.LiveSettings(prediction=prediction, host=host or step.LOOPBACK, **chosen)
+    console = Console(rows=True, bars=not watch)
     outputs: list[Any] = [_StandardOutput(RowText(ending, names))] if has_rows else []
     if watch:
         from vacli.cli.watch import WatchView
 
-        outputs.append(WatchView(settings.source))
-    result = step.run(settings, outputs, Console(rows=True))
+        outputs.append(WatchView(settings.source, console.stderr()))
+    result = step.run(settings, outputs, console)
     if result.table is not None:
-        Console().info(f"{result.table} is complete")
+        console.info(f"{result.table} is complete")
     if result.interruption is not None:
         raise click.exceptions.Exit(getattr(result.interruption, "code", 130))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,9 @@ REFRESH_HZ = 8
 
 
 class WatchView:
-    """Shows the rows on the terminal of stderr; the picture changes at most REFRESH_HZ times a second.
+    """Shows the rows on a terminal; the picture changes at most REFRESH_HZ times a second."""
 
-    console: another terminal.
-    """
-
-    def __init__(self, source: str, console: Console | None = None) -> None:
+    def __init__(self, source: str, console: Console) -> None:
         self._source, self._console = printable(source), console
         self._lines: dict[str, deque[float]] = {name: deque(maxlen=N_POINTS) for name in DIMENSIONS}
         self._last_point_s = -math.inf
@@ -64,11 +62,10 @@ class WatchView:
 
     def _shown(self) -> Live:
         """The part of the terminal that is redrawn, from the first row on."""
-        from rich.console import Console
         from rich.live import Live
 
         if self._view is None:
-            self._view = Live(console=self._console or Console(stderr=True), auto_refresh=False)
+            self._view = Live(console=self._console, auto_refresh=False, redirect_stdout=sys.stdout.isatty())
             self._view.start()
         return self._view
 

@@ -87,6 +87,10 @@ class LiveAudioStream(Protocol):
         """
         ...
 
+    def is_final(self, time_s: float) -> bool:
+        """Return whether the row at a recent time is final."""
+        ...
+
     def close(self) -> None:
         """Free its threads and memory."""
         ...

@@ -28,14 +28,12 @@ class AudioRow:
     """The sound at one time, as in `observation.Observation`.
 
     features: name -> (D,) float32, NaN without sound. is_late: the sound ends before this time.
-    is_final: later sound does not change the descriptors.
     """
 
     is_present: bool
     level_db: float
     features: Mapping[str, np.ndarray]
     is_late: bool
-    is_final: bool
 
     @property
     def speech(self) -> float:
@@ -55,7 +53,7 @@ class LiveAudio:
             if not hasattr(extractor, "live"):
                 raise UsageError(
                     f"the feature {name} cannot be extracted from a live source",
-                    hint="use a model with egemaps and mfcc39, such as the bundled one, or a file",
+                    hint="use a model with egemaps, mfcc39 or vggish, such as the bundled one, or a file",
                 )
         self.extractors, self.sound = extractors, RollingSound()
         self._streams: dict[str, Any] = {}
@@ -73,7 +71,11 @@ class LiveAudio:
 
     def is_final(self, time_s: float) -> bool:
         """Whether later sound does not change the descriptors at a time of the last half second."""
-        return self.sound.end_s - time_s >= MIN_LOOK_AHEAD_S and self.row(time_s).is_final
+        if self.sound.end_s - time_s < MIN_LOOK_AHEAD_S:
+            return False
+        if not self.sound.is_audible_at(time_s):
+            return True
+        return all(stream.is_final(time_s - self._zero_s) for stream in self._streams.values())
 
     def row(self, time_s: float) -> AudioRow:
         """The features at a time of the last seconds, or of now."""
@@ -83,17 +85,16 @@ class LiveAudio:
             return self._missing(float("nan"))
         level_db = self.sound.level_db(own_s)
         is_there, is_present = self.sound.is_present_at(own_s), self.sound.is_audible_at(own_s)
-        rows = {name: stream.row(own_s - self._zero_s) for name, stream in self._streams.items()}
-        features = {name: values for name, (values, _) in rows.items()}
+        features = {name: stream.row(own_s - self._zero_s)[0] for name, stream in self._streams.items()}
         if not is_present:
             row = self._missing(level_db)
             silent = {SPEECH: np.zeros(1, np.float32)} if is_there and SPEECH in features else {}
-            return AudioRow(False, level_db, {**row.features, **silent}, is_late, not is_late)
-        return AudioRow(True, level_db, features, is_late, not is_late and all(f for _, f in rows.values()))
+            return AudioRow(False, level_db, {**row.features, **silent}, is_late)
+        return AudioRow(True, level_db, features, is_late)
 
     def _missing(self, level_db: float) -> AudioRow:
         features = {n: np.full(e.spec.dim, np.nan, np.float32) for n, e in self.extractors.items()}
-        return AudioRow(False, level_db, features, is_late=True, is_final=False)
+        return AudioRow(False, level_db, features, is_late=True)
 
     def speech_level(self, point: int) -> SpeechLevel | None:
         """The level at the grid points up to `point`; None before any sound."""

@@ -191,3 +191,26 @@ def test_published_smoke_test():
     rows = Vggish(weights=given, align="start").extract(sound(tone), np.array([0.0, 0.96, 1.92]))
     assert rows.mean() == pytest.approx(0.000657, rel=0.1)
     assert rows.std() == pytest.approx(0.343, rel=0.1)
+
+
+@pytest.mark.parametrize(("align", "ahead_s"), [("causal", 0.0), ("centre", 0.5)])
+def test_rows_of_a_live_sound_equal_those_of_the_whole_sound(vggish, align, ahead_s, monkeypatch):
+    monkeypatch.setattr(vggish, "align", align)
+    samples = voice(8)
+    times_s = np.array([0.04, 0.5, 1.234, 2.0, 7.3])
+    whole = vggish.extract(sound(samples), times_s)
+    stream, position = vggish.live(), 0
+    assert np.isnan(stream.row(0.0)[0]).all()
+    for time_s, wanted in zip(times_s, whole, strict=True):
+        end = round((time_s + ahead_s) * RATE_HZ)
+        for first in range(position, end, 320):
+            stream.add(samples[first : min(first + 320, end)])
+        position = end
+        row, is_final = stream.row(time_s)
+        assert is_final
+        assert stream.is_final(time_s)
+        np.testing.assert_allclose(row, wanted, rtol=1e-3, atol=1e-4 * np.abs(whole).max())
+    row, is_final = stream.row(times_s[-1] + 1)  # the latest whole window
+    assert not is_final
+    assert np.isfinite(row).all()
+    assert len(stream._samples) < 8 * RATE_HZ

@@ -107,6 +107,10 @@ class LiveDescriptors:
                 exact &= is_same
         return values, exact
 
+    def is_final(self, time_s: float) -> bool:
+        """See `features.protocols.LiveAudioStream`."""
+        return self.row(time_s)[1]
+
     def close(self) -> None:
         """See `features.protocols.LiveAudioStream`."""
         self._smile.close()

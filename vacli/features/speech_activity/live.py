@@ -61,5 +61,9 @@ class LiveSpeech:
         known = self._probabilities[first - oldest : end - oldest]
         return pooled(known, first, np.array([at])).astype(np.float32), self._n_windows > at
 
+    def is_final(self, time_s: float) -> bool:
+        """See `features.protocols.LiveAudioStream`."""
+        return self._n_windows > time_s / WINDOW_S - 0.5
+
     def close(self) -> None:
         """See `features.protocols.LiveAudioStream`."""

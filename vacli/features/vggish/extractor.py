@@ -18,6 +18,7 @@ from torch import Tensor
 from vacli.errors import UsageError, nearest
 from vacli.features.audio_flags import TemporalContext
 from vacli.features.opensmile.lld import nearest_row
+from vacli.features.vggish.live import LiveVggish
 from vacli.features.vggish.log_mel import HOP, RATE_HZ, WINDOW, log_mel_around
 from vacli.features.vggish.network import DIM, FRAMES, Postprocessor, VggishNet
 from vacli.features.vggish.options import Postprocessing
@@ -126,6 +127,16 @@ class Vggish:
             scratch.release(values)
             scratch.release(sound.samples)
         return values
+
+    def live(self) -> LiveVggish:
+        """See `features.protocols.LiveExtractor`."""
+        return LiveVggish(self._embed, lambda time_s: int(first_frames(np.array([time_s]), self.align)[0]))
+
+    def _embed(self, spectrum: np.ndarray) -> np.ndarray:
+        """The embedding (128,) of the spectrum (96, 64) of a window."""
+        with self._lock, torch.inference_mode():
+            embedding = self._patches(torch.from_numpy(spectrum), torch.zeros(1, dtype=torch.int64))
+            return (embedding if self.post is None else self.post(embedding))[0].cpu().numpy()
 
     def _block(self, samples: np.ndarray, starts: np.ndarray) -> Tensor:
         first, last = int(starts.min()), int(starts.max())
