@@ -10,7 +10,7 @@ from synth.frame_tables import HOSTILE_NAMES, frame_table
 
 from vacli.output.formats import TableOptions
 from vacli.output.frame_table import summary_columns
-from vacli.output.index_table import IndexEntry, index_text, indexed_tables, is_index
+from vacli.output.index_table import IndexEntry, index_lines, indexed_tables, is_index
 
 
 def rows(text: str, delimiter: str = ",") -> list[dict[str, str]]:
@@ -19,9 +19,8 @@ def rows(text: str, delimiter: str = ",") -> list[dict[str, str]]:
 
 def test_each_face_and_each_failure_has_a_row():
     faces = [frame_table("v/a.mp4", face_id).summary() for face_id in (0, 1)]
-    entries = [IndexEntry("b.csv", "v/b.mp4", cause="v/b.mp4: broken"), IndexEntry("a.csv", "v/a.mp4", faces)]
-    text = index_text(entries, TableOptions())
-    assert text == index_text(entries[::-1], TableOptions())
+    entries = [IndexEntry("a.csv", "v/a.mp4", faces), IndexEntry("b.csv", "v/b.mp4", cause="v/b.mp4: broken")]
+    text = "".join(index_lines(entries, TableOptions()))
     first, second, failed = rows(text)
     assert list(first) == ["file", "status", *summary_columns(), "cause"]
     assert [first[c] for c in ("file", "status", "input", "face_id", "frames", "duration_s", "cause")] == [
@@ -39,17 +38,17 @@ def test_the_columns_are_those_of_a_summary():
 
 def test_decimal_commas():
     entry = IndexEntry("a.csv", "a.mp4", [frame_table("a.mp4").summary()])
-    (row,) = rows(index_text([entry], TableOptions(decimal_comma=True)), ";")
+    (row,) = rows("".join(index_lines([entry], TableOptions(decimal_comma=True))), ";")
     assert row["duration_s"] == "6,0000"
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_no_name_is_a_formula_or_breaks_a_row(name):
     entries = [
-        IndexEntry("a.csv", name, [frame_table(name).summary()]),
         IndexEntry("", name, cause=f"{name}: no"),
+        IndexEntry("a.csv", name, [frame_table(name).summary()]),
     ]
-    failed, complete = rows(index_text(entries, TableOptions()))
+    failed, complete = rows("".join(index_lines(entries, TableOptions())))
     prefix = "./" if name[0] in "=@\t" else ""
     assert failed["input"] == complete["input"] == f"{prefix}{name}"
     assert not failed["cause"].startswith(("=", "@", "\t"))
@@ -60,7 +59,7 @@ def test_the_complete_tables_of_an_index_are_listed_once(decimal_comma, tmp_path
     faces = [frame_table("a.mp4", face_id).summary() for face_id in (0, 1)]
     entries = [IndexEntry("b.csv", "b.mp4", cause="broken"), IndexEntry("a.csv", "a.mp4", faces)]
     entries.append(IndexEntry("two\nlines.csv", "c.mp4", faces[:1]))
-    text = index_text(entries, TableOptions(decimal_comma=decimal_comma))
+    text = "".join(index_lines(entries, TableOptions(decimal_comma=decimal_comma)))
     (tmp_path / "index.csv").write_text(text, newline="")
     assert indexed_tables(tmp_path) == [tmp_path / "a.csv", tmp_path / "two\nlines.csv"]
 

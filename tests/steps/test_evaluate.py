@@ -19,7 +19,7 @@ from vacli.inference.run import load_run
 from vacli.inference.states import FrameState
 from vacli.metrics import ccc
 from vacli.output.formats import TableOptions
-from vacli.output.index_table import IndexEntry, index_text
+from vacli.output.index_table import IndexEntry, index_lines
 from vacli.progress import RecordingProgress
 from vacli.sequences.stored import open_sequences
 from vacli.steps import train
@@ -209,7 +209,7 @@ def test_an_output_folder_is_scored_by_its_index(tmp_path, store, trials):
         csv_of(tmp_path, trial, np.nan_to_num(trial.labels))
     (tmp_path / "notes.csv").write_text("a,b\n")
     entries = [IndexEntry(f"{trial.name}.csv", f"{trial.name}.mp4") for trial in trials[:2]]
-    (tmp_path / "index.csv").write_text(index_text(entries, TableOptions()))
+    (tmp_path / "index.csv").write_text("".join(index_lines(entries, TableOptions())))
     (result,) = run(EvaluateSettings(inputs=(tmp_path,), store=store.path)).results
     assert [video.video for video in result.scores[0].videos] == [trial.name for trial in trials[:2]]
 

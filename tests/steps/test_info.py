@@ -16,7 +16,7 @@ from vacli.cli.main import run as va
 from vacli.errors import InputError, StoreError
 from vacli.inference.run import BUNDLED
 from vacli.output.formats import TableOptions, write_file
-from vacli.output.index_table import IndexEntry, index_text
+from vacli.output.index_table import IndexEntry, index_lines
 from vacli.steps.info import Info, InfoSettings, run
 from vacli.store import VideoView
 
@@ -197,7 +197,7 @@ def test_an_output_folder_is_described_by_its_index(name, tmp_path, capsys):
         IndexEntry("t.csv", "clips/t.mp4", [frame_table().summary()]),
         IndexEntry("", "clips/bad.mp4", cause="no frame can be decoded"),
     ]
-    (tmp_path / "index.csv").write_text(index_text(entries, TableOptions()), encoding="utf-8")
+    (tmp_path / "index.csv").write_text("".join(index_lines(entries, TableOptions())), encoding="utf-8")
     found = info(tmp_path / name)
     assert (found.kind, found.values["tables"], found.values["failed_inputs"]) == ("output folder", 1, 1)
     (row,) = found.tables["recordings_and_faces"]

@@ -44,7 +44,7 @@ IMAGE_DEMUXERS = ("_pipe", "image2", "ico")  # with these FFmpeg reads an image 
 NOT_MEDIA = "not media"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class MediaInput:
     """One input: a file, or a folder of crops. animated: the video is an animated image."""
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 UNSAFE = re.compile(r"[^\w .()+,@=&'-]+")  # `\w` is any letter or digit
 UNSAFE_FIRST = re.compile(r"^[^\w(]+")  # a hidden file, an option of a program or a formula
 MAX_BYTES = 150  # of UTF-8: endings are appended, and some file systems allow 255
+LAST_LEVEL = 4  # of the names of an input
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # of Windows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InputName:
     """The path of an input, and the parts of it that its output may be named after."""
 
@@ -33,29 +34,31 @@ def output_names(inputs: Sequence[InputName], reserved: Iterable[str] = ()) -> l
     Unicode form only count as equal, since some file systems do not distinguish them. reserved: names that
     are not given, in any case; a name that ends with one of them that begins with `_` is not given either.
     """
-    candidates = [_candidates(name) for name in inputs]
-    level = [0] * len(inputs)
+    names, level = [_candidate(name, 0) for name in inputs], bytearray(len(inputs))
     reserved = {_folded(name) for name in reserved}
     while True:
-        keys = [_folded(names[at]) for names, at in zip(candidates, level, strict=True)]
+        keys = [_folded(name) for name in names]
         counts = Counter(keys)
         repeated = [
             index
             for index, key in enumerate(keys)
-            if (counts[key] > 1 or _is_reserved(key, reserved)) and level[index] < len(candidates[index]) - 1
+            if (counts[key] > 1 or _is_reserved(key, reserved)) and level[index] < LAST_LEVEL
         ]
         if not repeated:
-            return [names[at] for names, at in zip(candidates, level, strict=True)]
+            return names
         for index in repeated:
             level[index] += 1
+            names[index] = _candidate(inputs[index], level[index])
 
 
-def _candidates(name: InputName) -> list[str]:
+def _candidate(name: InputName, level: int) -> str:
+    """The name of a level; few inputs need more than the first one."""
     stem, folder = name.stem, name.folder
     whole = f"{stem}_{name.ending}" if name.ending else stem
-    names = [stem, whole, f"{folder}_{stem}", f"{folder}_{whole}"]
+    if level < LAST_LEVEL:
+        return _safe((stem, whole, f"{folder}_{stem}", f"{folder}_{whole}")[level])
     digest = hashlib.sha256(name.path.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    return [*map(_safe, names), f"{_safe(whole)}_{digest}"]
+    return f"{_safe(whole)}_{digest}"
 
 
 def _safe(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,19 +31,21 @@ class IndexEntry:
     cause: str = ""
 
 
-def index_text(entries: Sequence[IndexEntry], options: TableOptions) -> str:
-    """The index as CSV, sorted by file and input."""
+def index_lines(entries: Iterable[IndexEntry], options: TableOptions) -> Iterator[str]:
+    """The text of the index as CSV: that of its header, then that of each entry in the given order."""
     columns = (*FIRST_COLUMNS, *summary_columns(), "cause")
     out = io.StringIO()
     csv_writer(out, "", options).writerow(columns)
-    for entry in sorted(entries, key=lambda entry: (entry.file, entry.input)):
+    yield out.getvalue()
+    for entry in entries:
+        out = io.StringIO()
         status = FAILED if entry.cause else COMPLETE
         own = {"file": path_cell(entry.file), "status": status, "cause": path_cell(entry.cause)}
         for summary in entry.summaries or ({},):
             row = {**summary, "input": path_cell(entry.input), **own}
             writer = csv_writer(out, "".join((entry.file, entry.input, entry.cause)), options)
             writer.writerow([summary_cell(row.get(column, ""), options) for column in columns])
-    return out.getvalue()
+        yield out.getvalue()
 
 
 def index_rows(folder: Path) -> list[dict[str, str]] | None:

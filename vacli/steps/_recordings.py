@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Recording:
     """One recording and its tables, one for each selected face.
 
@@ -51,9 +51,10 @@ class Recording:
     origin: Origin | None = None
     table: Path | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> list[Any]:
         """Without the model of a prediction: another process has its own, see `bound_to`."""
-        return self.__dict__ if self.origin is None else {**self.__dict__, "load": _unbound}
+        load = self.load if self.origin is None else _unbound
+        return [self.name, self.media, load, self.origin, self.table]
 
     def bound_to(self, loader: ModelLoader) -> Recording:
         """The recording; one from another process is predicted by the run of `loader`."""
@@ -158,7 +159,7 @@ def predicted_recordings(
     if media:
         predictor = RecordingPredictor(settings, loader.extracting, refuse_parts, progress)
         for item in media:
-            yield Recording(str(item.path), _file_of(item), partial(_predict, predictor, item), item)
+            yield Recording(str(item.path), _file_of(item), _Prediction(predictor, item), item)
     if stores:
         yield from _of_stores(stores, loaded, settings, batch, progress)
 
@@ -174,8 +175,15 @@ def _of_stores(
         yield Recording(view.id, media, partial(lambda view: [stored_table(view, loaded)], view), view)
 
 
-def _predict(predictor: RecordingPredictor, item: MediaInput) -> list[FrameTable]:
-    return list(predictor.tables(item))
+@dataclass(frozen=True, slots=True)
+class _Prediction:
+    """The prediction of a file; a third as large as a `partial`, since there may be millions."""
+
+    predictor: RecordingPredictor
+    item: MediaInput
+
+    def __call__(self) -> list[FrameTable]:
+        return list(self.predictor.tables(self.item))
 
 
 def _file_of(item: MediaInput) -> Path | None:

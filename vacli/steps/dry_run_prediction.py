@@ -35,7 +35,7 @@ def plan_predict_folder(settings: PredictFolderSettings, progress: Progress) -> 
     writer = FolderWriter(settings, Channel(progress))
     planned, refused = [], 0
     targets = make_targets(_recordings(settings.prediction, batch, progress), settings)
-    for target in select(targets, settings.prediction.part, lambda target: target.origin.path.name):
+    for target in targets.of_part(settings.prediction.part):
         try:
             action = "complete, skipped" if writer.is_complete(target) else f"predict into {target.table}"
         except InputError as error:

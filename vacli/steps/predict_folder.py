@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vacli.errors import OutputError, UsageError
 from vacli.faces.selection import check_face_choice
-from vacli.files.atomic import write_text
+from vacli.files.atomic import staged_writer
 from vacli.files.store_folder import is_store
 from vacli.media.kinds import MediaInput
 from vacli.media.video import check_backend
@@ -22,13 +22,14 @@ from vacli.output.formats import (
     check_options,
     options_for,
 )
-from vacli.output.index_table import INDEX_FILE, IndexEntry, index_text, is_index
+from vacli.output.index_table import INDEX_FILE, IndexEntry, index_lines, is_index
+from vacli.output.provenance import SIDECAR_ENDING
 from vacli.output.quality_filter import QualityFilter
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.executor import Channel, ExecutorChoice
 from vacli.steps._batch import Batch, Failure, run_job
 from vacli.steps._folder_writer import FolderWriter, Target
-from vacli.steps._parts import PartRun, read_records, select
+from vacli.steps._parts import Part, PartRun, read_records
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import (
     ModelLoader,
@@ -74,10 +75,10 @@ def run(settings: PredictFolderSettings, progress: Progress | None = None) -> Ba
     prediction, filtered = settings.prediction, _SharedFilter(settings)
     part_run = PartRun("predict", prediction.part, settings.folder)
     loader = ModelWithoutExtractors if prediction.dask else ModelLoader
-    recordings = list(predicted_recordings(prediction, batch, progress, loader(prediction, progress)))
+    recordings = predicted_recordings(prediction, batch, progress, loader(prediction, progress))
     found = make_targets(recordings, settings)
-    targets = select(found, prediction.part, lambda target: target.origin.path.name)
-    has_media = any(isinstance(target.origin, MediaInput) for target in targets)
+    targets = found.of_part(prediction.part)
+    has_media = any(isinstance(recording.origin, MediaInput) for recording in targets.recordings)
     job = _PredictFolderJob(replace(settings, prediction=replace(prediction, inputs=())), has_media)
     channel = Channel(progress, filtered.merge)
     choice = ExecutorChoice(prediction.dask, settings.jobs, prediction.device)
@@ -86,7 +87,7 @@ def run(settings: PredictFolderSettings, progress: Progress | None = None) -> Ba
     if filtered.report:
         progress.info(filtered.report)
     names = {target.recording.name: target.table.name for target in targets}
-    part_run.end(batch, (target.recording.name for target in found), names)
+    part_run.end(batch, (recording.name for recording in found.recordings), names)
     write_index(settings.folder, names, batch.failed, settings.options)
     return batch
 
@@ -142,39 +143,74 @@ def check(settings: PredictFolderSettings) -> None:
                 raise UsageError(f"{index} is not an index of `va predict`", hint="use --force to replace it")
 
 
-def make_targets(recordings: list[Recording], settings: PredictFolderSettings) -> list[Target]:
+@dataclass(frozen=True)
+class Targets:
+    """Recordings and their tables. names: of the tables, without an ending.
+
+    A target is made when it is needed, since those of a million recordings take a third of a gigabyte.
+    """
+
+    recordings: Sequence[Recording]
+    names: Sequence[str]
+    settings: PredictFolderSettings
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Target]:
+        for recording, name in zip(self.recordings, self.names, strict=True):
+            assert recording.origin is not None
+            table = self.settings.folder / f"{name}{self.settings.ending}"
+            yield Target(recording, recording.origin, table)
+
+    def of_part(self, part: Part | None) -> Targets:
+        """The targets of a part of the inputs; all of them without one."""
+        if part is None:
+            return self
+        pairs = zip(self.recordings, self.names, strict=True)
+        chosen = [(r, name) for r, name in pairs if r.origin and part.has(r.origin.path.name)]
+        return Targets([r for r, _ in chosen], [name for _, name in chosen], self.settings)
+
+
+def make_targets(recordings: Iterable[Recording], settings: PredictFolderSettings) -> Targets:
     """The tables of recordings that are predicted, named after them."""
-    origins = [r.origin for r in recordings if r.origin is not None]
+    predicted = [r for r in recordings if r.origin is not None]
     reserved = (Path(INDEX_FILE).stem, *(Path(ending).stem for ending in COMPANION_ENDINGS))
-    names = output_names([input_name(r) for r in recordings if r.origin is not None], reserved)
-    return [
-        Target(recording, origin, settings.folder / f"{name}{settings.ending}")
-        for recording, origin, name in zip(recordings, origins, names, strict=True)
-    ]
+    return Targets(predicted, output_names([input_name(r) for r in predicted], reserved), settings)
 
 
 def write_index(
     folder: Path, own: Mapping[str, str], failed: Iterable[Failure], options: TableOptions
 ) -> None:
-    """Write the index of the tables in a folder, and of the inputs that failed in it.
+    """Write the index of the tables in a folder and of the inputs that failed, sorted by file and input.
 
     own: input -> table of this run; those of the other parts come from their records.
     """
     records = list(read_records(folder))
     names = {name: table for record in records for name, table in record.inputs.items()} | dict(own)
     inputs = {table: name for name, table in names.items()}
-    entries = {}
-    for sidecar in folder.glob(f"*{provenance.SIDECAR_ENDING}"):
-        table = sidecar.with_name(sidecar.name.removesuffix(provenance.SIDECAR_ENDING))
-        made = provenance.read_sidecar(table)
-        if made and table.is_file() and made["inputs"] and made.get("summaries"):
-            name = inputs.get(table.name, made["inputs"][0].get("name", ""))
-            entries[table.name] = IndexEntry(table.name, name, made["summaries"])
     reasons = {failure.name: failure.reason for failure in failed}
     for record in records:
         reasons |= {name: reason for name, reason in record.failed.items() if name not in own}
-    for name, reason in reasons.items():
-        file = names.get(name, "")
-        entries[file or name] = IndexEntry(file, name, cause=reason)
-    text = index_text(list(entries.values()), TableOptions(decimal_comma=options.decimal_comma))
-    write_text(folder / INDEX_FILE, text)
+    failures = {names.get(name) or name: name for name in reasons}
+    tables = (path.name.removesuffix(SIDECAR_ENDING) for path in folder.glob(f"*{SIDECAR_ENDING}"))
+    order = [(table, inputs.get(table, "")) for table in tables if table not in failures]
+    order += [(names.get(name, ""), name) for name in failures.values()]
+
+    def entries() -> Iterator[IndexEntry]:
+        for table, name in sorted(order):
+            if name in reasons:
+                yield IndexEntry(table, name, cause=reasons[name])
+            elif (made := _completed(folder / table)) is not None:
+                yield IndexEntry(table, name or made[0], made[1])
+
+    with staged_writer(folder / INDEX_FILE) as out:
+        out.writelines(index_lines(entries(), TableOptions(decimal_comma=options.decimal_comma)))
+
+
+def _completed(table: Path) -> tuple[str, list[dict[str, str | float]]] | None:
+    """The input of a complete table, as its provenance names it, and the summaries of its faces."""
+    made = provenance.read_sidecar(table)
+    if not made or not made["inputs"] or not made.get("summaries") or not table.is_file():
+        return None
+    return made["inputs"][0].get("name", ""), made["summaries"]
