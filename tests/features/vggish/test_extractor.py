@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from pathlib import Path
@@ -97,6 +98,28 @@ def test_shared_maps_equal_those_of_single_windows(net, starts):
         shared = SharedFeatures(net)(spectrum, torch.tensor(starts))
         expected = net.features(windows_of(spectrum, starts)).permute(0, 2, 3, 1).flatten(1)
     torch.testing.assert_close(shared, expected, rtol=1e-4, atol=2e-4)
+
+
+def test_direct_products_equal_single_windows_in_float64(net):
+    torch.manual_seed(3)
+    with torch.device("meta"):
+        double, starts = VggishNet(), [0, 1, 5, 22]
+    double.features = copy.deepcopy(net.features).double()
+    spectrum = torch.randn(max(starts) + 96 + MARGIN, 64, dtype=torch.float64) * 1.5 - 2
+    with torch.inference_mode():
+        shared = SharedFeatures(double, torch.float64)(spectrum, torch.tensor(starts))
+        expected = double.features(windows_of(spectrum, starts)).permute(0, 2, 3, 1).flatten(1)
+    torch.testing.assert_close(shared, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_shared_maps_in_bfloat16_are_near_those_in_float32(net):
+    torch.manual_seed(4)
+    spectrum, starts = torch.randn(40 + 96 + MARGIN, 64) * 1.5 - 2, torch.arange(0, 40, 4)
+    with torch.inference_mode():
+        exact = SharedFeatures(net)(spectrum, starts)
+        rounded = SharedFeatures(net, torch.bfloat16)(spectrum, starts)
+    assert rounded.dtype == torch.bfloat16
+    assert torch.cosine_similarity(exact, rounded.float()).min() > 0.9995
 
 
 def test_rows_equal_those_of_single_patches(vggish):

@@ -106,9 +106,9 @@ class Vggish:
         return {"weights": weights.get("weights"), "align": align, "postprocessing": after}
 
     def _load_network(self, net: VggishNet) -> None:
-        """Share feature maps on a CPU in float32; half-precision units are faster without."""
-        plain = self.device.type != "cpu" or self.dtype != torch.float32
-        self.shared = None if plain else SharedFeatures(net)
+        """Share feature maps on a CPU."""
+        shared = self.device.type == "cpu" and self.dtype in (torch.float32, torch.bfloat16)
+        self.shared = SharedFeatures(net, self.dtype) if shared else None
         self.net = net.eval().to(self.device, self.dtype).to(memory_format=torch.channels_last)
 
     def extract(self, sound: Sound, times_s: np.ndarray) -> np.ndarray:
@@ -143,7 +143,7 @@ class Vggish:
         spectrum = torch.from_numpy(log_mel_around(samples, first, last - first + FRAMES + MARGIN))
         offsets = torch.from_numpy(starts - first)
         if self.shared is not None and last - first < _FAR_APART * (len(starts) - 1):
-            embeddings = self.net.embeddings(self.shared(spectrum, offsets))
+            embeddings = self.net.embeddings(self.shared(spectrum, offsets)).float()
         else:
             embeddings = self._patches(spectrum, offsets)
         return embeddings if self.post is None else self.post(embeddings)

@@ -8,7 +8,7 @@ multiplied; the outermost column has no shared counterpart and is computed whole
 The trailing end is the leading one with time reversed.
 
 Each convolution is a sum over three time taps of convolutions along the bands, and those run as
-Winograd's F(4, 3): 6 products for 4 outputs instead of 12.
+Winograd's F(4, 3): 6 products for 4 outputs instead of 12. In bfloat16 the products are direct.
 All maps are laid out (..., time, band, channel).
 """
 
@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vacli.features.vggish.direct import DirectConv
 from vacli.features.vggish.network import FRAMES, VggishNet
 from vacli.features.vggish.winograd import FILTER, POINTS, input_transform, output_transform
 
@@ -35,10 +36,20 @@ class TapConv:
         self.taps = torch.einsum("pf,octf->ptco", matrix, weight).flatten(1, 2).contiguous()  # (6, 3 C, out)
         self.out_channels, self.width = weight.shape[:2]
 
+    def rows(self, maps: Tensor) -> Tensor:
+        """The input transform of maps (N, T, B, C)."""
+        return input_transform(maps)
+
+    def write(
+        self, products: Tensor, out: Tensor, column: int, base: Tensor | None = None, base_column: int = 0
+    ) -> None:
+        """The output transform of products, written to out[:, column], plus that column of `base`."""
+        output_transform(products, out, column, base, base_column)
+
     def columns(self, rows: Tensor, first: int, count: int, tap: int) -> Tensor:
         """Products for one output column from `count` neighbouring input columns, the first under `tap`.
 
-        rows: as `spread` gives them. Returns: (6, N, tiles, 1, out).
+        rows: as `rows` gives them. Returns: (6, N, tiles, 1, out).
         """
         points, items, tiles, _, width = rows.shape
         seen = rows[:, :, :, first : first + count].reshape(points, items * tiles, count * width)
@@ -66,14 +77,17 @@ class End:
 
     mirrored: bool
     first: Tensor  # weights of the first convolution, (64, 1, 3, 3)
-    convs: tuple[TapConv, ...]
+    convs: tuple[TapConv | DirectConv, ...]
 
     @classmethod
-    def from_network(cls, net: VggishNet, mirrored: bool) -> End:
+    def from_network(cls, net: VggishNet, mirrored: bool, dtype: torch.dtype) -> End:
         """The weights of a network, reversed in time if `mirrored`."""
         first, *others = net.convolutions()
-        weight = first.weight.detach()
-        convs = tuple(TapConv(conv, mirrored) for conv in others)
+        weight = first.weight.detach().to(dtype)
+        convs = tuple(
+            TapConv(conv, mirrored) if dtype == torch.float32 else DirectConv(conv, mirrored, dtype)
+            for conv in others
+        )
         return cls(mirrored, weight.flip(2) if mirrored else weight, convs)
 
 
@@ -129,7 +143,9 @@ def activate(level: Level, end: End, maps: Tensor, edge: Tensor, bias: Tensor, p
     return pool(edge, bias)
 
 
-def extend(conv: TapConv, level: Level, end: End, shared: tuple[Tensor, Tensor], edge: Tensor) -> Tensor:
+def extend(
+    conv: TapConv | DirectConv, level: Level, end: End, shared: tuple[Tensor, Tensor], edge: Tensor
+) -> Tensor:
     """The output columns of a convolution that depend on the window's end.
 
     shared: the convolution's shared input and output maps. edge: (N, n, B, C), the true input
@@ -138,23 +154,25 @@ def extend(conv: TapConv, level: Level, end: End, shared: tuple[Tensor, Tensor],
     inputs, outputs = shared
     reached = edge.shape[1]
     known = level.take(inputs, end, 0, max(reached, 2))
-    ends = input_transform(edge[:, :2] if reached > 1 else torch.cat([edge, known[:, 1:]], dim=1))
+    ends = conv.rows(edge[:, :2] if reached > 1 else torch.cat([edge, known[:, 1:]], dim=1))
     out = edge.new_empty(len(edge), reached + 1, edge.shape[2], conv.out_channels)
-    output_transform(conv.columns(ends, 0, 2, tap=1), out, 0)
-    changes = input_transform(edge - known[:, :reached])
+    conv.write(conv.columns(ends, 0, 2, tap=1), out, 0)
+    changes = conv.rows(edge - known[:, :reached])
     base = level.take(outputs, end, 1, reached)
     for column in range(reached):
         seen = min(reached - column, 3)
-        output_transform(conv.columns(changes, column, seen, tap=0), out, column + 1, base, column)
+        conv.write(conv.columns(changes, column, seen, tap=0), out, column + 1, base, column)
     return out
 
 
 class SharedFeatures:
-    """The convolutional part of VGGish on overlapping windows of one spectrogram."""
+    """The convolutional part of VGGish on overlapping windows of one spectrogram, on a CPU in `dtype`."""
 
-    def __init__(self, net: VggishNet) -> None:
-        self.biases = [conv.bias.detach() for conv in net.convolutions() if conv.bias is not None]
-        self.ends = (End.from_network(net, mirrored=False), End.from_network(net, mirrored=True))
+    def __init__(self, net: VggishNet, dtype: torch.dtype = torch.float32) -> None:
+        convs = net.convolutions()
+        self.dtype = dtype
+        self.biases = [conv.bias.detach().to(dtype) for conv in convs if conv.bias is not None]
+        self.ends = (End.from_network(net, False, dtype), End.from_network(net, True, dtype))
         self.pooled = (True, True, False, True, False)  # after each convolution but the last
 
     def __call__(self, spectrum: Tensor, starts: Tensor) -> Tensor:
@@ -163,7 +181,7 @@ class SharedFeatures:
         spectrum: (T, 64). starts: (N,) first frames, 0 <= start <= T - 96 - MARGIN.
         Returns: (N, 12288), in the order of VggishNet.forward.
         """
-        level = Level(starts, 1)
+        level, spectrum = Level(starts, 1), spectrum.to(self.dtype)
         maps = _convolve(spectrum[None], self.ends[0].first)
         edges = [_first_edge(spectrum[None, :, :, None], level, end) for end in self.ends]
         for step, pooled in enumerate(self.pooled):
