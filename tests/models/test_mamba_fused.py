@@ -6,13 +6,13 @@ import sys
 
 import pytest
 import torch
+from synth.mamba_layers import case, layer, results
 from synth.scans import apart
 
 from vacli.models import mamba, mamba_fused, mamba_loops
 from vacli.models.heads import zero_padding
 from vacli.models.mamba import Mamba
 from vacli.models.mamba_tiles import STRIDE
-from vacli.recipe import schema as recipe
 
 # batch, frames, width, states, kernel
 SHAPES = [
@@ -22,34 +22,6 @@ SHAPES = [
     (3, 70, 100, 32, 4),  # several blocks of channels
     (2, 2, 16, 4, 4),  # fewer frames than taps
 ]
-
-
-def layer(width: int, states: int, kernel: int) -> Mamba:
-    torch.manual_seed(0)
-    net = Mamba(width, recipe.Mamba(d_state=states, d_conv=kernel))
-    with torch.no_grad():
-        net.D.normal_()
-        net.conv1d.bias.normal_()
-    return net
-
-
-def case(shape: tuple[int, int, int, int, int]) -> tuple[Mamba, torch.Tensor, torch.Tensor]:
-    batch, frames, width, states, kernel = shape
-    net = layer(width, states, kernel)
-    mask = torch.ones(batch, frames, dtype=torch.bool)
-    if frames > 2:
-        mask[0, frames // 3 :] = False
-        mask[-1, 1] = False
-    return net, torch.randn(batch, frames, width), mask
-
-
-def results(run, net: Mamba, x: torch.Tensor) -> list[torch.Tensor]:
-    """Output, last state and the gradients by input and parameters, for fixed weights on both outputs."""
-    x = x.clone().requires_grad_()
-    made = run(x)
-    g = torch.Generator().manual_seed(9)
-    weights = [torch.randn(out.shape, generator=g).to(out.dtype) for out in made]
-    return [*(y.detach() for y in made), *torch.autograd.grad(made, [x, *net.parameters()], weights)]
 
 
 def fused(net: Mamba, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

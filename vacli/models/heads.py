@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from vacli.models.base import TemporalModule
+from vacli.models.dropout import Dropout
 from vacli.recipe import schema as recipe
 
 TARGETS = 2  # valence, arousal
@@ -19,7 +21,12 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 def zero_padding(x: Tensor, mask: Tensor) -> Tensor:
     """`x` (B, T, D) with zeros where `mask` is False; a product with the mask would keep NaN."""
-    return x.masked_fill(~mask.unsqueeze(-1), 0.0)
+    return x if is_whole(mask) else x.masked_fill(~mask.unsqueeze(-1), 0.0)
+
+
+def is_whole(mask: Tensor) -> bool:
+    """Whether it is known that `mask` is True everywhere: on a GPU, a look would have to wait for it."""
+    return mask.device.type == "cpu" and not torch.compiler.is_compiling() and bool(mask.all())
 
 
 class Passthrough(TemporalModule):
@@ -58,7 +65,7 @@ class Head(nn.Module):
             layers.append(nn.Linear(in_dim, width))
             if config.batch_norm:
                 layers.append(nn.BatchNorm1d(width))
-            layers += [ACTIVATIONS[config.activation](), nn.Dropout(config.dropout)]
+            layers += [ACTIVATIONS[config.activation](), Dropout(config.dropout)]
             in_dim = width
         layers.append(nn.Linear(in_dim, TARGETS))
         if config.tanh_output:
@@ -67,6 +74,8 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, 2); only real frames go through, or batch norm would count padding."""
+        if is_whole(mask):
+            return self.layers(x.flatten(0, 1)).unflatten(0, mask.shape)
         rows = self.layers(x[mask])
         return rows.new_zeros(*mask.shape, TARGETS).masked_scatter(mask.unsqueeze(-1), rows)
 

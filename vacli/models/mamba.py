@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vacli.models.base import Slots, TemporalModule, select
+from vacli.models.dropout import Dropout
 from vacli.models.heads import zero_padding
-from vacli.models.scan import selective_scan
+from vacli.models.scan import BACKENDS, fastest, selective_scan
 from vacli.recipe import schema as recipe
 
 DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4  # range of the first step sizes, section 3.6
@@ -71,6 +72,8 @@ class Mamba(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Frames (B, T, D) and a mask (B, T), True for real frames -> (B, T, D)."""
+        if self._is_recomputed(x):
+            return import_module("vacli.models.mamba_recomputed").layer(x, mask, self.weights())[0]
         fused = _fused() if self._is_float32_on_cpu(x) else None
         if fused is None:
             return self.plain(zero_padding(x, mask), mask)[0]
@@ -103,6 +106,12 @@ class Mamba(nn.Module):
 
     def _is_float32_on_cpu(self, x: Tensor) -> bool:
         return x.device.type == "cpu" and x.dtype != torch.float64 and self.A_log.dtype == torch.float32
+
+    def _is_recomputed(self, x: Tensor) -> bool:
+        """Whether this is a training step on a GPU whose scan runs in Triton's kernels."""
+        if x.device.type != "cuda" or self.A_log.dtype != torch.float32 or not torch.is_grad_enabled():
+            return False
+        return fastest("cuda", torch.float32, fresh=True).__module__ == BACKENDS["triton"]
 
     def _convolve(self, u: Tensor) -> Tensor:
         """The causal depthwise `conv1d` of (B, T, E).
@@ -183,7 +192,7 @@ class MambaEncoder(TemporalModule):
         self.adapt = nn.Linear(in_dim, width) if in_dim != width else nn.Identity()
         self.layers = nn.ModuleList(Mamba(width, config) for _ in range(config.n_layers))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.n_layers))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.project = nn.Linear(width, width) if config.output_projection else nn.Identity()
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:

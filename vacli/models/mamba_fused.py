@@ -24,10 +24,11 @@ from vacli.models.mamba_loops import (
     scan_gated_back,
     split,
 )
-from vacli.models.mamba_tiles import STRIDE
-from vacli.models.mamba_weights import Weights, padded
+from vacli.models.mamba_tiles import GROUP, STRIDE
+from vacli.models.mamba_weights import Weights
 from vacli.models.scan_numba import as_arrays
 from vacli.models.torch_threads import run_jobs
+from vacli.runtime.simd import LANES
 from vacli.runtime.simd_math import LOG2_E
 
 
@@ -193,9 +194,30 @@ def _layer(
     options = _Options(dtype, torch.is_grad_enabled(), 0.0 if norm is None else norm.eps)
     given = (None, None) if norm is None else (norm.weight, norm.bias)
     with torch.autocast("cpu", enabled=False):
-        weights = padded(Weights(*parameters))
+        weights = _padded(Weights(*parameters))
         y, *others = _Layer.apply(options, x.float().contiguous(), real.contiguous(), *given, *weights)
     return y.to(dtype), *others
+
+
+def _padded(weights: Weights) -> Weights:
+    """The weights with zeros for more channels and states, as the loops need them."""
+    channels, states = -weights.channels % LANES, -weights.states % GROUP
+    if not channels and not states:
+        return weights
+    low, b, c = weights.x_proj.split([weights.dt_proj.shape[1], weights.states, weights.states])
+    rows, columns, both = (0, 0, 0, channels), (0, channels), (0, channels, 0, states)
+    halves = weights.in_proj.chunk(2)
+    return Weights(
+        in_proj=torch.cat([F.pad(half, rows) for half in halves]),
+        taps=F.pad(weights.taps, (0, 0, 0, 0, 0, channels)),
+        taps_bias=F.pad(weights.taps_bias, columns),
+        x_proj=torch.cat([F.pad(low, columns), F.pad(b, both), F.pad(c, both)]),
+        dt_proj=F.pad(weights.dt_proj, rows),
+        dt_bias=F.pad(weights.dt_bias, columns),
+        A_log=F.pad(weights.A_log, (0, states, 0, channels)),
+        D=F.pad(weights.D, columns),
+        out_proj=F.pad(weights.out_proj, columns),
+    )
 
 
 def _enter(

@@ -1,4 +1,4 @@
-"""The parameters of a Mamba layer in the forms that its compiled loops read."""
+"""The parameters of a Mamba layer, in the forms that its fused functions read."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-
-from vacli.models.mamba_tiles import GROUP
-from vacli.models.scan_numba import as_arrays
-from vacli.runtime.simd import LANES
 
 
 class Weights(NamedTuple):
@@ -57,25 +52,5 @@ class Weights(NamedTuple):
 
     def others(self) -> tuple[np.ndarray, ...]:
         """The parameters of the scan that follow a: dt_proj (R, E), dt's bias and D (E,)."""
-        return as_arrays((self.dt_proj.T.contiguous(), self.dt_bias, self.D))
-
-
-def padded(weights: Weights) -> Weights:
-    """The weights with zeros for more channels and states, as the loops need them."""
-    channels, states = -weights.channels % LANES, -weights.states % GROUP
-    if not channels and not states:
-        return weights
-    low, b, c = weights.x_proj.split([weights.dt_proj.shape[1], weights.states, weights.states])
-    rows, columns, both = (0, 0, 0, channels), (0, channels), (0, channels, 0, states)
-    halves = weights.in_proj.chunk(2)
-    return Weights(
-        in_proj=torch.cat([F.pad(half, rows) for half in halves]),
-        taps=F.pad(weights.taps, (0, 0, 0, 0, 0, channels)),
-        taps_bias=F.pad(weights.taps_bias, columns),
-        x_proj=torch.cat([F.pad(low, columns), F.pad(b, both), F.pad(c, both)]),
-        dt_proj=F.pad(weights.dt_proj, rows),
-        dt_bias=F.pad(weights.dt_bias, columns),
-        A_log=F.pad(weights.A_log, (0, states, 0, channels)),
-        D=F.pad(weights.D, columns),
-        out_proj=F.pad(weights.out_proj, columns),
-    )
+        given = self.dt_proj.T.contiguous(), self.dt_bias, self.D
+        return tuple(t.detach().numpy() for t in given)

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 
 from vacli.errors import InputError, UsageError
 from vacli.models.base import Fusion, Slots, TemporalModule, select
-from vacli.models.heads import Head
+from vacli.models.heads import Head, zero_padding
 
 
 @dataclass(frozen=True)
@@ -129,8 +128,8 @@ class VaNet(nn.Module):
                     f"stream {name!r}: the model needs {width} values per frame, got {x.shape[-1]}",
                     hint="use the features that the model's recipe names",
                 )
-            there = torch.isfinite(x).all(dim=-1)
-            x = x.masked_fill(~there.unsqueeze(-1), 0.0)
+            there = (x * 0).sum(dim=-1) == 0  # NaN and infinite values give NaN: quicker than isfinite
+            x = zero_padding(x, there)
             if name in availability:
                 there = there * availability[name].to(x.dtype)
                 x = x * there.unsqueeze(-1)

@@ -13,7 +13,8 @@ With TRITON_INTERPRET=1 in the environment the kernels run on a CPU, step by ste
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 import triton
@@ -82,7 +83,7 @@ def _forward_kernel(
 @triton.jit
 def _backward_kernel(
     x_ptr, dt_ptr, a_ptr, b_ptr, c_ptr, checkpoints_ptr, gy_ptr, glast_ptr,
-    gx_ptr, gdt_ptr, ga_ptr, gb_ptr, gc_ptr, gh0_ptr, length, channels,
+    y_ptr, gx_ptr, gdt_ptr, ga_ptr, gb_ptr, gc_ptr, gh0_ptr, length, channels,
     states: tl.constexpr, chunk: tl.constexpr, block: tl.constexpr, padded: tl.constexpr,
 ):  # fmt: skip
     i = tl.program_id(0).to(tl.int64)
@@ -104,6 +105,7 @@ def _backward_kernel(
         )
         h = tl.load(checkpoints_ptr + (i * chunks + m) * channels * states + en, on, 0.0)
         decay, into, state = _states(x, dt, b, a, h)
+        tl.store(y_ptr + te, tl.sum(state * c[:, None, :], 2), on_te)
         g_y = tl.load(gy_ptr + te, on_te, 0.0)
         # g_t = c_t g_y_t + decay_(t+1) g_(t+1): the same recurrence, from the end of the chunk.
         next_dt = tl.load(
@@ -126,32 +128,58 @@ def _backward_kernel(
     tl.store(gh0_ptr + i * channels * states + en, later, on)
 
 
+class Gradients(NamedTuple):
+    """The output, computed again, and the derivatives by x, dt, a, b, c and the first state."""
+
+    y: Tensor
+    x: Tensor
+    dt: Tensor
+    a: Tensor
+    b: Tensor
+    c: Tensor
+    state: Tensor
+
+
+def forward(
+    x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """y, the last state and the checkpoints that `backward` needs; all contiguous float32, as `scan`."""
+    y, last = torch.empty_like(x), torch.empty_like(state)
+    checkpoints = x.new_empty(x.shape[0], triton.cdiv(x.shape[1], CHUNK), *a.shape)
+    grid, sizes = _launch(x, a)
+    with torch.cuda.device_of(x):
+        _forward_kernel[grid](x, dt, a, b, c, state, y, last, checkpoints, *x.shape[1:], **sizes)
+    return y, last, checkpoints
+
+
+def backward(inputs: Sequence[Tensor], checkpoints: Tensor, g_y: Tensor, g_last: Tensor) -> Gradients:
+    """The derivatives by the inputs of `forward`, x, dt, a, b, c, all contiguous, and its output again."""
+    x, dt, a, b, c = inputs
+    g_a, g_state = x.new_empty(x.shape[0], *a.shape), torch.empty_like(g_last)
+    made = (torch.empty_like(x), torch.empty_like(x), torch.empty_like(dt), g_a)
+    sums = torch.zeros_like(b), torch.zeros_like(c)
+    grid, sizes = _launch(x, a)
+    with torch.cuda.device_of(x):
+        _backward_kernel[grid](
+            *inputs, checkpoints, g_y, g_last, *made, *sums, g_state, *x.shape[1:], **sizes
+        )
+    return Gradients(*made[:3], g_a.sum(0), *sums, g_state)
+
+
 class _Scan(torch.autograd.Function):
     """The two kernels as one differentiable function of contiguous float32 tensors."""
 
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        x, dt, a, b, c, state = tensors
-        y, last = torch.empty_like(x), torch.empty_like(state)
-        checkpoints = x.new_empty(x.shape[0], triton.cdiv(x.shape[1], CHUNK), *a.shape)
-        grid, sizes = _launch(x, a)
-        with torch.cuda.device_of(x):
-            _forward_kernel[grid](x, dt, a, b, c, state, y, last, checkpoints, *x.shape[1:], **sizes)
-        ctx.save_for_backward(x, dt, a, b, c, checkpoints)
+        y, last, checkpoints = forward(*tensors)
+        ctx.save_for_backward(*tensors[:5], checkpoints)
         return y, last
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g_y: Tensor, g_last: Tensor) -> tuple[Tensor, ...]:
-        x, dt, a, b, c, checkpoints = ctx.saved_tensors
-        given = (g_y.contiguous(), g_last.contiguous())
-        g_x, g_dt, g_h0 = torch.empty_like(x), torch.empty_like(dt), torch.empty_like(given[1])
-        g_a, g_b, g_c = x.new_empty(x.shape[0], *a.shape), torch.zeros_like(b), torch.zeros_like(c)
-        grid, sizes = _launch(x, a)
-        made = (g_x, g_dt, g_a, g_b, g_c, g_h0)
-        with torch.cuda.device_of(x):
-            _backward_kernel[grid](x, dt, a, b, c, checkpoints, *given, *made, *x.shape[1:], **sizes)
-        return g_x, g_dt, g_a.sum(0), g_b, g_c, g_h0
+        *inputs, checkpoints = ctx.saved_tensors
+        return backward(inputs, checkpoints, g_y.contiguous(), g_last.contiguous())[1:]
 
 
 def scan(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,8 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from vacli.models import shifted_products
 from vacli.models.base import Slots, TemporalModule, select
-from vacli.models.heads import ACTIVATIONS, zero_padding
+from vacli.models.dropout import Dropout
+from vacli.models.heads import ACTIVATIONS, is_whole, zero_padding
 from vacli.recipe import schema as recipe
 
 
@@ -65,6 +66,10 @@ class DilatedConv(nn.Module):
         return y, ConvState(window[..., 1:], state.weight)
 
 
+def _filled(x: Tensor, padded: Tensor | None) -> Tensor:
+    return x if padded is None else x.masked_fill(padded, 0.0)
+
+
 class Block(nn.Module):
     """Two dilated convolutions, each with activation and dropout, and a residual path."""
 
@@ -74,16 +79,16 @@ class Block(nn.Module):
         self.conv1 = DilatedConv((in_channels, out_channels), config.kernel, dilation, causal=config.causal)
         self.conv2 = DilatedConv((out_channels, out_channels), config.kernel, dilation, causal=config.causal)
         self.act1, self.act2, self.act = (ACTIVATIONS[config.activation]() for _ in range(3))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.residual = (
             nn.Conv1d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
         )
 
-    def forward(self, x: Tensor, padded: Tensor) -> Tensor:
-        """(B, C, T), `padded` (B, 1, T) -> (B, C', T); both convolutions see zeros on padding."""
-        y = self.dropout(self.act1(self.conv1(x)))
-        y = self.dropout(self.act2(self.conv2(y.masked_fill(padded, 0.0))))
-        return self.act(y + self._residual(x)).masked_fill(padded, 0.0)
+    def forward(self, x: Tensor, padded: Tensor | None) -> Tensor:
+        """(B, C, T), `padded` (B, 1, T) or None -> (B, C', T); both convolutions see zeros on padding."""
+        y = _filled(self.dropout(self.act1(self.conv1(x))), padded)
+        y = self.dropout(self.act2(self.conv2(y)))
+        return _filled(self.act(y + self._residual(x)), padded)
 
     def _residual(self, x: Tensor) -> Tensor:
         """The residual path of (B, C, T); a convolution of one tap is a product, which is faster on a CPU."""
@@ -119,7 +124,7 @@ class Tcn(TemporalModule):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Frames (B, T, D) and a mask (B, T), True for real frames -> (B, T, C)."""
-        padded = ~mask.unsqueeze(1)
+        padded = None if is_whole(mask) else ~mask.unsqueeze(1)
         y = zero_padding(x, mask).transpose(1, 2)
         for block in self.blocks:
             y = block(y, padded)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vacli.models.base import TemporalModule
+from vacli.models.dropout import Dropout
 from vacli.models.heads import zero_padding
 from vacli.recipe import schema as recipe
 
@@ -29,6 +30,8 @@ class TransformerEncoder(TemporalModule):
             )
             for _ in range(config.n_layers)
         )
+        for layer in self.layers:
+            layer.dropout, layer.dropout1, layer.dropout2 = (Dropout(config.dropout) for _ in range(3))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Frames (B, T, D) and a mask (B, T), True for real frames -> (B, T, width)."""
