@@ -66,9 +66,17 @@ def test_binary_file_is_named(tmp_path):
 
 def test_byte_order_mark_carriage_returns_and_trailing_blank_lines(tmp_path):
     path = tmp_path / "clip.csv"
-    path.write_bytes("\ufefftime_s,valence,arousal\r\n0,0.5,0.25\r\n\r\n".encode())
-    assert AnnotationTable(path).header == ("time_s", "valence", "arousal")
-    assert read(LabelFile(path, "", ""), TableFormat())[0].values.tolist() == [[0.5, 0.25]]
+    for encoding in ("utf-8", "utf-16"):
+        text = "time_s,valence,arousal\r\n0,0.5,0.25\r\n\r\n"
+        path.write_bytes(("\ufeff" + text if encoding == "utf-8" else text).encode(encoding))
+        assert AnnotationTable(path).header == ("time_s", "valence", "arousal")
+        assert read(LabelFile(path, "", ""), TableFormat())[0].values.tolist() == [[0.5, 0.25]]
+
+
+def test_a_spreadsheet_is_named(tmp_path):
+    (tmp_path / "x.csv").write_bytes(b"PK\x03\x04 of Excel")
+    with pytest.raises(LabelError, match=r"x\.csv is a spreadsheet or an archive"):
+        AnnotationTable(tmp_path / "x.csv")
 
 
 def test_frames_between_rows_are_linear():

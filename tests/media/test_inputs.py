@@ -87,8 +87,11 @@ def test_a_folder_without_media_is_an_error(tmp_path: Path) -> None:
         find_media([tmp_path])
 
 
-def test_a_given_text_file_is_an_error(tmp_path: Path) -> None:
+def test_a_given_text_file_or_spreadsheet_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("valence,arousal\n" * 50)
+    (tmp_path / "x.xlsx").write_bytes(b"PK\x03\x04 of Excel")
+    with pytest.raises(InputError, match=r"x\.xlsx: is a spreadsheet or an archive, not a recording"):
+        find_media([tmp_path / "x.xlsx"])
     with pytest.raises(InputError, match="is a text file, not a recording") as caught:
         find_media([tmp_path / "labels.csv"])
     assert "va convert" in caught.value.hint

@@ -119,6 +119,17 @@ def test_other_tables_are_refused_in_one_line(text, message, tmp_path):
     assert "\n" not in line
 
 
+def test_tables_in_utf_16_are_read_and_spreadsheets_are_named(tmp_path):
+    write_file([frame_table()], tmp_path / "x.csv", TableOptions())
+    text = (tmp_path / "x.csv").read_text()
+    (tmp_path / "y.csv").write_text(text, encoding="utf-16")
+    one, other = (read_table_file(tmp_path / name).tables[0] for name in ("x.csv", "y.csv"))
+    np.testing.assert_array_equal(one.columns["valence"], other.columns["valence"])
+    (tmp_path / "z.csv").write_bytes(b"PK\x03\x04 of Excel")
+    with pytest.raises(InputError, match=r"z\.csv is a spreadsheet or an archive"):
+        read_table_file(tmp_path / "z.csv")
+
+
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read_table_file(tmp_path / "x.csv")

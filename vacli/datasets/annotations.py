@@ -7,6 +7,7 @@ annotated are NaN outside of the readers.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.clock import bracket, mix
+from vacli.datasets.text_dialect import decode
 from vacli.datasets.time_columns import FrameTimes
 from vacli.errors import LabelError
 
@@ -85,9 +87,8 @@ class AnnotationTable:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            with open(path, encoding="utf-8-sig", newline="") as stream:
-                lines = list(csv.reader(stream))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            lines = list(csv.reader(io.StringIO(decode(path), newline="")))
+        except csv.Error as error:
             raise LabelError(f"{path} cannot be read: {error}", hint="it must be a text table") from None
         while lines and not "".join(lines[-1]).strip():
             lines.pop()

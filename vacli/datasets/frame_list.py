@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
+from vacli.datasets.text_dialect import decode
 from vacli.errors import LabelError
 from vacli.store.schema import safe_id
 
@@ -20,9 +22,8 @@ def read_frame_list(path: Path) -> dict[str, np.ndarray]:
     Raises LabelError where the file cannot be read or a row lacks a video or a frame.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(io.StringIO(decode(path), newline="")))
+    except csv.Error as error:
         raise LabelError(f"{path} cannot be read: {error}", hint="it must be a CSV table") from None
     frames: dict[str, set[int]] = defaultdict(set)
     for line, row in enumerate(rows, start=2):

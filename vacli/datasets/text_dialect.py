@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import math
@@ -13,18 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vacli.errors import LabelError
+from vacli.files.text_encoding import SAVE_AS_CSV, is_spreadsheet, marked_encoding
 
 MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "-", "--", "?", "."))
 BLANKS = " "  # any number of blanks and tabs
 SEPARATORS = ("\t", ";", ",", "|", BLANKS)
 COMMENT = ("#", "%", "//")
-BYTE_ORDER_MARKS = {  # UTF-32 first, since its mark begins with that of UTF-16
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-    codecs.BOM_UTF8: "utf-8-sig",
-}
 MESSAGE_CHARACTERS = 160  # an unclosed quote makes one cell of the whole file
 SAMPLE_LINES = 200  # for the detection of the separator
 POINT, COMMA = ".", ","
@@ -87,12 +80,14 @@ def decode(path: Path) -> str:
     """
     try:
         data = path.read_bytes()
-        encodings = [name for mark, name in BYTE_ORDER_MARKS.items() if data.startswith(mark)][:1]
-        text = _decoded(data, encodings or ["utf-8", "cp1252", "latin-1"])
+        if is_spreadsheet(data):
+            raise LabelError(f"{path} is a spreadsheet or an archive", hint=SAVE_AS_CSV)
+        marked = marked_encoding(data)
+        text = _decoded(data, [marked] if marked else ["utf-8", "cp1252", "latin-1"])
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"{path} cannot be read: {error}", hint="it must be a text table") from None
     if "\0" in text:
-        raise LabelError(f"{path} is not a text table", hint="save it as CSV in UTF-8")
+        raise LabelError(f"{path} is not a text table", hint=SAVE_AS_CSV)
     return text
 
 

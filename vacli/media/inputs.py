@@ -9,6 +9,7 @@ from pathlib import Path
 from vacli.errors import InputError
 from vacli.files import store_folder
 from vacli.files.object_path import real_path, to_path
+from vacli.files.text_encoding import SAVE_AS_CSV, is_spreadsheet
 from vacli.media.crops import is_crop_folder
 from vacli.media.kinds import MediaInput, identify, identify_by_streams, is_folder, kind_of_suffix
 from vacli.media.signature import is_text, read_head
@@ -56,8 +57,11 @@ def find_media(paths: Iterable[Path]) -> FoundMedia:
 
 
 def _check_no_text(path: Path) -> None:
-    """Raise InputError for a text file, with a hint for a list of paths and for a table."""
-    if is_text(read_head(path)):
+    """Raise InputError for a spreadsheet and a text file, with a hint for a list of paths and for a table."""
+    head = read_head(path)
+    if is_spreadsheet(head):
+        raise InputError(f"{path}: is a spreadsheet or an archive, not a recording", hint=SAVE_AS_CSV)
+    if is_text(head):
         raise InputError(
             f"{path}: is a text file, not a recording",
             hint="if it lists paths, pipe it into the command and give `-` as input; "

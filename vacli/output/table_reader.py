@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.errors import InputError
+from vacli.files.text_encoding import SAVE_AS_CSV, is_spreadsheet, marked_encoding
 from vacli.output.columns import COLUMNS
 from vacli.output.frame_table import FLAGS, INTEGERS, NO_MODALITY, QUALITY_LIMITS, FrameTable
 
@@ -50,11 +51,13 @@ def read_table_file(path: Path) -> TableFile:
     with file and line.
     """
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            text = stream.read().removeprefix("\ufeff")
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}", hint="name a table of `va predict`") from None
+    if is_spreadsheet(data):
+        raise InputError(f"{path} is a spreadsheet or an archive", hint=SAVE_AS_CSV)
     try:
+        text = data.decode(marked_encoding(data) or "utf-8", errors="surrogateescape")
         header, rows = _read_json(text) if text.lstrip().startswith("{") else _read_csv(text)
         names = [RENAMED.get(name, name) for name in header]
         if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
