@@ -383,7 +383,7 @@ def clip_rows(loaded: LoadedModel, path: Path, delay_s: float) -> dict[str, np.n
 @pytest.mark.parametrize(
     ("clip", "delay_s", "mean", "largest"),
     [
-        ("22_derived_no_audio_track.mp4", 0.1, 1e-5, 1e-5),
+        ("22_derived_no_audio_track.mp4", 0.1, 1e-4, 5e-4),
         ("01_grid_swiz3n_male.mpg", 0.0, 0.01, 0.05),
         ("05_cremad_1001_DFA_HAP_XX.flv", 0.5, 0.003, 0.015),
     ],

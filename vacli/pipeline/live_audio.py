@@ -45,10 +45,11 @@ class AudioRow:
 class LiveAudio:
     """Extracts the features of a sound while it arrives; memory is constant.
 
-    extractors: name -> a `protocols.LiveExtractor`. Raises UsageError for one that needs the whole sound.
+    extractors: name -> a `protocols.LiveExtractor`. delay_s: how much sound after its time a row may have.
+    Raises UsageError for an extractor that needs the whole sound.
     """
 
-    def __init__(self, extractors: Mapping[str, Any]) -> None:
+    def __init__(self, extractors: Mapping[str, Any], delay_s: float = 0.0) -> None:
         for name, extractor in extractors.items():
             if not hasattr(extractor, "live"):
                 raise UsageError(
@@ -56,6 +57,7 @@ class LiveAudio:
                     hint="use a model with egemaps, mfcc39 or vggish, such as the bundled one, or a file",
                 )
         self.extractors, self.sound = extractors, RollingSound()
+        self._level_points = LEVEL_POINTS + round(delay_s * GRID_HZ)
         self._streams: dict[str, Any] = {}
         self._zero_s = 0.0  # of the streams
 
@@ -100,7 +102,7 @@ class LiveAudio:
         """The level at the grid points up to `point`; None before any sound."""
         if math.isinf(self.sound.end_s):
             return None
-        first = max(point - LEVEL_POINTS, 0)
+        first = max(point - self._level_points, 0)
         return self.sound.speech_level(first, np.arange(first, point + 1) / GRID_HZ)
 
     def close(self) -> None:

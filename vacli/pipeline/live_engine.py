@@ -107,7 +107,7 @@ class LiveEngine:
         if loaded.speech_model is not None:
             raise UsageError("--speech-model needs the whole sound", hint="omit it for a live source")
         self._loaded, self._settings = loaded, settings
-        self._audio = LiveAudio(loaded.extractors.audio if settings.with_sound else {})
+        self._audio = LiveAudio(loaded.extractors.audio if settings.with_sound else {}, settings.delay_s)
         self._has_audio_only = loaded.has_audio_only(self._audio.extractors)
         self._embedding_rate_hz = embedding_rate_hz(loaded.extractors)
         self._waiting: deque[_WaitingFrame] = deque()
@@ -127,7 +127,8 @@ class LiveEngine:
             next_id = self._faces.next_id
             self._faces.close()
         self._rows = LiveRows(self._settings.name, self._loaded)
-        self._faces = LiveFaces(self._loaded.extractors.visual, self._settings.face, next_id)
+        settings = self._settings
+        self._faces = LiveFaces(self._loaded.extractors.visual, settings.face, next_id, settings.delay_s)
         self._audio_only: LiveAudioOnlyRows | None = None
         self._times_s: deque[float] = deque(maxlen=RATE_FRAMES)
         self._n_frames = 0

@@ -31,7 +31,7 @@ LOST_AFTER_S = 10.0  # a face that was not seen for so long is no longer followe
 MEMORY_S = 3.0  # time constant of the weights by which faces are chosen
 SWITCH_RATIO = 1.5  # of the weight of another face to that of the followed one
 MOUTH_S = (WINDOW_BEFORE + WINDOW_AFTER + 8) / GRID_HZ  # of a mouth that is kept
-KEPT_FRAMES = 128  # of the features of a track
+KEPT_FRAMES = 256  # of the features of a track, more than rows may wait
 
 
 @dataclass
@@ -56,13 +56,16 @@ class Sampling:
 class LiveFaces:
     """Tracks and embeds the faces of frames as they arrive. Frames are numbered from 0 without gaps.
 
-    choice: which faces are followed, see `followed`. next_id: the number of the first track.
+    choice: which faces are followed, see `followed`. next_id: the number of the first track. delay_s: how
+    long after its frame `speaking` is asked for.
     """
 
-    def __init__(self, extractors: Mapping[str, Any], choice: str, next_id: int = 0) -> None:
+    def __init__(
+        self, extractors: Mapping[str, Any], choice: str, next_id: int = 0, delay_s: float = 0.0
+    ) -> None:
         self._tracker = LiveFaceTracker(FaceSettings(), next_id)
         self._embedder = FaceEmbedder(extractors)
-        self._choice = choice
+        self._choice, self._delay_s = choice, delay_s
         self._tracks: dict[int, _LiveTrack] = {}
         self._mouths: dict[int, MouthTrack] = {}
         self._chosen: int | None = None
@@ -114,7 +117,7 @@ class LiveFaces:
             for track in self._tracks.values():
                 track.features.forget(frame.index - KEPT_FRAMES)
             for mouth in self._mouths.values():
-                mouth.forget(frame.time_s - MOUTH_S)
+                mouth.forget(frame.time_s - MOUTH_S - self._delay_s)
 
     def followed(self) -> tuple[int, ...]:
         """The followed tracks after the latest frame, in the order of their numbers.
