@@ -8,20 +8,27 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from synth.stores import add_video, empty, put_feature
 
+from vacli.models.build import build
+from vacli.recipe.presets import preset
 from vacli.recipe.schema import Model, Stream, Window
 from vacli.runtime.concurrency import parallel_map
-from vacli.sequences.dataset import WindowDataset
+from vacli.sequences.dataset import Batch, Standardiser, WindowDataset
+from vacli.sequences.normalization import Normalisation
 from vacli.sequences.stored import open_sequences
 from vacli.sequences.windows import plan
 from vacli.store import Store
-from vacli.training.temporal.batches import AHEAD
+from vacli.training.distributed import World
+from vacli.training.temporal.batches import AHEAD, WindowBatches
 
 FRAMES = int(os.environ.get("VA_BENCH_FRAMES", "170000"))
 COLUMNS = 1214
@@ -29,6 +36,7 @@ FRAMES_A_VIDEO = 3000
 WINDOW = Window()
 BATCH = 16
 ROUNDS = 10
+EPOCHS, STEPS = 3, 2  # of the network
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +102,44 @@ def test_loader_against_one_memory_mapped_file(files, benchmark):
         mapped_mb_s=megabytes / statistics.median(seconds[plain]),
     )
     benchmark.pedantic(lambda: list(ours(batches[:2])), rounds=5)
+
+
+def test_an_epoch_against_the_steps_of_the_network_alone(files, benchmark):
+    """Steps of LightMamba on batches that are read meanwhile, over those on batches in memory."""
+    recipe = preset("lightmamba")
+    model = replace(recipe.model, streams=(Stream(name="x", features=("x",), dim=COLUMNS),))
+    torch.manual_seed(0)
+    net = build(model).train()
+    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-4)
+    training = replace(recipe.training, batch_size=2)  # both sides grow alike with it
+    sequences = open_sequences(Store.open(files[0]).videos(), model)
+    numbers = Normalisation(
+        mean={"x": np.zeros(COLUMNS, np.float32)}, std={"x": np.ones(COLUMNS, np.float32)}
+    )
+    standardiser, here = Standardiser(numbers, 5.0), World()
+    batches = WindowBatches(WindowDataset(sequences, WINDOW), standardiser, training, here)
+
+    def steps(chosen: Iterable[Batch]) -> float:
+        began = time.perf_counter()
+        for batch in chosen:
+            net(batch.streams, batch.mask).square().mean().backward()
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        return time.perf_counter() - began
+
+    pairs = []
+    for number in range(EPOCHS):
+        alone = steps(list(islice(batches.epoch(number), STEPS)))
+        pairs.append(alone / steps(islice(batches.epoch(number), STEPS)))
+    benchmark.pedantic(lambda: steps(islice(batches.epoch(0), STEPS)), rounds=1)
+    benchmark.extra_info.update(
+        ratio=statistics.median(pairs),
+        bound=1 / 1.15,
+        error=0.0,
+        lowest=min(pairs),
+        highest=max(pairs),
+        steps=STEPS,
+    )
 
 
 def _starts(dataset: WindowDataset, frames: int) -> np.ndarray:
