@@ -24,6 +24,11 @@ CPU = ("--device", "cpu")
 RUN = ("--model", "{work}/run", *CPU)
 TRAIN = ["train", "{store}", "--preset", "compact", *CPU, *TINY]
 FINETUNE = ["finetune-mae", "{store}", "--encoder", "compact", "--epochs", "1", *CPU]
+CROSSVAL = [
+    *("crossval", "{store}", "--encoder", "compact", "--encoder-epochs", "1", "--frame-stride", "2"),
+    *("--preset", "visual-only", "--folds", "2", "--fold", "1", *CPU),
+    *(word for assignment in recipes.VISUAL_COMPACT for word in ("--set", assignment)),
+]
 FRAMES = ("--frame-list", "{work}/frames.txt")
 # {store}: the store. {work}: a folder with runs and other files. {other}: a store that does not exist.
 # {media}: a folder of recordings beside the store.
@@ -46,6 +51,8 @@ COMMANDS = {
     "predict, dry run": ["predict", "{store}", *RUN, "-o", "{work}/p.csv", "--dry-run"],
     "predict into a folder": ["predict", "{store}", *RUN, "-o", "{work}/p/"],
     "summarize": ["summarize", "{store}", *RUN, "-o", "{work}/summary.csv"],
+    "ablate": ["ablate", "{store}", "--row", "compact", *CPU, *TINY, "-o", "{work}/ablation"],
+    "report": ["report", "{store}", *RUN, "-o", "{work}/report"],
 }
 FACE_COMMANDS = {
     "align": ["align", "{work}/media", "-o", "{store}"],
@@ -58,6 +65,8 @@ FACE_COMMANDS = {
         *("extract-audio", "{work}/media", "-o", "{store}", "--feature", "speech", "--part", "1/1")
     ],
     "finetune-mae": [*FINETUNE, "-o", "{work}/face"],
+    "crossval": [*CROSSVAL, "-o", "{work}/folds"],
+    "overlay, recording": ["overlay", "{media}/a.mp4", *CPU, "-o", "{work}/overlay.mp4"],
 }
 
 
@@ -67,8 +76,8 @@ def prepared(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
     trials = affwild2.make(affwild2.World(videos=4, frames=220))
     store = affwild2.write_store(folder / "s.zarr", trials)
-    for name in ("run", "second"):
-        assert run(filled([*TRAIN, "-o", str(folder / name)], {"store": str(store.path)})) == 0
+    assert run(filled([*TRAIN, "-o", str(folder / "run")], {"store": str(store.path)})) == 0
+    shutil.copytree(folder / "run", folder / "second")
     for name in ("labels", "arrays", "media"):
         (folder / name).mkdir()
     for view in store.videos():
@@ -77,7 +86,7 @@ def prepared(tmp_path_factory) -> Path:
         np.save(folder / "arrays" / f"{view.id}.npy", np.outer(view.times_s, [1, 2]).astype(np.float32))
     frames = [f"{view.id}/{i + 1:05d}.jpg,," for i in range(len(view.times_s))]
     (folder / "frames.txt").write_text("\n".join(["image_location,valence,arousal", *frames]) + "\n")
-    face_store(folder / "f.zarr", videos=2, frames=12)
+    face_store(folder / "f.zarr", videos=4, frames=6)
     write_video(folder / "media" / "a.mp4", [scene((110 + i, 110)) for i in range(8)])
     return folder
 

@@ -27,3 +27,11 @@ OWN_TCN = (  # of the presets that have a TCN a stream
     "model.streams.visual.tcn={channels=[16, 16], kernel=7, dropout=0.1}",
     "model.streams.audio.tcn={channels=[16, 16], kernel=7, dropout=0.1}",
 )
+VISUAL_COMPACT = (  # of the preset `visual-only` with the feature `compact`
+    "model.streams.visual.features=['compact']",
+    "model.streams.visual.dim=128",
+    "model.streams.visual.tcn={channels=[16], kernel=3, dropout=0.0}",
+    "model.temporal={n_layers=1, d_model=16, n_heads=2, dim_feedforward=16, dropout=0.0}",
+    "window={length_frames=2, stride_frames=2}",
+    "training.epochs=1",
+)
