@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter, process_time
@@ -12,11 +13,13 @@ from torch import Tensor
 
 from vacli.models import shifted_products
 from vacli.models.build import build
+from vacli.models.dropout import Dropout
 from vacli.models.mamba import MambaEncoder
 from vacli.models.tcn import DilatedConv
 from vacli.models.transformer import TransformerEncoder
 from vacli.recipe import schema as recipe
-from vacli.recipe.presets import COMPACT
+from vacli.recipe.presets import COMPACT, PRESETS
+from vacli.training.optim import adamw
 
 WINDOW = 300
 
@@ -149,6 +152,51 @@ def test_inference_of_mamba_and_transformer_of_one_width_and_depth(benchmark, ba
         ratio=ratio, ratio_of_pairs=spread, bound=1 / 0.5, error=error, error_bound=1e-4
     )
     assert error < 1e-4
+
+
+def test_dropout(benchmark):
+    """`ratio`: torch's dropout over that of this package, forward and back, on a CPU."""
+    x, p = torch.randn(16, 300, 96, requires_grad=True), 0.2
+
+    def gradient(net: torch.nn.Module) -> Tensor:
+        return torch.autograd.grad(net(x).sum(), x)[0]
+
+    ratio, spread = pairs(lambda: gradient(torch.nn.Dropout(p)), lambda: gradient(Dropout(p)))
+    g = benchmark.pedantic(gradient, (Dropout(p),), rounds=3)
+    error = abs((g == 0).double().mean().item() - p)
+    benchmark.extra_info.update(ratio=ratio, ratio_of_pairs=spread, bound=1.0, error=error, error_bound=4e-3)
+    assert error < 4e-3
+
+
+PRODUCTS = re.compile(
+    r"aten::(mm|bmm|addmm|addmm_|baddbmm|mkldnn_convolution|convolution_backward|.*attention.*)"
+)
+
+
+@pytest.mark.parametrize("preset", ["lightmamba", "bdca", "compact"])
+def test_share_of_products_and_convolutions_in_a_training_step(benchmark, preset):
+    """`ratio`: their part of the processor's time of a step at the preset's size, 2 windows, on a CPU."""
+    chosen = PRESETS[preset]
+    net = build(chosen.model).train()
+    optimiser = adamw(net, chosen.training.optim)
+    streams = {name: torch.randn(2, WINDOW, width) for name, width in net.widths.items()}
+    mask = torch.ones(2, WINDOW, dtype=torch.bool)
+
+    def step() -> None:
+        optimiser.zero_grad(set_to_none=True)
+        net(streams, mask).square().mean().backward()
+        optimiser.step()
+
+    step()
+    benchmark.pedantic(step, rounds=2)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        step()
+    busy = {event.key: event.self_cpu_time_total for event in profile.key_averages()}
+    ratio = sum(time for name, time in busy.items() if PRODUCTS.fullmatch(name)) / sum(busy.values())
+    rest = {name: time for name, time in busy.items() if not PRODUCTS.fullmatch(name)}
+    largest = sorted(rest, key=rest.__getitem__, reverse=True)[:8]
+    shares = {name: rest[name] / sum(busy.values()) for name in largest}
+    benchmark.extra_info.update(ratio=ratio, bound=0.7, error=0.0, rest=shares)
 
 
 def test_training_of_a_wide_temporal_convolution(benchmark, monkeypatch):

@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 NOT_COMPARED = re.compile(r"events\.out\.tfevents|__pycache__")  # named and filled by the clock
-CLOCK_KEYS = {"train_s", "validate_s", "seconds", "peak_bytes", "epoch_s", "created", "written_at"}
+CLOCK_KEYS = {
+    "train_s",
+    "validate_s",
+    "seconds",
+    "peak_bytes",
+    "epoch_s",
+    "temporal_step_s",
+    "created",
+    "written_at",
+}
 DRAWN_KEYS = {"edition", "va_crc32"}  # a random number for each writing, and a sum over it
 CLOCK_LINES = re.compile(r"\d s\b|second|minute|[KMG]i?B\b")  # of a card
 TEMPORARY = re.compile(r"(^|/)\.|\.part|\.tmp|~$")

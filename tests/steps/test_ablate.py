@@ -101,6 +101,9 @@ def test_tables_are_filled_and_written(ablation: AblateResult, settings: AblateS
     assert {(row["preset"], row["gpu_peak_bytes"]) for row in rows} == {
         (None, None)
     }  # small models, on a CPU
+    steps = {row["row"]: (row["temporal_step_s"], row["temporal_kept_bytes"]) for row in rows}
+    assert all(seconds > 0 and kept > 0 for seconds, kept in steps.values() if seconds is not None)
+    assert steps["bdca"][0] is not None
     markdown = " ".join((settings.out / ablate.MARKDOWN).read_text().split())
     for words in ("| BDCA w/o DW | bdca-no-gate |", "table III", "table IV", "116.5M"):
         assert words in markdown

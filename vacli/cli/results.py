@@ -120,7 +120,8 @@ def ablate(store: str | None, rows: tuple[str, ...], dry_run: bool, **chosen: An
 
     All rows are checked first: if the store lacks features, the commands that extract them are shown, and
     nothing is trained unless --skip-missing is given. Rows that are complete are skipped. The tables show
-    parameters, peak memory, time for an epoch and CCC of every row, and the published values.
+    parameters, peak memory, time for an epoch and CCC of every row, and the published values; also the time
+    of a training step of its temporal module without the rest of the network, and the memory that it keeps.
 
     \b
     Examples:

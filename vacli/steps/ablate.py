@@ -25,6 +25,7 @@ from vacli.steps._batch import DONE, SKIPPED, Batch, Failure, run_each
 from vacli.steps._training_inputs import labelled_videos
 from vacli.store import Store
 from vacli.training import checkpoint
+from vacli.training.temporal.step_cost import WINDOWS, StepCost, temporal_step_cost
 
 JSON, MARKDOWN = "ablation.json", "ablation.md"
 TABLES = (("lightmamba", "III"), ("bdca", "III"), ("bdca", "IV"))
@@ -35,6 +36,8 @@ HEADER = (
     "GPU memory",
     "process memory",
     "time an epoch",
+    "temporal: time a step",
+    "memory",
     "CCC V",
     "CCC A",
     "mean",
@@ -105,6 +108,14 @@ class AblateResult:
     text: str
 
 
+@dataclass(frozen=True)
+class Measured:
+    """By the names of rows: their results, and a step of their temporal modules."""
+
+    results: dict[str, Result]
+    steps: dict[str, StepCost | None]
+
+
 def named_rows(names: Sequence[str]) -> tuple[Ablation, ...]:
     """The rows of presets and recipe files (`*.toml`); UsageError for an unknown preset or an equal name."""
     rows = tuple(_named_row(name) for name in dict.fromkeys(names))
@@ -135,26 +146,29 @@ def run(settings: AblateSettings, progress: Progress | None = None) -> AblateRes
     progress = progress or RecordingProgress()
     rows, left_out = check_rows(settings, progress)
     found: list[tuple[Ablation, Result]] = []
+    costs: dict[str, StepCost | None] = {}
 
     def work(row: Ablation) -> str:
         progress.info(f"{row.label} ({row.name})")
         trained = train.run(row_settings(row, settings), progress)
         found.append((row, _evaluate(row, trained, settings)))
+        costs[row.name] = temporal_step_cost(_recipe(row, settings), device_name(settings.device))
         return SKIPPED if trained.skipped else DONE
 
     batch = run_each(Batch(settings.out), rows, lambda row: row.name, work, progress)
     results = with_video_notes([result for _, result in found])
     by_name = dict(zip((row.name for row, _ in found), results, strict=True))
-    grids = _grids(settings.rows, by_name, left_out)
+    measured = Measured(by_name, costs)
+    grids = _grids(settings.rows, measured, left_out)
     if results:
-        _write(settings.out, grids, by_name)
+        _write(settings.out, grids, measured)
     return AblateResult(
         out=settings.out,
         results=results,
         failed=tuple(batch.failed),
         skipped=tuple(batch.skipped),
         left_out=tuple(row.label for row in left_out),
-        text=_text(settings, grids, by_name),
+        text=_text(settings, grids, measured),
     )
 
 
@@ -219,16 +233,18 @@ def _evaluate(row: Ablation, trained: train.TrainResult, settings: AblateSetting
     return replace(result, name=row.label)
 
 
-def _text(settings: AblateSettings, grids: Sequence[Grid], results: dict[str, Result]) -> str:
+def _text(settings: AblateSettings, grids: Sequence[Grid], measured: Measured) -> str:
     if settings.format == "json":
-        return json.dumps(_json_rows(results), indent=2)
+        return json.dumps(_json_rows(measured), indent=2)
     return "\n".join(render(grid, settings.format, settings.table_width) for grid in grids)
 
 
-def _grids(rows: Sequence[Ablation], results: dict[str, Result], left_out: Sequence[Ablation]) -> list[Grid]:
-    lines = tuple(_line(row, results.get(row.name)) for row in rows)
+def _grids(rows: Sequence[Ablation], measured: Measured, left_out: Sequence[Ablation]) -> list[Grid]:
+    results = measured.results
+    lines = tuple(_line(row, results.get(row.name), measured.steps.get(row.name)) for row in rows)
     notes = tuple(f"{row.label}: left out, because the store lacks its features." for row in left_out)
     notes += tuple(f"{result.name}: {note}" for result in results.values() for note in result.notes)
+    notes += (f"A step of the temporal module, forward and back: {WINDOWS} windows, on this machine.",)
     grids = [Grid("Ablations", HEADER, lines, notes, frozenset({0, 1}))]
     for paper, wanted in TABLES:
         tables = [table for table in PAPERS[paper] if table.number == wanted]
@@ -236,7 +252,7 @@ def _grids(rows: Sequence[Ablation], results: dict[str, Result], left_out: Seque
     return grids
 
 
-def _line(row: Ablation, result: Result | None) -> tuple[str, ...]:
+def _line(row: Ablation, result: Result | None, step: StepCost | None) -> tuple[str, ...]:
     if result is None:
         return (row.label, row.name, *[NOTHING] * (len(HEADER) - 2))
     return (
@@ -246,6 +262,8 @@ def _line(row: Ablation, result: Result | None) -> tuple[str, ...]:
         _gigabytes(result.gpu_peak_bytes),
         _gigabytes(result.process_peak_bytes),
         f"{result.epoch_s:.1f} s",
+        NOTHING if step is None else f"{1e3 * step.seconds:.0f} ms",
+        NOTHING if step is None else f"{step.kept_bytes / 1e6:.1f} MB",
         *(number(value) for value in result.ccc.values()),
     )
 
@@ -254,24 +272,27 @@ def _gigabytes(count: int | None) -> str:
     return NOTHING if count is None else f"{count / 1e9:.2f} GB"
 
 
-def _write(out: Path, grids: Sequence[Grid], results: dict[str, Result]) -> None:
+def _write(out: Path, grids: Sequence[Grid], measured: Measured) -> None:
     checkpoint.write_text(out / MARKDOWN, "\n".join(FORMATS["markdown"](grid) for grid in grids))
-    checkpoint.write_json(out / JSON, _json_rows(results))
+    checkpoint.write_json(out / JSON, _json_rows(measured))
 
 
-def _json_rows(results: dict[str, Result]) -> list[dict[str, object]]:
-    return [
-        {
-            "label": result.name,
-            "row": name,
-            "preset": result.preset or None,
-            "changes": list(result.changes),
-            "parameters": result.parameters,
-            "gpu_peak_bytes": result.gpu_peak_bytes,
-            "process_peak_bytes": result.process_peak_bytes,
-            "epoch_s": result.epoch_s,
-            **{f"ccc_{name}": value for name, value in result.ccc.items()},
-            "notes": list(result.notes),
-        }
-        for name, result in results.items()
-    ]
+def _json_rows(measured: Measured) -> list[dict[str, object]]:
+    return [_json_row(name, result, measured.steps[name]) for name, result in measured.results.items()]
+
+
+def _json_row(name: str, result: Result, step: StepCost | None) -> dict[str, object]:
+    return {
+        "label": result.name,
+        "row": name,
+        "preset": result.preset or None,
+        "changes": list(result.changes),
+        "parameters": result.parameters,
+        "gpu_peak_bytes": result.gpu_peak_bytes,
+        "process_peak_bytes": result.process_peak_bytes,
+        "epoch_s": result.epoch_s,
+        "temporal_step_s": step.seconds if step else None,
+        "temporal_kept_bytes": step.kept_bytes if step else None,
+        **{f"ccc_{name}": value for name, value in result.ccc.items()},
+        "notes": list(result.notes),
+    }
