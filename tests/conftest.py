@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 settings.register_profile("va", deadline=None)
 settings.load_profile("va")
 
-# A shell that starts the tests in the background lets them ignore Ctrl-C, which some of them send.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Tests that are started in the background of a shell or by nohup ignore signals that some of them send.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 SHARED = Path(os.environ.get("VA_SHARED", Path(__file__).parents[2] / "shared"))
 
