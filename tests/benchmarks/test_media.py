@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-from synth.clips import Clip, steady, write_clip
+from synth.clips import Clip, repeated, steady, write_clip
 
 from vacli.media.video import open_video
 
@@ -55,21 +54,6 @@ def minute_and_hour(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pat
     )
     minute = write_clip(folder / "minute.mkv", clip)
     return minute, repeated(minute, folder / "hour.mkv", 60)
-
-
-def repeated(source: Path, path: Path, times: int) -> Path:
-    """The packets of a file one run after the other."""
-    with av.open(str(path), "w") as container:
-        streams = None
-        for run in range(times):
-            with av.open(str(source)) as given:
-                streams = streams or [container.add_stream_from_template(s) for s in given.streams]
-                for packet in given.demux():
-                    if packet.size:
-                        packet.pts = packet.dts = packet.pts + round(60 * run / packet.time_base)
-                        packet.stream = streams[packet.stream.index]
-                        container.mux(packet)
-    return path
 
 
 def peak(script: str, path: Path) -> tuple[int, int]:

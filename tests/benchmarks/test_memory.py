@@ -11,10 +11,9 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-from synth.clips import Clip, steady, write_clip
+from synth.clips import Clip, repeated, steady, write_clip
 from synth.faces import SIZE_PX, scene
 
 MINUTES = 30
@@ -67,22 +66,7 @@ def recordings(tmp_path_factory) -> tuple[Path, Path]:
         sound=lambda t: 0.3 * np.sin(2 * np.pi * 150 * t) * (np.sin(2 * np.pi * 3 * t) > -0.3),
     )
     minute = write_clip(folder / "minute.mkv", clip)
-    return minute, repeated(minute, folder / "long.mkv")
-
-
-def repeated(source: Path, path: Path) -> Path:
-    """The packets of a file MINUTES times one after the other."""
-    with av.open(str(path), "w") as container:
-        streams = None
-        for run in range(MINUTES):
-            with av.open(str(source)) as given:
-                streams = streams or [container.add_stream_from_template(s) for s in given.streams]
-                for packet in given.demux():
-                    if packet.size:
-                        packet.pts = packet.dts = packet.pts + round(60 * run / packet.time_base)
-                        packet.stream = streams[packet.stream.index]
-                        container.mux(packet)
-    return path
+    return minute, repeated(minute, folder / "long.mkv", MINUTES)
 
 
 def peak_kib(step: str, source: Path, out: Path) -> int:

@@ -136,3 +136,18 @@ def _blocks(clip: Clip) -> Iterator[av.AudioFrame]:
             frame.sample_rate = clip.sound_rate_hz
             frame.pts, frame.time_base = at, Fraction(1, clip.sound_rate_hz)
             yield frame
+
+
+def repeated(source: Path, path: Path, times: int) -> Path:
+    """The packets of a file of one minute, `times` times one after the other."""
+    with av.open(str(path), "w") as container:
+        streams = None
+        for run in range(times):
+            with av.open(str(source)) as given:
+                streams = streams or [container.add_stream_from_template(s) for s in given.streams]
+                for packet in given.demux():
+                    if packet.size:
+                        packet.pts = packet.dts = packet.pts + round(60 * run / packet.time_base)
+                        packet.stream = streams[packet.stream.index]
+                        container.mux(packet)
+    return path
