@@ -263,9 +263,9 @@ def test_pipe_that_becomes_silent_ends_at_the_timeout(stream, tmp_path):
     with os.fdopen(os.open(tmp_path / "pipe", os.O_RDWR), "wb") as pipe:
         writer = threading.Thread(target=pipe.write, args=(whole(stream),), daemon=True)
         writer.start()
-        received = receive(str(tmp_path / "pipe"), timeout_s=0.3)
+        received = receive(str(tmp_path / "pipe"), timeout_s=2.0)
         writer.join()
-    assert received.reader.end_reason == "nothing arrived for 0.3 s"
+    assert received.reader.end_reason == "nothing arrived for 2.0 s"
     assert len(received.frames) > 20
 
 
@@ -277,7 +277,7 @@ def test_silence_is_a_warning_without_a_timeout(tmp_path, monkeypatch):
     with Capture(parse_source(str(tmp_path / "pipe")), CaptureSettings(), notes.append) as capture:
         opened = threading.Thread(target=capture.wait_open)
         opened.start()
-        opened.join(0.4)
+        opened.join(1.0)
         assert len(notes) == 1
         assert "no data arrived for 0.1 s" in notes[0]
         os.close(pipe)
