@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,7 +145,7 @@ def test_flags_of_dropped_frames_are_kept(tmp_path):
     for drop in ("newest", "oldest"):
         with Capture(parse_source(str(path)), CaptureSettings(drop=drop), print) as capture:
             while not capture.buffer.is_ended:
-                capture.reader.is_open.wait(0.05)
+                time.sleep(0.05)
             flags = [word for captured in capture for word in captured.frame.flags]
         assert flags == ["gap"]
 
@@ -231,7 +232,7 @@ def test_frames_are_dropped_by_policy_and_counted(tmp_path):
     for drop, first in (("newest", list(range(START_FRAMES))), ("oldest", None)):
         with Capture(parse_source(str(path)), CaptureSettings(drop=drop), print) as capture:
             while not capture.buffer.is_ended:
-                capture.reader.is_open.wait(0.05)
+                time.sleep(0.05)
             frames = [captured.frame.frame.index for captured in capture if captured.frame]
         count = round(SECONDS * 25)
         assert frames == (first or list(range(count - START_FRAMES, count)))
@@ -265,7 +266,7 @@ def test_pipe_that_becomes_silent_ends_at_the_timeout(stream, tmp_path):
         writer.start()
         received = receive(str(tmp_path / "pipe"), timeout_s=2.0)
         writer.join()
-    assert received.reader.end_reason == "nothing arrived for 2.0 s"
+    assert received.reader.end_reason == "nothing arrived for 2 s"
     assert len(received.frames) > 20
 
 
