@@ -261,7 +261,7 @@ def test_silent_sources_are_input_errors(tmp_path):
 
 def test_pipe_that_becomes_silent_ends_at_the_timeout(stream, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with os.fdopen(os.open(tmp_path / "pipe", os.O_RDWR), "wb") as pipe:
+    with os.fdopen(os.open(tmp_path / "pipe", os.O_RDWR), "wb", buffering=0) as pipe:
         writer = threading.Thread(target=pipe.write, args=(whole(stream),), daemon=True)
         writer.start()
         received = receive(str(tmp_path / "pipe"), timeout_s=2.0)
