@@ -45,6 +45,23 @@ def test_help_of_a_command_loads_nothing_heavy():
     assert not {"torch", "zarr", "numpy", "rich", "av", "timm"} & set(done.stderr.split())
 
 
+def test_exit_handlers_run_and_objects_are_not_freed():
+    code = (
+        "import atexit, sys; from vacli.cli.main import main\n"
+        "class Kept:\n"
+        "    def __del__(self): print('freed')\n"
+        "sys.modules['kept'] = Kept()\n"
+        "import vacli.cli.main as cli; real = cli.run\n"
+        "cli.run = lambda *a, **o: (atexit.register(print, 'handler'), real(*a, **o))[1]\n"
+        "sys.stdout.write('first '); main(sys.argv[1:])"
+    )
+    for arguments, exit_code in ((["presets"], 0), (["predcit"], 2)):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+        assert done.returncode == exit_code
+        assert done.stdout.startswith("first ")
+        assert done.stdout.endswith("handler\n")
+
+
 def test_completion_answers_from_the_command_tree():
     environment = {"_VA_COMPLETE": "bash_complete", "COMP_WORDS": "va extr", "COMP_CWORD": "1"}
     code = "from vacli.cli.main import va; va.main(prog_name='va', complete_var='_VA_COMPLETE')"

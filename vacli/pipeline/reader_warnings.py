@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vacli.media.audio import Sound
 from vacli.progress import Progress
+
+if TYPE_CHECKING:
+    from vacli.media.audio import Sound
 
 
 def warn_of_notes(path: Path, notes: Iterable[str], progress: Progress) -> None:

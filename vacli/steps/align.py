@@ -6,18 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vacli.errors import InputError, StoreError
 from vacli.faces.align import encode_jpeg
 from vacli.faces.selection import NO_SPEAKER, SPEAKER, check_face_choice, select_tracks
 from vacli.faces.tracker import Face, FaceFrame, FaceSettings, map_face_frames
-from vacli.media.audio import read_sound
 from vacli.media.kinds import MediaInput
 from vacli.media.reader import VideoReader
-from vacli.media.speech_level import speech_level
 from vacli.media.video import check_backend, open_video
 from vacli.pipeline import precropped
-from vacli.pipeline.active_speaker import ActiveSpeaker, grid_times
 from vacli.pipeline.face_spool import FaceSpool, write_track
 from vacli.pipeline.reader_warnings import warn_of_notes
 from vacli.progress import Progress, RecordingProgress
@@ -27,6 +25,9 @@ from vacli.steps._inputs import usable
 from vacli.steps._parts import Part, PartRun, select
 from vacli.steps._provenance import report_copy, source_of
 from vacli.store import Store
+
+if TYPE_CHECKING:
+    from vacli.pipeline.active_speaker import ActiveSpeaker  # imports the reader of sound
 
 METHOD = "RetinaFace MobileNet-0.25, faces at 208 px, votes of all anchors; ArcFace template x 2; JPEG 90"
 
@@ -173,7 +174,7 @@ def _align_video(target: _Target, path: Path) -> str:
     if target.is_complete(first, attributes):
         return SKIPPED
     with open_video(path, settings.backend) as video, FaceSpool() as spool:
-        speaker = ActiveSpeaker(video.times_s) if settings.face == SPEAKER else None
+        speaker = _active_speaker(video) if settings.face == SPEAKER else None
         _record(video, spool, settings.crops, target.progress, speaker)
         warn_of_notes(path, video.notes, target.progress)
         if video.decode_error:
@@ -227,10 +228,20 @@ def _record(
         raise InputError(f"{video.info.path}: no frame can be decoded ({video.decode_error})")
 
 
+def _active_speaker(video: VideoReader) -> ActiveSpeaker:
+    from vacli.pipeline.active_speaker import ActiveSpeaker
+
+    return ActiveSpeaker(video.times_s)
+
+
 def _speaking_s(
     path: Path, video: VideoReader, speaker: ActiveSpeaker, progress: Progress
 ) -> dict[int, float]:
     """Track -> for how many seconds it speaks; warns if none does."""
+    from vacli.media.audio import read_sound
+    from vacli.media.speech_level import speech_level
+    from vacli.pipeline.active_speaker import grid_times
+
     sound = read_sound(path)
     durations_s: dict[int, float] = {}
     if sound is not None:
