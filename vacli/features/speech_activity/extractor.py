@@ -1,7 +1,8 @@
 """Extractor `speech`: the probability of speech at each time.
 
-The probabilities of Silero VAD depend on the level, so the sound gets a level at which they do not. They have
-gaps at unvoiced consonants and rise late at the start of a voice, so they are averaged and then expanded.
+The probabilities of Silero VAD depend on the level, so the sound gets a level at which they do not. It misses
+screams, so it also gets the sound at half speed. The probabilities have gaps at unvoiced consonants and rise
+late at the start of a voice, so they are averaged and then expanded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from vacli.features.audio_flags import TemporalContext
 from vacli.features.speech_activity.live import WINDOW_S, LiveSpeech
 from vacli.features.speech_activity.loudness import TARGET_DB, levelling_gain
-from vacli.features.speech_activity.network import HOP, INITIAL_STATE, OVERLAP, SileroVad
+from vacli.features.speech_activity.network import HOP, OVERLAP
 from vacli.features.speech_activity.pooling import (
     EXPANSION_WINDOWS,
     MEAN_WINDOWS,
@@ -22,6 +23,7 @@ from vacli.features.speech_activity.pooling import (
     pooled,
     pooled_span,
 )
+from vacli.features.speech_activity.two_speeds import INITIAL_STATES, TwoSpeedVad
 from vacli.features.weights import WEIGHTS, locate, short_hash
 from vacli.files import scratch
 from vacli.media.audio import Sound
@@ -45,10 +47,10 @@ class SpeechActivity:
 
     def __init__(self, weights: Path | None = None, progress: Progress | None = None) -> None:
         path = locate("speech", weights, progress)
-        self._network = SileroVad(path)
+        self._network = TwoSpeedVad(path)
         self.spec = FeatureSpec(
             name="speech",
-            version="1",
+            version="2",
             modality=AUDIO,
             dim=1,
             columns=("speech",),
@@ -86,8 +88,8 @@ class SpeechActivity:
 class SpeechStream:
     """The probabilities in one sound, computed as far as they are needed."""
 
-    def __init__(self, network: SileroVad, sound: Sound) -> None:
-        self._network, self._sound, self._state = network, sound, INITIAL_STATE
+    def __init__(self, network: TwoSpeedVad, sound: Sound) -> None:
+        self._network, self._sound, self._state = network, sound, INITIAL_STATES
         whole = sound.samples[: len(sound.samples) // HOP * HOP].reshape(-1, HOP)
         rest = sound.samples[whole.size :]
         power = mean_squares(whole)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from vacli.features.speech_activity.loudness import levelling_gain
-from vacli.features.speech_activity.network import HOP, INITIAL_STATE, OVERLAP, RATE_HZ, SileroVad
+from vacli.features.speech_activity.network import HOP, OVERLAP, RATE_HZ
 from vacli.features.speech_activity.pooling import pooled, pooled_span
+from vacli.features.speech_activity.two_speeds import INITIAL_STATES, TwoSpeedVad
 
 WINDOW_S = HOP / RATE_HZ
 KEPT_WINDOWS = 160  # 5.1 s, more than the gain depends on
@@ -20,8 +21,8 @@ KEPT_WINDOWS = 160  # 5.1 s, more than the gain depends on
 class LiveSpeech:
     """See `features.protocols.LiveAudioStream`."""
 
-    def __init__(self, network: SileroVad) -> None:
-        self._network, self._state = network, INITIAL_STATE
+    def __init__(self, network: TwoSpeedVad) -> None:
+        self._network, self._state = network, INITIAL_STATES
         self._waiting = np.zeros(0, np.float32)  # samples of the next window
         self._before = np.zeros(OVERLAP, np.float32)  # with their gain
         self._power = np.zeros(0)
