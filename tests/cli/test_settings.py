@@ -841,7 +841,7 @@ CASES = (
     Case(
         "overlay",
         "a b --out o --table t.csv --blur --width 640 --force --model m --weights w --allow-mismatch "
-        "--face 1 --audio-track 2 --backend pyav --device cpu",
+        "--face 1 --min-quality 0.2 --audio-track 2 --backend pyav --device cpu",
         "overlay",
         {
             "predict": PredictSettings(
@@ -850,6 +850,7 @@ CASES = (
                 weights={"": Path("w")},
                 allow_mismatch=True,
                 face="1",
+                min_quality=0.2,
                 audio_track=2,
                 backend="pyav",
                 device="cpu",

@@ -47,6 +47,18 @@ def test_the_summary_of_a_recording_counts_only_frames_with_a_prediction():
     assert [made[f"valence_q{q}"] for q in (10, 25, 50, 75, 90)] == [0.2, 0.2, 0.6, 0.6, 0.6]
 
 
+def test_shares_of_speech_are_over_the_seconds_in_which_it_is_known():
+    face = trajectory(np.zeros(10))
+    unknown = summary(face.part(*WHOLE))
+    assert np.isnan([unknown["speech_fraction"], unknown["speaking_fraction"]]).all()
+    face.table.columns["speech_present"] = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
+    face.table.columns["speaking"] = np.array([1, 0, 0, 0, -1, -1, -1, -1, np.nan, np.nan])
+    made = summary(face.part(*WHOLE))
+    assert made["speech_fraction"] == pytest.approx(0.4)
+    assert made["speaking_fraction"] == pytest.approx(0.25)
+    assert summary(face.part(0.0, 0.2))["speaking_fraction"] == pytest.approx(0.5)
+
+
 def test_means_are_weighted_by_time_at_a_variable_frame_rate():
     times_s = np.concatenate([np.arange(0, 1, 0.01), np.arange(1, 4, 0.1)])
     made = summary(trajectory(np.where(times_s < 1, 1.0, 0.0), times_s=times_s).part(*WHOLE))

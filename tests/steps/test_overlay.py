@@ -40,7 +40,9 @@ WITH_SOUND = replace(SHORT, sound_spans=((0.0, 0.4),))
 
 def draw(inputs: list[Path], out: Path, **changes) -> tuple[overlay.OverlayResult, RecordingProgress]:
     progress = RecordingProgress()
-    predict = PredictSettings(inputs=tuple(inputs), face=changes.pop("face", "all"))
+    names = ("face", "min_quality")
+    chosen = {"face": "all"} | {name: changes.pop(name) for name in names if name in changes}
+    predict = PredictSettings(inputs=tuple(inputs), **chosen)
     return overlay.run(overlay.OverlaySettings(predict=predict, out=out, **changes), progress), progress
 
 
@@ -234,6 +236,19 @@ def test_faces_of_a_table_are_selected(tmp_path, face, colours):
     picture = pictures_of(tmp_path / "out.mp4")[4][: shown.height, : shown.width]
     visible = [colour_share(picture, palette.face_colour(index)) > 0.002 for index in (0, 1)]
     assert sum(visible) == colours
+
+
+def test_frames_of_low_quality_are_drawn_without_a_prediction(tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", SHORT)
+    quality = np.where(np.arange(10) < 5, 0.8, 0.1)
+    table = write_table(tmp_path / "va.csv", table_at(times_of(clip), str(clip), quality=quality))
+    progress = draw_table(clip, tmp_path / "some.mp4", table, min_quality=0.5)
+    assert "5 of 10 frames (50.0 %) have a quality below 0.5 and are left out: sharpness 5" in progress.messages
+    assert comment_of(tmp_path / "some.mp4")["settings"] == {"min_quality": 0.5}
+    draw_table(clip, tmp_path / "all.mp4", table)
+    some, whole = (pictures_of(tmp_path / name) for name in ("some.mp4", "all.mp4"))
+    change = [np.abs(a.astype(int) - b).mean() for a, b in zip(some, whole, strict=True)]
+    assert max(change[:3]) < min(change[6:])
 
 
 def test_faces_are_not_selected_from_a_table_as_input(tmp_path):

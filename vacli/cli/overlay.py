@@ -32,6 +32,7 @@ from vacli.cli.streams import put
 @options.weights
 @options.allow_mismatch
 @options.face("Which faces.", default="all")
+@options.min_quality
 @options.audio_track
 @options.backend
 @options.device

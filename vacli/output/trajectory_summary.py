@@ -173,6 +173,8 @@ class Summarizer:
         fields |= {
             "arousal_peaks": n_peaks,
             "arousal_peaks_per_min": n_peaks / valid_s * 60 if valid_s else None,
+            "speech_fraction": _share("speech_present", parts),
+            "speaking_fraction": _share("speaking", parts),
         }
         for name, threshold in self.above:
             fields |= _time_above(name, threshold, parts, valid_s)
@@ -225,6 +227,12 @@ def _time_above(name: str, threshold: float, parts: Sequence[Part], valid_s: flo
     above_s = sum(float(part.valid_seconds[part.column(name) > threshold].sum()) for part in parts)
     fraction = above_s / valid_s if valid_s else math.nan
     return {f"{name}_above_{threshold:g}_s": above_s, f"{name}_above_{threshold:g}_fraction": fraction}
+
+
+def _share(name: str, parts: Sequence[Part]) -> float:
+    """The share of the seconds with 1 in a column of 0 and 1; NaN and -1 are unknown."""
+    values = [part.column(name).astype(np.float64) for part in parts]
+    return _mean([np.where(v < 0, np.nan, v) for v in values], [part.seconds for part in parts])
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:

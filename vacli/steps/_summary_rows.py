@@ -141,6 +141,8 @@ def statistics(summarizer: Summarizer) -> Iterator[Column]:
             yield Column(f"{name}_change_se", "standard error of the change")
     yield Column("arousal_peaks", "number of peaks of arousal", "integer")
     yield Column("arousal_peaks_per_min", "the same a minute with a prediction", decimals=2)
+    yield Column("speech_fraction", "share of the seconds with speech, where it is known")
+    yield Column("speaking_fraction", "share of the seconds in which the face speaks, where it is known")
     for name, threshold in summarizer.above:
         yield Column(f"{name}_above_{threshold:g}_s", f"seconds with {name} above {threshold:g}", decimals=3)
         yield Column(f"{name}_above_{threshold:g}_fraction", "share of the seconds with a prediction")

@@ -21,6 +21,7 @@ from vacli.output.file_names import output_names
 from vacli.output.formats import TableOptions
 from vacli.output.frame_table import FrameTable
 from vacli.output.provenance import as_line
+from vacli.output.quality_filter import QualityFilter
 from vacli.output.table_reader import read_table_file
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, Batch, run_each
@@ -63,7 +64,7 @@ def run(settings: OverlaySettings, progress: Progress | None = None) -> OverlayR
     settings, and for several recordings where `out` is a file.
     """
     progress = progress or RecordingProgress()
-    result = OverlayResult(settings.out)
+    result, quality = OverlayResult(settings.out), QualityFilter(settings.predict.min_quality)
     if not _is_folder(settings.out):
         _check_free(settings.out, settings)
     recordings = _recordings(settings, result, progress)
@@ -74,12 +75,14 @@ def run(settings: OverlaySettings, progress: Progress | None = None) -> OverlayR
     def work(pair: tuple[Recording, Path]) -> str:
         recording, path = pair
         _check_free(path, settings)
-        _write(recording, path, settings, progress)
+        _write(recording, path, settings, quality, progress)
         return DONE
 
     pairs = list(zip(recordings, outputs, strict=True))
     run_each(result, pairs, lambda pair: pair[0].name, work, progress)
     result.files += [path for recording, path in pairs if recording.name in result.done]
+    if quality.report:
+        progress.info(quality.report)
     return result
 
 
@@ -165,7 +168,9 @@ def _track_summary(table: FrameTable) -> TrackSummary:
     return TrackSummary(int(table.columns["face_id"].max()), area_px2, float(centre.mean()), speaking_s)
 
 
-def _write(recording: Recording, path: Path, settings: OverlaySettings, progress: Progress) -> None:
+def _write(
+    recording: Recording, path: Path, settings: OverlaySettings, quality: QualityFilter, progress: Progress
+) -> None:
     media = recording.media
     if media is None:
         raise InputError(
@@ -175,7 +180,7 @@ def _write(recording: Recording, path: Path, settings: OverlaySettings, progress
         raise UsageError(f"{path} is the input", hint="name another file with -o")
     if probe(media).video is None:
         raise InputError(f"{media}: has no picture to draw on", hint="`va report` shows sound")
-    tables = recording.load()
+    tables = [quality(table) for table in recording.load()]
     comment = as_line(_provenance(media, recording, settings))
     drawing = Drawing(settings.blur, settings.width_px, settings.predict.audio_track, comment)
     write_overlay(media, tables, path, drawing, progress)
@@ -187,6 +192,8 @@ def _provenance(media: Path, recording: Recording, settings: OverlaySettings) ->
     table = settings.table or recording.table
     if table is not None:
         made["table"] = _digest(table)
+        if settings.predict.min_quality is not None:
+            made["settings"] = {"min_quality": settings.predict.min_quality}
     elif recording.origin is not None:
         predicted = conditions(settings.predict, TableOptions())
         made |= {name: predicted[name] for name in ("model", "settings")}

@@ -48,11 +48,11 @@ class _GrowingArray:
         if self.array is None:
             self.array = self.layout.create(self.group, self.name, 0, self.layout.file_rows)
         rows = np.concatenate(self.pending)
+        self.pending = [rows[count:].copy()]  # a view would keep all of them
+        self.count -= count
         start = self.array.shape[0]
         self.array.resize((start + count, *self.array.shape[1:]))
         self.array[start:] = rows[:count]
-        self.pending = [rows[count:]]
-        self.count -= count
 
 
 class PartWriter:
