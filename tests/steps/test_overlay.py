@@ -243,7 +243,8 @@ def test_frames_of_low_quality_are_drawn_without_a_prediction(tmp_path):
     quality = np.where(np.arange(10) < 5, 0.8, 0.1)
     table = write_table(tmp_path / "va.csv", table_at(times_of(clip), str(clip), quality=quality))
     progress = draw_table(clip, tmp_path / "some.mp4", table, min_quality=0.5)
-    assert "5 of 10 frames (50.0 %) have a quality below 0.5 and are left out: sharpness 5" in progress.messages
+    left_out = "5 of 10 frames (50.0 %) have a quality below 0.5 and are left out: sharpness 5"
+    assert left_out in progress.messages
     assert comment_of(tmp_path / "some.mp4")["settings"] == {"min_quality": 0.5}
     draw_table(clip, tmp_path / "all.mp4", table)
     some, whole = (pictures_of(tmp_path / name) for name in ("some.mp4", "all.mp4"))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 MIN_VOICE_WEIGHT = 0.5  # a frame with less counts as one without a voice
-# The feature `speech` is above this in 99 % of the frames of RAVDESS and EmoDB, and in at most 3 % of those of
-# synthetic music.
+# The feature `speech` is above this in 99 % of the frames of RAVDESS and EmoDB, and in at most 3 % of those
+# of synthetic music.
 SPEECH_PRESENT = 0.25
 # Prior odds that a voice is that of the visible face and not one from outside the picture, which `speaking`
 # assumes to be equally likely.

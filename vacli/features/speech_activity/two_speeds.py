@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vacli.features.speech_activity.network import HOP, INITIAL_STATE, OVERLAP, SileroVad, State
+from vacli.features.speech_activity.network import INITIAL_STATE, OVERLAP, SileroVad, State
 
 HALF_TAPS = 8  # of the interpolation, on each side of a new sample
 
