@@ -46,7 +46,7 @@ def test_instants_are_spread_and_drawn_again_alike():
     assert times == sorted(times)
 
 
-@pytest.mark.parametrize("mutate", {*mutators.TEXT})
+@pytest.mark.parametrize("mutate", dict.fromkeys(mutators.TEXT))
 def test_damage_is_seeded(mutate):
     data = b"time_s,valence,arousal\n0.0,0.25,-0.5\n0.04,0.5,0.125\n" * 40
     made = [mutate(data, np.random.default_rng(4)) for _ in range(2)]
