@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from synth.jobs import StubJob, n_tasks
+from synth.jobs import StubJob, n_submissions_kept, n_tasks
 
 from vacli.errors import OutputError, UsageError, VaError, WeightsError
 from vacli.progress import RecordingProgress
@@ -105,6 +105,7 @@ def test_finished_tasks_are_forgotten(cluster, tmp_path):
         time.sleep(0.1)
     assert left <= 8
     assert len(cluster.client.futures) <= 8
+    assert cluster.client.run_on_scheduler(n_submissions_kept) == 0
 
 
 def test_a_worker_of_another_version_is_refused(cluster, tmp_path, monkeypatch):

@@ -64,3 +64,9 @@ class StubJob:
 def n_tasks(dask_scheduler: Any) -> int:
     """The number of tasks that a Dask scheduler has, for `Client.run_on_scheduler`."""
     return len(dask_scheduler.tasks)
+
+
+def n_submissions_kept(dask_scheduler: Any) -> int:
+    """The number of submissions that a Dask scheduler has records of, for `Client.run_on_scheduler`."""
+    spans = dask_scheduler.extensions["spans"].spans.values()
+    return sum(len((span._metadata or {"collections": []})["collections"]) for span in spans)
