@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from synth.crash_jobs import AUDIO, VISUAL, first_edition, write_faces, write_fe
 from synth.mounts import mounted, overlay
 
 from vacli.errors import OutputError, StoreError
-from vacli.store import Store
+from vacli.store import Store, locks
 from vacli.store.work import FOLDER, STALE_AFTER_S
 
 
@@ -106,6 +107,19 @@ def test_a_full_disk_keeps_the_old_parts(tmp_path):
 def _free(disk: Path) -> int:
     about = os.statvfs(disk)
     return about.f_bavail * about.f_frsize
+
+
+def test_a_work_folder_that_cannot_be_begun_is_removed(tmp_path, monkeypatch):
+    first_edition(tmp_path)
+
+    def full() -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match=r"s\.zarr"):
+        patch.setattr(locks, "kernel_id", full)
+        write_feature(Store.open(tmp_path / "s.zarr"), AUDIO, 2)
+    assert sorted(os.listdir(tmp_path / "s.zarr")) == ["clip", "zarr.json"]
+    assert_second_edition(tmp_path / "s.zarr")
 
 
 def test_leftovers_are_hidden_and_removed_when_old(tmp_path):

@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from vacli.errors import StoreError
+from vacli.errors import OutputError, StoreError
+from vacli.files.disk_space import report_write_errors
 from vacli.store import locks
 
 FOLDER, OWNER = ".work", "owner"
@@ -45,16 +46,18 @@ class WorkFolder:
 
     @contextmanager
     def place(self) -> Iterator[Path]:
-        """A new, empty folder, which is removed with its content at the end. Raises StoreError."""
+        """A new, empty folder, which is removed with its content at the end.
+
+        Raises StoreError if it cannot be created, OutputError if the disk is full.
+        """
         place, file = self._make()
         _in_use.add(place.name)
         try:
             yield place
         finally:
             file.close()  # an open file cannot be removed everywhere
-            _remove(place)
+            self._give_back(place)
             _in_use.discard(place.name)
-            self._remove_if_empty()
 
     def stale(self) -> Iterator[Path]:
         """The folders of dead processes; each is locked during its iteration and removed after it."""
@@ -90,14 +93,25 @@ class WorkFolder:
                 break
             outcome = locks.acquire(file)
             if outcome != "busy" and _has_name(place / OWNER, file):
-                file.write(locks.kernel_id().encode() if outcome == "held" else b"")
-                file.flush()
+                try:
+                    with report_write_errors(self.path):
+                        file.write(locks.kernel_id().encode() if outcome == "held" else b"")
+                        file.flush()
+                except OutputError:  # without its content the owner file would not count as stale for long
+                    with suppress(OSError):  # closing writes once more
+                        file.close()
+                    self._give_back(place)
+                    raise
                 return place, file
             file.close()
         raise StoreError(
             f"{self.path} cannot be written: {error.strerror if error else 'other processes remove it'}",
             hint="name a store in a folder with write permission",
         )
+
+    def _give_back(self, place: Path) -> None:
+        _remove(place)
+        self._remove_if_empty()
 
     def _remove_if_empty(self) -> None:
         with suppress(OSError):  # other processes use it, or it does not exist
