@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray
+import zarr
 from synth.crash_jobs import AUDIO, VISUAL, first_edition, write_faces, write_feature
 from synth.mounts import mounted, overlay
 
@@ -118,6 +121,28 @@ def test_a_work_folder_that_cannot_be_begun_is_removed(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(OutputError, match=r"s\.zarr"):
         patch.setattr(locks, "kernel_id", full)
         write_feature(Store.open(tmp_path / "s.zarr"), AUDIO, 2)
+    assert sorted(os.listdir(tmp_path / "s.zarr")) == ["clip", "zarr.json"]
+    assert_second_edition(tmp_path / "s.zarr")
+
+
+def test_a_write_that_outlives_the_failure_beside_it_leaves_nothing(tmp_path, monkeypatch):
+    first_edition(tmp_path)
+    write, ended = zarr.storage._local._put, threading.Event()
+
+    def fail_or_wait(path: Path, *args, **options) -> int:
+        if path.parent.name == "new" and (path.parent / "flag").exists():  # written beside the array's metadata
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if path.parent.name == "feature":
+            time.sleep(0.2)
+            write(path, *args, **options)
+            ended.set()
+            return 0
+        return write(path, *args, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match=r"no space left"):
+        patch.setattr(zarr.storage._local, "_put", fail_or_wait)
+        write_feature(Store.open(tmp_path / "s.zarr"), AUDIO, 2)
+    assert ended.wait(5)
     assert sorted(os.listdir(tmp_path / "s.zarr")) == ["clip", "zarr.json"]
     assert_second_edition(tmp_path / "s.zarr")
 
