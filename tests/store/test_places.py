@@ -130,7 +130,7 @@ def test_a_write_that_outlives_the_failure_beside_it_leaves_nothing(tmp_path, mo
     write, ended = zarr.storage._local._put, threading.Event()
 
     def fail_or_wait(path: Path, *args, **options) -> int:
-        if path.parent.name == "new" and (path.parent / "flag").exists():  # written beside the array's metadata
+        if path.parent.name == "new" and (path.parent / "flag" / "c").exists():  # beside that of `feature`
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if path.parent.name == "feature":
             time.sleep(0.2)

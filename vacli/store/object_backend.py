@@ -21,7 +21,7 @@ from typing import TypeVar
 from vacli.errors import InputError, OutputError, StoreError
 from vacli.files.object_path import ObjectPath
 from vacli.files.store_folder import METADATA_FILE
-from vacli.store import schema
+from vacli.store import schema, zarr_writes
 from vacli.store.creation import NEW
 from vacli.store.lease import Lease, held, is_stale
 from vacli.store.object_index import ObjectIndex
@@ -180,5 +180,8 @@ def _each(lease: Lease, items: Iterable[Item], work: Callable[[Item], object]) -
 
 @contextmanager
 def _local_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="va-", ignore_cleanup_errors=True) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="va-", ignore_cleanup_errors=True) as folder,
+        zarr_writes.all_ended(),
+    ):
         yield Path(folder)

@@ -8,10 +8,8 @@ a change.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,7 +19,7 @@ from typing import BinaryIO
 
 from vacli.errors import OutputError, StoreError
 from vacli.files.disk_space import report_write_errors
-from vacli.store import locks
+from vacli.store import locks, zarr_writes
 
 FOLDER, OWNER = ".work", "owner"
 MAX_TRIES = 100  # while other processes create and remove the same folders
@@ -55,10 +53,8 @@ class WorkFolder:
         place, file = self._make()
         _in_use.add(place.name)
         try:
-            yield place
-        except BaseException:
-            _wait_for_zarr()
-            raise
+            with zarr_writes.all_ended():
+                yield place
         finally:
             file.close()  # an open file cannot be removed everywhere
             self._give_back(place)
@@ -148,23 +144,6 @@ def _has_name(path: Path, file: BinaryIO) -> bool:
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     return False
-
-
-def _wait_for_zarr() -> None:
-    """Wait until Zarr has ended all of its writes.
-
-    It makes several at a time, and raises the error of the first while the others go on: these would make a
-    removed folder again.
-    """
-    if "zarr" not in sys.modules:
-        return
-    from zarr.core.sync import sync
-
-    async def wait() -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.gather(*others, return_exceptions=True)
-
-    sync(wait())
 
 
 def _last_change_s(place: Path) -> float:
