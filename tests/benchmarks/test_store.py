@@ -1,4 +1,4 @@
-"""The size of a store against that of its crops, and the opening of a large store.
+"""The size of a store against that of its crops, the opening of a large store, and writing to S3.
 
 VA_BENCH_VIDEOS is the number of videos of the generated store.
 """
@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from synth.face_stores import drawn_face, jpeg
 from synth.faces import scene, write_video
+from synth.object_stores import S3Server, counted_requests
 from synth.stores import empty
 from synth.videos import generate_videos
 
@@ -21,6 +23,7 @@ from vacli.store import Store, VideoView
 CLIPS, CLIP_FRAMES = 100, 75  # of three seconds
 VIDEOS = int(os.environ.get("VA_BENCH_VIDEOS", "100000"))
 OPENING_S = 2.0
+WRITTEN, ROUNDS = 10, 3  # videos
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +92,39 @@ def test_opening_of_a_large_store(tmp_path, benchmark):
         first_search_s=time.perf_counter() - start,
         first_index_s=index_s,
     )
+
+
+def write_clips(store: Store, prefix: str) -> float:
+    """Write WRITTEN clips with faces and a feature; seconds a clip."""
+    draw = np.random.default_rng(0)
+    crops = [jpeg(drawn_face(0.2, 0.1, draw)) for _ in range(CLIP_FRAMES)]
+    times_s, rows = np.arange(CLIP_FRAMES) / 25, np.ones((CLIP_FRAMES, 88), np.float32)
+    start = time.perf_counter()
+    for number in range(WRITTEN):
+        video = f"{prefix}-{number}"
+        store.add_video(video, times_s, source={"sha256": video}, stream={})
+        with store.stage(video, "face", {}) as writer:
+            writer.append("detected", np.ones(CLIP_FRAMES, bool))
+            writer.append("box", np.ones((CLIP_FRAMES, 4), np.float32), dims=("corner",))
+            writer.append_images("crop", crops)
+        store.put_feature(video, {"name": "x", "dim": 88}, rows, np.zeros(CLIP_FRAMES, np.uint8))
+    return (time.perf_counter() - start) / WRITTEN
+
+
+def test_writing_to_s3(s3: S3Server, tmp_path, benchmark):
+    """What writing a clip of three seconds to S3 costs; the server (moto) runs in this process."""
+    local, remote = Store.open_or_create(tmp_path / "s.zarr"), Store.open_or_create(s3.folder() / "s.zarr")
+    pairs = [(write_clips(local, f"w{k}"), write_clips(remote, f"w{k}")) for k in range(ROUNDS)]
+    with counted_requests() as requests:
+        write_clips(remote, "counted")
+    local_s, remote_s = np.median(pairs, axis=0)
+    benchmark.extra_info.update(
+        ratio=local_s / remote_s,
+        error=0.0,
+        name="writing a clip of three seconds: to this disk over to S3",
+        local_ms=1e3 * local_s,
+        overhead_ms=1e3 * (remote_s - local_s),
+        requests_per_video=len(requests) / WRITTEN,
+        pairs_s=pairs,
+    )
+    benchmark.pedantic(lambda: None, rounds=1)

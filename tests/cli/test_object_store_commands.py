@@ -152,6 +152,18 @@ def test_commands_on_faces(name: str, prepared: Path, tmp_path: Path, s3: S3Serv
     check(FACE_COMMANDS[name], prepared / "f.zarr", prepared, tmp_path, s3, capsys)
 
 
+def test_overlay_of_a_store(prepared: Path, tmp_path: Path, s3: S3Server, capsys):
+    """The recording is found beside the store."""
+    media, store = str(prepared / "media"), str(prepared / "m.zarr")
+    assert run(["align", media, "-o", store]) == 0
+    assert run(["extract-visual", store, "--feature", "compact", *CPU]) == 0
+    assert run(["extract-audio", media, "-o", store, "--feature", "egemaps", "--feature", "mfcc39"]) == 0
+    words = ["overlay", "{store}", *CPU, "-o", "{work}/drawn/"]
+    check(words, prepared / "m.zarr", prepared, tmp_path, s3, capsys)
+    here, there = ((tmp_path / name / "drawn" / "a.overlay.mp4").read_bytes() for name in ("here", "there"))
+    assert here == there
+
+
 WRITING = (
     "align",
     "extract-visual",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from synth.stores import spec
 
+from vacli.files.object_path import ObjectPath
 from vacli.spec import WEIGHTS_FILES
 from vacli.store import Store
 from vacli.store.relative_paths import absolute_attributes, relative_attributes
@@ -86,3 +87,15 @@ def test_the_name_of_a_repository_is_no_path(tmp_path):
     attributes = {WEIGHTS_FILES: {"weights": "hub:owner/net"}}
     assert relative_attributes(attributes, tmp_path) == attributes
     assert absolute_attributes(attributes, tmp_path) == attributes
+
+
+def test_paths_in_a_store_that_was_uploaded_with_its_recordings():
+    store = ObjectPath("s3://bucket/study/s.zarr")
+    for stored, path in {
+        "../videos/clip.mp4": "s3://bucket/study/videos/clip.mp4",
+        "../../clip.mp4": "s3://bucket/clip.mp4",
+        "../../../clip.mp4": "../../../clip.mp4",  # above the bucket
+        "clip.mp4": "clip.mp4",  # the name of a file that was local
+        "s3://other/clip.mp4": "s3://other/clip.mp4",
+    }.items():
+        assert absolute_attributes({"source": {"path": stored}}, store)["source"]["path"] == path

@@ -15,6 +15,8 @@ from vacli.clock import duration_s
 from vacli.errors import InputError, UsageError
 from vacli.faces.selection import TrackSummary, check_face_choice, select_tracks
 from vacli.files.digests import file_sha256
+from vacli.files.object_path import is_object_url, to_path
+from vacli.media.kinds import MediaInput
 from vacli.media.probe import probe
 from vacli.media.video_writer import container_of, select_encoder
 from vacli.output.file_names import output_names
@@ -171,7 +173,7 @@ def _track_summary(table: FrameTable) -> TrackSummary:
 def _write(
     recording: Recording, path: Path, settings: OverlaySettings, quality: QualityFilter, progress: Progress
 ) -> None:
-    media = recording.media
+    media = recording.media or _stored_object(recording)
     if media is None:
         raise InputError(
             f"{recording.name}: its video is not there", hint="name the video, and its table with --table"
@@ -184,6 +186,15 @@ def _write(
     comment = as_line(_provenance(media, recording, settings))
     drawing = Drawing(settings.blur, settings.width_px, settings.predict.audio_track, comment)
     write_overlay(media, tables, path, drawing, progress)
+
+
+def _stored_object(recording: Recording) -> Path | None:
+    """The object that a video of a store was made from, None if it was a file or is not there."""
+    origin = recording.origin
+    url = "" if isinstance(origin, MediaInput | None) else str(origin.source.get("path", ""))
+    if is_object_url(url) and (path := to_path(url)).is_file():
+        return path
+    return None
 
 
 def _provenance(media: Path, recording: Recording, settings: OverlaySettings) -> dict[str, object]:

@@ -6,6 +6,7 @@ So a store has no names of home folders, and is valid where it is moved together
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -71,6 +72,10 @@ def _relative(path: str, store: Path) -> str:
 
 
 def _absolute(path: str, store: Path) -> str:
-    if is_url(path) or _is_absolute(path) or isinstance(store, ObjectPath):
+    if is_url(path) or _is_absolute(path):
         return path
+    if isinstance(store, ObjectPath):  # uploaded with its recordings, or it has only their names
+        key = posixpath.normpath(f"{store.key}/{path}")
+        is_beside = "/" in path and not key.startswith("..")
+        return f"{store.parts[0]}//{store.parts[1]}/{key}" if is_beside else path
     return os.path.normpath(os.path.join(os.path.realpath(store), path))
