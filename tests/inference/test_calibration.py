@@ -124,7 +124,7 @@ def test_unmeasured_states_of_version_1_are_ignored():
     assert list(Calibration.from_dict({"none": model, "audio": model}).states) == ["audio"]
 
 
-@pytest.mark.parametrize("version", [0, 4, "3"])
+@pytest.mark.parametrize("version", [0, 5, "3"])
 def test_an_unknown_version_is_refused(version):
     with pytest.raises(ValueError, match=f"version {version}"):
         Calibration.from_dict({"version": version, "states": {}})

@@ -59,6 +59,35 @@ def test_the_estimate_is_the_posterior_of_a_normal_prior():
         assert made.std[0, d] == pytest.approx(np.sqrt(((x - mean) ** 2 * density).sum()), abs=1e-4)
 
 
+def test_a_prior_of_valence_that_grows_with_arousal_is_recovered():
+    rng = np.random.default_rng(3)
+    arousal = rng.normal(0, 0.5, 40_000)
+    labels = np.column_stack([rng.normal(0, 0.4 * np.exp(0.6 * arousal)), arousal])
+    sd = np.array([0.8, 0.05])
+    given = outputs(labels + rng.normal(size=labels.shape) * sd, np.zeros_like(labels))
+    model = ErrorModel.fit(given, labels, by_arousal=True)
+    assert model.prior_growth == pytest.approx(0.6, abs=0.05)
+    assert model.prior_std == pytest.approx((0.4, 0.5), abs=0.03)
+    aroused = labels[:, 1] > 0.5
+    made, plain = model.estimate(given), ErrorModel.fit(given, labels).estimate(given)
+    for got, least, most in ((made, 0.67, 0.70), (plain, 0.0, 0.66)):
+        covered = np.abs(got.values - labels)[aroused, 0] <= got.std[aroused, 0]
+        assert least < covered.mean() < most
+
+
+def test_the_estimate_with_a_prior_that_grows_is_the_posterior():
+    """Against a numerical product of the two densities."""
+    model = ErrorModel((0.5, 0.2), (1.0, 1.0), prior_std=(0.4, 0.6), prior_growth=0.7)
+    given = outputs(np.array([[0.8, -0.4]]), np.zeros((1, 2)))
+    made, x = model.estimate(given), np.linspace(-5, 5, 200_001)
+    prior_std = 0.4 * np.exp(0.7 * made.values[0, 1])
+    density = norm.pdf(0.8, x, 0.5) * norm.pdf(x, 0, prior_std)
+    density /= density.sum()
+    mean = (x * density).sum()
+    assert made.values[0, 0] == pytest.approx(mean, abs=1e-4)
+    assert made.std[0, 0] == pytest.approx(np.sqrt(((x - mean) ** 2 * density).sum()), abs=1e-4)
+
+
 def test_useless_outputs_are_shrunk_to_neutral():
     rng = np.random.default_rng(2)
     labels = rng.normal(-0.1, 0.4, (4_000, 2))

@@ -12,7 +12,7 @@ from vacli.inference.ensemble import EnsembleOutput
 from vacli.inference.error_model import ErrorModel, Estimate, Pair
 from vacli.inference.states import UNMEASURED, FrameState
 
-VERSION = 3  # of calibration.json; 1 had no number, 2 and 1 scaled values up
+VERSION = 4  # of calibration.json; 1 had no number, 2 and 1 scaled values up, 3 had no prior_growth
 MIN_FRAMES = 200  # a state with fewer labelled frames is not calibrated
 STATES_OF_VERSION_1 = {
     "audio+visual": FrameState.AUDIOVISUAL,
@@ -49,7 +49,10 @@ class Calibration:
             if state in UNMEASURED or here.sum() < MIN_FRAMES:
                 continue
             own, under = (None if x is None else x[here] for x in (weights, conditions))
-            fitted[str(state)] = ErrorModel.fit(output.rows(here), labels[here], own, under)
+            is_alone = state == FrameState.AUDIO_ONLY  # a voice tells much less of valence than a face
+            fitted[str(state)] = ErrorModel.fit(
+                output.rows(here), labels[here], own, under, by_arousal=is_alone
+            )
         return cls(fitted)
 
     def estimate(self, output: EnsembleOutput) -> Estimate:

@@ -9,6 +9,10 @@ and measured on videos that no model was trained on. The output x is taken for a
 with this error, and the true value is normally distributed around neutral, 0, with prior_std. The estimate is
 the mean of the posterior distribution: an output with a large error is shrunk towards neutral, and no
 output is scaled up.
+
+The prior of valence may depend on the estimated arousal: its prior_std is multiplied by
+exp(prior_growth x arousal), since valence varies more among aroused people (Kuppens, Tuerlinckx, Russell and
+Barrett, "The relation between valence and arousal in subjective experience", Psychological Bulletin, 2013).
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import numpy as np
 from vacli.inference.ensemble import EnsembleOutput
 
 LEAST, MOST = 1e-3, 10.0  # of fitted standard deviations and gains
+MAX_GROWTH = 2.0  # of the logarithm of the prior's standard deviation per unit of arousal
 STARTS = ((0.2, 1.0, 0.2, 0.5), (0.5, 1.0, 0.2, 0.3), (0.1, 2.0, 0.5, 3.0))  # of the fit
 COVERAGES = ((1.0, 0.6827), (2.0, 0.9545))  # (standard deviations, fraction of normal errors within them)
 SMOOTHING = 0.08  # of the step of a coverage, relative to its number of standard deviations
@@ -42,13 +47,15 @@ class Estimate:
 class ErrorModel:
     """The error of one state, (valence, arousal) each; see the module.
 
-    prior_std: standard deviation of the true values around 0; None: outputs are not shrunk.
+    prior_std: standard deviation of the true values around 0; None: outputs are not shrunk. prior_growth: of
+    that of valence with arousal, per unit.
     """
 
     floor: Pair
     gain: Pair
     difficulty_gain: Pair = (0.0, 0.0)
     prior_std: Pair | None = None
+    prior_growth: float = 0.0
 
     @classmethod
     def fit(
@@ -57,13 +64,15 @@ class ErrorModel:
         labels: np.ndarray,
         weights: np.ndarray | None = None,
         conditions: np.ndarray | None = None,
+        *,
+        by_arousal: bool = False,
     ) -> ErrorModel:
         """The parameters with the smallest mean CRPS of normal distributions (Gneiting and Raftery 2007).
 
         labels (T, 2). weights (T,): of the frames, None for equal ones. conditions (T,): names of the
         conditions that the frames were recorded under. If there are several, the squared errors of the
         coverages in each are added to the CRPS, because a small mean CRPS may come with error bars that are
-        too large in easy conditions and too small in hard ones.
+        too large in easy conditions and too small in hard ones. by_arousal: fit prior_growth, too.
         """
         kept = np.arange(0, len(labels), -(-len(labels) // MAX_FITTED_FRAMES))
         output, labels = output.rows(kept), labels[kept]
@@ -72,9 +81,16 @@ class ErrorModel:
         if conditions is not None:
             groups = np.unique(conditions[kept], return_inverse=True)[1]
         frames = _Frames(output, labels, weights / weights.sum(), groups)
-        solved = [_fit_dimension(frames, d) for d in (0, 1)]
-        floor, gain, difficulty_gain, prior_std = (_pair(x) for x in np.stack(solved, axis=1))
-        return cls(floor, gain, difficulty_gain, prior_std)
+        arousal = _fit_dimension(frames, 1)
+        model = cls._of_rows(arousal, arousal)
+        estimated = model.estimate(output).values[:, 1] if by_arousal else None
+        return cls._of_rows(_fit_dimension(frames, 0, estimated), arousal)
+
+    @classmethod
+    def _of_rows(cls, valence: np.ndarray, arousal: np.ndarray) -> ErrorModel:
+        """The model with the parameters (5,) that `_fit_dimension` returns for each dimension."""
+        floor, gain, difficulty_gain, prior_std = (_pair(x) for x in np.stack([valence, arousal], 1)[:4])
+        return cls(floor, gain, difficulty_gain, prior_std, prior_growth=float(valence[4]))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ErrorModel:
@@ -85,6 +101,7 @@ class ErrorModel:
             gain=_pair(values["gain"]),
             difficulty_gain=_pair(values.get("difficulty_gain", (0.0, 0.0))),
             prior_std=None if prior_std is None else _pair(prior_std),
+            prior_growth=float(values.get("prior_growth", 0.0)),
         )
 
     def variance(self, output: EnsembleOutput) -> np.ndarray:
@@ -99,9 +116,18 @@ class ErrorModel:
         """The posterior mean and standard deviation of the true values."""
         variance, weight = self.variance(output), np.ones(2)
         if self.prior_std is not None:
-            weight = np.square(self.prior_std) / (np.square(self.prior_std) + variance)
+            weight = self._weight(self.prior_std, output, variance)
         values = (output.values * weight).clip(-1.0, 1.0)
         return Estimate(values.astype(np.float32), np.sqrt(weight * variance).astype(np.float32))
+
+    def _weight(self, prior_std: Pair, output: EnsembleOutput, variance: np.ndarray) -> np.ndarray:
+        """(T, 2) by which the outputs are multiplied."""
+        prior = np.tile(np.square(prior_std, dtype=np.float64), (len(variance), 1))
+        weight = prior / (prior + variance)
+        if self.prior_growth:
+            prior[:, 0] *= np.exp(2 * self.prior_growth * weight[:, 1] * output.values[:, 1])
+            weight = prior / (prior + variance)
+        return weight
 
 
 def crps(values: np.ndarray, std: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -141,8 +167,11 @@ def _miscoverage(z: np.ndarray, frames: _Frames) -> float:
     return squares
 
 
-def _fit_dimension(frames: _Frames, dimension: int) -> np.ndarray:
-    """(4,): floor, gain, difficulty_gain and prior_std of valence (0) or arousal (1)."""
+def _fit_dimension(frames: _Frames, dimension: int, arousal: np.ndarray | None = None) -> np.ndarray:
+    """(5,): floor, gain, difficulty_gain, prior_std and prior_growth of valence (0) or arousal (1).
+
+    arousal (T,): its estimates, None for a prior that does not depend on it.
+    """
     from scipy.optimize import minimize
 
     output = frames.output
@@ -150,18 +179,22 @@ def _fit_dimension(frames: _Frames, dimension: int) -> np.ndarray:
     spread = np.square(output.spread[:, dimension], dtype=np.float64)
     difficulty = np.square(output.difficulty[:, dimension], dtype=np.float64)
 
-    def loss(logs: np.ndarray) -> float:
-        floor, gain, difficulty_gain, prior = np.exp(2 * logs)
+    def loss(parameters: np.ndarray) -> float:
+        floor, gain, difficulty_gain, prior = np.exp(2 * parameters[:4])
+        if arousal is not None:
+            prior = prior * np.exp(2 * parameters[4] * arousal)
         variance = floor + gain * spread + difficulty_gain * difficulty
         weight = prior / (prior + variance)
         estimate, std = weight * values, np.sqrt(weight * variance)
         score = float(frames.weights @ crps(estimate, std, target))
         return score + _miscoverage(np.abs(target - estimate) / std, frames)
 
-    bounds = [(np.log(LEAST), np.log(MOST))] * 4
-    fits = [minimize(loss, np.log(start), method="L-BFGS-B", bounds=bounds) for start in STARTS]
-    found = np.exp(min(fits, key=lambda fit: fit.fun).x)
-    return found * (1, spread.any(), difficulty.any(), 1)
+    growths = (0.0, 0.0) if arousal is None else (-MAX_GROWTH, MAX_GROWTH)
+    bounds = [(np.log(LEAST), np.log(MOST))] * 4 + [growths]
+    starts = [np.append(np.log(start), 0.0) for start in STARTS]
+    fits = [minimize(loss, start, method="L-BFGS-B", bounds=bounds) for start in starts]
+    found = min(fits, key=lambda fit: fit.fun).x
+    return np.append(np.exp(found[:4]) * (1, spread.any(), difficulty.any(), 1), found[4])
 
 
 def _pair(values: Any) -> Pair:

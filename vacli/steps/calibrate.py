@@ -143,12 +143,12 @@ class _Measured:
 
 
 def _measured(sets: Sequence[_Measured]) -> _Measured:
-    """Sets of frames, which have equal weights in total."""
+    """Sets of frames, which have equal weights in total, and conditions of their own."""
     return _Measured(
         concatenate([one.output for one in sets]),
         np.concatenate([one.labels for one in sets]),
         np.concatenate([one.weights / one.weights.sum() for one in sets]),
-        np.concatenate([one.conditions for one in sets]),
+        np.concatenate([np.char.add(f"{number} ", one.conditions) for number, one in enumerate(sets)]),
     )
 
 

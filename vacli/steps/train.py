@@ -260,5 +260,7 @@ def _train(job: TrainingJob, processes: World, progress: Progress) -> FoldResult
 
 def _report_summary(out: Path, progress: Progress) -> None:
     summary = summarise(out)
+    if len(summary["folds"]) == 1:  # its own line has them
+        return
     scores = ", ".join(f"{name} {value:.3f}" for name, value in summary["mean"].items())
     progress.info(f"mean of {len(summary['folds'])} folds: {scores}")
