@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from vacli.errors import InputError, RunError
 from vacli.features.compact.layout import decode_emotions
-from vacli.inference.ensemble import EnsembleOutput
+from vacli.inference.ensemble import EnsembleOutput, concatenate
 from vacli.inference.face_error import WINDOW_S
 from vacli.inference.run import Run
 from vacli.inference.sliding_window import EVERYTHING, Availability
@@ -17,6 +17,8 @@ from vacli.inference.states import FrameState, mark_audio_only, states_of
 from vacli.inference.voice import VoiceEvidence, voice_worth
 from vacli.sequences.base import FeatureRows
 from vacli.spec import AUDIO, VISUAL
+
+BLOCK_ROWS = 4096  # whose features are read at once
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -124,6 +126,14 @@ def trajectory(run: Run, video: VideoInput, outputs: np.ndarray, first: int = 0)
 
 def ensemble_output(run: Run, video: VideoInput, outputs: np.ndarray, first: int = 0) -> EnsembleOutput:
     """The outputs (M, N, 2) of a run's models before post-processing, for N rows of a video from `first`."""
+    starts = range(0, max(outputs.shape[1], 1), BLOCK_ROWS)
+    blocks = [_output_block(run, video, outputs[:, s : s + BLOCK_ROWS], first + s) for s in starts]
+    joined = concatenate(blocks)
+    return joined if len(outputs) > 1 else replace(joined, ensemble_std=None)
+
+
+def _output_block(run: Run, video: VideoInput, outputs: np.ndarray, first: int) -> EnsembleOutput:
+    """`ensemble_output` of a few rows, whose features are in memory meanwhile."""
     rows, here = video.rows, slice(first, first + outputs.shape[1])
     states = states_of({name: _present(rows, name, here) for name in rows.dims})
     return EnsembleOutput(

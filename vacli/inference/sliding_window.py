@@ -11,7 +11,7 @@ from vacli.recipe.schema import Window
 from vacli.sequences import windows
 from vacli.sequences.base import FeatureRows
 
-BLOCK_WINDOWS = 16  # windows that go through the network at once
+BLOCK_WINDOWS = 8  # windows that go through the network at once
 
 # name -> (B, L, D) float32 streams as stored, NaN where missing or padded; (B, L) bool, True where a frame is
 # real; and name -> (B, L) float32 availability, see `models.network.VaNet.forward`; to (B, L, 2) float32.

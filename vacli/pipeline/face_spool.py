@@ -72,7 +72,7 @@ class FaceSpool:
 
     def rows(self, track: int) -> np.ndarray:
         """The faces of one track as ROW records, ascending; empty for an unknown track."""
-        return np.frombuffer(bytes(self._rows.get(track, b"")), ROW)
+        return np.frombuffer(self._rows.get(track, b""), ROW)
 
     def crops(self, rows: np.ndarray) -> Iterator[bytes]:
         """The encoded crops of some ROW records."""

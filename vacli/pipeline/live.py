@@ -101,7 +101,7 @@ class FrameTableStream:
         self._name, self._loaded = name, loaded
         self._recipe = loaded.model.recipe.model.streams
         self._streams = {s.name: scratch.missing_rows(len(times_s), s.dim) for s in self._recipe}
-        rows = FeatureSequence(video=name, times_s=times_s, streams=self._streams)
+        rows = _ReleasedRows(video=name, times_s=times_s, streams=self._streams)
         self._voice = VoiceEvidence.unknown(len(times_s))
         self._difficulty = np.full(len(times_s), np.nan)  # where there is no face
         self._predictor = StreamingPredictor(loaded.model, rows, times_s, self._voice, self._difficulty)
@@ -151,6 +151,16 @@ class FrameTableStream:
     def finish(self, observation: Observation) -> FrameTable:
         """All rows that were not emitted before."""
         return self.advance(observation, len(observation.times_s))
+
+
+class _ReleasedRows(FeatureSequence):
+    """Rows whose memory is given back after each reading."""
+
+    def fill(self, start: int, out: Mapping[str, np.ndarray]) -> None:
+        """As `FeatureSequence.fill`."""
+        super().fill(start, out)
+        for name in out:
+            scratch.release(self.streams[name])
 
 
 def joined_features(stream: Stream, features: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,32 +28,35 @@ class _GrowingArray:
     group: zarr.Group
     name: str
     layout: ArrayLayout
-    pending: list[np.ndarray] = field(default_factory=list)
-    count: int = 0
+    count: int = 0  # pending rows
     array: zarr.Array[Any] | None = None
 
     def append(self, rows: np.ndarray) -> None:
-        self.pending.append(rows)
-        self.count += len(rows)
-        if self.count >= self.layout.file_rows:
-            self.flush(self.count - self.count % self.layout.file_rows)
+        while len(rows):
+            taken = rows[: self.layout.file_rows - self.count]
+            self.pending[self.count : self.count + len(taken)] = taken
+            self.count += len(taken)
+            rows = rows[len(taken) :]
+            if self.count == self.layout.file_rows:
+                self.flush()
 
     def close(self) -> None:
+        if self.count or self.array is None:
+            self.flush()
+
+    def flush(self) -> None:
         if self.array is None:
             self.array = self.layout.create(self.group, self.name, 0, max(self.count, 1))
-        self.flush(self.count)
+        if self.count:
+            start = self.array.shape[0]
+            self.array.resize((start + self.count, *self.array.shape[1:]))
+            self.array[start:] = self.pending[: self.count]
+        self.count = 0
 
-    def flush(self, count: int) -> None:
-        if not count:
-            return
-        if self.array is None:
-            self.array = self.layout.create(self.group, self.name, 0, self.layout.file_rows)
-        rows = np.concatenate(self.pending)
-        self.pending = [rows[count:].copy()]  # a view would keep all of them
-        self.count -= count
-        start = self.array.shape[0]
-        self.array.resize((start + count, *self.array.shape[1:]))
-        self.array[start:] = rows[:count]
+    @cached_property
+    def pending(self) -> np.ndarray:
+        """The rows of a file, of which memory is taken as they are filled."""
+        return np.empty((self.layout.file_rows, *self.layout.row_shape), self.layout.dtype)
 
 
 class PartWriter:
