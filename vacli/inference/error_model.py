@@ -83,7 +83,8 @@ class ErrorModel:
         frames = _Frames(output, labels, weights / weights.sum(), groups)
         arousal = _fit_dimension(frames, 1)
         model = cls._of_rows(arousal, arousal)
-        estimated = model.estimate(output).values[:, 1] if by_arousal else None
+        # In double precision, as NumPy 1 would make the whole fit single.
+        estimated = model.estimate(output).values[:, 1].astype(np.float64) if by_arousal else None
         return cls._of_rows(_fit_dimension(frames, 0, estimated), arousal)
 
     @classmethod
