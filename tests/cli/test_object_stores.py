@@ -49,6 +49,16 @@ def test_a_recording_and_a_store_in_s3(clip: Path, tmp_path, s3: S3Server, capsy
     assert Store.open(tmp_path / "copy.zarr").video_ids() == ["clip"]
 
 
+def test_a_local_recording_is_no_copy_of_itself(clip: Path, tmp_path, s3: S3Server, capsys):
+    align = ["align", str(clip), "-o", f"{s3.folder()}/s.zarr"]
+    assert run(align) == 0
+    assert run(align) == 0
+    assert "same content" not in capsys.readouterr().err
+    copy = clip.rename(tmp_path / "other.mkv")
+    assert run(["align", str(copy), *align[2:]]) == 0
+    assert f"{copy} has the same content as clip.mkv" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_bucket_that_may_not_be_written_is_one_line(clip: Path, s3: S3Server, capsys):
     base = s3.folder()
     s3.denied_methods = ("PUT", "POST")

@@ -104,6 +104,21 @@ def test_weights_decide_between_two_corpora_of_different_errors():
     assert min(floor) > 0.3
 
 
+def test_the_prior_of_a_voice_alone_may_grow_with_arousal():
+    rng = np.random.default_rng(5)
+    arousal = rng.uniform(-1, 1, 4_000)
+    labels = np.column_stack([rng.normal(0, 0.3 * np.exp(0.8 * arousal)), arousal])
+    values = labels + rng.normal(size=labels.shape) * (0.5, 0.05)
+    fitted = {}
+    for state in ("audio", "audio_only"):
+        given = outputs(values, np.full_like(values, 0.1), np.full(len(values), state))
+        fitted |= Calibration.fit(given, labels).states
+    assert fitted["audio_only"].prior_growth == pytest.approx(0.8, abs=0.15)
+    assert fitted["audio"].prior_growth == 0
+    calibration = Calibration(fitted)
+    assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
+
+
 def test_json_preserves_a_calibration():
     values, std, labels = measured(0.2, 1.0)
     calibration = Calibration.fit(outputs(values, std, np.full(len(values), "audio")), labels)

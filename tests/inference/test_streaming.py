@@ -10,15 +10,18 @@ import pytest
 from synth.runs import LENGTH, RECIPE, sequence, write_run
 
 from vacli.errors import InputError
+from vacli.inference import prediction
 from vacli.inference.calibration import Calibration
 from vacli.inference.error_model import ErrorModel
 from vacli.inference.postprocessing import PostProcessor
 from vacli.inference.prediction import predict_sequence
-from vacli.inference.run import Run, load_run
+from vacli.inference.run import BUNDLED, Run, load_run
 from vacli.inference.speech_detection import SpeechDetector
 from vacli.inference.states import FrameState
 from vacli.inference.streaming import StreamingPredictor
+from vacli.inference.voice import VoiceEvidence
 from vacli.recipe.schema import Tcn
+from vacli.sequences.base import FeatureSequence
 
 CENTRED = replace(RECIPE, model=replace(RECIPE.model, tcn=Tcn(channels=(8,), kernel=3, causal=False)))
 SMOOTH = replace(RECIPE, window=replace(RECIPE.window, smooth_frames=9))
@@ -65,6 +68,23 @@ def test_the_parts_equal_the_whole(tmp_path: Path, recipe, frames: int, step: in
         together = np.concatenate([getattr(part, name) for part in parts])
         np.testing.assert_allclose(together, getattr(whole, name), atol=1e-6)
     assert np.concatenate([part.states for part in parts]).tolist() == whole.states.tolist()
+
+
+@pytest.mark.parametrize("audio_only", [False, True], ids=["faces", "audio_only"])
+def test_a_video_of_several_blocks_equals_one_of_a_single_block(monkeypatch, audio_only: bool) -> None:
+    run, draw, frames = load_run(BUNDLED), np.random.default_rng(0), 400
+    run = replace(run, postprocess=replace(run.postprocess, audio_only=audio_only))
+    streams = {
+        s.name: draw.standard_normal((frames, s.dim)).astype(np.float32) for s in run.recipe.model.streams
+    }
+    streams["visual"][slice(None) if audio_only else slice(100, 140)] = np.nan
+    rows = FeatureSequence(video="x", times_s=np.arange(frames) / 25, streams=streams)
+    voice = VoiceEvidence(draw.uniform(size=frames), np.full(frames, np.nan))
+    whole = predict_sequence(run, rows, rows.times_s, voice)
+    monkeypatch.setattr(prediction, "BLOCK_ROWS", 64)
+    blocks = predict_sequence(run, rows, rows.times_s, voice)
+    for name in ("values", "uncertainty", "ensemble_std", "states"):
+        np.testing.assert_array_equal(getattr(blocks, name), getattr(whole, name))
 
 
 @pytest.mark.parametrize("ahead", [CENTRED, SMOOTH], ids=["centred", "smooth"])

@@ -16,6 +16,7 @@ from vacli.errors import LabelError, RunError, StoreError
 from vacli.features.compact.layout import DIM, columns, spec
 from vacli.files.digests import DIGESTS_FILE
 from vacli.files.run_directory import CALIBRATION_FILE, FACE_ERROR_FILE, SPEECH_FILE
+from vacli.inference.calibration import Calibration
 from vacli.inference.error_model import ErrorModel
 from vacli.inference.prediction import predict_images, predict_sequence
 from vacli.inference.run import BUNDLED, Run, load_run
@@ -198,6 +199,21 @@ def test_errors_on_a_left_out_corpus_replace_those_of_the_same_states(model, sto
     made = load_run(model).postprocess.calibration
     assert made.states["image"] == alike.states["image"]
     assert min(made.states["audiovisual"].floor) > min(alike.states["audiovisual"].floor)
+    remove_calibration(model)
+
+
+def test_each_left_out_corpus_is_a_condition_of_the_fit(model, store, tmp_path, monkeypatch):
+    fit, seen = Calibration.fit, []
+
+    def observed(output, labels, weights, conditions) -> Calibration:
+        seen.append(np.unique(conditions[np.isfinite(labels).all(axis=1)]).size)
+        return fit(output, labels, weights, conditions)
+
+    shutil.copytree(store.path, tmp_path / "other.zarr")
+    left_out = ((model, store.path), (model, tmp_path / "other.zarr"))
+    monkeypatch.setattr(Calibration, "fit", observed)
+    run(CalibrateSettings(model, (store.path,), "cpu", left_out=left_out))
+    assert seen == [1, 2]
     remove_calibration(model)
 
 

@@ -48,7 +48,7 @@ class ErrorModel:
     """The error of one state, (valence, arousal) each; see the module.
 
     prior_std: standard deviation of the true values around 0; None: outputs are not shrunk. prior_growth: of
-    that of valence with arousal, per unit.
+    the logarithm of valence's prior_std, per unit of the estimated arousal.
     """
 
     floor: Pair
@@ -82,9 +82,10 @@ class ErrorModel:
             groups = np.unique(conditions[kept], return_inverse=True)[1]
         frames = _Frames(output, labels, weights / weights.sum(), groups)
         arousal = _fit_dimension(frames, 1)
-        model = cls._of_rows(arousal, arousal)
-        # In double precision, as NumPy 1 would make the whole fit single.
-        estimated = model.estimate(output).values[:, 1].astype(np.float64) if by_arousal else None
+        estimated = None
+        if by_arousal:  # in double precision, as NumPy 1 would make the whole fit single
+            model = cls._of_rows(arousal, arousal)
+            estimated = model.estimate(output).values[:, 1].astype(np.float64)
         return cls._of_rows(_fit_dimension(frames, 0, estimated), arousal)
 
     @classmethod

@@ -52,7 +52,7 @@ def given_weights(spec: FeatureSpec, files: Mapping[str, Path | None]) -> dict[s
 def report_copy(view: VideoView, path: Path, progress: Progress) -> None:
     """Show a message if a video was made from another file with the same content."""
     stored = str(view.source.get("path", ""))
-    if stored not in ("", str(path.resolve())):
+    if stored not in ("", path.name, str(path.resolve())):  # a store in S3 has only the names of local files
         progress.info(f"{path} has the same content as {stored}, which is stored as {view.id}")
 
 
