@@ -83,8 +83,9 @@ def test_a_video_of_several_blocks_equals_one_of_a_single_block(monkeypatch, aud
     whole = predict_sequence(run, rows, rows.times_s, voice)
     monkeypatch.setattr(prediction, "BLOCK_ROWS", 64)
     blocks = predict_sequence(run, rows, rows.times_s, voice)
-    for name in ("values", "uncertainty", "ensemble_std", "states"):
-        np.testing.assert_array_equal(getattr(blocks, name), getattr(whole, name))
+    for name in ("values", "uncertainty", "ensemble_std"):  # products round by the number of their rows
+        np.testing.assert_allclose(getattr(blocks, name), getattr(whole, name), atol=1e-6)
+    assert blocks.states.tolist() == whole.states.tolist()
 
 
 @pytest.mark.parametrize("ahead", [CENTRED, SMOOTH], ids=["centred", "smooth"])
