@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -50,3 +52,36 @@ def test_layers_near_the_input_have_lower_rates() -> None:
     set_lr(optimiser, 0.1)
     rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
     assert [rates[id(layer.weight)] for layer in net] == pytest.approx([0.025, 0.05, 0.1])
+
+
+def steps(optimiser: torch.optim.Optimizer, net: nn.Module, seeds: range) -> list[torch.Tensor]:
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(seed)
+        for parameter in net.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimiser.step()
+    return [parameter.detach().clone() for parameter in net.parameters()]
+
+
+def plain_adamw(net: nn.Module, config: Optim) -> torch.optim.AdamW:
+    groups = parameter_groups(net.named_parameters(), config.weight_decay)
+    return torch.optim.AdamW(groups, lr=config.lr, eps=config.eps, foreach=False)
+
+
+def test_a_step_in_one_pass_is_that_of_torch_s_plain_form() -> None:
+    config, net = Optim(lr=0.1, weight_decay=0.5), Net()
+    other = copy.deepcopy(net)
+    got = steps(adamw(net, config), net, range(5))
+    torch.testing.assert_close(got, steps(plain_adamw(other, config), other, range(5)))
+
+
+def test_training_goes_on_from_the_state_of_the_plain_form() -> None:
+    config, net = Optim(lr=0.1), Net()
+    plain = plain_adamw(net, config)
+    steps(plain, net, range(3))
+    copied = copy.deepcopy(net)
+    optimiser = adamw(copied, config)
+    fused = [group["fused"] for group in optimiser.param_groups]
+    load_state(optimiser, plain.state_dict())
+    assert [group["fused"] for group in optimiser.param_groups] == fused
+    torch.testing.assert_close(steps(optimiser, copied, range(3, 6)), steps(plain, net, range(3, 6)))

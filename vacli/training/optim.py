@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,9 +18,23 @@ def adamw(net: nn.Module, optim: recipe.Optim, scale: LayerScale = lambda name: 
 
     `scale` maps a parameter's name to a factor on the learning rate; `set_lr` keeps it.
     """
-    return torch.optim.AdamW(
-        parameter_groups(net.named_parameters(), optim.weight_decay, scale), lr=optim.lr, eps=optim.eps
-    )
+    groups = parameter_groups(net.named_parameters(), optim.weight_decay, scale)
+    return torch.optim.AdamW(groups, lr=optim.lr, eps=optim.eps, fused=_is_fused(net))
+
+
+def _is_fused(net: nn.Module) -> bool | None:
+    """Whether a step is one pass over memory, as it can be on a CPU since torch 2.4; None: torch decides."""
+    version = tuple(map(int, torch.__version__.split(".")[:2]))
+    on_cpu = all(parameter.device.type == "cpu" for parameter in net.parameters())
+    return True if on_cpu and version >= (2, 4) else None
+
+
+def load_state(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load an optimiser's state, also one from another kind of device or from another version of torch."""
+    fused = optimiser.defaults.get("fused")
+    optimiser.load_state_dict(state)
+    for group in optimiser.param_groups:
+        group["fused"] = fused
 
 
 def n_trainable(model: nn.Module) -> int:

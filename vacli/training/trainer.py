@@ -25,7 +25,7 @@ from vacli.training import checkpoint
 from vacli.training.checkpoint import State
 from vacli.training.distributed import World
 from vacli.training.history import History, Row
-from vacli.training.optim import adamw, set_lr
+from vacli.training.optim import adamw, load_state, set_lr
 from vacli.training.schedule import lr_factor
 
 BatchT = TypeVar("BatchT")
@@ -140,7 +140,7 @@ class Trainer(Generic[BatchT]):
                 hint="train again into another folder",
             )
         self._task.model.load_state_dict(state["net"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        load_state(self._optimiser, state["optimiser"])
         if self._ema is not None:
             self._ema.load_state_dict(state["mean"])
         self.history = History.from_state(state["history"], self._task.best_by)
