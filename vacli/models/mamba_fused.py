@@ -17,13 +17,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from vacli.models.heads import zero_padding
-from vacli.models.mamba_loops import (
-    convolve,
-    convolve_back,
-    scan_gated,
-    scan_gated_back,
-    split,
-)
+from vacli.models.mamba_jobs import convolve, convolve_back, scan_gated, scan_gated_back
+from vacli.models.mamba_loops import split
 from vacli.models.mamba_tiles import GROUP, STRIDE
 from vacli.models.mamba_weights import Weights
 from vacli.models.scan_numba import as_arrays

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from vacli.models.scan_loops import CHECKPOINT_STRIDE, backward, forward, split
+from vacli.models.scan_jobs import backward, forward
+from vacli.models.scan_loops import CHECKPOINT_STRIDE, split
 from vacli.models.torch_threads import run_jobs
 
 

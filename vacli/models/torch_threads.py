@@ -10,64 +10,50 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import torch
 
-Work = Callable[[], None]
-_Region = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _process = os.getpid()
 
 
 def run_jobs(kernel: Callable[..., None], jobs: int, *arguments: Any) -> None:
-    """Run jobs 0 to `jobs` among torch's number of threads; `kernel` gets the first and the end of a part."""
+    """Run jobs 0 to `jobs` of a kernel on torch's number of threads.
+
+    kernel: its last argument is the team of `runtime.shared_jobs.share`.
+    """
     threads = min(torch.get_num_threads(), jobs)
     if threads <= 1:
-        kernel(*arguments, 0, jobs)
+        kernel(*arguments, (0, jobs, 1, 0))
         return
-    parts = deque((jobs * i // threads, jobs * (i + 1) // threads) for i in range(threads))
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            while parts:
-                kernel(*arguments, *parts.popleft())
-        except IndexError:  # another thread took the last part
-            pass
-        except BaseException as error:  # an exception cannot leave a thread of OpenMP
-            errors.append(error)
-
     region = _openmp()
     # The threads of OpenMP do not survive a fork.
-    if region is None or os.getpid() != _process:
-        _run_in_pool(work, threads)
+    if region and os.getpid() == _process:
+        kernel(*arguments, (0, jobs, threads, region))
     else:
-        region(_Region(lambda _: work()), None, threads, 0)
-    if errors:
-        raise errors[0]
+        _run_in_pool(lambda first, end: kernel(*arguments, (first, end, 1, 0)), jobs, threads)
 
 
 @cache
-def _openmp() -> Callable[..., None] | None:
-    """GOMP_parallel(function, data, threads, flags) of GNU OpenMP, None if torch has not loaded it."""
+def _openmp() -> int:
+    """The address of GNU OpenMP's GOMP_parallel, 0 if torch has not loaded it."""
     if sys.platform != "linux":
-        return None
+        return 0
     try:
-        region = ctypes.CDLL(None).GOMP_parallel
+        function = ctypes.CDLL(None).GOMP_parallel
     except (OSError, AttributeError):
-        return None
-    region.argtypes = [_Region, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-    region.restype = None
-    return region
+        return 0
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-def _run_in_pool(work: Work, threads: int) -> None:
-    others = [_pool(os.getpid()).submit(work) for _ in range(threads - 1)]
-    work()
+def _run_in_pool(work: Callable[[int, int], None], jobs: int, threads: int) -> None:
+    mine, *rest = pairwise(jobs * part // threads for part in range(threads + 1))
+    others = [_pool(os.getpid()).submit(work, *part) for part in rest]
+    work(*mine)
     for other in others:
         other.result()
 
