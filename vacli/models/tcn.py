@@ -86,8 +86,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, padded: Tensor | None) -> Tensor:
         """(B, C, T), `padded` (B, 1, T) or None -> (B, C', T); both convolutions see zeros on padding."""
-        y = _filled(self.dropout(self.act1(self.conv1(x))), padded)
-        y = self.dropout(self.act2(self.conv2(y)))
+        y = _filled(self.dropout.after(self.act1, self.conv1(x)), padded)
+        y = self.dropout.after(self.act2, self.conv2(y))
         return _filled(self.act(y + self._residual(x)), padded)
 
     def _residual(self, x: Tensor) -> Tensor:
