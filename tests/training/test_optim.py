@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from vacli.recipe.schema import Optim
-from vacli.training.optim import adamw, decays, layer_decay, parameter_groups, set_lr
+from vacli.training.optim import adamw, decays, layer_decay, load_state, parameter_groups, set_lr
 
 
 class Net(nn.Module):
@@ -63,6 +63,12 @@ def steps(optimiser: torch.optim.Optimizer, net: nn.Module, seeds: range) -> lis
     return [parameter.detach().clone() for parameter in net.parameters()]
 
 
+def twin(net: Net) -> Net:
+    other = Net()
+    other.load_state_dict(net.state_dict())
+    return other
+
+
 def plain_adamw(net: nn.Module, config: Optim) -> torch.optim.AdamW:
     groups = parameter_groups(net.named_parameters(), config.weight_decay)
     return torch.optim.AdamW(groups, lr=config.lr, eps=config.eps, foreach=False)
@@ -70,7 +76,7 @@ def plain_adamw(net: nn.Module, config: Optim) -> torch.optim.AdamW:
 
 def test_a_step_in_one_pass_is_that_of_torch_s_plain_form() -> None:
     config, net = Optim(lr=0.1, weight_decay=0.5), Net()
-    other = copy.deepcopy(net)
+    other = twin(net)
     got = steps(adamw(net, config), net, range(5))
     torch.testing.assert_close(got, steps(plain_adamw(other, config), other, range(5)))
 
@@ -79,9 +85,9 @@ def test_training_goes_on_from_the_state_of_the_plain_form() -> None:
     config, net = Optim(lr=0.1), Net()
     plain = plain_adamw(net, config)
     steps(plain, net, range(3))
-    copied = copy.deepcopy(net)
+    copied = twin(net)
     optimiser = adamw(copied, config)
     fused = [group["fused"] for group in optimiser.param_groups]
-    load_state(optimiser, plain.state_dict())
+    load_state(optimiser, copy.deepcopy(plain.state_dict()))
     assert [group["fused"] for group in optimiser.param_groups] == fused
     torch.testing.assert_close(steps(optimiser, copied, range(3, 6)), steps(plain, net, range(3, 6)))
