@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter, process_time
@@ -19,6 +21,7 @@ from vacli.models.tcn import DilatedConv
 from vacli.models.transformer import TransformerEncoder
 from vacli.recipe import schema as recipe
 from vacli.recipe.presets import COMPACT, PRESETS
+from vacli.runtime.allocator import keep_freed_memory
 from vacli.training.optim import adamw
 
 WINDOW = 300
@@ -28,6 +31,12 @@ def seconds(function: Callable[[], object]) -> float:
     start = perf_counter()
     function()
     return perf_counter() - start
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory_of_va_train():
+    """All steps are measured with the allocator as `va train` sets it."""
+    keep_freed_memory()
 
 
 @pytest.fixture
@@ -201,6 +210,53 @@ def test_share_of_products_and_convolutions_in_a_training_step(benchmark, preset
     largest = sorted(rest, key=rest.__getitem__, reverse=True)[:8]
     shares = {name: rest[name] / sum(busy.values()) for name in largest}
     benchmark.extra_info.update(ratio=ratio, bound=0.7, error=0.0, rest=shares)
+
+
+STEPS = """
+import sys
+from statistics import median
+from time import perf_counter
+import torch
+from vacli.models.build import build
+from vacli.recipe.presets import PRESETS
+from vacli.runtime.allocator import keep_freed_memory
+from vacli.training.optim import adamw
+
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+torch.manual_seed(0)
+chosen = PRESETS["bdca"]
+net = build(chosen.model).train()
+optimiser = adamw(net, chosen.training.optim)
+streams = {name: torch.randn(2, 300, width) for name, width in net.widths.items()}
+mask, times = torch.ones(2, 300, dtype=torch.bool), []
+for _ in range(6):
+    start = perf_counter()
+    optimiser.zero_grad(set_to_none=True)
+    loss = net(streams, mask).square().mean()
+    loss.backward()
+    optimiser.step()
+    times.append(perf_counter() - start)
+print(median(times[2:]), loss.item())
+"""
+
+
+def test_a_training_step_that_keeps_its_memory(benchmark):
+    """`ratio`: a step of BDCA with glibc's own settings over one with those of `va train`."""
+
+    def run(setting: str) -> tuple[float, float]:
+        done = subprocess.run([sys.executable, "-c", STEPS, setting], capture_output=True, check=True)
+        step_s, loss = map(float, done.stdout.split())
+        return step_s, loss
+
+    runs = [(run("plain"), run("keep")) for _ in range(3)]
+    spread = sorted(plain[0] / kept[0] for plain, kept in runs)
+    benchmark.pedantic(run, ("keep",), rounds=1)
+    error = max(abs(plain[1] - kept[1]) for plain, kept in runs)
+    benchmark.extra_info.update(
+        ratio=median(spread), ratio_of_pairs=spread, bound=1.0, error=error, error_bound=1e-6
+    )
+    assert error < 1e-6
 
 
 def test_training_of_a_wide_temporal_convolution(benchmark, monkeypatch):

@@ -11,6 +11,7 @@ from vacli.cli import completion, options
 from vacli.cli.console import Console
 from vacli.cli.report import print_plan
 from vacli.cli.streams import put
+from vacli.runtime.allocator import keep_freed_memory
 
 ENCODER_OPTIONS = {  # option -> setting of `va finetune-mae`
     "encoder": "encoder",
@@ -106,6 +107,7 @@ def crossval(
 
         print_plan(plan_crossval(settings, console), console)
         return
+    keep_freed_memory()
     put(f"{step.run(settings, console).out}\n")
 
 

@@ -11,6 +11,7 @@ from vacli.cli import completion, options, url_paths
 from vacli.cli.console import Console, print_table, terminal_width
 from vacli.cli.report import leave, print_plan
 from vacli.cli.streams import put
+from vacli.runtime.allocator import keep_freed_memory
 
 
 @click.command("evaluate", short_help="Scores of runs or predictions: CCC, intervals, tables.")
@@ -138,6 +139,7 @@ def ablate(store: str | None, rows: tuple[str, ...], dry_run: bool, **chosen: An
 
         print_plan(plan_ablate(settings, console), console)
         return
+    keep_freed_memory()
     result = step.run(settings, console)
     put(f"{result.text}\n")
     leave(bool(result.failed))

@@ -12,6 +12,7 @@ from vacli.cli import completion, options
 from vacli.cli.console import Console
 from vacli.cli.report import finish, print_plan
 from vacli.cli.streams import put
+from vacli.runtime.allocator import keep_freed_memory
 
 REFINEMENTS = ("fill", "fill+repair", "off")
 
@@ -182,6 +183,7 @@ def finetune_mae(inputs: tuple[str, ...], out: Path, dry_run: bool, **chosen: An
 
         print_plan(plan_finetune_mae(settings, console), console)
         return
+    keep_freed_memory()
     result = step.run(settings, console)
     put(f"{result.out}\n")
 
@@ -251,6 +253,7 @@ def train(store: str | None, out: Path | None, preset: str | None, dry_run: bool
 
         print_plan(plan_train(settings, console), console)
         return
+    keep_freed_memory()
     result = step.run(settings, console)
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes only the main one prints
         put(f"{result.out}\n")
