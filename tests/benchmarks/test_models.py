@@ -260,7 +260,7 @@ def test_a_training_step_that_keeps_its_memory(benchmark):
 
 
 def test_training_of_a_wide_temporal_convolution(benchmark, monkeypatch):
-    """`ratio`: torch's convolution over products of shifted rows, forward and back, on a CPU."""
+    """`ratio`: torch's convolution over what `DilatedConv` uses (on Intel: products of shifted rows)."""
     net, x = DilatedConv((512, 256), 15, 8, causal=True), torch.randn(8, 300, 512, requires_grad=True)
 
     def gradients() -> list[Tensor]:
