@@ -22,11 +22,10 @@ _PARALLEL = ir.FunctionType(VOID, [_BODY.as_pointer(), BYTES, INT, INT])  # GOMP
 
 
 class _Call(NamedTuple):
-    """The numba types of a kernel, of its signature and of the tuple of its first arguments."""
+    """The numba types of a kernel and of its signature."""
 
     kernel: types.Dispatcher
     signature: Any
-    arguments: types.BaseTuple
 
 
 @intrinsic
@@ -47,7 +46,7 @@ def share(typing, kernel, arguments, team):
         slot = cgutils.alloca_once(builder, fields)
         for place, value in enumerate((given, first, end, threads, word(0))):
             builder.store(value, cgutils.gep_inbounds(builder, slot, 0, place))
-        body = _body(context, builder.module, _Call(kernel, called, arguments), fields)
+        body = _body(context, builder.module, _Call(kernel, called), fields)
         data = builder.bitcast(slot, BYTES)
         with builder.if_else(builder.icmp_signed("==", region, word(0))) as (alone, together):
             with alone:
@@ -92,5 +91,5 @@ def _call_kernel(context, builder, call, values):
     compiled = call.kernel.dispatcher.get_compile_result(call.signature)
     context.add_linking_libs([compiled.library])
     callee = context.declare_function(builder.module, compiled.fndesc)
-    types_ = call.signature.args
-    context.call_conv.call_function(builder, callee, call.signature.return_type, types_, values)
+    signature = call.signature
+    context.call_conv.call_function(builder, callee, signature.return_type, signature.args, values)
