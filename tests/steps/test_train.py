@@ -425,4 +425,4 @@ def test_two_processes_train_the_same_model_as_one(store, tmp_path):
     train.run(wanted)
     run_ranks(2, textwrap.dedent(WORKER), store.path, tmp_path / "2", *wanted.assignments)
     for row, other in zip(metrics(tmp_path / "1"), metrics(tmp_path / "2"), strict=True):
-        assert scores(row) == pytest.approx(scores(other), abs=1e-6)
+        assert scores(row) == pytest.approx(scores(other), rel=1e-6, abs=1e-6)
