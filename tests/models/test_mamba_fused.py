@@ -13,6 +13,7 @@ from vacli.models import mamba, mamba_fused, mamba_loops
 from vacli.models.heads import zero_padding
 from vacli.models.mamba import Mamba
 from vacli.models.mamba_tiles import STRIDE
+from vacli.runtime import jit
 
 # batch, frames, width, states, kernel
 SHAPES = [
@@ -71,12 +72,12 @@ def test_without_numba_the_plain_form_is_used(monkeypatch):
     net, x, mask = case(SHAPES[1])
     want = net(x, mask)
     monkeypatch.setitem(sys.modules, "vacli.models.mamba_fused", None)
-    mamba._fused.cache_clear()
+    jit.import_loops.cache_clear()
     try:
         assert mamba._fused() is None
         torch.testing.assert_close(net(x, mask), want)
     finally:
-        mamba._fused.cache_clear()
+        jit.import_loops.cache_clear()
 
 
 def test_values_on_padding_change_nothing():

@@ -9,8 +9,6 @@ mask again.
 from __future__ import annotations
 
 import math
-from functools import cache
-from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple, cast
 
@@ -20,15 +18,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from vacli.models.torch_threads import run_jobs
+from vacli.runtime.jit import import_loops
 
 
-@cache
 def _loops() -> ModuleType | None:
-    """`dropout_loops`, imported at its first use; None if numba cannot be imported."""
-    try:
-        return import_module("vacli.models.dropout_loops")
-    except Exception:
-        return None
+    return import_loops("vacli.models.dropout_loops")
 
 
 class _Options(NamedTuple):

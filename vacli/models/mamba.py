@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import cast
@@ -21,17 +20,13 @@ from vacli.models.dropout import Dropout
 from vacli.models.heads import zero_padding
 from vacli.models.scan import BACKENDS, fastest, selective_scan
 from vacli.recipe import schema as recipe
+from vacli.runtime.jit import import_loops
 
 DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4  # range of the first step sizes, section 3.6
 
 
-@cache
 def _fused() -> ModuleType | None:
-    """`mamba_fused`, imported at its first use; None if numba cannot be imported."""
-    try:
-        return import_module("vacli.models.mamba_fused")
-    except Exception:
-        return None
+    return import_loops("vacli.models.mamba_fused")
 
 
 @dataclass(frozen=True)

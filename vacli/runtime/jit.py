@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -28,6 +29,15 @@ def _numba() -> ModuleType:
     import numba
 
     return numba
+
+
+@cache
+def import_loops(module: str) -> ModuleType | None:
+    """A module that needs numba, imported at its first use; None if numba cannot be imported."""
+    try:
+        return import_module(module)
+    except Exception:
+        return None
 
 
 class Compiled:
