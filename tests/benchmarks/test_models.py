@@ -11,12 +11,14 @@ from time import perf_counter, process_time
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vacli.models import shifted_products
 from vacli.models.build import build
 from vacli.models.dropout import Dropout
 from vacli.models.mamba import MambaEncoder
+from vacli.models.products import linear
 from vacli.models.tcn import DilatedConv
 from vacli.models.transformer import TransformerEncoder
 from vacli.recipe import schema as recipe
@@ -217,6 +219,7 @@ import sys
 from statistics import median
 from time import perf_counter
 import torch
+import torch.nn.functional as F
 from vacli.models.build import build
 from vacli.recipe.presets import PRESETS
 from vacli.runtime.allocator import keep_freed_memory
@@ -257,6 +260,18 @@ def test_a_training_step_that_keeps_its_memory(benchmark):
         ratio=median(spread), ratio_of_pairs=spread, bound=1.0, error=error, error_bound=1e-6
     )
     assert error < 1e-6
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("width", "outputs"), [(256, 1024), (512, 256)])
+def test_products_of_many_rows(benchmark, width, outputs):
+    """`ratio`: torch's product of 2,400 rows and a weight over `products.linear`: 1 if that is the same."""
+    x, weight = torch.randn(2400, width), torch.randn(outputs, width)
+    ratio, spread = pairs(lambda: F.linear(x, weight), lambda: linear(x, weight))
+    benchmark(linear, x, weight)
+    error = (linear(x, weight) - F.linear(x, weight)).abs().max().item()
+    benchmark.extra_info.update(ratio=ratio, ratio_of_pairs=spread, bound=1.0, error=error, error_bound=1e-3)
+    assert error < 1e-3
 
 
 def test_training_of_a_wide_temporal_convolution(benchmark, monkeypatch):

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from vacli.models import shifted_products
 from vacli.models.tcn import Tcn
 from vacli.recipe import schema as recipe
+from vacli.runtime.processor import INTEL
 
 
 def results(run, x, weight, bias):
@@ -41,7 +42,7 @@ def test_frozen_weights_get_no_gradient():
 @pytest.mark.parametrize("causal", [True, False])
 def test_tcn_of_long_windows_equals_that_of_float64(causal, monkeypatch):
     torch.manual_seed(0)
-    monkeypatch.setattr(shifted_products, "_is_intel", lambda: True)
+    monkeypatch.setattr(shifted_products, "multiplies_with_mkl_on", lambda vendor: vendor == INTEL)
     for name in ("MIN_ROWS", "MIN_CHANNELS"):
         monkeypatch.setattr(shifted_products, name, 1)
     config = recipe.Tcn(channels=(8, 6), kernel=5, dropout=0.0, causal=causal)
@@ -72,32 +73,11 @@ def test_tcn_of_long_windows_equals_that_of_float64(causal, monkeypatch):
     ],
 )
 def test_products_serve_large_float32_inputs(shape, dtype, autocast, want, monkeypatch):
-    monkeypatch.setattr(shifted_products, "_is_intel", lambda: True)
+    monkeypatch.setattr(shifted_products, "multiplies_with_mkl_on", lambda vendor: vendor == INTEL)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         assert shifted_products.is_faster(torch.zeros(shape, dtype=dtype), 256) is want
 
 
-@pytest.mark.parametrize(
-    ("described", "with_mkl", "want"),
-    [
-        ("vendor_id\t: GenuineIntel\n", True, True),
-        ("vendor_id\t: GenuineIntel\n", False, False),
-        ("vendor_id\t: AuthenticAMD\n", True, False),
-        (None, True, True),
-    ],
-)
-def test_products_serve_processors_of_intel(described, with_mkl, want, monkeypatch):
-    def read_text(path):
-        if described is None:
-            raise FileNotFoundError(path)
-        return described
-
-    monkeypatch.setattr(shifted_products.Path, "read_text", read_text)
-    monkeypatch.setattr(shifted_products.platform, "processor", lambda: "Intel64 Family 6, GenuineIntel")
-    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: with_mkl)
-    assert shifted_products._is_intel.__wrapped__() is want
-
-
 def test_other_processors_use_the_convolution_of_torch(monkeypatch):
-    monkeypatch.setattr(shifted_products, "_is_intel", lambda: False)
+    monkeypatch.setattr(shifted_products, "multiplies_with_mkl_on", lambda vendor: False)
     assert not shifted_products.is_faster(torch.zeros(8, 300, 200), 256)

@@ -21,6 +21,7 @@ from vacli.models.mamba_jobs import convolve, convolve_back, scan_gated, scan_ga
 from vacli.models.mamba_loops import split
 from vacli.models.mamba_tiles import GROUP, STRIDE
 from vacli.models.mamba_weights import Weights
+from vacli.models.products import linear
 from vacli.models.scan_numba import as_arrays
 from vacli.models.torch_threads import run_jobs
 from vacli.runtime.simd import LANES
@@ -239,7 +240,7 @@ def _without_padding(x: Tensor, real: Tensor, is_padded: bool) -> Tensor:
 def _product(x: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
     """x (..., I) times the transpose of weight (O, I), in float32 again."""
     if dtype == x.dtype == weight.dtype:
-        return F.linear(x, weight.detach())
+        return linear(x, weight.detach())
     return F.linear(x.to(dtype), weight.detach().to(dtype)).float()
 
 

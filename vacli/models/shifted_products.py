@@ -7,14 +7,13 @@ multiplies rows of the same array.
 
 from __future__ import annotations
 
-import platform
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from vacli.runtime.processor import INTEL, multiplies_with_mkl_on
 
 # Shorter products have a lower rate; fewer rows do not pay the copies of the weight and of its derivative.
 MIN_STEPS, MIN_ROWS, MIN_CHANNELS = 128, 1024, 256
@@ -25,19 +24,7 @@ def is_faster(x: Tensor, channels: int) -> bool:
     plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     batch, in_channels, steps = x.shape
     is_large = batch * steps >= MIN_ROWS and min(in_channels, channels) >= MIN_CHANNELS
-    return plain and is_large and steps >= MIN_STEPS and _is_intel()
-
-
-@cache
-def _is_intel() -> bool:
-    """Whether the processor is one of Intel, and torch multiplies with Intel's library."""
-    if not torch.backends.mkl.is_available():
-        return False
-    try:
-        described = Path("/proc/cpuinfo").read_text()
-    except OSError:  # not Linux
-        described = platform.processor()
-    return "GenuineIntel" in described
+    return plain and is_large and steps >= MIN_STEPS and multiplies_with_mkl_on(INTEL)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
