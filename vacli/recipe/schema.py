@@ -174,11 +174,12 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """Augmentation of training windows: probability of a missing stream, of a masked span, and noise."""
+    """Augmentation of training windows, see `training.temporal.augmentation.augment_windows`."""
 
     modality_dropout: float = 0.0
     time_mask: float = 0.0
     noise: float = 0.0
+    shift: float = 0.0
 
 
 Freeze = Literal["none", "all-but-last", "all-but-head"]

@@ -51,8 +51,15 @@ def test_noise_has_the_given_deviation() -> None:
     assert noisy["visual"].mean().item() == pytest.approx(1.0, abs=0.01)
 
 
+def test_an_offset_is_that_of_a_whole_window_and_a_feature() -> None:
+    offset = changed(Augment(shift=0.5))["audio"]
+    torch.testing.assert_close(offset, offset[:, :1].expand_as(offset))
+    assert offset[:, 0].std(dim=0).tolist() == pytest.approx([0.5, 0.5], rel=0.1)
+    assert offset[:, 0].T.corrcoef()[0, 1].item() == pytest.approx(0, abs=0.15)
+
+
 def test_augmentation_depends_on_the_seed() -> None:
-    augment = Augment(modality_dropout=0.3, time_mask=0.3, noise=0.1)
+    augment = Augment(modality_dropout=0.3, time_mask=0.3, noise=0.1, shift=0.1)
     one, same, other = changed(augment, 1), changed(augment, 1), changed(augment, 2)
     assert all(torch.equal(one[name].nan_to_num(9), same[name].nan_to_num(9)) for name in one)
     assert not torch.equal(one["audio"].nan_to_num(9), other["audio"].nan_to_num(9))

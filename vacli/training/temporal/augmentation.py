@@ -1,4 +1,4 @@
-"""Augmentation of training windows: missing streams, masked spans and noise."""
+"""Augmentation of training windows: missing streams, masked spans, noise and offsets."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ MAX_MASK = 0.5  # longest masked span, as a fraction of a window
 def augment_windows(
     streams: Mapping[str, Tensor], augment: Augment, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Streams (B, T, D) of z-scores with missing rows (NaN) and noise, drawn separately for each window.
+    """Streams (B, T, D) of z-scores with missing rows (NaN), noise and offsets, drawn for each window.
 
     `modality_dropout`: probability that a window loses one of its streams; a single stream is kept.
     `time_mask`: probability that a stream of a window loses a span of up to MAX_MASK. `noise`: standard
-    deviation of Gaussian noise on every value. The generator is on the streams' device.
+    deviation of Gaussian noise on every value. `shift`: standard deviation of a Gaussian offset of each
+    feature, the same in a whole window, as another room, microphone or speaker gives it. The generator is on
+    the streams' device.
     """
     changed = dict(streams)
     if augment.noise:
         changed = {n: x + augment.noise * _normal(x, generator) for n, x in changed.items()}
+    if augment.shift:
+        changed = {n: x + augment.shift * _normal(x[:, :1], generator) for n, x in changed.items()}
     if augment.modality_dropout and len(changed) > 1:
         changed = _drop_modality(changed, augment.modality_dropout, generator)
     if augment.time_mask:
