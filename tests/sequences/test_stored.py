@@ -9,7 +9,7 @@ import pytest
 from synth.stores import add_video, empty, put_feature, put_labels
 
 from vacli.errors import StoreError
-from vacli.features.flags import INTERPOLATED, MISSING
+from vacli.features.flags import ENCODER_TRAINING, INTERPOLATED, MISSING
 from vacli.recipe.schema import Model, Stream
 from vacli.sequences.stored import StoredSequence, extract_command, open_sequences
 
@@ -65,6 +65,22 @@ def test_only_rows_flagged_missing_are_nan(store, parts):
     audio = StoredSequence(store.video("clip"), MODEL).load().streams["audio"]
     assert np.isnan(audio[3, :3]).all()
     assert np.isnan(audio).sum() == 3
+
+
+def test_flags_are_read_once_for_all_folds(store, parts, monkeypatch):
+    flags = np.zeros(FRAMES, np.uint8)
+    flags[3], flags[5] = MISSING, ENCODER_TRAINING
+    put_feature(store, "clip", "alpha", parts["alpha"], flags)
+    view = store.video("clip")
+    read, names = view.read, []
+    monkeypatch.setattr(view, "read", lambda name, *rows: names.append(name) or read(name, *rows))
+    stored = StoredSequence(view, MODEL)
+    for _ in range(3):
+        fold = stored.with_labels(np.zeros((FRAMES, 2), np.float32))
+        assert np.flatnonzero(fold.encoder_rows).tolist() == [5]
+        assert np.flatnonzero(np.isnan(fold.load().streams["audio"]).any(axis=1)).tolist() == [3]
+    flags_read = [name for name in names if name.startswith("flag/")]
+    assert sorted(flags_read) == ["flag/alpha", "flag/beta", "flag/face"]
 
 
 def test_labels_and_split(store):

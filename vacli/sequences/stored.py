@@ -53,6 +53,7 @@ class StoredSequence:
 
     def with_labels(self, labels: np.ndarray) -> StoredSequence:
         """The same video with other labels (T, 2), such as refined ones for training."""
+        self._flags  # noqa: B018 - read once for all copies, such as those of the folds
         changed = copy.copy(self)
         changed.labels = labels
         return changed
@@ -94,7 +95,7 @@ class StoredSequence:
     @cached_property
     def encoder_rows(self) -> np.ndarray:
         """(T,) bool: whether the encoder of a feature was fine-tuned on the frame."""
-        return np.any([self._flagged(feature, ENCODER_TRAINING) for feature in self.widths], axis=0)
+        return np.any([flags & ENCODER_TRAINING for flags in self._flags.values()], axis=0)
 
     @cached_property
     def encoder_use(self) -> Use:
@@ -104,11 +105,12 @@ class StoredSequence:
 
     @cached_property
     def _missing_rows(self) -> dict[str, np.ndarray | None]:
-        missing = {feature: self._flagged(feature, MISSING) for feature in self.widths}
+        missing = {feature: (flags & MISSING) != 0 for feature, flags in self._flags.items()}
         return {feature: rows if rows.any() else None for feature, rows in missing.items()}
 
-    def _flagged(self, feature: str, flag: int) -> np.ndarray:
-        return (self.view.read(f"flag/{feature}") & flag) != 0
+    @cached_property
+    def _flags(self) -> dict[str, np.ndarray]:
+        return {feature: self.view.read(f"flag/{feature}") for feature in self.widths}
 
 
 def open_sequences(views: Sequence[VideoView], model: Model) -> list[StoredSequence]:
