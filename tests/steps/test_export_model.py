@@ -26,7 +26,8 @@ def trained_as(preset, folder):
         for name in KEPT:
             (folder / member / name).write_text(name)
         (folder / member / RECIPE_FILE).write_text(to_json(presets.preset(preset)))
-        videos = {"train": {"a": 9, "b": 9}, "validation": {"c": 7}}
+        long = {name: dict.fromkeys("abc") for name in ("subjects", "sha256", "labels")}
+        videos = {"train": {"a": 9, "b": 9}, "validation": {"c": 7}, **long}
         (folder / member / DATA_FILE).write_text(json.dumps({"store": "s.zarr", **videos}))
         features = {"compact": {"version": "1", "weights_files": {"weights": "/home/somebody/face"}}}
         (folder / member / FEATURES_FILE).write_text(json.dumps(features))

@@ -93,8 +93,9 @@ def test_held_out_speakers_are_in_no_group(settings, groups):
         voice_of[holdout] = {x for v in views for x in v.feature("egemaps")[0].ravel().tolist() if x == x}
         subjects = {v.part_attrs("label")["subject"] for v in views}
         assert ("held" in subjects) is holdout
+        assert {v.id.split("-")[0] for v in views} == {"held" if holdout else "mix"}
     assert voice_of[True].isdisjoint(voice_of[False])
-    with pytest.raises(StoreError, match="another subject"):
+    with pytest.raises(StoreError, match="another choice of --holdout"):
         run(replace(made, holdout=True))
 
 

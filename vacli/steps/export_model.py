@@ -35,7 +35,7 @@ from vacli.store.work import WorkFolder
 from vacli.training.checkpoint import json_bytes, write_weights
 from vacli.training.temporal.model_card import CARD
 
-LONG_LISTS = ("train", "subjects", "sha256")
+LONG_LISTS = ("train", "subjects", "sha256", "labels")
 KEPT = (RECIPE_FILE, NORMALIZATION_FILE, FEATURES_FILE, DATA_FILE, CARD)
 
 

@@ -102,12 +102,18 @@ def run(settings: SynthesizeSettings, progress: Progress | None = None) -> Batch
     speakers, backgrounds = _utterances(settings, progress)
     groups = _groups_of(sorted(speakers), settings)
     specs = _specs(settings)
+    name, other = ("held", "mix") if settings.holdout else ("mix", "held")  # a run knows its videos by name
     store = Store.open_or_create(settings.store)
+    if f"{other}-{0:05d}" in store:
+        raise StoreError(
+            f"{settings.store} was synthesized with another choice of --holdout",
+            hint="choose a new store with -o",
+        )
     batch = Batch(settings.store)
     with progress.task("synthesize", settings.sequences, "sequences") as advance:
         for number in range(settings.sequences):
             group = number % settings.groups
-            video = f"mix-{number:05d}"
+            video = f"{name}-{number:05d}"
             if video in store and store.video(video).has("label"):
                 _check_same(store.video(video), _attributes(settings, group))
                 batch.skipped.append(video)
