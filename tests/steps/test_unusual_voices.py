@@ -77,7 +77,7 @@ def check(table: FrameTable) -> int:
     assert np.abs(column["arousal"][heard]).max(initial=0) <= 0.75
     # The constant 0 has errors of 0.5 to 0.6 (valence) and 0.5 (arousal) on unheard corpora.
     assert column["valence_uncertainty"][heard].min(initial=1) >= 0.5
-    assert column["arousal_uncertainty"][heard].min(initial=1) >= 0.25
+    assert column["arousal_uncertainty"][heard].min(initial=1) >= 0.3
     assert set(column["quality_limit"][heard].tolist()) <= {"uncertainty", "sound_level"}
     assert set(column["modality"][~heard].tolist()) <= {"none"}
     return int(heard.sum())
