@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from vacli.models import products
+from vacli.models.processor import AMD
 from vacli.models.products import MIN_ROWS, linear
-from vacli.runtime.processor import AMD
 
 
 @pytest.mark.parametrize("vendor", [AMD, "another"])

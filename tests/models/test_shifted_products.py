@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from vacli.models import shifted_products
+from vacli.models.processor import INTEL
 from vacli.models.tcn import Tcn
 from vacli.recipe import schema as recipe
-from vacli.runtime.processor import INTEL
 
 
 def results(run, x, weight, bias):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vacli.runtime.processor import AMD, multiplies_with_mkl_on
+from vacli.models.processor import AMD, multiplies_with_mkl_on
 
 MIN_ROWS = 1024  # fewer are as fast either way
 

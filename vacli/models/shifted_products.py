@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from vacli.runtime.processor import INTEL, multiplies_with_mkl_on
+from vacli.models.processor import INTEL, multiplies_with_mkl_on
 
 # Shorter products have a lower rate; fewer rows do not pay the copies of the weight and of its derivative.
 MIN_STEPS, MIN_ROWS, MIN_CHANNELS = 128, 1024, 256

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vacli.runtime import processor
-from vacli.runtime.processor import AMD, INTEL, multiplies_with_mkl_on
+from vacli.models import processor
+from vacli.models.processor import AMD, INTEL, multiplies_with_mkl_on
 
 
 @pytest.fixture(autouse=True)
