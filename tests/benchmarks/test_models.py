@@ -219,7 +219,6 @@ import sys
 from statistics import median
 from time import perf_counter
 import torch
-import torch.nn.functional as F
 from vacli.models.build import build
 from vacli.recipe.presets import PRESETS
 from vacli.runtime.allocator import keep_freed_memory

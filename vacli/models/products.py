@@ -14,7 +14,7 @@ MIN_ROWS = 1024  # fewer are as fast either way
 def linear(x: Tensor, weight: Tensor) -> Tensor:
     """x (..., I) times the transpose of weight (O, I), float32 on a CPU -> (..., O).
 
-    On a processor of AMD, many rows are a convolution over one pixel: oneDNN computes it at 1.1 to 1.4 times
+    On a processor of AMD, many rows are a convolution over one pixel: oneDNN computes it at up to 1.4 times
     the rate of MKL's product there.
     """
     rows = x.flatten(0, -2)
