@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from synth import affwild2, recipes
@@ -160,8 +161,18 @@ def test_overlay_of_a_store(prepared: Path, tmp_path: Path, s3: S3Server, capsys
     assert run(["extract-audio", media, "-o", store, "--feature", "egemaps", "--feature", "mfcc39"]) == 0
     words = ["overlay", "{store}", *CPU, "-o", "{work}/drawn/"]
     check(words, prepared / "m.zarr", prepared, tmp_path, s3, capsys)
-    here, there = ((tmp_path / name / "drawn" / "a.overlay.mp4").read_bytes() for name in ("here", "there"))
-    assert here == there
+    here, there = (read_video(tmp_path / name / "drawn" / "a.overlay.mp4") for name in ("here", "there"))
+    assert here[0] == there[0]
+    # The bytes may differ: x264 with AVX-512 encodes the same pictures in slightly different ways.
+    np.testing.assert_allclose(here[1], there[1], atol=16, rtol=0)
+    assert np.abs(here[1] - there[1]).mean() < 0.05
+
+
+def read_video(path: Path) -> tuple[dict[str, str], np.ndarray]:
+    """The metadata and the pictures of a file."""
+    with av.open(str(path)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return dict(container.metadata), np.stack(pictures).astype(int)
 
 
 WRITING = (
