@@ -108,6 +108,13 @@ class Failing:
         raise self.error
 
 
+def import_error() -> InputError:
+    """An error as a step raises it where a signal arrived while a library was imported."""
+    imported, error = ImportError("initialization failed"), InputError("not readable")
+    imported.__cause__, error.__cause__ = Stopped(15), imported
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
@@ -115,6 +122,7 @@ class Failing:
         (UsageError("no"), 2, "va: no\n"),
         (KeyboardInterrupt(), 130, "va: interrupted; what was complete is kept"),
         (Stopped(15), 143, "va: interrupted; what was complete is kept"),
+        (import_error(), 143, "va: interrupted; what was complete is kept"),
         (ReaderGone("x"), 0, ""),
         (PermissionError(13, "Permission denied", "x"), 1, "va: x: Permission denied; check that the path"),
         (OSError(28, "No space left on device", "/x/y"), 1, "va: /x/y: no space left; "),

@@ -112,6 +112,23 @@ def test_signals_end_the_command_and_keep_complete_rows(number, code, to_all, tm
     assert not group_lives(process.pid)
 
 
+@pytest.mark.parametrize("delay_s", [0, 0.03, 0.1])
+def test_a_command_that_is_interrupted_before_its_first_row_leaves_nothing(delay_s, tmp_path):
+    write_wav(tmp_path / "a.wav", np.zeros(16000, np.float32))
+    command = [sys.executable, "-m", "vacli", "predict", "a.wav", "-o", "out.csv"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=ENV, text=True, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        while len(os.listdir(tmp_path)) < 2 and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(delay_s)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert err.strip() == "va: interrupted; what was complete is kept, run the same command again to finish"
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
 @pytest.mark.parametrize("what", ["caught", "spoilt"])
 def test_an_interruption_that_a_library_catches_ends_the_command(what, tmp_path):
     process = start("crunch", what, "b", cwd=tmp_path)

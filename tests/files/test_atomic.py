@@ -44,17 +44,52 @@ def test_an_error_leaves_only_the_old_file(tmp_path):
     assert names_in(tmp_path) == {"a"}
 
 
+class Interruption:
+    """A trace function that raises KeyboardInterrupt before one line of `atomic`, the first being 0."""
+
+    def __init__(self, line: int) -> None:
+        self.left = line
+
+    def __call__(self, frame, event, value):
+        if frame.f_code.co_filename != atomic.__file__:
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left == -1:
+                raise KeyboardInterrupt
+        return self
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a `with` that did not end
+def test_an_interruption_leaves_the_old_file_or_the_new_one_alone(tmp_path):
+    target, found = tmp_path / "a", []
+    for line in range(1000):
+        target.write_text("old")
+        before = sys.gettrace()
+        sys.settrace(Interruption(line))
+        try:
+            atomic.write_text(target, "new")
+            break
+        except KeyboardInterrupt:
+            found.append(target.read_text())
+        finally:
+            sys.settrace(before)
+        assert names_in(tmp_path) == {"a"}, f"interrupted before line {line}"
+    assert set(found) == {"old", "new"}
+    assert 20 < len(found) < 1000
+
+
 def test_names_of_maximal_length(tmp_path):
     for name in ("n" * 251 + ".csv", "字" * 84 + ".c"):
         atomic.write_text(tmp_path / name, "x")
         assert (tmp_path / name).read_text() == "x"
-    draft = atomic.Draft(tmp_path / ("字" * 84 + ".c"))
+    draft = atomic.Draft(tmp_path / ("字" * 84 + ".c")).create()
     os.write(draft.fd, b"y")
     assert draft.keep().read_text() == "y"
 
 
 def test_two_writers_do_not_interfere(tmp_path):
-    first, second = atomic.Draft(tmp_path / "a"), atomic.Draft(tmp_path / "a")
+    first, second = atomic.Draft(tmp_path / "a").create(), atomic.Draft(tmp_path / "a").create()
     os.write(first.fd, b"first")
     os.write(second.fd, b"second, and longer")
     first.commit()
@@ -94,7 +129,7 @@ def test_a_path_that_cannot_be_written_is_an_error_before_a_draft_exists(name, m
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=message):
-        atomic.Draft(tmp_path / name)
+        atomic.Draft(tmp_path / name).create()
     assert names_in(tmp_path) == {"folder", "file"}
 
 
@@ -102,7 +137,7 @@ def test_a_kept_draft_takes_a_free_name(tmp_path):
     (tmp_path / "a.partial").write_text("the user's")
     kept = []
     for text in (b"", b"1", b"2"):
-        draft = atomic.Draft(tmp_path / "a")
+        draft = atomic.Draft(tmp_path / "a").create()
         os.write(draft.fd, text)
         kept.append(draft.keep())
     assert kept == [None, tmp_path / "a.partial-2", tmp_path / "a.partial-3"]
@@ -112,11 +147,11 @@ def test_a_kept_draft_takes_a_free_name(tmp_path):
 def test_commit_removes_drafts_of_killed_processes_only(tmp_path):
     code = (
         "import os, sys; from pathlib import Path; from vacli.files.atomic import Draft\n"
-        "d = Draft(Path(sys.argv[1])); os.write(d.fd, b'x'); os.kill(os.getpid(), 9)"
+        "d = Draft(Path(sys.argv[1])).create(); os.write(d.fd, b'x'); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], check=False)
     assert len(names_in(tmp_path)) == 1
-    living = atomic.Draft(tmp_path / "a")
+    living = atomic.Draft(tmp_path / "a").create()
     atomic.write_text(tmp_path / "a", "whole")
     assert names_in(tmp_path) == {"a", living.part.name}
     living.discard()

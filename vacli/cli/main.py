@@ -124,14 +124,23 @@ def run(arguments: list[str] | None = None, supervised: bool = False) -> int:
         return _fail(_usage_line(error), error.exit_code, show)
     except ReaderGone as end:
         return end.exit_code
-    except VaError as error:
-        return _fail(error.one_line(), error.exit_code, show)
-    except (KeyboardInterrupt, click.Abort) as stop:
-        line = "interrupted; what was complete is kept, run the same command again to finish"
-        cause = stop if isinstance(stop, signals.Stopped) else stop.__cause__  # click has an Abort of its own
-        return _fail(line, getattr(cause, "code", INTERRUPTED))
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if (code := _interruption(error)) is not None:
+            line = "interrupted; what was complete is kept, run the same command again to finish"
+            return _fail(line, code)
+        if isinstance(error, VaError):
+            return _fail(error.one_line(), error.exit_code, show)
         return _fail(" ".join(_unforeseen_line(error).split()), 1, show)
+
+
+def _interruption(error: BaseException) -> int | None:
+    """The exit code if a signal is the error or its cause, as during the import of a library."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return getattr(cause, "code", INTERRUPTED)
+        cause = cause.__cause__
+    return INTERRUPTED if isinstance(error, click.Abort) else None
 
 
 def _usage_line(error: click.ClickException) -> str:

@@ -182,20 +182,20 @@ def _predict_table(inputs: tuple[str, ...], choice: tables.OutputChoice, chosen:
     target = TableTarget(out, convert)
     live = target.is_stdout and not choice.summary
     child = supervisor.split(target.draft)
-    from vacli.output import provenance
-    from vacli.steps import predict as step
-    from vacli.steps._prediction_provenance import conditions
-
     console, text = Console(rows=live, is_news=child.is_news), io.StringIO()
-    writer = output.row_writer(text, header=not child.has_header)
-    settings = step.PredictSettings(
-        inputs=paths,
-        live=live,
-        one_recording=output.one_recording,
-        record_inputs=bool(output.files),
-        **chosen,
-    )
     with target.opened(console) as put_rows:
+        from vacli.output import provenance
+        from vacli.steps import predict as step
+        from vacli.steps._prediction_provenance import conditions
+
+        writer = output.row_writer(text, header=not child.has_header)
+        settings = step.PredictSettings(
+            inputs=paths,
+            live=live,
+            one_recording=output.one_recording,
+            record_inputs=bool(output.files),
+            **chosen,
+        )
 
         def write(table: FrameTable) -> None:
             writer.write(replace(table, name=names.get(table.name, table.name)))

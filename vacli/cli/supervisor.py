@@ -48,12 +48,15 @@ _this: Child | None = None
 def split(draft: Draft | None = None) -> Child:
     """Continue in a child process; the parent does not return. Call it before large libraries are imported.
 
-    draft: the output table; after the death of a child it is truncated to the rows of complete inputs.
+    draft: the output table; it is created before the fork, so that all children write the same file, and
+    truncated to the rows of complete inputs after the death of a child.
     """
     if not click.get_current_context().find_root().obj.get("supervised") or not hasattr(os, "fork"):
         return Child(Ledger())
     ledger = Ledger()
     try:
+        if draft is not None:
+            draft.create()
         while True:
             made = _fork(ledger, draft)
             if isinstance(made, Child):
@@ -85,15 +88,14 @@ def leave(code: int) -> None:
 
 def _begin(child: Child) -> None:
     """Use `child` as the journal of this process."""
-    global _this
     from vacli.steps._journal import keep_journal
 
-    _this = child
     keep_journal(child)
 
 
 def _fork(ledger: Ledger, draft: Draft | None) -> Child | _Forked:
     """Fork; returns a Child in the child and a _Forked in the parent, where signals stay blocked."""
+    global _this
     messages, send = os.pipe()
     alive, held = os.pipe()
     sys.stdout.flush()
@@ -106,10 +108,11 @@ def _fork(ledger: Ledger, draft: Draft | None) -> Child | _Forked:
         return _Forked(pid, messages, held)
     os.close(messages)
     os.close(held)
+    _this = Child(ledger, send, draft)
     signals.install()
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     threading.Thread(target=_watch, args=(alive,), daemon=True).start()
-    return Child(ledger, send, draft)
+    return _this
 
 
 def _watch(alive: int) -> None:

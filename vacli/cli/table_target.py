@@ -19,6 +19,15 @@ STANDARD = {"stdout": 1, "stderr": 2}
 ROWS_ENDING = ".jsonl"  # of the rows of a table whose file is written at the end
 
 
+def _check_writable(path: Path) -> None:
+    """Raise OutputError for a file that could not be written at the end."""
+    draft = Draft(path)
+    try:
+        draft.create()
+    finally:
+        draft.discard()
+
+
 def is_stream(out: Path | None) -> bool:
     """Whether an output is stdout, an open file descriptor, a pipe or a device, and not a file or folder."""
     if out is None or out == Path("-") or OPEN_ALREADY.fullmatch(str(out)):
@@ -29,7 +38,8 @@ def is_stream(out: Path | None) -> bool:
 class TableTarget:
     """An open output: stdout for `out` None or `-`, an open file descriptor, a pipe, a device or a file.
 
-    A file keeps its old content until the table is complete (`draft`, see `atomic.Draft`). convert: writes
+    A file keeps its old content until the table is complete (`draft`, see `atomic.Draft`; `opened` creates
+    it, if `supervisor.split` has not). convert: writes
     the file from the path of the draft, which is then named after `out` and ROWS_ENDING, and removed. Raises
     OutputError for a path that cannot be written.
     """
@@ -51,7 +61,7 @@ class TableTarget:
         elif convert is None:
             self.draft = Draft(out)
         else:
-            Draft(out).discard()  # raises if the file cannot be written at the end
+            _check_writable(out)
             self.draft = Draft(out.with_name(f"{out.name}{ROWS_ENDING}"))
 
     @property
@@ -66,6 +76,8 @@ class TableTarget:
             yield streams.put
             return
         try:
+            if self.draft is not None:
+                self.draft.create()
             yield self._write
             if self._convert is not None and self.draft is not None and self._has_rows(self.draft):
                 self._convert(self.draft.part)

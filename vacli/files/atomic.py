@@ -34,17 +34,31 @@ MAX_LINKS = 40  # the limit of the Linux kernel
 class Draft:
     """A temporary file beside `path` that replaces `path` when it is complete.
 
-    A link of the user is followed to its target. `fd` is open for reading and writing and is closed by
-    `commit`, `discard` and `keep`. A draft in use is locked, so `commit` can remove the drafts that killed
-    processes left for the same target. Raises OutputError if the folder cannot be written.
+    A link of the user is followed to its target. `create` makes the file, so that a caller can first enter
+    the block that removes it. `fd` is then open for reading and writing and is closed by `commit`, `discard`
+    and `keep`. A draft in use is locked, so `commit` can remove the drafts that killed processes left for the
+    same target. Raises OutputError for a target that cannot be replaced.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = _resolve_link(path)
+        self.part = _draft_path(self.path)
+        self.fd = -1
+        self._is_kept = False
         with report_write_errors(path):
             _check_target(self.path)
+
+    def create(self) -> Draft:
+        """Make the file, if it is not there yet. Raises OutputError if the folder cannot be written."""
+        with report_write_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.part, self.fd = _create(self.path)
+            while self.fd < 0:
+                with suppress(FileExistsError):
+                    self.fd = _open_locked(self.part)
+                if self.fd < 0:
+                    self.part = _draft_path(self.path)
+            _copy_permissions(self.path, self.fd)
+        return self
 
     def commit(self) -> None:
         """Replace `path`. Raises OutputError if that fails; the draft is then kept under another name."""
@@ -65,7 +79,7 @@ class Draft:
 
     def discard(self) -> None:
         """Remove the draft and leave `path` unchanged; no effect after `commit` or `keep`."""
-        if self.fd < 0:
+        if self._is_kept:
             return
         self._release_on_windows()
         with suppress(OSError):
@@ -73,10 +87,14 @@ class Draft:
         self._close()
 
     def keep(self) -> Path | None:
-        """Rename it to PATH.partial or the next free name, which is returned; None for an empty draft."""
-        if not self.part.stat().st_size:
+        """Rename it to PATH.partial or the next free name, which is returned.
+
+        None for an empty draft, which is removed, and for one that another process has kept or removed.
+        """
+        if not os.path.exists(self.part) or not self.part.stat().st_size:
             self.discard()
             return None
+        self._is_kept = True
         self._release_on_windows()
         for number in range(1, 1000):
             name = self.path.with_name(
@@ -96,9 +114,9 @@ class Draft:
             self._close()
 
     def _close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
 def refuse_existing(paths: Iterable[Path], force: bool) -> None:
@@ -118,7 +136,7 @@ def staged_file(path: Path, need_bytes: int | None = None) -> Iterator[Path]:
     draft = Draft(path)
     try:
         with report_write_errors(path, need_bytes):
-            yield draft.part
+            yield draft.create().part
             _sync(draft.part)
             draft.commit()
     except BaseException:
@@ -164,20 +182,25 @@ def _check_target(path: Path) -> None:
         raise OutputError(f"{path} is write-protected", hint="name another file")
 
 
-def _create(path: Path) -> tuple[Path, int]:
-    """A new empty file beside `path`, open and locked, with the permissions of `path` or of a new file."""
+def _draft_path(path: Path) -> Path:
+    return path.with_name(f"{_draft_prefix(path)}.va-{os.urandom(4).hex()}.part")
+
+
+def _open_locked(part: Path) -> int:
+    """A new empty file, open and locked; -1 if another process has removed it as a leftover."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    while True:
-        part = path.with_name(f"{_draft_prefix(path)}.va-{os.urandom(4).hex()}.part")
-        with suppress(FileExistsError):
-            fd = os.open(part, flags, 0o666)
-            if not _lock(fd, part):  # another process has removed it as a leftover
-                os.close(fd)
-                continue
-            if path.exists() and hasattr(os, "fchmod"):
-                with suppress(OSError):
-                    os.fchmod(fd, stat.S_IMODE(path.stat().st_mode))
-            return part, fd
+    fd = os.open(part, flags, 0o666)
+    if _lock(fd, part):
+        return fd
+    os.close(fd)
+    return -1
+
+
+def _copy_permissions(path: Path, fd: int) -> None:
+    """Give an open file the permissions of `path`, if there is one."""
+    if path.exists() and hasattr(os, "fchmod"):
+        with suppress(OSError):
+            os.fchmod(fd, stat.S_IMODE(path.stat().st_mode))
 
 
 def _lock(fd: int, part: Path) -> bool:

@@ -29,7 +29,7 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
         return create_session(path.read_bytes(), threads)
     except Exception as error:  # onnxruntime's errors have no other common base class
         cause = (str(error) or type(error).__name__).splitlines()[0]
-        raise WeightsError(f"{path}: not readable as ONNX: {cause}", hint="fetch it again") from None
+        raise WeightsError(f"{path}: not readable as ONNX: {cause}", hint="fetch it again") from error
 
 
 def metadata(session: onnxruntime.InferenceSession) -> dict[str, str]:
