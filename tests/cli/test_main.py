@@ -108,6 +108,21 @@ class Failing:
         raise self.error
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["predict", ""], "an argument is empty"),
+        (["predict", "a.mp4", "-o", ""], "an argument is empty"),
+        (["bundled-model", "synthesize", ""], "an argument is empty"),
+        (["train", "--out="], "--out= has no value"),
+    ],
+)
+def test_an_empty_argument_is_not_the_current_folder(words, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(words) == 2
+    assert capsys.readouterr().err == f"va: {said}; a variable of the shell may be unset\n"
+
+
 def import_error() -> InputError:
     """An error as a step raises it where a signal arrived while a library was imported."""
     imported, error = ImportError("initialization failed"), InputError("not readable")

@@ -17,7 +17,7 @@ import click
 from vacli import __version__, packages
 from vacli.cli import renamed, signals, streams, supervisor
 from vacli.cli.command_table import CommandTable
-from vacli.errors import ReaderGone, VaError
+from vacli.errors import ReaderGone, UsageError, VaError
 from vacli.files.disk_space import disk_full_error, is_disk_full
 from vacli.runtime import jit
 
@@ -31,6 +31,16 @@ class PipelineGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the subcommands in the order of `command_table.MODULES`."""
         return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """A subcommand and its arguments; UsageError for an empty one: it would name the current folder."""
+        empty = [word for word in args if not word or (word.startswith("--") and word.endswith("="))]
+        if empty and not ctx.resilient_parsing:
+            what = f"{empty[0]} has no value" if empty[0] else "an argument is empty"
+            raise UsageError(what, hint="a variable of the shell may be unset")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The subcommand of a name; UsageError with the present name if it was renamed."""
@@ -149,7 +159,7 @@ def _usage_line(error: click.ClickException) -> str:
     return f"{text} See `{context.command_path} --help`." if context else text
 
 
-def _unforeseen_line(error: Exception) -> str:
+def _unforeseen_line(error: BaseException) -> str:
     """The message of an error that no step expects: the file and the cause, or a request to report it."""
     name = getattr(error, "filename", None)
     path = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else None

@@ -37,12 +37,12 @@ def report_write_errors(path: Path, need_bytes: int | None = None) -> Iterator[N
         raise
 
 
-def is_disk_full(error: Exception) -> bool:
+def is_disk_full(error: BaseException) -> bool:
     """Whether an error means that the disk is full."""
     return getattr(error, "errno", None) in DISK_FULL_ERRNOS or _mentions_full_disk(str(error))
 
 
-def disk_full_error(path: Path, error: Exception, need_bytes: int | None = None) -> OutputError:
+def disk_full_error(path: Path, error: BaseException, need_bytes: int | None = None) -> OutputError:
     """The error for a full disk, with the bytes that are needed, if known, and those that are free."""
     reasons = {errno.EDQUOT: "over the quota", errno.EFBIG: "file too large for this file system"}
     free = free_bytes(path)
