@@ -62,6 +62,28 @@ def test_exit_handlers_run_and_objects_are_not_freed():
         assert done.stdout.endswith("handler\n")
 
 
+STOP_AT_IMPORT = """
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            raise Stopped(15)
+sys.meta_path.insert(0, Finder())
+"""
+STOP_AT_REPORT = """
+import vacli.cli.main as cli
+def fail(*arguments):
+    raise Stopped(15)
+cli._fail = fail
+"""
+
+
+@pytest.mark.parametrize(("before", "said"), [(STOP_AT_IMPORT, "va: interrupted\n"), (STOP_AT_REPORT, "")])
+def test_a_signal_at_the_start_and_at_the_end_shows_no_traceback(before, said):
+    code = f"import sys\nfrom vacli.cli.signals import Stopped{before}from vacli.__main__ import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", code, "predcit"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (143, said)
+
+
 def test_completion_answers_from_the_command_tree():
     environment = {"_VA_COMPLETE": "bash_complete", "COMP_WORDS": "va extr", "COMP_CWORD": "1"}
     code = "from vacli.cli.main import va; va.main(prog_name='va', complete_var='_VA_COMPLETE')"

@@ -96,7 +96,10 @@ def main(arguments: list[str] | None = None) -> None:
     atexit.register(ending)  # the first one registered is the last one called
     streams.fill_closed()
     signals.install()
-    ending.code = run(arguments, supervised=True)
+    try:
+        ending.code = run(arguments, supervised=True)
+    except signals.Stopped as stop:  # while the end of the command was reported
+        ending.code = stop.code
     supervisor.leave(ending.code)
     sys.exit(ending.code)
 
