@@ -9,7 +9,7 @@ import pytest
 from synth import affwild2, stores
 
 from vacli.datasets.annotations import ANNOTATED, FROM_EXPRESSION, INTERPOLATED, REPAIRED
-from vacli.sequences.labels import annotated_labels, training_labels
+from vacli.sequences.labels import annotated_labels, read_annotation, training_labels
 from vacli.steps import import_labels
 from vacli.store import Store
 
@@ -38,6 +38,10 @@ def trials() -> list[affwild2.Trial]:
             )
         )
     return made
+
+
+def refined(views) -> list[np.ndarray]:
+    return training_labels([read_annotation(view) for view in views])
 
 
 def imported(folder, made) -> Store:
@@ -87,13 +91,13 @@ def test_labels_without_a_source_are_annotated(tmp_path):
     labels = np.array([[0.1, 0.2], [np.nan, 0.1], [0.3, 0.4]], np.float32)
     stores.put_labels(store, "v", labels)
     np.testing.assert_array_equal(annotated_labels(store.video("v")), labels)
-    (trained,) = training_labels(store.videos())
+    (trained,) = refined(store.videos())
     np.testing.assert_array_equal(trained, labels)
 
 
 def test_refinement_on_the_official_training_set_equals_the_stored_labels(store):
     views = [store.video(f"t{number}") for number in range(3)]
-    for view, labels in zip(views, training_labels(views), strict=True):
+    for view, labels in zip(views, refined(views), strict=True):
         np.testing.assert_array_equal(labels, view.labels())
 
 
@@ -104,5 +108,5 @@ def test_labels_of_held_out_videos_do_not_change_training_labels(store, tmp_path
     fold = ("t0", "t2")  # t1 is held out
     stored = [np.array_equal(store.video(v).labels(), other.video(v).labels()) for v in fold]
     assert not any(stored)
-    for one, two in zip(*(training_labels([s.video(v) for v in fold]) for s in (store, other)), strict=True):
+    for one, two in zip(*(refined([s.video(v) for v in fold]) for s in (store, other)), strict=True):
         np.testing.assert_array_equal(one, two)

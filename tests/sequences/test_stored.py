@@ -11,6 +11,7 @@ from synth.stores import add_video, empty, put_feature, put_labels
 from vacli.errors import StoreError
 from vacli.features.flags import ENCODER_TRAINING, INTERPOLATED, MISSING
 from vacli.recipe.schema import Model, Stream
+from vacli.sequences.labels import training_labels
 from vacli.sequences.stored import StoredSequence, extract_command, open_sequences
 
 MODEL = Model(
@@ -67,7 +68,8 @@ def test_only_rows_flagged_missing_are_nan(store, parts):
     assert np.isnan(audio).sum() == 3
 
 
-def test_flags_are_read_once_for_all_folds(store, parts, monkeypatch):
+def test_flags_and_labels_are_read_once_for_all_folds(store, parts, monkeypatch):
+    put_labels(store, "clip", np.full((FRAMES, 2), 0.5, np.float32), split="train")
     flags = np.zeros(FRAMES, np.uint8)
     flags[3], flags[5] = MISSING, ENCODER_TRAINING
     put_feature(store, "clip", "alpha", parts["alpha"], flags)
@@ -76,11 +78,14 @@ def test_flags_are_read_once_for_all_folds(store, parts, monkeypatch):
     monkeypatch.setattr(view, "read", lambda name, *rows: names.append(name) or read(name, *rows))
     stored = StoredSequence(view, MODEL)
     for _ in range(3):
+        (labels,) = training_labels([stored.annotation])
+        np.testing.assert_array_equal(labels, np.full((FRAMES, 2), 0.5))
         fold = stored.with_labels(np.zeros((FRAMES, 2), np.float32))
         assert np.flatnonzero(fold.encoder_rows).tolist() == [5]
         assert np.flatnonzero(np.isnan(fold.load().streams["audio"]).any(axis=1)).tolist() == [3]
-    flags_read = [name for name in names if name.startswith("flag/")]
-    assert sorted(flags_read) == ["flag/alpha", "flag/beta", "flag/face"]
+    stored_once = [name for name in names if name.startswith(("flag/", "label/"))]
+    assert {"flag/alpha", "flag/beta", "flag/face"} < set(stored_once)
+    assert len(stored_once) == len(set(stored_once))
 
 
 def test_labels_and_split(store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,21 +27,35 @@ def annotated_labels(view: VideoView) -> np.ndarray:
     return np.where(source == ANNOTATED, values, np.where(source == REPAIRED, original, nothing))
 
 
-def training_labels(views: Sequence[VideoView]) -> list[np.ndarray]:
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """The stored labels of a video before their refinement.
+
+    expressions: (N,) class of each frame, -1 where not annotated; None without. mode: what the import chose.
+    """
+
+    labels: FrameLabels
+    expressions: np.ndarray | None
+    mode: label_refinement.Mode
+
+
+def read_annotation(view: VideoView) -> Annotation:
+    """The annotation of a stored video."""
+    name = f"label/{EXPRESSION}"
+    expressions = view.read(name)[:, 0] if view.has(name) else None
+    return Annotation(_as_annotated(view), expressions, view.part_attrs("label").get("refine", "off"))
+
+
+def training_labels(annotations: Sequence[Annotation]) -> list[np.ndarray]:
     """(N, 2) float32 labels of each training video, refined in the way that its import chose.
 
     The class statistics are fitted on the annotated labels of these videos only. Therefore no label of
     another video, such as a held-out one, has an effect on them.
     """
-    raw = [_as_annotated(view) for view in views]
-    expressions = [_expression(view) for view in views]
     statistics = label_refinement.fit(
-        ((labels.values, e) for labels, e in zip(raw, expressions, strict=True) if e is not None), EXPRESSIONS
+        ((a.labels.values, a.expressions) for a in annotations if a.expressions is not None), EXPRESSIONS
     )
-    return [
-        label_refinement.refine(labels, expression, statistics, _mode(view)).values
-        for view, labels, expression in zip(views, raw, expressions, strict=True)
-    ]
+    return [label_refinement.refine(a.labels, a.expressions, statistics, a.mode).values for a in annotations]
 
 
 def _as_annotated(view: VideoView) -> FrameLabels:
@@ -50,12 +65,3 @@ def _as_annotated(view: VideoView) -> FrameLabels:
     if view.has("label/source"):
         source = np.where(view.read("label/source") == OUTSIDE, OUTSIDE, source)
     return FrameLabels(values=values, source=source.astype(np.uint8))
-
-
-def _expression(view: VideoView) -> np.ndarray | None:
-    """(N,) expression class of each frame, -1 where not annotated; None without expressions."""
-    return view.read(f"label/{EXPRESSION}")[:, 0] if view.has(f"label/{EXPRESSION}") else None
-
-
-def _mode(view: VideoView) -> label_refinement.Mode:
-    return view.part_attrs("label").get("refine", "off")

@@ -15,7 +15,7 @@ from vacli.features.encoder_frames import ENCODER_DATA, Use, strongest
 from vacli.features.flags import ENCODER_TRAINING, MISSING
 from vacli.recipe.schema import Model, Stream
 from vacli.sequences.base import FeatureSequence
-from vacli.sequences.labels import annotated_labels
+from vacli.sequences.labels import Annotation, annotated_labels, read_annotation
 from vacli.spec import AUDIO, IMPORTED, SPEECH
 from vacli.store.reader import VideoView
 
@@ -50,6 +50,11 @@ class StoredSequence:
     def labels(self) -> np.ndarray | None:
         """(T, 2) float32 valence and arousal, NaN where not annotated (`annotated_labels`), or None."""
         return annotated_labels(self.view) if self.view.has("label") else None
+
+    @cached_property
+    def annotation(self) -> Annotation:
+        """The stored labels before their refinement, whatever `labels` is."""
+        return read_annotation(self.view)
 
     def with_labels(self, labels: np.ndarray) -> StoredSequence:
         """The same video with other labels (T, 2), such as refined ones for training."""

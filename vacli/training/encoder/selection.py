@@ -12,7 +12,7 @@ from vacli.datasets.subjects import Subjects
 from vacli.errors import UsageError
 from vacli.features.encoder_frames import EncoderFrames, UsedFrames
 from vacli.sequences.grouping import Grouping, group_videos, identity
-from vacli.sequences.labels import annotated_labels, training_labels
+from vacli.sequences.labels import annotated_labels, read_annotation, training_labels
 from vacli.store import VideoView
 from vacli.training.encoder.frames import Frames, FrameSampling, FrameSource, sample
 from vacli.training.encoder.splits import EncoderSplit, EncoderSplitRequest, split_videos
@@ -56,7 +56,9 @@ def select_frames(views: Sequence[VideoView], selection: FrameSelection) -> Sele
     split = split_videos(views, grouping, selection.split)
     listed = _resolved(selection.listed, views)
     labelled = selection.sampling.labelled
-    targets = training_labels(split.train) if labelled else [None] * len(split.train)
+    targets: Sequence[np.ndarray | None] = [None] * len(split.train)
+    if labelled:
+        targets = training_labels([read_annotation(view) for view in split.train])
     nothing = None if listed is None else np.empty(0, np.int64)
     train = sample(
         [

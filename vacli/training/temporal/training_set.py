@@ -34,7 +34,7 @@ def training_set(videos: Sequence[StoredSequence], exclude: bool | None) -> Trai
     exclude: whether frames that trained the encoder have no label (BDCA III-B). None: they have none,
     unless no labelled frame would be left. Raises UsageError if `exclude` leaves no labelled frame.
     """
-    labels = training_labels([video.view for video in videos])
+    labels = training_labels([video.annotation for video in videos])
     refined = tuple(v.with_labels(x) for v, x in zip(videos, labels, strict=True))
     if exclude is False:
         return TrainingSet(refined, note=_included_note(refined, "--include-encoder-frames is given"))
