@@ -60,7 +60,9 @@ def split(draft: Draft | None = None) -> Child:
         while True:
             made = _fork(ledger, draft)
             if isinstance(made, Child):
-                _begin(made)
+                from vacli.steps._journal import keep_journal
+
+                keep_journal(made)
                 return made
             settled = len(ledger.outcomes)
             why = _why(_follow(made, ledger))
@@ -84,13 +86,6 @@ def leave(code: int) -> None:
     if _this is not None:
         signals.ignore()
         _this.leave(code)
-
-
-def _begin(child: Child) -> None:
-    """Use `child` as the journal of this process."""
-    from vacli.steps._journal import keep_journal
-
-    keep_journal(child)
 
 
 def _fork(ledger: Ledger, draft: Draft | None) -> Child | _Forked:

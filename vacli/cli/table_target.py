@@ -39,9 +39,8 @@ class TableTarget:
     """An open output: stdout for `out` None or `-`, an open file descriptor, a pipe, a device or a file.
 
     A file keeps its old content until the table is complete (`draft`, see `atomic.Draft`; `opened` creates
-    it, if `supervisor.split` has not). convert: writes
-    the file from the path of the draft, which is then named after `out` and ROWS_ENDING, and removed. Raises
-    OutputError for a path that cannot be written.
+    it, if `supervisor.split` has not). convert: writes the file from the path of the draft, which is then
+    named after `out` and ROWS_ENDING, and removed. Raises OutputError for a path that cannot be written.
     """
 
     def __init__(self, out: Path | None, convert: Callable[[Path], None] | None = None) -> None:
