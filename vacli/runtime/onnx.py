@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from vacli.errors import WeightsError
@@ -11,10 +13,18 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
-def create_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """A thread-safe session for an ONNX model, on `threads` threads of the CPU."""
+def import_onnxruntime() -> ModuleType:
+    """ONNX Runtime without its telemetry: 1.32 stores an id of the machine and has a client that sends events."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at the import, where the id is made
     import onnxruntime  # not before: it starts threads, which a later fork would lose
 
+    onnxruntime.disable_telemetry_events()  # of Windows, where earlier versions have some too
+    return onnxruntime
+
+
+def create_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """A thread-safe session for an ONNX model, on `threads` threads of the CPU."""
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -88,13 +88,11 @@ def check_ffmpeg() -> Finding:
 
 def check_onnxruntime() -> Finding:
     """ONNX Runtime, and whether it opens the face detector of the package."""
-    import onnxruntime
-
     from vacli.features.downloads import PACKAGE
     from vacli.runtime.onnx import open_session
 
     open_session(PACKAGE / "compact-face.onnx", 1)
-    return Finding(OK, f"onnxruntime {onnxruntime.__version__}")
+    return Finding(OK, f"onnxruntime {metadata.version('onnxruntime')}")
 
 
 def check_opensmile() -> Finding:
