@@ -10,7 +10,8 @@ import pytest
 
 from vacli.errors import LabelError, UsageError
 from vacli.evaluation.comparison import compare
-from vacli.evaluation.evaluator import Evaluation, LabelledTrajectory
+from vacli.evaluation.evaluator import Evaluation
+from vacli.evaluation.predictions import LabelledTrajectory
 from vacli.evaluation.score import N_RESAMPLES, Result, Score
 from vacli.metrics import ccc
 

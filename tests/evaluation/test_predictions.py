@@ -22,9 +22,21 @@ def test_single_video_is_named_after_the_file(tmp_path):
 
 
 def test_videos_are_named_after_the_input_column(tmp_path):
-    rows = ["time_s,valence,arousal,input", "0,0.1,0,x/a.mp4", "0.04,0.2,0,x/a.mp4", "0,0.3,0,b.b.mp4"]
+    rows = [
+        "time_s,valence,arousal,input",
+        "0,0.1,0,x/a.mp4",
+        "0.04,0.2,0,x/a.mp4",
+        "0,0.3,0,b.b.mp4",
+        "0,0,0,b.b",
+    ]
     made = read_predictions(write(tmp_path, *rows))
-    assert [(p.video, len(p.times_s)) for p in made] == [("a", 2), ("b.b", 1)]
+    assert [(p.video, len(p.times_s)) for p in made] == [("a", 2), ("b.b", 1), ("b.b", 1)]
+
+
+def test_decimal_commas(tmp_path):
+    (made,) = read_predictions(write(tmp_path, "time_s;valence;arousal", "0,00;0,5;-0,5", "0,04;0,25;"))
+    np.testing.assert_array_equal(made.times_s, [0, 0.04])
+    np.testing.assert_array_equal(made.values, np.float32([[0.5, -0.5], [0.25, np.nan]]))
 
 
 @pytest.mark.parametrize("column", ["face_id", "person"])

@@ -286,6 +286,10 @@ def test_invalid_settings_raise(tmp_path, store, official, trials):
         run(EvaluateSettings(inputs=(official,), paper="lightmanba"))
     with pytest.raises(UsageError, match="--format xml"):
         run(EvaluateSettings(inputs=(official,), format="xml"))
+    with pytest.raises(UsageError, match="is a run, which is scored on the labels of a store"):
+        run(EvaluateSettings(inputs=(official,), labels=tmp_path / "absent"))
+    with pytest.raises(LabelError, match="no labelled video is of the split test"):
+        run(EvaluateSettings(inputs=(official,), split="test"))
     with pytest.raises(InputError, match="no such run or file"):
         run(EvaluateSettings(inputs=(tmp_path / "absent",)))
     with pytest.raises(InputError, match="neither a run nor"):

@@ -13,6 +13,8 @@ from vacli.errors import LabelError, RunError, StoreError, UsageError
 from vacli.evaluation.submission import check
 from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import load_run
+from vacli.output.formats import TableOptions
+from vacli.output.index_table import IndexEntry, index_lines
 from vacli.progress import RecordingProgress
 from vacli.sequences.stored import open_sequences
 from vacli.steps import train
@@ -84,6 +86,21 @@ def test_tables_are_submitted(tmp_path):
         "a/00001.jpg,0.500000,0.250000",
         "a/00002.jpg,-0.500000,1.000000",
     ]
+
+
+def test_an_output_folder_is_submitted_and_equal_names_are_refused(tmp_path):
+    header, folder = "time_s,valence,arousal,input\n", tmp_path / "out"
+    folder.mkdir()
+    for name in ("P1", "P1.s1"):
+        (folder / f"{name}.csv").write_text(f"{header}0,0.{len(name)},0,{name}\n")
+    entries = [IndexEntry(f"{name}.csv", name) for name in ("P1", "P1.s1")]
+    (folder / "index.csv").write_text("".join(index_lines(entries, TableOptions())))
+    asked = SubmitSettings(inputs=(folder,), frame_list=listed(tmp_path, {"P1": 1}), out=tmp_path / "p.txt")
+    run(asked)
+    assert asked.out.read_text().splitlines()[1].startswith("P1/00001.jpg,0.2")
+    (tmp_path / "P1.csv").write_text(f"{header}0,0.5,0,day2/P1.mp4\n")
+    with pytest.raises(LabelError, match=r"P1 and day2/P1\.mp4 are both called P1"):
+        run(replace(asked, inputs=(folder, tmp_path / "P1.csv")))
 
 
 def test_missing_trials_raise(tmp_path, store, trained):

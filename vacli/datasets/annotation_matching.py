@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from vacli.datasets.label_columns import RATER_WORDS
 from vacli.errors import LabelError, UsageError
-from vacli.store import Store
 from vacli.store.schema import file_stem, safe_id
 
 _WORDS = "|".join(RATER_WORDS)
@@ -41,6 +40,31 @@ class Named(Protocol):
     @property
     def rater(self) -> str:
         """The annotator, empty if unknown."""
+        ...
+
+
+class Described(Protocol):
+    """A video whose `source` may have its recording's "path" and "name"."""
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """The recording."""
+        ...
+
+
+class Videos(Protocol):
+    """Videos by id: a store, or the predictions of a table."""
+
+    def find_by_name(self, name: str) -> list[str]:
+        """The ids of the videos of a name."""
+        ...
+
+    def video_ids(self) -> list[str]:
+        """All ids."""
+        ...
+
+    def video(self, key: str, /) -> Described:
+        """A video."""
         ...
 
 
@@ -107,7 +131,7 @@ class RaterPattern:
 
 
 def match(
-    store: Store, items: Iterable[Item], base: Path, raters: RaterPattern = RaterPattern()
+    store: Videos, items: Iterable[Item], base: Path, raters: RaterPattern = RaterPattern()
 ) -> Matches[Item]:
     """Match annotations to videos. base: the folder that was given, or the parent of the file.
 
@@ -123,7 +147,7 @@ def match(
         if not videos:
             matches.unmatched.append((item, _reason(store, label.name)))
             continue
-        shared = {video: _in_common(label.folders, _folders(store, video)) for video in videos}
+        shared = {video: folders_in_common(label.folders, _folders(store, video)) for video in videos}
         most = max(shared.values())
         best = [video for video, common in shared.items() if common == most]
         if len(best) > 1:
@@ -155,7 +179,7 @@ def _choose(video: str, labels: Sequence[_Label[Item]], matches: Matches[Item]) 
         matches.videos[video] = {rater: items[0] for rater, items in by_rater.items()}
 
 
-def _label(store: Store, item: Item, base: Path, raters: RaterPattern) -> _Label[Item]:
+def _label(store: Videos, item: Item, base: Path, raters: RaterPattern) -> _Label[Item]:
     """The name, folders and rater of an annotation, from its table or else from its path."""
     below = item.path.parent.relative_to(base).parts
     folders = item.folders if item.folders is not None else below
@@ -177,12 +201,12 @@ def _removed(expression: re.Pattern[str], path: str) -> tuple[str, str]:
     return (found[1] if expression.groups else found[0]).strip("/") or found[0], rest
 
 
-def _folders(store: Store, video: str) -> tuple[str, ...]:
+def _folders(store: Videos, video: str) -> tuple[str, ...]:
     path = str(store.video(video).source.get("path", ""))
     return tuple(re.split(r"[/\\]", path)[:-1])
 
 
-def _in_common(label: Sequence[str], video: Sequence[str]) -> int:
+def folders_in_common(label: Sequence[str], video: Sequence[str]) -> int:
     """The number of a video's innermost folders that an annotation has too."""
     names = {_folded(name) for name in label}
     count = 0
@@ -197,7 +221,7 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _several_videos(store: Store, name: str, videos: Sequence[str]) -> LabelError:
+def _several_videos(store: Videos, name: str, videos: Sequence[str]) -> LabelError:
     paths = [str(store.video(video).source.get("path", video)) for video in videos[:2]]
     return LabelError(
         f"{len(videos)} videos are called {name} ({', '.join(paths)})",
@@ -205,7 +229,7 @@ def _several_videos(store: Store, name: str, videos: Sequence[str]) -> LabelErro
     )
 
 
-def _reason(store: Store, name: str) -> str:
+def _reason(store: Videos, name: str) -> str:
     base = re.sub(r"_(left|right)$", "", name)
     if base != name and store.find_by_name(base):
         return f"the store has only {base}; run `va align --face {name[len(base) + 1 :]}` to add that person"

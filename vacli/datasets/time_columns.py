@@ -87,6 +87,14 @@ def check_unit(at_s: np.ndarray, times_s: np.ndarray, unit: str) -> None:
     )
 
 
+def seems_ms(at_s: np.ndarray, times_s: np.ndarray) -> bool:
+    """Whether rows at at_s (R,) are far beyond frames at times_s (N,), and in milliseconds would fit them."""
+    if len(at_s) < 2 or len(times_s) < 2:
+        return False
+    last_s, duration_s = float(at_s[-1] - times_s[0]), float(times_s[-1] - times_s[0])
+    return LIKELY[0] <= last_s * UNIT_SCALES["ms"] / duration_s <= LIKELY[1]
+
+
 def _likely_unit(last_s: float, duration_s: float, times_s: np.ndarray) -> str | None:
     scales = {"ms": UNIT_SCALES["ms"], "frames": _frame_step_s(times_s)}
     likely = {u: last_s * s / duration_s for u, s in scales.items()}

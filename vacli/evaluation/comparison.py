@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vacli.errors import LabelError, UsageError
-from vacli.evaluation.evaluator import Evaluation, LabelledTrajectory
+from vacli.evaluation.evaluator import Evaluation
+from vacli.evaluation.predictions import LabelledTrajectory
 from vacli.evaluation.score import DIMENSIONS, Score, VideoScore, interval, resample_videos, resampled_ccc
 
 TIME_TOLERANCE_S = 1e-6

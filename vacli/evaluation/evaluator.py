@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vacli.datasets import affwild2, label_tables
-from vacli.datasets.annotations import Annotation, on_frames
-from vacli.datasets.label_tables import TableFormat
-from vacli.datasets.raters import combine
 from vacli.errors import LabelError, RunError, UsageError
-from vacli.evaluation.predictions import PredictedTrajectory
-from vacli.evaluation.score import Result, Score, VideoScore, score_video
+from vacli.evaluation.label_sources import LabelSource
+from vacli.evaluation.predictions import LabelledTrajectory, PredictedTrajectory
+from vacli.evaluation.score import Result, Score
 from vacli.files.run_directory import DATA_FILE, METRICS_FILE
 from vacli.inference.prediction import VideoInput, ensemble_output, model_outputs, predict_sequence
 from vacli.inference.run import EnsembleMember, Run
@@ -29,31 +26,11 @@ from vacli.recipe.presets import PRESETS, preset_of
 from vacli.recipe.schema import Model, Recipe
 from vacli.sequences.base import labels_of
 from vacli.sequences.grouping import identity
-from vacli.sequences.labels import annotated_labels
 from vacli.sequences.stored import StoredSequence, open_sequences, stored_difficulty
 from vacli.store import Store
-from vacli.store.schema import file_stem, safe_id
 
 HELD_OUT, ALL = "held-out", "all"
 SPLITS = (HELD_OUT, "train", "validation", "test", ALL)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class LabelledTrajectory:
-    """A video's predictions and labels: times_s (T,) seconds, predicted and labels (T, 2).
-
-    uncertainty: (T, 2) standard deviation of the expected error, None where unknown.
-    """
-
-    video: str
-    times_s: np.ndarray
-    predicted: np.ndarray
-    labels: np.ndarray
-    uncertainty: np.ndarray | None = None
-
-    def score(self) -> VideoScore:
-        """Score of the predictions."""
-        return score_video(self.video, self.predicted, self.labels)
 
 
 Evaluation = tuple[Result, list[LabelledTrajectory]]
@@ -120,64 +97,17 @@ def _training_notes(run: Run) -> tuple[str, ...]:
 
 
 def evaluate_predictions(
-    name: str, predictions: Iterable[PredictedTrajectory], labels: LabelSource
+    name: str, predictions: Sequence[PredictedTrajectory], labels: LabelSource
 ) -> Evaluation:
     """Score the predictions of labelled videos; raises LabelError where no video has labels."""
-    trajectories = [t for p in predictions if (t := labels(p)) is not None]
-    if not trajectories:
+    found = labels(predictions)
+    if not found.trajectories:
         raise LabelError(
-            f"{name}: none of its videos has labels", hint="names of predictions and labels must match"
+            f"{name}: none of its videos has labels",
+            hint="names of predictions and labels must match, and --split must be one that the labels have",
         )
-    score = Score(name=name, videos=tuple(t.score() for t in trajectories))
-    return Result(name=name, scores=(score,)), trajectories
-
-
-LabelSource = Callable[[PredictedTrajectory], LabelledTrajectory | None]  # None: a video without labels
-
-
-def store_labels(store: Store) -> LabelSource:
-    """Labels of a store; predictions are resampled to the times of its frames."""
-
-    def find(predicted: PredictedTrajectory) -> LabelledTrajectory | None:
-        video = safe_id(predicted.video)
-        if video not in store or not store.video(video).has("label"):
-            return None
-        view = store.video(video)
-        resampled = predicted.at(view.times_s)
-        return LabelledTrajectory(
-            video=video,
-            times_s=view.times_s,
-            predicted=resampled.values,
-            labels=annotated_labels(view),
-            uncertainty=resampled.uncertainty,
-        )
-
-    return find
-
-
-def annotation_labels(annotations: Path) -> LabelSource:
-    """Labels of annotation files, resampled to the predictions' own times."""
-    found: dict[str, dict[str, Annotation]] = {}
-    for file in affwild2.find(annotations)[0]:
-        for one in label_tables.read(file, TableFormat()):
-            if isinstance(one, Annotation):
-                name = one.trial if one.trial == file.path.stem else file_stem(one.trial)
-                found.setdefault(name, {})[one.rater] = one
-
-    def find(predicted: PredictedTrajectory) -> LabelledTrajectory | None:
-        if predicted.video not in found:
-            return None
-        raters = {name: on_frames(a, predicted.times_s) for name, a in found[predicted.video].items()}
-        labels = combine(raters).labels.values
-        return LabelledTrajectory(
-            video=predicted.video,
-            times_s=predicted.times_s,
-            predicted=predicted.values,
-            labels=labels,
-            uncertainty=predicted.uncertainty,
-        )
-
-    return find
+    score = Score(name=name, videos=tuple(t.score() for t in found.trajectories))
+    return Result(name=name, scores=(score,), notes=found.notes()), list(found.trajectories)
 
 
 def training_store(run: Run) -> Path:
@@ -210,7 +140,13 @@ def _of_split(store: Store, run: Run, split: str) -> list[StoredSequence]:
     if split not in SPLITS:
         raise UsageError(f"there is no split {split!r}", hint=f"give one of {', '.join(SPLITS)}")
     rows = _labelled(store, run.recipe.model, store.video_ids())
-    return [r for r in rows if split in (ALL, r.split)]
+    chosen = [r for r in rows if split in (ALL, r.split)]
+    if not chosen:
+        raise LabelError(
+            f"{store.path}: no labelled video is of the split {split}",
+            hint="the labels' folders name their split when they are imported",
+        )
+    return chosen
 
 
 def _labelled(store: Store, model: Model, videos: Sequence[str]) -> list[StoredSequence]:

@@ -1,17 +1,22 @@
-"""Predicted trajectories from CSV files, and their values at given times."""
+"""Predicted trajectories from CSV files, their values at given times, and their labels and scores."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from vacli.clock import nearest_rows
-from vacli.datasets.annotations import TIMED, AnnotationTable
+from vacli.datasets.annotations import TIMED
+from vacli.datasets.text_dialect import TextTable, read_table
 from vacli.errors import LabelError
+from vacli.evaluation.score import VideoScore, score_video
+from vacli.media.kinds import KIND_OF_SUFFIX
 
 FACE_COLUMNS = ("face_id", "person")  # `person` in files of earlier versions
 UNCERTAINTY_COLUMNS = ("valence_uncertainty", "arousal_uncertainty")
@@ -21,13 +26,28 @@ UNCERTAINTY_COLUMNS = ("valence_uncertainty", "arousal_uncertainty")
 class PredictedTrajectory:
     """One video's predictions: times_s (R,) float64 ascending, values (R, 2) float32, NaN where missing.
 
-    uncertainty: (R, 2) standard deviation of the expected error, None where the table has none.
+    uncertainty: (R, 2) standard deviation of the expected error, None where the table has none. input: the
+    recording's path, or its id in a store, as the table has it; "" where the file is named after the video.
+    face: 1 for the first face of the recording, 2 for the second, ...
     """
 
     video: str
     times_s: np.ndarray
     values: np.ndarray
     uncertainty: np.ndarray | None = None
+    input: str = ""
+    face: int = 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the video may be called: the file's name with its ending, if it has one, and without."""
+        file = base_name(self.input)
+        return tuple(dict.fromkeys((file, self.video))) if file and self.face == 1 else (self.video,)
+
+    @property
+    def description(self) -> str:
+        """The input, and which face of it if it is not the first."""
+        return f"{self.input or self.video}{f' (face {self.face})' if self.face > 1 else ''}"
 
     def at(self, times_s: np.ndarray) -> PredictedTrajectory:
         """The nearest row at each of T times; NaN where that is more than half a step away."""
@@ -45,55 +65,91 @@ class PredictedTrajectory:
         return replace(self, times_s=times_s, values=pick(self.values), uncertainty=uncertainty)
 
 
-def read_predictions(path: Path) -> list[PredictedTrajectory]:
-    """The trajectories of a CSV with time_s, valence and arousal, as `va predict --csv` writes it.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelledTrajectory:
+    """A video's predictions and labels: times_s (T,) seconds, predicted and labels (T, 2).
 
-    With a column `input` the table may hold several videos, named after the stems in that column.
-    Otherwise the video is named after the file. A column `face_id` separates the faces of one video: the
-    second is NAME_face2 and so on in the order of the file, as `va align --face all` names them. Raises
-    LabelError with file and line.
+    uncertainty: (T, 2) standard deviation of the expected error, None where unknown.
     """
-    table = AnnotationTable(path)
+
+    video: str
+    times_s: np.ndarray
+    predicted: np.ndarray
+    labels: np.ndarray
+    uncertainty: np.ndarray | None = None
+
+    def score(self) -> VideoScore:
+        """Score of the predictions."""
+        return score_video(self.video, self.predicted, self.labels)
+
+
+def base_name(path: str) -> str:
+    """The last part of a path of any system."""
+    return re.split(r"[/\\]", path)[-1]
+
+
+def video_name(path: str) -> str:
+    """A recording's name without the ending of a recording: the dots of an id in a store are no endings."""
+    name = base_name(path)
+    return name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in KIND_OF_SUFFIX else name
+
+
+def read_predictions(path: Path) -> list[PredictedTrajectory]:
+    """The trajectories of a table with time_s, valence and arousal, as `va predict` writes it as text.
+
+    With a column `input` the table may hold several videos, named after that column without the ending of a
+    recording. Otherwise the video is named after the file. A column `face_id` separates the faces of one
+    video: the second is NAME_face2 and so on in the order of the file, as `va align --face all` names them.
+    Raises LabelError with file and line.
+    """
+    table = read_table(path)
     absent = [name for name in TIMED if name not in table.header]
     if absent:
         raise table.error(1, f"no column {', '.join(absent)} in the header {','.join(table.header)!r}")
-    optional = [name for name in ("input", *FACE_COLUMNS, *UNCERTAINTY_COLUMNS) if name in table.header]
-    columns = [table.header.index(name) for name in (*TIMED, *optional)]
-    rows: dict[tuple[str, str], list[list[float]]] = {}
-    for line, (time, valence, arousal, *cells) in table.rows(columns):
-        keys = dict(zip(optional, cells, strict=True))
-        video = Path(keys["input"]).stem if "input" in keys else path.stem
-        row = [table.number(line, time), *(_value(table, line, text) for text in (valence, arousal))]
-        row += [_number(table, line, keys.get(name, "")) for name in UNCERTAINTY_COLUMNS]
-        face = next((keys[name] for name in FACE_COLUMNS if name in keys), "")
-        previous = rows.setdefault((video, face), [])
-        if previous and not row[0] > previous[-1][0]:
-            raise table.error(line, f"time {time} of {video} is not later than the time before")
-        previous.append(row)
-    if not rows:
+    if not table.rows:
         raise LabelError(f"{path}: the table has no rows")
+    with_uncertainty = all(name in table.header for name in UNCERTAINTY_COLUMNS)
+    names = (*TIMED, *UNCERTAINTY_COLUMNS) if with_uncertainty else TIMED
+    numbers = table.numbers([table.header.index(name) for name in names])
+    inputs, faces = (_texts(table, columns) for columns in (("input",), FACE_COLUMNS))
+    rows: dict[tuple[str, str], list[list[float]]] = {}
+    for (line, _), row, recording, face in zip(table.rows, numbers, inputs, faces, strict=True):
+        _check(table, line, row)
+        previous = rows.setdefault((recording, face), [])
+        if previous and not row[0] > previous[-1][0]:
+            what = recording or path.stem
+            raise table.error(line, f"time {row[0]:g} of {what} is not later than the time before")
+        previous.append(row)
     n_faces: Counter[str] = Counter()
     trajectories = []
-    for (video, _), values in rows.items():
-        n_faces[video] += 1
-        name = video if n_faces[video] == 1 else f"{video}_face{n_faces[video]}"
-        trajectories.append(_predicted(name, np.array(values)))
+    for (recording, _), values in rows.items():
+        n_faces[recording] += 1
+        trajectories.append(_predicted(recording, path.stem, n_faces[recording], np.array(values)))
     return trajectories
 
 
-def _number(table: AnnotationTable, line: int, text: str) -> float:
-    return math.nan if text.lower() in ("", "nan") else table.number(line, text)
+def _texts(table: TextTable, names: Sequence[str]) -> list[str]:
+    """The cells of the first of these columns that there is, else empty texts."""
+    column = next((table.header.index(name) for name in names if name in table.header), None)
+    return [""] * len(table.rows) if column is None else table.cells(column)
 
 
-def _value(table: AnnotationTable, line: int, text: str) -> float:
-    return math.nan if text.lower() in ("", "nan") else table.rating(line, text)
+def _check(table: TextTable, line: int, row: Sequence[float]) -> None:
+    if math.isnan(row[0]):
+        raise table.error(line, "a row without a time")
+    outside = [value for value in row[1:3] if not (math.isnan(value) or -1.0 <= value <= 1.0)]
+    if outside:
+        raise table.error(line, f"{outside[0]:g} is outside [-1, 1]")
 
 
-def _predicted(video: str, rows: np.ndarray) -> PredictedTrajectory:
+def _predicted(recording: str, stem: str, face: int, rows: np.ndarray) -> PredictedTrajectory:
     values, uncertainty = rows[:, 1:3].astype(np.float32), rows[:, 3:].astype(np.float32)
+    name = video_name(recording) if recording else stem
     return PredictedTrajectory(
-        video=video,
+        video=name if face == 1 else f"{name}_face{face}",
         times_s=rows[:, 0],
         values=values,
-        uncertainty=None if np.isnan(uncertainty).all() else uncertainty,
+        uncertainty=None if np.isnan(uncertainty).all() else uncertainty,  # also without columns
+        input=recording,
+        face=face,
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def import_onnxruntime() -> ModuleType:
-    """ONNX Runtime without its telemetry: 1.32 stores an id of the machine and has a client that sends events."""
+    """ONNX Runtime without its telemetry: 1.32 stores an id of the machine and sends events."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at the import, where the id is made
     import onnxruntime  # not before: it starts threads, which a later fork would lose
 

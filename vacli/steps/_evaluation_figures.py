@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from vacli.errors import UsageError, nearest
-from vacli.evaluation.evaluator import Evaluation, LabelledTrajectory
+from vacli.evaluation.evaluator import Evaluation
+from vacli.evaluation.predictions import LabelledTrajectory
 from vacli.output import plot
 from vacli.output.score_tables import number
 from vacli.progress import Progress

@@ -11,6 +11,7 @@ import numpy as np
 
 from vacli.errors import InputError, UsageError, nearest
 from vacli.evaluation import evaluator
+from vacli.evaluation.label_sources import LabelSource, annotation_labels, store_labels
 from vacli.evaluation.predictions import PredictedTrajectory, read_predictions
 from vacli.evaluation.published_results import PAPERS, is_of_other_paper
 from vacli.evaluation.score import Result, Score, with_video_notes
@@ -110,6 +111,11 @@ def evaluate_input(path: Path, settings: EvaluateSettings, progress: Progress) -
     if not path.exists():
         raise InputError(f"no such run or file: {path}", hint="check the path")
     if (path / RECIPE_FILE).is_file() or any(path.glob(f"{FOLD_PREFIX}*")):
+        if settings.labels is not None:
+            raise UsageError(
+                f"{path} is a run, which is scored on the labels of a store",
+                hint="import the labels with `va import-labels`, and leave out --labels",
+            )
         run = load_run(path, device_name(settings.device), progress)
         store = Store.open(settings.store or evaluator.training_store(run))
         with progress.task(path.name, None, "frames") as advance:
@@ -151,11 +157,12 @@ def _check_features(
     return notes
 
 
-def _label_source(settings: EvaluateSettings) -> evaluator.LabelSource:
+def _label_source(settings: EvaluateSettings) -> LabelSource:
+    split = None if settings.split in (evaluator.HELD_OUT, evaluator.ALL) else settings.split
     if settings.labels is not None:
-        return evaluator.annotation_labels(settings.labels)
+        return annotation_labels(settings.labels, split)
     if settings.store is not None:
-        return evaluator.store_labels(Store.open(settings.store))
+        return store_labels(Store.open(settings.store), split)
     raise UsageError(
         "predictions cannot be scored without labels", hint="give --store with labels, or --labels with files"
     )

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.errors import StoreError, UsageError
+from vacli.errors import LabelError, StoreError, UsageError
 from vacli.evaluation import submission
-from vacli.evaluation.predictions import read_predictions
+from vacli.evaluation.predictions import PredictedTrajectory, read_predictions
 from vacli.inference.feature_check import check_stored_features
 from vacli.inference.prediction import predict_sequence
 from vacli.inference.run import check_not_preset, load_run
+from vacli.output.index_table import indexed_tables
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import device_name
 from vacli.sequences.stored import open_sequences
@@ -23,7 +24,7 @@ from vacli.store.schema import safe_id
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitSettings:
-    """inputs: a run, or CSV files of `va predict`. store: the features for a run.
+    """inputs: a run, or CSV files of `va predict` or folders of them. store: the features for a run.
 
     frame_list: the challenge's official list of frames. allow_mismatch: use stored features that differ from
     those of the training.
@@ -45,11 +46,8 @@ def run(settings: SubmitSettings, progress: Progress | None = None) -> submissio
     progress = progress or RecordingProgress()
     trials = list(dict.fromkeys(trial for _, trial, _ in submission.locations(settings.frame_list)))
     check_not_preset(settings.inputs[0])
-    if settings.inputs[0].is_dir():
-        trajectories = _predict(settings, trials, progress)
-    else:
-        predictions = [predicted for path in settings.inputs for predicted in read_predictions(path)]
-        trajectories = {predicted.video: predicted.values for predicted in predictions}
+    tables = [table for path in settings.inputs for table in _tables(path)]
+    trajectories = _of_tables(tables) if tables else _predict(settings, trials, progress)
     written = submission.write(settings.out, trajectories, settings.frame_list)
     submission.check(settings.out, settings.frame_list)
     for trial, count in written.repeated.items():
@@ -60,6 +58,23 @@ def run(settings: SubmitSettings, progress: Progress | None = None) -> submissio
         f"{settings.out}: {written.lines} frames of {len(trials)} trials from {settings.frame_list}"
     )
     return written
+
+
+def _tables(path: Path) -> list[Path]:
+    """A table, or those of an output folder of `va predict`; none for a run."""
+    return (indexed_tables(path) or []) if path.is_dir() else [path]
+
+
+def _of_tables(tables: Iterable[Path]) -> Mapping[str, np.ndarray]:
+    """The values of each video. Raises LabelError where two recordings have one name."""
+    found: dict[str, PredictedTrajectory] = {}
+    for predicted in (p for table in tables for p in read_predictions(table)):
+        if (before := found.setdefault(predicted.video, predicted)) is not predicted:
+            raise LabelError(
+                f"{before.description} and {predicted.description} are both called {predicted.video}",
+                hint="give the predictions of one of them",
+            )
+    return {name: predicted.values for name, predicted in found.items()}
 
 
 def _predict(settings: SubmitSettings, trials: Iterable[str], progress: Progress) -> Mapping[str, np.ndarray]:

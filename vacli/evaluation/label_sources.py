@@ -1,0 +1,237 @@
+"""Labels of predicted videos: those of a store, or of annotation files."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vacli.datasets import affwild2, label_tables
+from vacli.datasets.annotation_matching import folders_in_common, match
+from vacli.datasets.annotations import Annotation, FrameLabels, on_frames
+from vacli.datasets.label_tables import TableFormat
+from vacli.datasets.raters import combine
+from vacli.datasets.time_columns import check_unit, first_frame, seems_ms
+from vacli.errors import LabelError
+from vacli.evaluation.predictions import LabelledTrajectory, PredictedTrajectory
+from vacli.sequences.labels import annotated_labels
+from vacli.store import Store
+from vacli.store.schema import safe_id
+
+SHOWN = 3  # names in a note
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Predictions with their labels, and the names of the videos that have only one of the two."""
+
+    trajectories: Sequence[LabelledTrajectory]
+    without_labels: Sequence[str]
+    without_prediction: Sequence[str]
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on the videos that are not scored."""
+        predicted = len(self.trajectories) + len(self.without_labels)
+        notes = (
+            f"{len(self.without_labels)} of {predicted} predicted videos have no labels and are not scored "
+            f"({_some(self.without_labels)}).",
+            f"{len(self.without_prediction)} labelled videos have no prediction "
+            f"({_some(self.without_prediction)}).",
+        )
+        both = zip(notes, (self.without_labels, self.without_prediction), strict=True)
+        return tuple(note for note, names in both if names)
+
+
+LabelSource = Callable[[Sequence[PredictedTrajectory]], Labelled]
+
+
+def store_labels(store: Store, split: str | None = None) -> LabelSource:
+    """Labels of a store, of one split if given; predictions are resampled to the times of its frames.
+
+    Raises LabelError where two predictions are of one video, or the video of one is not clear.
+    """
+
+    def find(predictions: Sequence[PredictedTrajectory]) -> Labelled:
+        labelled = {
+            view.id: view
+            for view in store.videos()
+            if view.has("label") and split in (None, view.part_attrs("label").get("split", ""))
+        }
+        chosen: dict[str, PredictedTrajectory] = {}
+        for predicted in predictions:
+            if (video := _video_of(predicted, store)) in labelled:
+                _put(chosen, video, predicted)
+        found = []
+        for video, predicted in chosen.items():
+            view = labelled[video]
+            resampled = predicted.at(view.times_s)
+            labels = annotated_labels(view)
+            found.append(_trajectory(video, resampled, labels))
+        return _labelled(predictions, list(chosen.values()), found, labelled.keys() - chosen.keys())
+
+    return find
+
+
+def annotation_labels(annotations: Path, split: str | None = None) -> LabelSource:
+    """Labels of annotation files, of one split if given, resampled to the predictions' own times.
+
+    They are matched by name and folders as `va import-labels` matches them to the videos of a store. Raises
+    LabelError for a file that cannot be read, and where the annotation of a video is not clear.
+    """
+    found = [a for a in _read(annotations) if split in (None, a.split)]
+    if not found:
+        what = "no valence and arousal" if split is None else f"no valence and arousal of the split {split}"
+        raise LabelError(f"{annotations}: {what}", hint="check the files and their folders")
+    base = annotations.resolve() if annotations.is_dir() else annotations.resolve().parent
+
+    def find(predictions: Sequence[PredictedTrajectory]) -> Labelled:
+        videos = _Predictions.of(predictions)
+        matches = match(videos, found, base)
+        if matches.refused:
+            raise matches.refused[0].error
+        times = [a.frame_times for items in matches.videos.values() for a in items.values()]
+        first = first_frame([t for t in times if t is not None])
+        made = []
+        for key, items in matches.videos.items():
+            predicted = videos.by_key[key]
+            labels = combine({r: _on_frames(a, predicted, first) for r, a in items.items()}).labels.values
+            name = predicted.video if len(videos.find_by_name(predicted.video)) == 1 else key
+            made.append(_trajectory(name, predicted, labels))
+        scored = [videos.by_key[key] for key in matches.videos]
+        return _labelled(predictions, scored, made, {item.trial for item, _ in matches.unmatched})
+
+    return find
+
+
+@dataclass(frozen=True)
+class _Video:
+    source: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Predictions:
+    """Predicted videos as `match` needs them."""
+
+    by_key: Mapping[str, PredictedTrajectory]
+
+    @classmethod
+    def of(cls, predictions: Sequence[PredictedTrajectory]) -> _Predictions:
+        """Raises LabelError where one recording is there twice."""
+        by_key: dict[str, PredictedTrajectory] = {}
+        for predicted in predictions:
+            _put(by_key, predicted.description, predicted)
+        return cls(by_key)
+
+    def find_by_name(self, name: str) -> list[str]:
+        """The keys of the videos of a name."""
+        wanted = _composed(name)
+        return [key for key, p in self.by_key.items() if wanted in map(_composed, p.names)]
+
+    def video_ids(self) -> list[str]:
+        """All keys."""
+        return list(self.by_key)
+
+    def video(self, key: str) -> _Video:
+        """The path and name of a video."""
+        predicted = self.by_key[key]
+        return _Video({"path": predicted.input, "name": predicted.video})
+
+
+def _put(chosen: dict[str, PredictedTrajectory], key: str, predicted: PredictedTrajectory) -> None:
+    if (before := chosen.setdefault(key, predicted)) is not predicted:
+        raise LabelError(
+            f"{before.description} and {predicted.description} are both the predictions of {key}",
+            hint="give one of them at a time",
+        )
+
+
+def _video_of(predicted: PredictedTrajectory, store: Store) -> str:
+    """The id of a predicted video in a store; any other text if it is not there."""
+    whole = safe_id(predicted.video)
+    if predicted.video == predicted.names[0] and whole in store:  # an id, not the name of a file
+        return whole
+    for name in predicted.names:
+        videos = store.find_by_name(name)
+        if not videos:
+            continue
+        folders = _folders(predicted.input)
+        common = [
+            folders_in_common(folders, _folders(str(store.video(v).source.get("path", "")))) for v in videos
+        ]
+        best = [v for v, count in zip(videos, common, strict=True) if count == max(common)]
+        if len(best) > 1:
+            raise LabelError(
+                f"{predicted.description}: {store.path} has {len(best)} videos of that name",
+                hint="predict the store itself, whose videos have ids",
+            )
+        return best[0]
+    return whole
+
+
+def _folders(path: str) -> tuple[str, ...]:
+    return tuple(re.split(r"[/\\]", path)[:-1])
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _read(annotations: Path) -> list[Annotation]:
+    try:
+        made = [
+            one for file in affwild2.find(annotations)[0] for one in label_tables.read(file, TableFormat())
+        ]
+    except LabelError as error:
+        if error.hint is None or "--" not in error.hint:
+            raise
+        hint = f"import them into a store with `va import-labels` ({error.hint}), and give --store"
+        raise LabelError(str(error), hint=hint) from None
+    return [one for one in made if isinstance(one, Annotation)]
+
+
+def _on_frames(annotation: Annotation, predicted: PredictedTrajectory, first: int) -> FrameLabels:
+    """The labels of one rater; LabelError where the times have another unit."""
+    at_s = annotation.seconds(predicted.times_s, first)
+    if at_s is not None:
+        if seems_ms(predicted.times_s, at_s):
+            raise LabelError(
+                f"{predicted.description}: time_s is {predicted.times_s[-1]:g} in its last row, and "
+                f"{at_s[-1]:g} s in {annotation.path}",
+                hint="give predictions with times in seconds",
+            )
+        try:
+            check_unit(at_s, predicted.times_s, annotation.unit)
+        except LabelError as error:
+            raise LabelError(
+                f"{annotation.path}: {error}", hint="check the times of the labels and of the predictions"
+            ) from None
+    return on_frames(annotation, predicted.times_s, first)
+
+
+def _trajectory(video: str, predicted: PredictedTrajectory, labels: np.ndarray) -> LabelledTrajectory:
+    return LabelledTrajectory(
+        video=video,
+        times_s=predicted.times_s,
+        predicted=predicted.values,
+        labels=labels,
+        uncertainty=predicted.uncertainty,
+    )
+
+
+def _labelled(
+    predictions: Sequence[PredictedTrajectory],
+    scored: Sequence[PredictedTrajectory],
+    trajectories: Sequence[LabelledTrajectory],
+    without_prediction: set[str],
+) -> Labelled:
+    done = set(map(id, scored))
+    absent = [p.description for p in predictions if id(p) not in done]
+    return Labelled(trajectories, absent, sorted(without_prediction))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
