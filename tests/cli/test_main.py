@@ -174,6 +174,13 @@ def test_errors_become_exit_codes(error, code, said, capsys, monkeypatch):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("command", "how"), [("train", "with --resume"), ("predict", "again")])
+def test_an_interruption_says_how_the_command_is_continued(command, how, capsys, monkeypatch):
+    monkeypatch.setattr(cli.va, "main", Failing(Stopped(2)))
+    assert run([command, "x"]) == 130
+    assert f"run the same command {how} to finish" in capsys.readouterr().err
+
+
 def test_a_traceback_is_shown_when_asked_for(capsys, monkeypatch):
     monkeypatch.setattr(cli.va, "main", Failing(InputError("no")))
     assert run(["presets", "--traceback"]) == 1

@@ -29,6 +29,7 @@ from vacli.recipe import io as recipe_io
 from vacli.recipe.presets import PRESETS
 from vacli.sequences.stored import open_sequences
 from vacli.steps import train
+from vacli.steps._run_info import run_info
 from vacli.steps.train import TrainSettings, resolve
 from vacli.store import Store
 
@@ -206,6 +207,21 @@ def test_an_interrupted_run_is_not_skipped(store, tmp_path):
     with pytest.raises(RunError, match="already contains a run") as caught:
         train.run(settings(store, tmp_path / "run"))
     assert "--resume" in caught.value.hint
+
+
+def test_a_training_that_is_not_at_its_end_is_named(store, tmp_path):
+    asked = settings(store, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        train.run(asked, Interrupt(2, 1))
+    listener = RecordingProgress()
+    epochs = load_run(tmp_path / "run", "cpu", listener).recipe.training.epochs
+    (warning,) = listener.warnings
+    assert f"has 1 of {epochs} epochs: its training was interrupted" in warning
+    assert any("1 of" in missing.description for missing in run_info(tmp_path / "run").missing)
+    train.run(replace(asked, resume=True))
+    load_run(tmp_path / "run", "cpu", after := RecordingProgress())
+    assert not after.warnings
+    assert not any("epochs" in missing.description for missing in run_info(tmp_path / "run").missing)
 
 
 def test_complete_folds_are_skipped_together(store, tmp_path):

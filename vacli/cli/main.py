@@ -139,11 +139,18 @@ def run(arguments: list[str] | None = None, supervised: bool = False) -> int:
         return end.exit_code
     except (Exception, KeyboardInterrupt) as error:
         if (code := _interruption(error)) is not None:
-            line = "interrupted; what was complete is kept, run the same command again to finish"
-            return _fail(line, code)
+            return _fail(f"interrupted; what was complete is kept, {_how_to_finish(arguments)}", code)
         if isinstance(error, VaError):
             return _fail(error.one_line(), error.exit_code, show)
         return _fail(" ".join(_unforeseen_line(error).split()), 1, show)
+
+
+def _how_to_finish(arguments: list[str]) -> str:
+    """What to do after an interruption: some commands replace or continue their output only if asked to."""
+    names = (word for word in arguments if word in va.commands)
+    command = va.commands.get(next(names, ""))
+    continues = command is not None and any(p.name == "resume" for p in command.params)
+    return f"run the same command {'with --resume' if continues else 'again'} to finish"
 
 
 def _interruption(error: BaseException) -> int | None:

@@ -28,6 +28,7 @@ GAIN_FILE = "gain.json"  # of a run over the run that its training started from
 ENCODER_FILE = "encoder.json"
 LAST_FILE = "last.safetensors"  # state after the last epoch
 METRICS_FILE = "metrics.jsonl"  # one JSON object an epoch
+CARD_FILE = "card.md"  # written after the last epoch
 FOLD_PREFIX = "fold_"  # then the number of the fold: the folder of its run
 FOLD_NAME = re.compile(rf"{FOLD_PREFIX}(\d{{1,4}})")
 
@@ -50,6 +51,16 @@ def read_json(path: Path, hint: str = TRAIN_AGAIN) -> Any:
         return json.loads(_bytes(path, hint))
     except ValueError as error:
         raise unreadable(path, error, hint) from None
+
+
+def epochs_done(folder: Path) -> int | None:
+    """The number of epochs of a training that is not at its end; None for a run that is, or was exported."""
+    if (folder / CARD_FILE).is_file() or not (folder / LAST_FILE).is_file():
+        return None
+    try:
+        return len((folder / METRICS_FILE).read_text(encoding="utf-8").splitlines())
+    except OSError:
+        return None
 
 
 def _bytes(path: Path, hint: str) -> bytes:

@@ -22,6 +22,7 @@ from vacli.files.run_directory import (
     RECIPE_FILE,
     SPEECH_FILE,
     WEIGHTS_FILE,
+    epochs_done,
     missing_folds,
     read_json,
     read_tensors,
@@ -89,7 +90,8 @@ def load_run(
 ) -> Run:
     """Load a run directory, or one with a directory a fold; raises RunError if a file is missing or damaged.
 
-    A warning to `progress` names the folds of the cross-validation that have no trained model.
+    Warnings to `progress` name the folds of the cross-validation that have no trained model, and the models
+    whose training is not at its end.
 
     On a CPU a small model runs without torch (`models.arrays`); others raise PackageMissing without it.
     without: of CALIBRATION_FILE, SPEECH_FILE and FACE_ERROR_FILE, those that are not read, because they are
@@ -105,8 +107,9 @@ def load_run(
                 f"{folder} and {folders[0]} have different models",
                 hint="keep the folds of one model in the folder",
             )
-    if progress is not None and path not in folders:
+    if progress is not None:
         _warn_of_missing_folds(path, folders, progress)
+        _warn_of_unfinished(folders, recipes, progress)
     return Run(
         path=path,
         recipe=recipes[0],
@@ -139,8 +142,18 @@ def check_not_preset(path: Path) -> None:
         )
 
 
+def _warn_of_unfinished(folders: Sequence[Path], recipes: Sequence[Recipe], progress: Progress) -> None:
+    for folder, recipe in zip(folders, recipes, strict=True):
+        done = epochs_done(folder)
+        if done is not None and done < recipe.training.epochs:
+            progress.warn(
+                f"{folder} has {done} of {recipe.training.epochs} epochs: its training was interrupted or is "
+                "not at its end; `va train --resume` continues it"
+            )
+
+
 def _warn_of_missing_folds(path: Path, folders: Sequence[Path], progress: Progress) -> None:
-    if missing := missing_folds(path, folders):
+    if path not in folders and (missing := missing_folds(path, folders)):
         count = len(missing) + len(folders)
         progress.warn(
             f"{path} lacks {', '.join(missing)} of {count} folds (removed or not trained yet); "

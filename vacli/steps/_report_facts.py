@@ -9,6 +9,7 @@ from typing import Any
 
 from vacli.errors import InputError
 from vacli.files.digests import file_sha256
+from vacli.files.run_directory import CARD_FILE
 from vacli.inference.run import BUNDLED, trained_folders
 from vacli.media.probe import MediaInfo, probe
 from vacli.output.formats import TableOptions
@@ -22,7 +23,6 @@ from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import Recording
 
 BUNDLED_CARD = BUNDLED.with_name("CARD.md")
-RUN_CARD = "card.md"
 SECTIONS = ("Scores", "Limits", "Use")  # of a card, where it has them
 UNKNOWN_MODEL = "The model that made the table is not known here. Read its card before you rely on the rows."
 BUNDLED_SOURCE = "From the model card of the bundled model:"
@@ -69,9 +69,9 @@ def limits(recording: Recording, settings: PredictSettings) -> Limits:
     if settings.is_bundled:
         return _sections(BUNDLED_CARD, BUNDLED_SOURCE)
     folder = trained_folders(settings.run)[0]
-    if not (folder / RUN_CARD).is_file():
+    if not (folder / CARD_FILE).is_file():
         return Limits(f"The run {shown(str(settings.run))} has no model card.", {})
-    return _sections(folder / RUN_CARD, f"From the model card {shown(str(folder / RUN_CARD))}:")
+    return _sections(folder / CARD_FILE, f"From the model card {shown(str(folder / CARD_FILE))}:")
 
 
 def _is_of_bundled_model(table: Path) -> bool:

@@ -23,6 +23,7 @@ from vacli.files.run_directory import (
     RECIPE_FILE,
     SPEECH_FILE,
     WEIGHTS_FILE,
+    epochs_done,
     missing_folds,
     read_json,
 )
@@ -73,7 +74,7 @@ def run_info(path: Path) -> Info:
             "features": list(_features(folders[0], recipe, problems)),
             "scores": [row for folder in folders for row in _scores(folder, recipe, path, problems)],
         },
-        missing=list(_missing(path, folders[0], absent)),
+        missing=[*_unfinished(path, folders, recipe), *_missing(path, folders[0], absent)],
         problems=problems,
     )
 
@@ -183,13 +184,24 @@ def _problems(path: Path, folders: list[Path]) -> Iterator[str]:
         yield error.one_line()
 
 
-def _missing(path: Path, folder: Path, absent: list[str]) -> Iterator[Missing]:
-    run = shlex.quote(str(path))
+def _unfinished(path: Path, folders: list[Path], recipe: Recipe) -> Iterator[Missing]:
+    asked = recipe.training.epochs
+    done = {f.name: count for f in folders if (count := epochs_done(f)) is not None and count < asked}
+    if done:
+        what = ", ".join(f"{name} has {count} of {asked} epochs" for name, count in done.items())
+        yield Missing(f"the end of the training: {what}", _resume(path, folders[0]))
+
+
+def _resume(path: Path, folder: Path) -> str:
     store = shlex.quote(str(_json(folder / DATA_FILE, []).get("store") or "STORE"))
+    return f"va train {store} --resume -o {shlex.quote(str(path))}, as before"
+
+
+def _missing(path: Path, folder: Path, absent: list[str]) -> Iterator[Missing]:
     if absent:
-        yield Missing(f"the models of {', '.join(absent)}", f"va train {store} --resume -o {run}, as before")
+        yield Missing(f"the models of {', '.join(absent)}", _resume(path, folder))
     if not (path / CALIBRATION_FILE).is_file():
         yield Missing(
             "calibrated uncertainty (now it is the spread over the models)",
-            f"va calibrate {run} HELD_OUT_STORE",
+            f"va calibrate {shlex.quote(str(path))} HELD_OUT_STORE",
         )

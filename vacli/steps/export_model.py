@@ -14,6 +14,7 @@ from vacli.files import atomic, digests
 from vacli.files.disk_space import report_write_errors
 from vacli.files.run_directory import (
     CALIBRATION_FILE,
+    CARD_FILE,
     DATA_FILE,
     ENCODER_FILE,
     FACE_ERROR_FILE,
@@ -33,10 +34,9 @@ from vacli.spec import VISUAL, WEIGHTS_FILES
 from vacli.store import commit
 from vacli.store.work import WorkFolder
 from vacli.training.checkpoint import json_bytes, write_weights
-from vacli.training.temporal.model_card import CARD
 
 LONG_LISTS = ("train", "subjects", "sha256", "labels")
-KEPT = (RECIPE_FILE, NORMALIZATION_FILE, FEATURES_FILE, DATA_FILE, CARD)
+KEPT = (RECIPE_FILE, NORMALIZATION_FILE, FEATURES_FILE, DATA_FILE, CARD_FILE)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _export_member(member: Path, place: Path, folds: int, progress: Progress) ->
     for name in KEPT:
         if not (member / name).is_file():
             raise RunError(f"{member} has no {name}", hint="complete the run with `va train --resume`")
-    shutil.copyfile(member / CARD, place / CARD)  # users may edit the card, so it has no digest
+    shutil.copyfile(member / CARD_FILE, place / CARD_FILE)  # users may edit the card, so it has no digest
     for name in (RECIPE_FILE, NORMALIZATION_FILE):
         _copy(member / name, place / name)
     _write_features(member / FEATURES_FILE, place / FEATURES_FILE)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vacli.errors import StoreError, UsageError
-from vacli.files.run_directory import FOLD_PREFIX
+from vacli.files.run_directory import CARD_FILE, FOLD_PREFIX
 from vacli.inference.feature_check import check_stored_features
 from vacli.inference.run import load_run
 from vacli.progress import Progress, RecordingProgress
@@ -39,7 +39,7 @@ from vacli.training.temporal.completed import completed_result
 from vacli.training.temporal.epoch_reports import scores_of
 from vacli.training.temporal.history import TENSORBOARD_FOLDER, summarise
 from vacli.training.temporal.leakage import encoder_note, shared_subjects_note, split_note
-from vacli.training.temporal.model_card import CARD, card
+from vacli.training.temporal.model_card import card
 from vacli.training.temporal.provenance import describe_features
 from vacli.training.temporal.session import TrainingJob, TrainingResult, train
 from vacli.training.temporal.splits import DataSplit, make_splits
@@ -251,7 +251,7 @@ def _train(job: TrainingJob, processes: World, progress: Progress) -> FoldResult
     with removed_on_failure(job.folder, *names) if processes.is_main else nullcontext():
         result = train(job, processes, progress)
     if processes.is_main:
-        checkpoint.write_text(job.folder / CARD, card(job, result))
+        checkpoint.write_text(job.folder / CARD_FILE, card(job, result))
     if job.is_fold:
         kept = f"epoch {result.best.epoch} of {result.epochs} kept"
         progress.info(f"{job.folder}: {kept}: {scores_of(result.best)}")

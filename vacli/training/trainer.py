@@ -136,8 +136,8 @@ class Trainer(Generic[BatchT]):
         state = self._task.upgrade(checkpoint.read_state(path), self._context.folder)
         if state["data"] != dict(self._context.data):
             raise RunError(
-                f"{path}: the store has other videos or features than at the start of the training",
-                hint="train again into another folder",
+                f"{path}: other videos or features, or another split than at the start of the training",
+                hint="give the same --folds, --subjects and store, or train again into another folder",
             )
         self._task.model.load_state_dict(state["net"])
         load_state(self._optimiser, state["optimiser"])

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from vacli.files import digests
 from vacli.files.run_directory import (
+    CARD_FILE,
     DATA_FILE,
     FEATURES_FILE,
     METRICS_FILE,
@@ -20,7 +21,6 @@ from vacli.recipe.schema import Recipe
 from vacli.training import checkpoint
 from vacli.training.history import History
 from vacli.training.temporal.history import BEST_BY
-from vacli.training.temporal.model_card import CARD
 from vacli.training.temporal.session import TrainingJob, TrainingResult, data_record, result_of
 
 NOT_COMPARED = ("store",)  # the same videos in a store that was moved
@@ -34,7 +34,7 @@ def completed_result(job: TrainingJob) -> TrainingResult | None:
     Raises RunError if a file of the run is damaged.
     """
     folder = job.folder
-    if not (folder / RECIPE_FILE).is_file() or not (folder / CARD).is_file():
+    if not (folder / RECIPE_FILE).is_file() or not (folder / CARD_FILE).is_file():
         return None
     if not digests.has_file(folder / WEIGHTS_FILE) or not is_same_recipe(job.recipe, read_recipe(folder)):
         return None

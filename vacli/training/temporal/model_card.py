@@ -13,8 +13,6 @@ from vacli.training.temporal.history import SCORES
 from vacli.training.temporal.provenance import Features
 from vacli.training.temporal.session import TrainingJob, TrainingResult
 
-CARD = "card.md"
-
 
 def card(job: TrainingJob, result: TrainingResult) -> str:
     """The text of card.md."""

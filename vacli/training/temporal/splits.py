@@ -95,7 +95,7 @@ def _cross_validation(
     if request.fold is not None and not 1 <= request.fold <= count:
         raise UsageError(
             f"--fold {request.fold}: there are {count} folds",
-            hint=f"give 1 to {count}, or 0 for the official split",
+            hint=f"give 1 to {count}; 0, the official split, is given without --folds",
         )
     folds = _folds(videos, grouping, count, seed)
     chosen = folds if request.fold is None else [folds[request.fold - 1]]
