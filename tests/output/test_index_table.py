@@ -10,7 +10,7 @@ from synth.frame_tables import HOSTILE_NAMES, frame_table
 
 from vacli.output.formats import TableOptions
 from vacli.output.frame_table import summary_columns
-from vacli.output.index_table import IndexEntry, index_lines, indexed_tables, is_index
+from vacli.output.index_table import IndexEntry, index_lines, indexed_inputs, indexed_tables, is_index
 
 
 def rows(text: str, delimiter: str = ",") -> list[dict[str, str]]:
@@ -62,6 +62,24 @@ def test_the_complete_tables_of_an_index_are_listed_once(decimal_comma, tmp_path
     text = "".join(index_lines(entries, TableOptions(decimal_comma=decimal_comma)))
     (tmp_path / "index.csv").write_text(text, newline="")
     assert indexed_tables(tmp_path) == [tmp_path / "a.csv", tmp_path / "two\nlines.csv"]
+
+
+def test_the_input_of_each_complete_table_is_read_as_it_was_written(tmp_path):
+    entries = [
+        IndexEntry(f"{n}.csv", name, [frame_table(name).summary()]) for n, name in enumerate(HOSTILE_NAMES)
+    ]
+    text = "".join(index_lines([*entries, IndexEntry("x.csv", "x.mp4", cause="broken")], TableOptions()))
+    (tmp_path / "index.csv").write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+    inputs = indexed_inputs(tmp_path)
+    assert inputs is not None
+    assert [name.removeprefix("./") for name in inputs.values()] == list(HOSTILE_NAMES)
+
+
+def test_a_damaged_index_names_no_table(tmp_path):
+    (tmp_path / "index.csv").write_text("file,status\na.csv,complete\n")
+    assert indexed_inputs(tmp_path) == {"a.csv": ""}
+    (tmp_path / "index.csv").write_text('file,status\na.csv,"' + "x" * 200_000)
+    assert indexed_inputs(tmp_path) == {}
 
 
 def test_another_file_is_no_index(tmp_path):

@@ -88,7 +88,7 @@ def test_given_seconds_may_end_after_the_video_with_a_warning(store, folder):
     assert imported(store, folder)[0].failed
     result, progress = imported(store, folder, table_format=TableFormat(unit="s"))
     assert result.done == ["a"]
-    assert "1 videos have labels that end far beyond them; check --unit s (a ...)" in progress.warnings
+    assert "1 video has labels that end far beyond it; check --unit s (a)" in progress.warnings
     np.testing.assert_allclose(valence(store)[::5], np.sin(TIMES_S), atol=1e-5)
 
 
@@ -115,7 +115,7 @@ def test_times_of_less_than_half_of_the_video_are_warned_of(store, folder):
     write(folder / "b.csv", TIMES_S * 0.7)
     _, progress = imported(store, folder)
     assert [w for w in progress.warnings if "check the unit" in w] == [
-        "1 videos have times of labels for less than half of their frames; check the unit (a ...)"
+        "1 video has times of labels for less than half of its frames; check the unit (a)"
     ]
 
 
@@ -125,6 +125,21 @@ def test_video_without_a_labelled_frame_fails(store, folder):
     result, _ = imported(store, folder)
     assert result.done == ["a"]
     assert "no frame of b has a label" in result.failed[0].reason
+
+
+def test_refused_videos_are_named_as_failed_only(store, folder, tmp_path):
+    write(folder / "a_rater1.csv")
+    (folder / "b_rater1.csv").write_text("time,valence,arousal\n0,zero,0\n")
+    people = tmp_path / "people.csv"
+    people.write_text("video,subject\nx.mp4,ben\n")
+    result, progress = imported(store, folder, subjects=people)
+    assert [failure.name for failure in result.failed] == ["b_rater1"]
+    assert (result.refused, result.unlabelled) == ({"b"}, [])
+    assert any(m.startswith("1 video labelled (0 unchanged); rows: ") for m in progress.messages)
+    write(folder / "a_rater1.csv", phase=0.4)
+    result, progress = imported(store, folder, subjects=people)
+    assert (result.refused, result.unlabelled) == ({"a", "b"}, [])
+    assert not any("subject" in warning for warning in progress.warnings)
 
 
 def test_no_labelled_frame_at_all_is_an_error(store, folder):
@@ -148,7 +163,7 @@ def test_partly_matched_folder_is_imported_with_warnings(store, folder):
     result, progress = imported(store, folder)
     assert (result.done, result.failed, result.unlabelled) == (["a"], [], ["b"])
     assert any(w.startswith("x: the store has no video") for w in progress.warnings)
-    assert any("1 videos have no annotation (b" in w for w in progress.warnings)
+    assert any(w == "1 video has no annotation (b)" for w in progress.warnings)
 
 
 def test_raters_are_averaged_and_their_agreement_is_reported(store, folder):
@@ -207,7 +222,7 @@ def test_subjects_of_a_table_take_precedence_and_absent_ones_are_named(store, fo
     people.write_text("video,subject\na.mp4,ben\n")
     _, progress = imported(store, folder, subjects=people)
     assert attributes(store)["subject"] == "ben"
-    assert any("1 videos have no subject (b" in w for w in progress.warnings)
+    assert any(w == "1 video has no subject (b)" for w in progress.warnings)
 
 
 def test_subjects_of_a_pattern(store, folder):

@@ -80,6 +80,16 @@ def test_equal_labels_are_skipped_and_other_settings_need_force(store, annotatio
     assert len(forced.done) == sum(t.split == "train" for t in trials)
 
 
+def test_labels_that_are_not_written_are_not_counted(store, annotations, trials):
+    run(ImportLabelsSettings(annotations=annotations, store=store.path))
+    quiet = RecordingProgress()
+    file = va_file(annotations, next(t for t in trials if t.split == "train"))
+    result = run(ImportLabelsSettings(annotations=file, store=store.path), quiet)
+    assert len(result.failed) == 1, "the file alone has no expressions"
+    assert not result.rows
+    assert "0 videos labelled (0 unchanged); rows: none" in quiet.messages
+
+
 def test_unmatched_annotations_are_reported_with_the_reason(store, annotations, trials):
     first = va_file(annotations, trials[0])
     text = first.read_text()
@@ -93,7 +103,7 @@ def test_unmatched_annotations_are_reported_with_the_reason(store, annotations, 
     assert "va align --face left" in reasons["video59_left"]
     assert result.unlabelled == ["video59"]
     assert any("stranger" in w for w in quiet.warnings)
-    assert any("1 videos have no annotation" in w for w in quiet.warnings)
+    assert any("1 video has no annotation (video59)" in w for w in quiet.warnings)
 
 
 @pytest.mark.parametrize(("rows", "surplus"), [(-1, -1), (1, 1), (-30, -30), (200, 200)])
@@ -122,6 +132,7 @@ def test_a_bad_file_is_reported_and_the_others_are_imported(store, annotations, 
     assert [f.name for f in result.failed] == [trials[1].name]
     assert f"{trials[1].name}.txt:42: 'zero' is not a number" in result.failed[0].reason
     assert len(result.done) == len(trials) - 1
+    assert (result.refused, result.unlabelled) == ({trials[1].name}, [])
 
 
 @pytest.mark.parametrize("place", ["affwild2.read", "on_frames"])

@@ -103,6 +103,65 @@ def test_changed_data_are_found_with_check_only(store):
     assert va(["info", str(store), "--check"]) == 1
 
 
+LOST = ("feature/mfcc39", "flag/mfcc39", "label/valence", "label/source", "face/crop", "face/detected")
+
+
+@pytest.fixture
+def whole_store(tmp_path) -> Path:
+    """A store with a face, labels and sources, in which no chunk is one of fill values only."""
+    path = tmp_path / "whole.zarr"
+    made = empty(path)
+    add_video(made, "one", FRAMES)
+    with made.stage("one", "face", {"settings": {}}) as part:
+        part.append("detected", np.ones(FRAMES, bool))
+        part.append_images("crop", [b"crop"] * FRAMES)
+    put_feature(made, "one", "mfcc39", np.ones((FRAMES, 39)), np.full(FRAMES, 4, np.uint8))
+    with made.stage("one", "label", {"split": ""}) as part:
+        part.append("valence", np.zeros(FRAMES, np.float32))
+        part.append("arousal", np.zeros(FRAMES, np.float32))
+        part.append("source", np.ones(FRAMES, np.uint8))
+    return path
+
+
+@pytest.mark.parametrize("array", LOST)
+def test_data_of_which_all_files_are_gone_are_found(array, whole_store, capsys):
+    assert info(whole_store, check=True).problems == []
+    shutil.rmtree(whole_store / "one" / array / "c")
+    (problem,) = info(whole_store, check=True).problems
+    assert f"one/{array}/c/0" in problem
+    assert "is missing; run" in problem
+    assert va(["info", str(whole_store), "--check"]) == 1
+    assert f"one/{array}/c/0" in capsys.readouterr().out
+
+
+def test_every_damaged_array_is_named(whole_store):
+    for array in LOST:
+        shutil.rmtree(whole_store / "one" / array / "c")
+    problems = info(whole_store, check=True).problems
+    assert len(problems) == len(LOST)
+    assert all(any(array in problem for problem in problems) for array in LOST)
+
+
+def test_an_array_with_damaged_metadata_and_without_data_is_found(whole_store):
+    shutil.rmtree(whole_store / "one" / "label" / "valence" / "c")
+    (whole_store / "one" / "label" / "valence" / "zarr.json").write_text("{")
+    (problem,) = info(whole_store, check=True).problems
+    assert "label/valence" in problem
+
+
+def test_arrays_without_a_frame_or_of_fill_values_only_are_whole(tmp_path):
+    made = empty(tmp_path / "s.zarr")
+    for video, frames in (("none", 0), ("some", FRAMES)):
+        add_video(made, video, frames)
+        with made.stage(video, "face", {"settings": {}}) as part:
+            part.append("detected", np.zeros(frames, bool))
+            part.append_images("crop", [None] * frames)
+        put_feature(made, video, "mfcc39", np.full((frames, 39), np.nan), np.ones(frames, np.uint8))
+        put_labels(made, video, np.full((frames, 2), np.nan))
+    assert not (tmp_path / "s.zarr/some/feature/mfcc39/c").exists()
+    assert info(tmp_path / "s.zarr", check=True).problems == []
+
+
 def test_features_are_not_read_without_check(store, monkeypatch):
     read = []
     monkeypatch.setattr(VideoView, "read", _recording(VideoView.read, read))

@@ -87,6 +87,23 @@ def test_unknown_format_is_an_error(tmp_path):
         plot.run(plot.PlotSettings(inputs=(tmp_path / "s.zarr",), out=tmp_path / "f", formats=("bmp",)))
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("one.PDF", "give a folder, such as -o figures/ --format pdf"),
+        ("one.html", "give a folder, such as -o figures/"),
+    ],
+)
+def test_a_folder_that_is_named_like_a_file_is_refused(name, hint, tmp_path):
+    store = labelled(tmp_path / "s.zarr")
+    with pytest.raises(UsageError, match=f"-o names a folder; {name} looks like a file") as caught:
+        plot.run(plot.PlotSettings(inputs=(store.path,), out=tmp_path / name))
+    assert caught.value.hint == hint
+    assert not (tmp_path / name).exists()
+    (tmp_path / name).mkdir()
+    assert plot.run(plot.PlotSettings(inputs=(store.path,), out=tmp_path / name)).figures
+
+
 def test_each_recording_of_a_table_has_a_figure(tmp_path):
     rows = [f"{i / 25},0.1,0.2,{name}" for name in ("a/x.mp4", "b/x.mp4") for i in range(3)]
     (tmp_path / "va.csv").write_text("\n".join(["time_s,valence,arousal,input", *rows]))

@@ -22,8 +22,9 @@ from vacli.media.kinds import MediaInput
 from vacli.output.formats import TableOptions, write_file
 from vacli.output.frame_table import FrameTable, summary_columns
 from vacli.progress import RecordingProgress
-from vacli.steps import _recordings, align, extract_audio, extract_visual, predict, predict_folder
+from vacli.steps import _recordings, align, extract_audio, extract_visual, finalize, predict, predict_folder
 from vacli.steps._batch import Batch
+from vacli.steps._parts import Part
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps.predict_folder import PredictFolderSettings, run
 
@@ -158,7 +159,7 @@ def test_other_settings_need_force(change, reason, media, out):
     assert {n: b for n, b in contents(out).items() if n != "index.csv"} == {
         n: b for n, b in before.items() if n != "index.csv"
     }
-    assert [(row["file"], row["status"]) for row in index(out)] == [("c.csv", "failed")]
+    assert contents(out)["index.csv"] == before["index.csv"], "the table there is complete as before"
     assert made(media, out, inputs=inputs, force=True, **change).done == names(media, "c.wav")
     assert made(media, out, inputs=inputs, **change).skipped == names(media, "c.wav")
 
@@ -234,8 +235,58 @@ def test_the_index_keeps_the_tables_of_other_commands(media, out):
     made(media, out, inputs=(media / "a.mp4",))
     assert [(row["file"], row["input"]) for row in index(out)] == [
         ("a.csv", str(media / "a.mp4")),
-        ("c.csv", "c.wav"),
+        ("c.csv", str(media / "c.wav")),
     ]
+
+
+def test_the_index_names_a_renamed_input_as_its_table_does(media, out):
+    made(media, out, inputs=(media / "c.wav",))
+    (media / "c.wav").rename(media / "d.wav")
+    made(media, out, inputs=(media / "d.wav",))
+    assert [(row["file"], row["input"]) for row in index(out)] == [
+        ("c.csv", str(media / "c.wav")),
+        ("d.csv", str(media / "d.wav")),
+    ]
+
+
+def test_a_table_that_is_complete_already_keeps_its_input(media, out, tmp_path):
+    made(media, out, inputs=(media / "c.wav",))
+    before = (out / "index.csv").read_bytes()
+    copy = Path(shutil.copytree(media, tmp_path / "copy"))
+    assert made(copy, out, inputs=(copy / "c.wav",)).skipped
+    assert (out / "index.csv").read_bytes() == before
+    made(copy, out, inputs=(copy / "c.wav",), force=True, fill=True)
+    assert [row["input"] for row in index(out)] == [str(copy / "c.wav")]
+
+
+def test_a_refusal_leaves_the_row_of_the_table(media, out, tmp_path):
+    made(media, out, inputs=(media / "c.wav",))
+    before = (out / "index.csv").read_bytes()
+    other = tmp_path / "other"
+    other.mkdir()
+    write_wav(other / "c.wav", np.zeros(32_000, np.float32))
+    assert "from another file" in made(other, out).failed[0].reason
+    assert (out / "index.csv").read_bytes() == before
+    (out / "c.csv").write_text("edited")
+    assert "was changed" in made(media, out, inputs=(media / "c.wav",)).failed[0].reason
+    assert (out / "index.csv").read_bytes() == before
+
+
+def test_a_refusal_without_a_complete_table_is_in_the_index(media, out):
+    out.mkdir()
+    (out / "c.csv").write_text("mine")
+    made(media, out, inputs=(media / "c.wav",))
+    assert [(row["file"], row["status"]) for row in index(out)] == [("c.csv", "failed")]
+
+
+def test_a_refusal_in_a_part_leaves_the_row_of_the_table(media, out):
+    inputs = (media / "c.wav",)
+    made(media, out, inputs=inputs)
+    before = (out / "index.csv").read_bytes()
+    assert made(media, out, inputs=inputs, face="all", part=Part(1, 1)).failed
+    assert (out / "index.csv").read_bytes() == before
+    assert finalize.run(finalize.FinalizeSettings(path=out)).missing
+    assert (out / "index.csv").read_bytes() == before
 
 
 def test_results_do_not_depend_on_order_and_jobs(media, tmp_path):

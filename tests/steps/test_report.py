@@ -14,11 +14,12 @@ from synth.frame_tables import HOSTILE_NAMES, frame_table
 
 from vacli import __version__
 from vacli.datasets.audio_augmentation import write_wav
-from vacli.errors import OutputError
+from vacli.errors import OutputError, UsageError
 from vacli.files.digests import file_sha256
 from vacli.inference.run import BUNDLED
 from vacli.output.formats import TableOptions
 from vacli.output.frame_table import FrameTable
+from vacli.output.index_table import IndexEntry, index_lines
 from vacli.output.provenance import write_sidecar
 from vacli.output.writers import CsvWriter
 from vacli.progress import RecordingProgress
@@ -210,6 +211,27 @@ def test_the_index_of_an_earlier_report_is_kept_if_all_inputs_fail(tmp_path):
     batch = make(tmp_path / "out", tmp_path / "misspelled.mp4")
     assert len(batch.failed) == 1
     assert listed(tmp_path / "out") == ["a.html"]
+
+
+@pytest.mark.parametrize("name", ["", "index.csv"])
+def test_an_output_folder_without_a_complete_table_fails(name, tmp_path):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    entry = IndexEntry("a.csv", "a.mp4", cause="damaged")
+    (folder / "index.csv").write_text("".join(index_lines([entry], TableOptions())))
+    batch = make(tmp_path / "out", folder / name)
+    (failure,) = batch.failed
+    assert failure.reason.startswith(f"{folder / 'index.csv'} lists no complete table; ")
+    assert failure.reason in text_of(tmp_path / "out/index.html")
+
+
+def test_a_folder_that_is_named_like_a_file_is_refused(tmp_path):
+    table = write_table(tmp_path / "va.csv", "a.mp4")
+    with pytest.raises(UsageError, match=r"-o names a folder; page\.html looks like a file"):
+        make(tmp_path / "page.html", table)
+    assert not (tmp_path / "page.html").exists()
+    (tmp_path / "old.html").mkdir()
+    assert make(tmp_path / "old.html", table).done
 
 
 def test_pages_of_an_earlier_report_are_replaced(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,22 +51,42 @@ def index_lines(entries: Iterable[IndexEntry], options: TableOptions) -> Iterato
 
 def index_rows(folder: Path) -> list[dict[str, str]] | None:
     """The rows of the index of a folder, column -> text; None without an index."""
-    try:
-        text = (folder / INDEX_FILE).read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return None
-    if not is_index(text):
-        return None
-    delimiter = ";" if text.startswith(f"{FIRST_COLUMNS[0]};") else ","
-    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+    with _opened(folder) as rows:
+        return None if rows is None else list(rows)
 
 
 def indexed_tables(folder: Path) -> list[Path] | None:
     """The complete tables that the index of a folder lists, in its order; None without an index."""
-    rows = index_rows(folder)
-    if rows is None:
-        return None
-    return [folder / name for name in dict.fromkeys(row["file"] for row in rows if row["status"] == COMPLETE)]
+    inputs = indexed_inputs(folder)
+    return None if inputs is None else [folder / name for name in inputs]
+
+
+def indexed_inputs(folder: Path) -> dict[str, str] | None:
+    """Table -> input of the complete tables in the index of a folder, in its order; None without an index."""
+    with _opened(folder) as rows:
+        if rows is None:
+            return None
+        try:
+            return {row["file"]: row.get("input") or "" for row in rows if row["status"] == COMPLETE}
+        except csv.Error:  # a damaged file
+            return {}
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Iterable[dict[str, str]] | None]:
+    """The rows of an index one by one, since there may be a million; None without an index."""
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(
+                open(folder / INDEX_FILE, encoding="utf-8", errors="surrogateescape", newline="")
+            )
+        except OSError:
+            yield None
+            return
+        head = stream.read(20)
+        stream.seek(0)
+        delimiter = ";" if head.startswith(f"{FIRST_COLUMNS[0]};") else ","
+        yield csv.DictReader(stream, delimiter=delimiter) if is_index(head) else None
 
 
 def is_index(head: str) -> bool:

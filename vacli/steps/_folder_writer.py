@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from vacli.steps._recordings import Origin
     from vacli.steps.predict_folder import PredictFolderSettings
 
+REPLACE = "use --force to replace it"  # the hint of a refusal
+
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -105,7 +107,7 @@ class FolderWriter:
                 problem = "was changed since it was made"
             else:
                 continue
-            raise InputError(f"{target.table.with_name(name)} {problem}", hint="use --force to replace it")
+            raise InputError(f"{target.table.with_name(name)} {problem}", hint=REPLACE)
 
     def _difference(self, made: dict[str, Any]) -> str:
         """What differs between the conditions of existing files and the present ones."""
@@ -146,6 +148,11 @@ class FolderWriter:
             write_file(tables, path, replace(options_for(ending, self._settings.options), provenance=line))
         written = {**made["files"], **provenance.digests_of(files)}
         provenance.write_sidecar(target.table, {**made, "files": written})
+
+
+def is_refusal(reason: str) -> bool:
+    """Whether an input failed because a file of it exists, which was therefore left as it is."""
+    return reason.endswith(f"; {REPLACE}")
 
 
 def _labels(made: dict[str, Any] | None) -> list[str]:

@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from vacli.errors import InputError
 from vacli.faces.selection import check_face_choice
 from vacli.files.store_folder import is_store
 from vacli.media.kinds import MediaInput
@@ -89,13 +90,18 @@ def find_recordings(
     check_backend(settings.backend)
     by_input = {path: _named_tables(path) for path in settings.inputs}
     for path, named in by_input.items():
-        if named is not None and path.is_dir():
+        if named and path.is_dir():
             progress.info(f"{path}: the {len(named)} tables of its {INDEX_FILE} are used")
     tables = list(dict.fromkeys(table for named in by_input.values() for table in named or ()))
     others = replace(settings, inputs=tuple(path for path, named in by_input.items() if named is None))
     made = loader(others, progress) if loader and others.inputs else None
     predicted = list(predicted_recordings(others, batch, progress, made)) if others.inputs else []
-    return [*predicted, *find_each(tables, _of_table, batch, progress)]
+    empty = [path for path, named in by_input.items() if named == [] and not is_companion(path)]
+    return [
+        *predicted,
+        *find_each(tables, _of_table, batch, progress),
+        *find_each(empty, _of_empty_index, batch, progress),
+    ]
 
 
 def _named_tables(path: Path) -> list[Path] | None:
@@ -209,6 +215,12 @@ def _of_table(path: Path) -> list[Recording]:
         Recording(name, _media_of(name, path), partial(list, tables), table=path)
         for name, tables in by_name.items()
     ]
+
+
+def _of_empty_index(path: Path) -> list[Recording]:
+    """Raise InputError, for an output folder or its index without a complete table."""
+    index = path / INDEX_FILE if path.is_dir() else path
+    raise InputError(f"{index} lists no complete table", hint="see its column cause, then predict again")
 
 
 def _media_of(name: str, table: Path) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from vacli.datasets import label_refinement, raters
 from vacli.datasets.affwild2 import EXPRESSIONS
+from vacli.datasets.annotation_matching import RaterPattern
 from vacli.datasets.annotations import REPAIRED, SOURCES, FrameLabels
 from vacli.datasets.label_tables import DEFAULT_RANGE, TableFormat
 from vacli.datasets.subjects import from_options
@@ -20,8 +21,10 @@ from vacli.errors import LabelError, StoreError, UsageError, nearest
 from vacli.progress import Progress, RecordingProgress
 from vacli.spec import fingerprint
 from vacli.steps._batch import DONE, SKIPPED, Batch, Failure, run_each
+from vacli.steps._info_record import named
 from vacli.steps._label_trials import Trial, TrialOptions, Trials, on_rows, read_trials
 from vacli.store import Store, VideoView
+from vacli.store.schema import file_stem
 
 MAX_NOTES = 3  # files whose notes are shown
 
@@ -52,14 +55,16 @@ class ImportLabelsSettings:
 class ImportLabelsResult(Batch):
     """The batch, annotations without a video (with the reason) and videos without an annotation.
 
-    surplus_rows: trial -> rows minus frames if they differ. rows: source name -> number of rows in the store.
-    hidden: number of hidden files, which are left out. agreement: dimension -> agreement of several raters.
+    surplus_rows: trial -> rows minus frames if they differ. rows: source name -> number of rows in the store,
+    of the videos that were labelled. refused: videos whose annotation failed. hidden: number of hidden files,
+    which are left out. agreement: dimension -> agreement of several raters.
     """
 
     unmatched: list[Failure] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
     surplus_rows: dict[str, int] = field(default_factory=dict)
     rows: Counter[str] = field(default_factory=Counter)
+    refused: set[str] = field(default_factory=set)
     hidden: int = 0
     agreement: dict[str, raters.Agreement] = field(default_factory=dict)
 
@@ -82,7 +87,6 @@ def run(settings: ImportLabelsSettings, progress: Progress | None = None) -> Imp
     )
     found = read_trials(settings.annotations, store, options, result, progress)
     result.hidden, result.unmatched, result.surplus_rows = found.hidden, found.unmatched, found.surplus_rows
-    result.unlabelled = sorted(set(store.video_ids()) - {t.view.id for t in found.trials})
     result.agreement = raters.agreement(found.agreement.moments) if found.agreement.videos else {}
     _check_any(settings, found, result)
     statistics = label_refinement.fit(
@@ -93,11 +97,15 @@ def run(settings: ImportLabelsSettings, progress: Progress | None = None) -> Imp
     def work(trial: Trial) -> str:
         mode = settings.refine if trial.is_training else "off"
         labels = label_refinement.refine(trial.labels, trial.expression(), statistics, mode)
+        status = _write(store, trial, labels, settings)
         for name, code in SOURCES.items():
             result.rows[name] += int((labels.source == code).sum())
-        return _write(store, trial, labels, settings)
+        return status
 
     run_each(result, found.trials, lambda t: t.view.id, work, progress)
+    result.refused = _videos_of(result.failed, store, RaterPattern.of(settings.rater_pattern))
+    annotated = {trial.view.id for trial in found.trials} | result.refused
+    result.unlabelled = [video for video in store.video_ids() if video not in annotated]
     _report(settings, found, result, progress)
     return result
 
@@ -117,6 +125,16 @@ def _check_any(settings: ImportLabelsSettings, found: Trials, result: ImportLabe
             f"no annotation in {settings.annotations} matches a video of {settings.store} ({reason})",
             hint="name each annotation like its video",
         )
+
+
+def _videos_of(failures: Iterable[Failure], store: Store, pattern: RaterPattern) -> set[str]:
+    """The videos that failures name: by their ids, or as `annotation_matching` finds them."""
+    found: set[str] = set()
+    for failure in failures:
+        _, name = pattern.split(failure.name, lambda name: bool(store.find_by_name(name)))
+        found.update(store.find_by_name(name) or store.find_by_name(file_stem(name)))
+        found.update({failure.name} & set(store.video_ids()))
+    return found
 
 
 def _write(store: Store, trial: Trial, labels: FrameLabels, settings: ImportLabelsSettings) -> str:
@@ -176,7 +194,8 @@ def _report(
 ) -> None:
     rows = ", ".join(f"{count} {name}" for name, count in result.rows.items() if count)
     matched = len(result.done) + len(result.skipped)
-    progress.info(f"{matched} videos labelled ({len(result.skipped)} unchanged); rows: {rows or 'none'}")
+    videos = "1 video" if matched == 1 else f"{matched} videos"
+    progress.info(f"{videos} labelled ({len(result.skipped)} unchanged); rows: {rows or 'none'}")
     for message in (*_choices(settings, found), *_of_raters(settings, found, result)):
         progress.info(message)
     if result.hidden:
@@ -202,14 +221,20 @@ def _problems(settings: ImportLabelsSettings, found: Trials, result: ImportLabel
     lowest = min((t.lowest for t in found.trials), default=math.inf)
     if settings.table_format.value_range == DEFAULT_RANGE and 0 <= lowest < math.inf:
         yield "no label is below 0; give --range 0 1 if that is the scale of the annotations"
-    for videos, problem in (
-        (result.unlabelled, "have no annotation"),
-        (found.without_subject, "have no subject"),
-        (found.sparse, "have times of labels for less than half of their frames; check the unit"),
-        (list(found.beyond), "have labels that end far beyond them; check --unit s"),
+    half = "times of labels for less than half of"
+    for videos, of_one, of_several in (
+        (result.unlabelled, "has no annotation", "have no annotation"),
+        (found.without_subject, "has no subject", "have no subject"),
+        (found.sparse, f"has {half} its frames; check the unit", f"have {half} their frames; check the unit"),
+        (
+            found.beyond,
+            "has labels that end far beyond it; check --unit s",
+            "have labels that end far beyond them; check --unit s",
+        ),
     ):
-        if videos:
-            yield f"{len(videos)} videos {problem} ({', '.join(videos[:3])} ...)"
+        if names := [video for video in videos if video not in result.refused]:
+            problem = f"1 video {of_one}" if len(names) == 1 else f"{len(names)} videos {of_several}"
+            yield f"{problem} ({named(names)})"
 
 
 def _choices(settings: ImportLabelsSettings, found: Trials) -> Iterator[str]:

@@ -19,6 +19,7 @@ from vacli.output.prediction_figure import draw_predictions
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._evaluation_figures import check_formats
+from vacli.steps._output_folder import check_is_folder
 from vacli.steps._prediction_provenance import conditions
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import Recording, find_recordings, input_name
@@ -57,11 +58,12 @@ class _Labels:
 def run(settings: PlotSettings, progress: Progress | None = None) -> PlotResult:
     """Draw the predictions of each recording, or the labels of a store.
 
-    Raises UsageError for an unknown format or a store beside other inputs, LabelError where no video of a
-    store has labels.
+    Raises UsageError for an unknown format, a folder that is named like a file, or a store beside other
+    inputs, LabelError where no video of a store has labels.
     """
     progress = progress or RecordingProgress()
     check_formats("--format", settings.formats)
+    check_is_folder(settings.out, _folder_hint(settings.out))
     stores = [path for path in settings.inputs if is_store(path)]
     if stores and len(settings.inputs) > 1:
         raise UsageError(f"{stores[0]} is a store among other inputs", hint="draw a store on its own")
@@ -71,6 +73,12 @@ def run(settings: PlotSettings, progress: Progress | None = None) -> PlotResult:
     else:
         _draw_recordings(settings, result, progress)
     return result
+
+
+def _folder_hint(out: Path) -> str:
+    """How to get figures in the format that the name of a file asks for."""
+    form = out.suffix.lower().removeprefix(".")
+    return "give a folder, such as -o figures/" + (f" --format {form}" if form in plot.FORMATS else "")
 
 
 def _draw_recordings(settings: PlotSettings, result: PlotResult, progress: Progress) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,13 +22,13 @@ from vacli.output.formats import (
     check_options,
     options_for,
 )
-from vacli.output.index_table import INDEX_FILE, IndexEntry, index_lines, is_index
+from vacli.output.index_table import INDEX_FILE, IndexEntry, index_lines, indexed_inputs, is_index
 from vacli.output.provenance import SIDECAR_ENDING
 from vacli.output.quality_filter import QualityFilter
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.executor import Channel, ExecutorChoice
 from vacli.steps._batch import Batch, Failure, run_job
-from vacli.steps._folder_writer import FolderWriter, Target
+from vacli.steps._folder_writer import FolderWriter, Target, is_refusal
 from vacli.steps._parts import Part, PartRun, read_records
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import (
@@ -88,7 +88,7 @@ def run(settings: PredictFolderSettings, progress: Progress | None = None) -> Ba
         progress.info(filtered.report)
     names = {target.recording.name: target.table.name for target in targets}
     part_run.end(batch, (recording.name for recording in found.recordings), names)
-    write_index(settings.folder, names, batch.failed, settings.options)
+    write_index(settings.folder, names, batch.failed, settings.options, set(batch.done))
     return batch
 
 
@@ -180,18 +180,25 @@ def make_targets(recordings: Iterable[Recording], settings: PredictFolderSetting
 
 
 def write_index(
-    folder: Path, own: Mapping[str, str], failed: Iterable[Failure], options: TableOptions
+    folder: Path,
+    own: Mapping[str, str],
+    failed: Iterable[Failure],
+    options: TableOptions,
+    done: Collection[str] = (),
 ) -> None:
     """Write the index of the tables in a folder and of the inputs that failed, sorted by file and input.
 
-    own: input -> table of this run; those of the other parts come from their records.
+    own: input -> table of this run; those of the other parts come from their records. done: the inputs whose
+    tables this run has written. A complete table that was not to be replaced keeps its row.
     """
     records = list(read_records(folder))
     names = {name: table for record in records for name, table in record.inputs.items()} | dict(own)
     inputs = {table: name for name, table in names.items()}
+    before = indexed_inputs(folder) or {}
     reasons = {failure.name: failure.reason for failure in failed}
     for record in records:
         reasons |= {name: reason for name, reason in record.failed.items() if name not in own}
+    reasons = {n: why for n, why in reasons.items() if not _is_kept(folder, names.get(n), why)}
     failures = {names.get(name) or name: name for name in reasons}
     tables = (path.name.removesuffix(SIDECAR_ENDING) for path in folder.glob(f"*{SIDECAR_ENDING}"))
     order = [(table, inputs.get(table, "")) for table in tables if table not in failures]
@@ -202,10 +209,25 @@ def write_index(
             if name in reasons:
                 yield IndexEntry(table, name, cause=reasons[name])
             elif (made := _completed(folder / table)) is not None:
-                yield IndexEntry(table, name or made[0], made[1])
+                recorded, summaries = made
+                own_name = name if name in done else _input_of(recorded, (before.get(table, ""), name))
+                yield IndexEntry(table, own_name, summaries)
 
     with staged_writer(folder / INDEX_FILE) as out:
         out.writelines(index_lines(entries(), TableOptions(decimal_comma=options.decimal_comma)))
+
+
+def _is_kept(folder: Path, table: str | None, reason: str) -> bool:
+    """Whether an input failed because its complete table was not to be replaced."""
+    return table is not None and is_refusal(reason) and _completed(folder / table) is not None
+
+
+def _input_of(recorded: str, names: Iterable[str]) -> str:
+    """The input of a table that was not written now, as the table has it: the first of `names` that fits.
+
+    recorded: the name in the provenance, which has no folder.
+    """
+    return next((name for name in names if name != recorded and Path(name).name == recorded), recorded)
 
 
 def _completed(table: Path) -> tuple[str, list[dict[str, str | float]]] | None:

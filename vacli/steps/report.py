@@ -18,6 +18,7 @@ from vacli.output.report.playback import MediaFile
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.executor import Channel, ExecutorChoice
 from vacli.steps._batch import DONE, Batch, run_job
+from vacli.steps._output_folder import check_is_folder
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import (
     ModelLoader,
@@ -54,10 +55,11 @@ def run(settings: ReportSettings, progress: Progress | None = None) -> Batch:
     """Write a page for each recording, and an index of them with the inputs that failed.
 
     Earlier reports in the folder are replaced, other files are not. Raises OutputError if a page cannot be
-    written, or would replace another file.
+    written, or would replace another file, UsageError for a folder that is named like a file.
     """
     progress = progress or RecordingProgress()
     batch, quality = Batch(settings.out), QualityFilter(settings.predict.min_quality)
+    check_is_folder(settings.out, f"give a folder, such as -o report/; {INDEX}.html in it lists the pages")
     _check_replaceable(settings.out / f"{INDEX}.html")
     loader = ModelWithoutExtractors if settings.predict.dask else ModelLoader
     pages = _pages(find_recordings(settings.predict, batch, progress, loader), settings.out)
