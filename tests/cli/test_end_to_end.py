@@ -17,6 +17,8 @@ from vacli.output.provenance import digests_of, read_sidecar
 from vacli.store import Store
 
 CLIPS = ("04_cremad_1001_DFA_ANG_XX.flv", "05_cremad_1001_DFA_HAP_XX.flv", "22_derived_no_audio_track.mp4")
+README = Path(__file__).parents[2] / "README.md"
+VALUES = ("valence", "arousal")
 FRAMES = {"04": 67, "05": 56, "22": 75}
 
 
@@ -116,6 +118,19 @@ def test_the_demo_runs_every_step(tmp_path):
     assert set(away) == {"0"}
     seen = [float(r["valence"]) for r in rows if r["face_detected"] == "1"]
     assert np.mean(seen) > 0.3, "the photographed face smiles"
+    shown = README.read_text(encoding="utf-8").splitlines()
+    for row in rows[1:3]:
+        (line,) = (line for line in shown if line.startswith(f"{row['frame']},{row['time_s']},"))
+        cells = [row[name] for name in (*VALUES, "face_detected", "audio_present", "speech_present")]
+        numbers = [*cells, row["speaking"], *(row[f"{name}_uncertainty"] for name in VALUES)]
+        is_number = [cell for cell in line.split(",")[2:] if cell[0].isdigit()]
+        np.testing.assert_allclose(np.array(is_number, float), np.array(numbers, float), atol=0.02)
+    summary = io.StringIO(va("summarize", str(table), "--bin", "2s", cwd=tmp_path))
+    for row in csv.DictReader(summary):
+        (line,) = (line for line in shown if line.startswith(f"{row['start_s']},{row['end_s']},"))
+        names = ("quality_mean", *(f"valence_{n}" for n in ("mean", "se", "effective_n", "sd")))
+        numbers = np.array([row[name] for name in names], float)
+        np.testing.assert_allclose(np.array(line.split(",")[2:], float), numbers, atol=0.05)
 
 
 def test_one_bad_clip_does_not_stop_the_rest(tmp_path, capsys, monkeypatch):
