@@ -12,8 +12,8 @@ import click
 import pytest
 from synth.clips import Clip, steady, write_clip
 
-from vacli.cli import piped_media
-from vacli.errors import InputError
+from vacli.cli import options, piped_media
+from vacli.errors import InputError, UsageError
 from vacli.media.probe import probe
 
 
@@ -55,6 +55,41 @@ def test_name_with_a_control_character_stays_a_path(tmp_path, monkeypatch):
     path.touch()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(os.fsencode(path)))))
     assert piped_media.read_inputs(["-"]) == ((path,), {})
+
+
+class Endless(io.RawIOBase):
+    """Zeros without an end, as of /dev/zero; a reader without a limit fails."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        self._left -= len(buffer)
+        assert self._left > 0, "reads without a limit"
+        buffer[:] = bytes(len(buffer))
+        return len(buffer)
+
+
+@pytest.mark.usefixtures("context")
+def test_endless_stdin_is_refused(monkeypatch):
+    monkeypatch.setattr(options, "MAX_LIST_BYTES", 1 << 20)
+    endless = io.BufferedReader(Endless(4 << 20))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(endless))
+    with pytest.raises(UsageError) as caught:
+        piped_media.read_inputs(["-"])
+    line = caught.value.one_line()
+    assert line == "stdin: more than 1 MB without being a recording; give paths, one a line"
+
+
+@pytest.mark.usefixtures("context")
+def test_list_of_the_greatest_length_is_read(monkeypatch):
+    text = b"a.mp4\nb.mp4\n"
+    monkeypatch.setattr(options, "MAX_LIST_BYTES", len(text))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text))))
+    assert piped_media.read_inputs(["-"]) == ((Path("a.mp4"), Path("b.mp4")), {})
 
 
 @pytest.mark.usefixtures("context")

@@ -23,6 +23,7 @@ from vacli.output.columns import RECOMMENDED_MIN_QUALITY
 DEFAULT_STORE = "feats.zarr"
 LEFT_OUT = "vacli.left_out"  # key in the meta data of click's context
 DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|h)?")
+MAX_LIST_BYTES = 64 << 20  # of paths on stdin; half a million of them
 UNIT_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
@@ -232,8 +233,8 @@ def read_inputs(values: Sequence[str]) -> tuple[Path, ...]:
     """The paths named on the command line; `-` stands for the lines of stdin.
 
     Lines may end with CRLF or a null character, and may be UTF-16 with a byte order mark. URLs that are not
-    of an object store are left out with a warning. Raises UsageError if stdin has no line, click's Exit if
-    all inputs are left out.
+    of an object store are left out with a warning. Raises UsageError if stdin has no line or more than
+    MAX_LIST_BYTES, click's Exit if all inputs are left out.
     """
     named = [text for value in values for text in (_lines_of_stdin() if value == "-" else [value])]
     if not named:
@@ -257,7 +258,12 @@ def left_out() -> int:
 
 
 def _lines_of_stdin() -> list[str]:
-    data = sys.stdin.buffer.read()
+    data = sys.stdin.buffer.read(MAX_LIST_BYTES + 1)  # a device or a program may give data without an end
+    if len(data) > MAX_LIST_BYTES:
+        raise UsageError(
+            f"stdin: more than {MAX_LIST_BYTES >> 20} MB without being a recording",
+            hint="give paths, one a line",
+        )
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         data = data.decode("utf-16", "surrogatepass").encode("utf-8", "surrogatepass")
     data = data.removeprefix(codecs.BOM_UTF8)

@@ -20,6 +20,7 @@ from vacli.media.container import (
 )
 from vacli.media.downmix import Downmix
 from vacli.media.polarity import PolarityDetector, Signs
+from vacli.media.sample_check import SampleCheck
 
 RATE_HZ = 16_000
 # Some containers round timestamps to milliseconds; a larger difference is a real jump.
@@ -59,8 +60,8 @@ class AudioSegments:
 
     Decoding continues after an error. `signs`: for each batch, the channels to invert. Afterwards,
     `decode_error` is the first error, `video_end_s` the end of the video stream, if one was given, `notes`
-    are about discontinuities, if there is no video stream to report them, and `polarity` has the correlation
-    of the channels of every batch.
+    are about samples that no sound has, which become zeros, and about discontinuities, if there is no video
+    stream to report them. `polarity` has the correlation of the channels of every batch.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class AudioSegments:
         self._errors: list[str] = []
         self.video_end_s = 0.0
         self.polarity = PolarityDetector()
+        self._check = SampleCheck()
         self._signs = iter(signs)
         self._container, self._stream, self._picture = container, stream, picture
         self._zero_s = clock_zero_s(container)
@@ -85,8 +87,9 @@ class AudioSegments:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return sentences about the clock."""
-        return () if self._picture else self._clock.notes(self._zero_s)
+        """Return sentences about the samples and the clock."""
+        clock_notes = () if self._picture else self._clock.notes(self._zero_s)
+        return (*self._check.notes, *clock_notes)
 
     def __iter__(self) -> Iterator[AudioSegment]:
         end = 0
@@ -131,6 +134,7 @@ class AudioSegments:
             self._add_error(run.end_s, ValueError("a part of it is missing"))
 
     def _mix(self, downmix: Downmix, samples: np.ndarray, length_s: float) -> np.ndarray:
+        samples = self._check.usable(samples)  # before the mix, in which one would spoil all channels
         self.polarity.add(samples, downmix.weights, length_s)
         return downmix.mono(samples, next(self._signs, None))
 

@@ -19,6 +19,7 @@ from av.stream import Disposition
 
 from vacli.errors import InputError
 from vacli.media.container import DECODER_ERRORS, audio_streams, decode_packet, open_container, video_stream
+from vacli.media.sample_check import usable_samples
 from vacli.media.voice_activity import RATE_HZ, VoiceActivity, detect_voice_activity
 
 # Lengths of the audio that is analysed: at the start, and at LATER_FRACTIONS of the whole.
@@ -135,7 +136,8 @@ def _decode_louder_channel(packet: av.Packet[Any], resampler: av.AudioResampler)
     """Decode the louder channel of a packet; empty if it is damaged or has another format."""
     try:
         frames = [made for frame in decode_packet(packet, []) for made in resampler.resample(frame)]
-        return [_louder_channel(frame.to_ndarray().reshape(-1, 2)) for frame in frames]
+        both = (usable_samples(frame.to_ndarray())[0].reshape(-1, 2) for frame in frames)
+        return [_louder_channel(one) for one in both]
     except DECODER_ERRORS:
         return []
 

@@ -17,6 +17,7 @@ import numpy as np
 from av.container import InputContainer, OutputContainer
 
 from vacli.media.container import clock_zero_s, decode_packet, demux_packets, tick_of
+from vacli.media.sample_check import usable_samples
 
 # Codecs that common players play from a container.
 COPIED_CODECS = {
@@ -97,11 +98,11 @@ def _resampled(sound: Sound, layout: str, rate_hz: int) -> Iterator[tuple[float,
                 start_s = end_s
                 if made.pts is not None and made.time_base is not None:
                     start_s = float(made.pts * made.time_base) - zero_s
-                samples = made.to_ndarray()
+                samples, _ = usable_samples(made.to_ndarray())  # AAC encoders refuse NaN
                 end_s = start_s + samples.shape[1] / rate_hz
                 yield start_s, samples
     for made in resampler.resample(None):
-        yield end_s, made.to_ndarray()
+        yield end_s, usable_samples(made.to_ndarray())[0]
 
 
 def _gapless(parts: Iterator[tuple[float, np.ndarray]], layout: str, rate_hz: int) -> Iterator[av.AudioFrame]:

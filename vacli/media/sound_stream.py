@@ -16,6 +16,7 @@ from vacli.media.audio_segments import JITTER_S, RATE_HZ, AudioRun, AudioSegment
 from vacli.media.container import DECODER_ERRORS
 from vacli.media.downmix import Downmix
 from vacli.media.live_input import SoundBlock
+from vacli.media.sample_check import SampleCheck
 
 BATCH_S = 0.02
 MAX_DRIFT_S = 0.06  # between two blocks; a larger step of the timestamps is a gap
@@ -26,7 +27,7 @@ SMOOTHING = 0.05  # weight of a new difference: jitter of single timestamps is n
 class SoundStream:
     """Converts decoded frames of one stream; zero_s: the time on its clock that is 0 s of the blocks.
 
-    `n_errors` counts the frames that could not be used.
+    `n_errors` counts the frames that could not be used. `check` replaces samples that no sound has by zeros.
     """
 
     def __init__(self, zero_s: float) -> None:
@@ -35,6 +36,7 @@ class SoundStream:
         self._drift = DriftCorrector()
         self._end = 0  # sample after the last block
         self.n_errors = 0
+        self.check = SampleCheck()
 
     @property
     def end_s(self) -> float:
@@ -59,12 +61,15 @@ class SoundStream:
         start_s = None if frame.time is None else frame.time - self._zero_s
         if self._run is None or not self._run.continued_by(frame, start_s, MAX_DRIFT_S):
             yield from self._run.finish() if self._run else ()
-            self._run = AudioRun(frame, self.end_s if start_s is None else start_s, _mix, BATCH_S)
+            self._run = AudioRun(frame, self.end_s if start_s is None else start_s, self._mix, BATCH_S)
             self._drift = DriftCorrector()
         if start_s is not None:
             self._drift.add(start_s - self._run.end_s)
         for segment in self._run.push(frame):
             yield self._drift.correct(segment, self._run)
+
+    def _mix(self, downmix: Downmix, samples: np.ndarray, length_s: float) -> np.ndarray:
+        return downmix.mono(self.check.usable(samples))
 
 
 class DriftCorrector:
@@ -93,7 +98,3 @@ class DriftCorrector:
         at = np.linspace(0, count - 1, count + step)
         resampled = np.interp(at, np.arange(count), segment.samples).astype(np.float32)
         return AudioSegment(segment.first, resampled)
-
-
-def _mix(downmix: Downmix, samples: np.ndarray, length_s: float) -> np.ndarray:
-    return downmix.mono(samples)

@@ -39,6 +39,7 @@ CLOCK_JUMP, NO_SOUND = "clock_jump", "no_sound"  # words about a frame
 PAUSE_S, RELEASE_S = 1.0, 0.1
 MAX_SOUND_LAG_S = 1.0  # of the sound behind a frame; more is missing sound
 EARLY_S = 0.001  # of a picture before the packet with the first timestamp after a jump
+UNUSABLE_SAMPLES = "samples of its sound are not numbers or far above full scale; they count as silence"
 SOUND_ROW_S = 1 / 25  # between the rows of a source without pictures
 
 
@@ -172,12 +173,19 @@ class StreamReader:
     ) -> None:
         """Decode a packet of sound; without pictures, rows without a picture follow the sound."""
         for decoded in decode_packet(packet, []):
-            for block in sound.add(decoded):
-                self._buffer.put_sound(block)
+            self._put_sound(sound, decoded)
         while makes_rows and self._n_sound_rows * SOUND_ROW_S < sound.end_s:
             frame = LiveFrame(self._n_sound_rows, self._n_sound_rows * SOUND_ROW_S, None)
             self._n_sound_rows += 1
             self._put(frame, (), arrival_s, is_realtime=self._source.is_realtime)
+
+    def _put_sound(self, sound: SoundStream, decoded: av.AudioFrame) -> None:
+        """Put decoded sound into the buffer; warn once of samples that no sound has."""
+        was_usable = not sound.check.n_unusable
+        for block in sound.add(decoded):
+            self._buffer.put_sound(block)
+        if was_usable and sound.check.n_unusable:
+            self._warn(f"{self._source.name}: {UNUSABLE_SAMPLES}")
 
     def _put(self, frame: LiveFrame, words: tuple[str, ...], arrival_s: float, *, is_realtime: bool) -> None:
         captured_s = arrival_s
@@ -203,8 +211,7 @@ class StreamReader:
                 sound = self._sound = SoundStream(zero_s)
             if stream is not None and packet.stream.index == stream.index:
                 for decoded in decode_packet(packet, errors):
-                    for block in sound.add(decoded):
-                        self._buffer.put_sound(block)
+                    self._put_sound(sound, decoded)
                 errors.clear()
             if self._recorder is not None:
                 self._recorder.add(packet, zero_s)
