@@ -58,6 +58,22 @@ def test_intervals_equal_those_of_a_plain_loop(parts, score):
     assert low < score.pooled["ccc_valence"] < high
 
 
+def test_videos_of_a_person_are_resampled_together(parts, score):
+    people = ("a", "b", "a", "b", "c")
+    by_person = Score("run", tuple(score_video(*p, person) for p, person in zip(parts, people, strict=True)))
+    joined = []
+    for person in "abc":
+        own = [p for p, name in zip(parts, people, strict=True) if name == person]
+        joined.append(score_video(person, *(np.concatenate([p[i] for p in own]) for i in (1, 2))))
+    assert (by_person.resampled, score.resampled) == ("people", "videos")
+    for name, (low, high) in Score("run", tuple(joined)).intervals.items():
+        assert by_person.intervals[name] == pytest.approx((low, high), abs=1e-9)
+        assert by_person.intervals[name] != score.intervals[name]
+    one = tuple(score_video(*p, "a") for p in parts)
+    assert Score("run", one).intervals == {}
+    assert Score("run", (*one[:-1], score.videos[-1])).resampled == "videos"  # of one the person is unknown
+
+
 def test_intervals_need_two_videos(score):
     assert Score(name="x", videos=score.videos[:1]).intervals == {}
 

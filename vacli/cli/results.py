@@ -81,9 +81,9 @@ def compare(first: Path, second: Path, **chosen: Any) -> None:
 
     FIRST and SECOND are runs of `va train`, or CSV files of `va predict`, whose labels come from --labels or
     --store. The table shows the CCC of both on the common videos, the difference with its 95 % interval, and
-    the share of resamples in which FIRST is better (paired bootstrap over videos). Cross-validations are
-    compared on the held-out videos of all folds joined, and fold by fold if their folds hold out the same
-    videos.
+    the share of resamples in which FIRST is better (paired bootstrap over people where all are known, else
+    over videos). Cross-validations are compared on the held-out videos of all folds joined, and fold by fold
+    if their folds hold out the same videos.
 
     \b
     Example:

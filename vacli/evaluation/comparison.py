@@ -36,11 +36,15 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """The differences by dimension on one group of videos: all common ones, or those of one fold."""
+    """The differences by dimension on one group of videos: all common ones, or those of one fold.
+
+    resampled: what the intervals are resampled over, people or videos.
+    """
 
     name: str
     videos: int
     frames: int
+    resampled: str
     differences: Mapping[str, Difference]
 
 
@@ -120,21 +124,29 @@ def _common_folds(first: Sequence[Score], second: Sequence[Score]) -> list[tuple
 
 def _group(name: str, pairs: Sequence[tuple[VideoScore, VideoScore]]) -> Group:
     scores = [Score(name=name, videos=tuple(pair[i] for pair in pairs)) for i in range(2)]
-    resampled = [_resampled(score) for score in scores] if len(pairs) > 1 else None
+    resampled = [_resampled(score) for score in scores]
     differences = {}
     for dimension in DIMENSIONS:
-        changes = None if resampled is None else resampled[0][dimension] - resampled[1][dimension]
+        changes = resampled[0][dimension] - resampled[1][dimension] if all(resampled) else None
         differences[dimension] = Difference(
             first=scores[0].pooled[f"ccc_{dimension}"],
             second=scores[1].pooled[f"ccc_{dimension}"],
             interval=None if changes is None else interval(changes),
             share_above_0=None if changes is None else float((changes > 0).mean()),
         )
-    return Group(name=name, videos=len(pairs), frames=scores[0].frames, differences=differences)
+    return Group(
+        name=name,
+        videos=len(pairs),
+        frames=scores[0].frames,
+        resampled=scores[0].resampled,
+        differences=differences,
+    )
 
 
 def _resampled(score: Score) -> dict[str, np.ndarray]:
-    """(N_RESAMPLES,) CCC of each resample of the videos, by dimension."""
-    draws = resample_videos(len(score.videos))
+    """(N_RESAMPLES,) CCC of each resample, by dimension; empty if there is one person or video."""
+    draws = resample_videos(score.videos)
+    if draws is None:
+        return {}
     valence, arousal = (resampled_ccc([v.moments[d] for v in score.videos], draws) for d in range(2))
     return dict(zip(DIMENSIONS, (valence, arousal, (valence + arousal) / 2), strict=True))

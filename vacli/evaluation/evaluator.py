@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,10 @@ def evaluate_run(run: Run, store: Store, split: str, advance: Advance) -> Evalua
         groups = [(*_member_name(run, m), _held_out(m, store, run), _member(run, m)) for m in run.members]
     else:
         groups = [(f"{run.path.name} on {split}", None, _of_split(store, run, split), _ensemble(run))]
+    subjects = _subjects(run)
     scores, trajectories = [], []
     for name, fold, videos, predict in groups:
-        group = [_labelled_trajectory(predict, rows, advance) for rows in videos]
+        group = [_labelled_trajectory(predict, rows, advance, subjects) for rows in videos]
         trajectories += group
         scores.append(Score(name=name, fold=fold, videos=tuple(t.score() for t in group)))
     result = Result(
@@ -65,7 +66,7 @@ def evaluate_videos(run: Run, store: Store, videos: Sequence[str], name: str, ad
     """Score all models of a run together on the named videos."""
     predict = _ensemble(run)
     labelled = _labelled(store, run.recipe.model, videos)
-    trajectories = [_labelled_trajectory(predict, rows, advance) for rows in labelled]
+    trajectories = [_labelled_trajectory(predict, rows, advance, _subjects(run)) for rows in labelled]
     score = Score(name=name, videos=tuple(t.score() for t in trajectories))
     return Result(name=name, scores=(score,)), trajectories
 
@@ -176,7 +177,15 @@ def _member(run: Run, member: EnsembleMember) -> Predict:
     return predict
 
 
-def _labelled_trajectory(predict: Predict, rows: StoredSequence, advance: Advance) -> LabelledTrajectory:
+def _subjects(run: Run) -> dict[str, str]:
+    """Video -> person, as the trainings had them, which may come from a table of the user."""
+    given = (_data(member).get("subjects") or {} for member in run.members)
+    return {video: subject for subjects in given for video, subject in subjects.items() if subject}
+
+
+def _labelled_trajectory(
+    predict: Predict, rows: StoredSequence, advance: Advance, subjects: Mapping[str, str]
+) -> LabelledTrajectory:
     predicted, uncertainty = predict(rows)
     advance(len(rows))
     return LabelledTrajectory(
@@ -185,6 +194,7 @@ def _labelled_trajectory(predict: Predict, rows: StoredSequence, advance: Advanc
         predicted=predicted,
         labels=labels_of(rows),
         uncertainty=uncertainty,
+        subject=subjects.get(rows.video) or identity(rows.view).subject,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from vacli.datasets.raters import combine
 from vacli.datasets.time_columns import check_unit, first_frame, seems_ms
 from vacli.errors import LabelError
 from vacli.evaluation.predictions import LabelledTrajectory, PredictedTrajectory
+from vacli.sequences.grouping import identity
 from vacli.sequences.labels import annotated_labels
 from vacli.store import Store
 from vacli.store.schema import safe_id
@@ -70,7 +71,7 @@ def store_labels(store: Store, split: str | None = None) -> LabelSource:
             view = labelled[video]
             resampled = predicted.at(view.times_s)
             labels = annotated_labels(view)
-            found.append(_trajectory(video, resampled, labels))
+            found.append(replace(_trajectory(video, resampled, labels), subject=identity(view).subject))
         return _labelled(predictions, list(chosen.values()), found, labelled.keys() - chosen.keys())
 
     return find

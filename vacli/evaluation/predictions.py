@@ -69,7 +69,8 @@ class PredictedTrajectory:
 class LabelledTrajectory:
     """A video's predictions and labels: times_s (T,) seconds, predicted and labels (T, 2).
 
-    uncertainty: (T, 2) standard deviation of the expected error, None where unknown.
+    uncertainty: (T, 2) standard deviation of the expected error, None where unknown. subject: the person in
+    the video, "" where unknown.
     """
 
     video: str
@@ -77,10 +78,11 @@ class LabelledTrajectory:
     predicted: np.ndarray
     labels: np.ndarray
     uncertainty: np.ndarray | None = None
+    subject: str = ""
 
     def score(self) -> VideoScore:
         """Score of the predictions."""
-        return score_video(self.video, self.predicted, self.labels)
+        return score_video(self.video, self.predicted, self.labels, self.subject)
 
 
 def base_name(path: str) -> str:

@@ -16,18 +16,21 @@ METRICS = ("ccc", "pcc", "rmse", "sign_agreement")
 DIMENSIONS = ("valence", "arousal", "mean")
 N_RESAMPLES = 2000
 CONFIDENCE = 0.95
+PEOPLE, VIDEOS = "people", "videos"  # what is resampled
 
 
 @dataclass(frozen=True)
 class VideoScore:
     """Moments of valence and arousal over a video's annotated frames.
 
-    missing: annotated frames without a prediction, which the moments leave out.
+    missing: annotated frames without a prediction, which the moments leave out. subject: the person in the
+    video, "" where unknown.
     """
 
     video: str
     moments: tuple[Moments, Moments]
     missing: int = 0
+    subject: str = ""
 
     @property
     def frames(self) -> int:
@@ -67,17 +70,22 @@ class Score:
         scores |= _by_dimension("video_ccc", *(_mean([v.moments[d].ccc for v in counted]) for d in range(2)))
         return scores
 
+    @property
+    def resampled(self) -> str:
+        """What the intervals are resampled over: "people" or "videos"."""
+        return PEOPLE if _are_known([v for v in self.videos if v.frames]) else VIDEOS
+
     @cached_property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 % intervals of the CCCs by the percentile bootstrap (Efron 1979); empty below two videos.
+        """95 % intervals of the CCCs by the percentile bootstrap (Efron 1979); empty below two units.
 
-        Videos are resampled, because the frames of one video are not independent. The resamples are the
-        same in every call.
+        The units are people where all are known, else videos, because the frames of one are not independent.
+        The resamples are the same in every call.
         """
         counted = [v for v in self.videos if v.frames]
-        if len(counted) < 2:
+        resamples = resample_videos(counted)
+        if resamples is None:
             return {}
-        resamples = resample_videos(len(counted))
         values = [resampled_ccc([v.moments[d] for v in counted], resamples) for d in range(2)]
         values.append((values[0] + values[1]) / 2)
         return {f"ccc_{name}": interval(x) for name, x in zip(DIMENSIONS, values, strict=True)}
@@ -92,13 +100,14 @@ class FoldMean:
     sd: dict[str, float]
 
 
-def score_video(video: str, preds: np.ndarray, target: np.ndarray) -> VideoScore:
+def score_video(video: str, preds: np.ndarray, target: np.ndarray, subject: str = "") -> VideoScore:
     """Score preds (T, 2), NaN where missing, against target (T, 2), NaN where not annotated."""
     annotated = ~np.isnan(target).any(axis=1)
     present = ~np.isnan(preds).any(axis=1)
     both = annotated & present
     valence, arousal = (Moments.of(preds[both, d], target[both, d]) for d in range(2))
-    return VideoScore(video=video, moments=(valence, arousal), missing=int((annotated & ~present).sum()))
+    missing = int((annotated & ~present).sum())
+    return VideoScore(video=video, moments=(valence, arousal), missing=missing, subject=subject)
 
 
 def fold_mean(scores: Sequence[Score]) -> FoldMean:
@@ -117,9 +126,22 @@ def _by_dimension(metric: str, valence: float, arousal: float) -> dict[str, floa
     )
 
 
-def resample_videos(count: int) -> np.ndarray:
-    """(N_RESAMPLES, count) how often each resample has each video; the same in every call."""
-    return np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), N_RESAMPLES)
+def resample_videos(videos: Sequence[VideoScore]) -> np.ndarray | None:
+    """(N_RESAMPLES, V) how often each resample has each video; the same in every call.
+
+    The videos of a person are drawn together where all people are known. None below two people or videos.
+    """
+    names = [v.subject if _are_known(videos) else v.video for v in videos]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    count = len(numbers)
+    if count < 2:
+        return None
+    draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), N_RESAMPLES)
+    return draws[:, [numbers[name] for name in names]]
+
+
+def _are_known(videos: Sequence[VideoScore]) -> bool:
+    return all(v.subject for v in videos)
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:

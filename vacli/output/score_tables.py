@@ -42,7 +42,8 @@ def score_grids(results: Sequence[Result]) -> list[Grid]:
             )
             others.append((title, *_others(mean)))
     missing = sum(score.missing for _, score in rows)
-    notes: tuple[str, ...] = ("Intervals: 95 %, bootstrap over videos.",)
+    units = " or ".join(dict.fromkeys(score.resampled for _, score in rows))
+    notes: tuple[str, ...] = (f"Intervals: 95 %, bootstrap over {units}.",)
     if missing:
         notes += (f"{missing} annotated frames have no prediction and are left out.",)
     notes += tuple(f"{result.name}: {note}" for result in results for note in result.notes)
@@ -182,7 +183,7 @@ def comparison_grid(comparison: Comparison) -> Grid:
     everything = comparison.groups[0]
     notes: tuple[str, ...] = (
         f"Difference: {names[0]} minus {names[1]}, with its 95 % interval and the share of resamples above "
-        f"0; {N_RESAMPLES} resamples of the videos, the same for both.",
+        f"0; {N_RESAMPLES} resamples of the {everything.resampled}, the same for both.",
     )
     if comparison.only_first or comparison.only_second:
         notes += (

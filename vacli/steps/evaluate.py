@@ -232,5 +232,6 @@ def _plain_score(score: Score) -> dict[str, object]:
         "missing": score.missing,
         **pooled,
         "intervals": score.intervals,
+        "resampled": score.resampled,
         "videos": videos,
     }
