@@ -99,6 +99,8 @@ def test_columns_of_earlier_versions_are_read(tmp_path):
         ("time_s,valence\n0,1,2\n", "line 2: 3 cells instead of 2"),
         ("time_s,valence\n0,x\n", "row 1: valence 'x' is not a number"),
         ("time_s,valence\n0,1\n,1\n", "row 2: time_s is missing"),
+        ("time_s,valence\n0,\n1,-3.36\n", "row 2: valence -3.36 is outside"),
+        ("time_s,arousal\n0,inf\n", "row 1: arousal inf is outside"),
         ("time_s,valence\n1,1\n0,1\n", "do not ascend"),
         ("time_s,face_detected\n1,yes\n", "row 1: face_detected 'yes' is none of 0, 1"),
         ("time_s,modality\n1,touch\n", "row 1: modality 'touch' is none of none, audiovisual, visual, audio"),

@@ -324,8 +324,12 @@ def test_features_that_differ_from_those_of_the_run_are_refused_or_noted(store, 
     assert "--allow-mismatch" in caught.value.one_line()
     progress = RecordingProgress()
     (result,) = run(replace(asked, allow_mismatch=True), progress).results
-    (note,) = result.notes
+    note, *others = result.notes
+    assert others == [evaluator.KEPT_BEST]
     assert note in progress.warnings
     assert "1 of 8 videos" in note
-    assert json.loads(run(replace(asked, allow_mismatch=True)).text)[0]["notes"] == [note]
+    assert json.loads(run(replace(asked, allow_mismatch=True)).text)[0]["notes"] == [
+        note,
+        evaluator.KEPT_BEST,
+    ]
     assert note in " ".join(run(replace(asked, allow_mismatch=True, format="table")).text.split())

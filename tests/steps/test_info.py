@@ -287,6 +287,15 @@ def test_the_command_prints_json_lines_and_fails_for_an_unreadable_input(store, 
     assert "broken.mp4" in printed.err
 
 
+def test_companions_of_other_files_are_not_described(tmp_path, capsys):
+    table, curves = tmp_path / "a.csv", tmp_path / "a_curves.csv"
+    table.write_text("time_s,valence,arousal\n0,0.1,0.2\n")
+    for path in (curves, tmp_path / "a.eaf"):
+        path.write_text("x")
+    assert va(["info", str(table), str(curves)]) == 0
+    assert "a_curves" not in capsys.readouterr().out
+
+
 def test_the_command_prints_a_readable_description(store, capsys):
     assert va(["info", str(store)]) == 0
     text = capsys.readouterr().out

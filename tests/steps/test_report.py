@@ -149,6 +149,8 @@ def test_a_table_gives_pages_of_its_recordings(tmp_path, media):
 
 def test_a_table_with_its_provenance_has_its_model_and_limits(tmp_path):
     table = write_table(tmp_path / "va.csv", "gone.mp4")
+    make(tmp_path / "report", table, progress=(told := RecordingProgress()))
+    assert any("gone.mp4: the recording of this table was not found" in w for w in told.warnings)
     made = conditions(PredictSettings(inputs=(), face="left"), TableOptions())
     write_sidecar(table, {**made, "inputs": [], "files": {"va.csv": file_sha256(table)}})
     make(tmp_path / "out", table)

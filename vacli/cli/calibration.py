@@ -32,7 +32,7 @@ def calibrate(run: Path, stores: tuple[Path, ...], **chosen: Any) -> None:
     `va bundled-model import ferplus` are accepted too. A video that a model was trained on is refused, by its
     source file or its id. The fit is written to RUN/calibration.json, which `va predict` uses for its
     values and uncertainty columns: an output with a large expected error is shrunk towards 0. A table of the
-    measured errors is printed.
+    errors on these same frames is printed, so its coverage is no proof for other people.
 
     People of another corpus are often predicted worse than held-out people of the same corpus. With
     --left-out, for each corpus a run that was trained on the other corpora is measured on it, and these

@@ -43,10 +43,12 @@ def info(paths: tuple[str, ...], check: bool, as_json: bool, table_width: int | 
       va info s.zarr
       va info runs/bdca clip.mp4 --json
     """
+    from vacli.output.formats import is_companion
     from vacli.steps import info as step
 
     console, failed = Console(), False
-    for path in options.read_inputs(paths):
+    inputs = options.read_inputs(paths)
+    for path in [path for path in inputs if not is_companion(path)] or inputs:
         try:
             found = step.run(step.InfoSettings(path=path, check=check))
         except VaError as error:

@@ -30,6 +30,7 @@ from vacli.sequences.stored import StoredSequence, open_sequences, stored_diffic
 from vacli.store import Store
 
 HELD_OUT, ALL = "held-out", "all"
+KEPT_BEST = "the kept epoch is the best one on these videos (training.keep), so the scores are optimistic."
 SPLITS = (HELD_OUT, "train", "validation", "test", ALL)
 
 
@@ -93,6 +94,8 @@ def _training_notes(run: Run) -> tuple[str, ...]:
         data = _data(member)
         for note in data.get("notes", ()):
             folds.setdefault(note, []).append(str(data["fold"]))
+    if run.recipe.training.keep == "best":
+        folds[KEPT_BEST] = [""] * len(run.members)
     common = len(run.members)
     return tuple(n if len(f) == common else f"fold {', '.join(f)}: {n}" for n, f in folds.items())
 

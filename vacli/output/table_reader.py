@@ -27,6 +27,7 @@ RENAMED = {  # columns of va 0.1 -> present names
 MODALITIES = {"av": "audiovisual", "v": "visual", "a": "audio"}  # of va 0.1
 KNOWN_MODALITIES = (NO_MODALITY, *MODALITIES.values())
 SEPARATORS = (",", ";", "\t")
+VALUES = ("valence", "arousal")
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 Cells = dict[str, str]
@@ -146,6 +147,9 @@ def _array(name: str, cells: Sequence[str]) -> np.ndarray:
         except ValueError:
             raise ValueError(f"row {row}: {name} {cell!r} is not a number") from None
     array = np.array(values, np.int64 if name in INTEGERS else np.float64)
+    if name in VALUES and (outside := np.abs(array) > 1).any():
+        row = int(np.argmax(outside))
+        raise ValueError(f"row {row + 1}: {name} {array[row]:g} is outside [-1, 1]")
     if name == "time_s" and not np.isfinite(array).all():
         raise ValueError(f"row {int(np.argmin(np.isfinite(array))) + 1}: time_s is missing")
     return array

@@ -110,6 +110,10 @@ def run(settings: CalibrateSettings, progress: Progress | None = None) -> list[S
         digests.write(settings.run / SPEECH_FILE, arrays_bytes(detector.arrays()))
     if settings.face_reference and model.face_error is not None:
         digests.write(settings.run / FACE_ERROR_FILE, arrays_bytes(model.face_error.arrays()))
+    progress.info(
+        "the errors below are those of the frames that the error bars were fitted to; "
+        "whether they hold for others shows a store of other people"
+    )
     predicted = PostProcessor(calibration, detector)(measured.output)
     return _scores(calibration, predicted, measured.labels)
 

@@ -125,6 +125,11 @@ def _write_page(recording: Recording, path: Path, settings: ReportSettings, chan
         if missing:
             raise InputError(f"{recording.name}: the table has no column {', '.join(missing)}")
     media, about_media = media_file(recording)
+    if media is None and recording.table is not None:
+        channel.progress.warn(
+            f"{recording.name}: the recording of this table was not found, so its page has no player; "
+            "make the report in the folder where the table was made, or put the recording beside it"
+        )
     page = RecordingPage(
         name=recording.name,
         tables=tables,
