@@ -67,14 +67,14 @@ def test_difference_and_interval_equal_those_of_a_plain_loop():
         made = group.differences[name]
         assert made.value == pytest.approx(made.first - made.second)
         assert made.interval == pytest.approx(tuple(np.quantile(changes, (0.025, 0.975))), abs=1e-12)
-        assert made.share_above_0 == np.mean(np.array(changes) > 0)
+        assert made.share_above_0 == pytest.approx(np.mean(np.array(changes) > 0))
     assert group.frames == sum(len(t.labels) - np.isnan(t.labels[:, 0]).sum() for t in first[1])
 
 
 def test_a_model_compared_with_itself_has_no_difference():
     one = evaluation("a", 0.2, 0, {None: ALL})
     for difference in compare(one, one).groups[0].differences.values():
-        assert (difference.value, difference.interval, difference.share_above_0) == (0, (0, 0), 0)
+        assert (difference.value, difference.interval, difference.share_above_0) == (0, (0, 0), 0.5)
 
 
 def test_cross_validations_are_compared_joined_and_fold_by_fold():

@@ -172,3 +172,21 @@ def test_an_oversized_picture_is_not_decoded(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(InputError, match="no frame of its mjpeg stream can be decoded"):
         open_video(path)
+
+
+def test_a_second_video_stream_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "two.mp4"
+    with av.open(str(path), "w") as out:
+        streams = [out.add_stream("libx264", rate=25) for _ in range(2)]
+        for stream, side in zip(streams, (32, 64), strict=True):
+            stream.width = stream.height = side
+        for stream, side in zip(streams, (32, 64), strict=True):
+            for number in range(5):
+                picture = av.VideoFrame.from_ndarray(np.full((side, side, 3), 40 * number, np.uint8))
+                picture.pts = number
+                out.mux(stream.encode(picture))
+            out.mux(stream.encode(None))
+    notes = probe(path).notes
+    assert notes == (
+        "its stream 1 (video, 64 x 64 pixels) is not used, because stream 0 is the default or first one",
+    )

@@ -20,7 +20,7 @@ class Difference:
     """CCC of two models on the same frames, and the first minus the second.
 
     interval: 95 % percentile interval of the difference over resamples of videos. share_above_0: share of
-    the resamples in which the first is better. Both are None below two videos.
+    the resamples in which the first is better; equal ones count half. Both are None below two videos.
     """
 
     first: float
@@ -132,7 +132,7 @@ def _group(name: str, pairs: Sequence[tuple[VideoScore, VideoScore]]) -> Group:
             first=scores[0].pooled[f"ccc_{dimension}"],
             second=scores[1].pooled[f"ccc_{dimension}"],
             interval=None if changes is None else interval(changes),
-            share_above_0=None if changes is None else float((changes > 0).mean()),
+            share_above_0=None if changes is None else _share_above_0(changes),
         )
     return Group(
         name=name,
@@ -141,6 +141,11 @@ def _group(name: str, pairs: Sequence[tuple[VideoScore, VideoScore]]) -> Group:
         resampled=scores[0].resampled,
         differences=differences,
     )
+
+
+def _share_above_0(changes: np.ndarray) -> float:
+    """The share of resamples in which the first is better; equal ones count half."""
+    return float((np.sign(changes).mean() + 1) / 2)
 
 
 def _resampled(score: Score) -> dict[str, np.ndarray]:

@@ -95,7 +95,12 @@ def error_text(problem: BaseException) -> str:
 
 
 def video_stream(container: InputContainer) -> av.VideoStream | None:
-    """Return the video stream that a player shows: the default or first one that can be decoded.
+    """Return the video stream that a player shows: the default or first one that can be decoded."""
+    return default_or_first(_video_streams(container))
+
+
+def _video_streams(container: InputContainer) -> list[av.VideoStream]:
+    """Return the video streams that can be decoded.
 
     Cover art is left out, whether the file marks it as such or not (`cover_art`).
     """
@@ -107,9 +112,7 @@ def video_stream(container: InputContainer) -> av.VideoStream | None:
     ]
     path = _path_of(container)
     reopen = partial(open_container, path)
-    return default_or_first(
-        [stream for stream in streams if not is_cover_art(path, container, stream, reopen)]
-    )
+    return [stream for stream in streams if not is_cover_art(path, container, stream, reopen)]
 
 
 def required_video_stream(container: InputContainer) -> av.VideoStream:
@@ -121,8 +124,9 @@ def required_video_stream(container: InputContainer) -> av.VideoStream:
 
 
 def unused_stream_notes(container: InputContainer) -> tuple[str, ...]:
-    """Return a sentence for each video stream that cannot be used, and for audio if none can be used."""
-    used = video_stream(container)
+    """Return a sentence for each video stream that is not used, and for audio if none can be used."""
+    streams = _video_streams(container)
+    used = default_or_first(streams)
     types = ("video",) if audio_streams(container) else ("video", "audio")
     notes = []
     for stream in container.streams:
@@ -134,6 +138,12 @@ def unused_stream_notes(container: InputContainer) -> tuple[str, ...]:
             notes.append(
                 f"its stream {stream.index} is a cover or empty, not a video: only the audio is used"
             )
+    notes += [
+        f"its stream {stream.index} (video, {stream.width} x {stream.height} pixels) is not used, "
+        f"because stream {used.index} is the default or first one"
+        for stream in streams
+        if used is not None and stream.index != used.index
+    ]
     return tuple(notes)
 
 
