@@ -51,5 +51,11 @@ def test_an_old_value_names_the_new_one(capsys, key, new):
     assert f"Invalid value for {option}: '{old}'. It is called '{new}' now." in said
 
 
+def test_a_setting_that_is_given_as_an_option_names_its_path(capsys):
+    said = message(capsys, "train", "x", "--epochs", "2")
+    assert "No such option: --epochs. Give --set training.epochs=VALUE." in said
+    assert "--set" not in message(capsys, "predict", "x", "--epochs", "2")
+
+
 def test_an_unknown_option_is_not_called_renamed(capsys):
     assert "now" not in message(capsys, "predict", "x", "--nothing")

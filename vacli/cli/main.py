@@ -181,7 +181,8 @@ def _unforeseen_line(error: BaseException) -> str:
     if not isinstance(error, OSError):
         return f"unexpected {type(error).__name__}: {error}; run it again with --traceback and report it"
     why = error.strerror or str(error) or type(error).__name__
-    return f"{where}{why}; check that the path exists, is writable and has space (details with --traceback)"
+    advice = "check that the path exists, may be read and written, and has space (details with --traceback)"
+    return f"{where}{why}; {advice}"
 
 
 def _fail(line: str, code: int, show_traceback: bool = False) -> int:
