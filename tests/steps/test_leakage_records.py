@@ -59,7 +59,7 @@ def test_a_run_without_subjects_is_held_out_by_video(tmp_path):
     data = trained(planted(tmp_path), run, progress)
     assert (data["basis"], set(data["subjects"].values())) == ("video", {None})
     card = (run / "card.md").read_text()
-    shown = [" ".join(progress.messages), card, *evaluated(run).notes]
+    shown = [" ".join(progress.messages), card, " ".join(evaluated(run).notes)]
     assert all("eld out by video" in text for text in shown)
     assert not any("people" in text or "by subject" in text for text in (*progress.messages, data["split"]))
 
