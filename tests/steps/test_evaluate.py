@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from synth import affwild2, recipes, stores
 
+from vacli.cli.main import run as va
 from vacli.errors import InputError, LabelError, RunError, UsageError
 from vacli.evaluation import evaluator
 from vacli.inference.calibration import Calibration, ErrorModel
@@ -20,6 +21,7 @@ from vacli.inference.states import FrameState
 from vacli.metrics import ccc
 from vacli.output.formats import TableOptions
 from vacli.output.index_table import IndexEntry, index_lines
+from vacli.output.provenance import SIDECAR_ENDING, read_sidecar
 from vacli.progress import RecordingProgress
 from vacli.sequences.stored import open_sequences
 from vacli.steps import train
@@ -241,6 +243,22 @@ def test_failed_inputs_are_reported_and_the_others_are_scored(tmp_path, store, t
     assert "no column arousal" in quiet.warnings[0]
     nothing = run(EvaluateSettings(inputs=(torn, tmp_path / "absent.csv"), store=store.path))
     assert (nothing.results, nothing.text, len(nothing.failed)) == ((), "", 2)
+
+
+@pytest.mark.parametrize("name", ["va.csv", "out/"])
+def test_tables_of_training_videos_are_noted(tmp_path, store, official, trials, name):
+    words = ["predict", str(store.path), "--model", str(official), "--device", "cpu", "-o"]
+    assert va([*words, f"{tmp_path}/{name}"]) == 0
+    (result,) = run(EvaluateSettings(inputs=(tmp_path / name,), store=store.path)).results
+    trained = sorted(t.name for t in trials if t.split == "train")
+    assert any(
+        note.startswith(f"{len(trained)} predicted videos are training videos of the model ({trained[0]}, ")
+        for note in result.notes
+    )
+    files = tmp_path.rglob(f"*{SIDECAR_ENDING}")
+    made = [read_sidecar(path.with_name(path.name.removesuffix(SIDECAR_ENDING))) for path in files]
+    found = [video for record in made for video in record.get("in_training", ())]
+    assert sorted(found) == trained
 
 
 def test_figures_are_written(tmp_path, official, trials):

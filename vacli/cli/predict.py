@@ -186,7 +186,7 @@ def _predict_table(inputs: tuple[str, ...], choice: tables.OutputChoice, chosen:
     with target.opened(console) as put_rows:
         from vacli.output import provenance
         from vacli.steps import predict as step
-        from vacli.steps._prediction_provenance import conditions
+        from vacli.steps._prediction_provenance import conditions, in_training, trained_on
 
         writer = output.row_writer(text, header=not child.has_header)
         settings = step.PredictSettings(
@@ -207,6 +207,7 @@ def _predict_table(inputs: tuple[str, ...], choice: tables.OutputChoice, chosen:
         batch = step.run(settings, write, console)
         if batch.inputs:
             made |= {**conditions(settings, choice.table_options()), "inputs": batch.inputs}
+            made |= in_training(trained_on(settings), batch.inputs)
             made["output"]["summary"] = choice.summary
         if made and target.draft is not None and convert is None:  # the file appears after its provenance
             files = {target.draft.path.name: target.draft.part}

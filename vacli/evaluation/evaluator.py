@@ -76,7 +76,7 @@ def _notes(run: Run, split: str, videos: Sequence[StoredSequence]) -> tuple[str,
     """Notes on the split, and on scored videos that the run or its encoder was trained on."""
     if split == HELD_OUT:
         return _training_notes(run)
-    trained = training_record(run)
+    trained = training_record(run.folders)
     known = sum(trained.includes(rows.video, identity(rows.view).sha256) for rows in videos)
     seen = sum(bool(rows.encoder_use) for rows in videos)
     notes = (

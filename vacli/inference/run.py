@@ -84,6 +84,11 @@ class Run:
     postprocess: PostProcessor = PostProcessor()
     face_error: FaceErrorModel | None = None
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Those of the models."""
+        return tuple(member.path for member in self.members)
+
 
 def load_run(
     path: Path, device: str = "cpu", progress: Progress | None = None, *, without: Collection[str] = ()

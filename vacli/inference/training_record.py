@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from vacli.files.run_directory import DATA_FILE, read_json
-from vacli.inference.run import Run
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class TrainingRecord:
         return video in self.videos and not (sha256 and self.videos[video])
 
 
-def training_record(run: Run) -> TrainingRecord:
-    """The record of a run; raises RunError where a data file cannot be read."""
+def training_record(folders: Iterable[Path]) -> TrainingRecord:
+    """The record of a run, from the folders of its models; RunError where a data file cannot be read."""
     videos: dict[str, str] = {}
     subjects: set[str] = set()
-    for member in run.members:
-        data = read_json(member.path / DATA_FILE)
+    for folder in folders:
+        data = read_json(folder / DATA_FILE)
         for video in data.get("train", ()):
             videos[video] = data.get("sha256", {}).get(video) or ""
             subjects.add(data.get("subjects", {}).get(video) or "")

@@ -13,6 +13,7 @@ from typing import Any
 from vacli.files.atomic import write_text
 from vacli.files.digests import file_sha256
 
+IN_TRAINING = "in_training"  # the names of the inputs that the model was trained on
 SIDECAR_ENDING = ".provenance.json"
 
 

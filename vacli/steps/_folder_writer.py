@@ -15,7 +15,13 @@ from vacli.output.quality_filter import QualityFilter
 from vacli.pipeline.live import emit_table
 from vacli.runtime.executor import Channel
 from vacli.steps._batch import DONE, SKIPPED
-from vacli.steps._prediction_provenance import conditions, input_record, is_unchanged
+from vacli.steps._prediction_provenance import (
+    conditions,
+    in_training,
+    input_record,
+    is_unchanged,
+    trained_on,
+)
 from vacli.steps._recordings import Recording
 
 if TYPE_CHECKING:
@@ -43,6 +49,7 @@ class FolderWriter:
     def __init__(self, settings: PredictFolderSettings, channel: Channel) -> None:
         self._settings, self._channel = settings, channel
         self._conditions = conditions(settings.prediction, settings.options)
+        self._trained_on = trained_on(settings.prediction)
         self._hashing = ThreadPoolExecutor(1)
 
     def complete(self, target: Target) -> str:
@@ -59,7 +66,9 @@ class FolderWriter:
         if not self._settings.force:  # now the files of each face are known
             self._check_existing(target, made, is_same, face_labels([table.face_id for table in tables]))
         files = made["files"] if is_same and made is not None else {}
-        self._write(target, tables, {**self._conditions, "inputs": [record.result()], "files": files})
+        inputs = [record.result()]
+        known = in_training(self._trained_on, inputs)
+        self._write(target, tables, {**self._conditions, "inputs": inputs, **known, "files": files})
         return DONE
 
     def is_complete(self, target: Target) -> bool:

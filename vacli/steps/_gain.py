@@ -47,7 +47,7 @@ def _warnings(comparison: Comparison, start: Run, store: Store, videos: list[str
         )
     elif mean.interval is None or mean.interval[0] <= 0:
         warnings.append("the gain is uncertain: annotate more videos to be sure of it")
-    record = training_record(start)
+    record = training_record(start.folders)
     known = sum(record.includes(v, identity(store.video(v)).sha256) for v in videos)
     if known:
         warnings.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from vacli.features.weights_search import weights_file
 from vacli.files.digests import file_sha256, recorded_sha256
 from vacli.files.run_directory import (
     CALIBRATION_FILE,
+    DATA_FILE,
     FACE_ERROR_FILE,
     FEATURES_FILE,
     NORMALIZATION_FILE,
@@ -22,8 +23,10 @@ from vacli.files.run_directory import (
     WEIGHTS_FILE,
 )
 from vacli.inference.run import BUNDLED_AUDIO, trained_folders
+from vacli.inference.training_record import TrainingRecord, training_record
 from vacli.media.kinds import MediaInput
 from vacli.output.formats import TableOptions
+from vacli.output.provenance import IN_TRAINING
 from vacli.spec import HUB, fingerprint
 from vacli.steps._prediction_settings import PredictSettings
 
@@ -59,6 +62,21 @@ def _model(settings: PredictSettings) -> dict[str, str]:
     runs = [settings.run, BUNDLED_AUDIO] if settings.is_bundled else [settings.run]
     name = "bundled" if settings.is_bundled else settings.run.resolve().name
     return {"name": name, "fingerprint": fingerprint([_run_digests(run) for run in runs])}
+
+
+def trained_on(settings: PredictSettings) -> TrainingRecord | None:
+    """The training videos of the run; None for the bundled one."""
+    if settings.is_bundled:
+        return None
+    return training_record(f for f in trained_folders(settings.run) if (f / DATA_FILE).is_file())
+
+
+def in_training(record: TrainingRecord | None, inputs: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The names of the inputs that the run was trained on, which must not be scored; {} without any."""
+    if record is None:
+        return {}
+    names = [str(one["name"]) for one in inputs if record.includes(one["name"], one.get("sha256", ""))]
+    return {IN_TRAINING: names} if names else {}
 
 
 def _speech_model(settings: PredictSettings) -> str | None:

@@ -195,7 +195,7 @@ def _check_held_out(
     model: Run, views: list[VideoView], settings: CalibrateSettings, progress: Progress
 ) -> None:
     """Raise RunError if a model was trained on a video; warn if one was trained on its subject."""
-    record, identities = training_record(model), [identity(view) for view in views]
+    record, identities = training_record(model.folders), [identity(view) for view in views]
     trained = [one.video for one in identities if record.includes(one.video, one.sha256)]
     text = f"{model.path} was trained on {len(trained)} of {len(views)} videos ({', '.join(trained[:3])})"
     if trained and not settings.allow_training_data:

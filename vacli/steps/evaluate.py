@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from vacli.inference.run import Run, check_not_preset, load_run
 from vacli.output import text_tables
 from vacli.output.index_table import indexed_tables
 from vacli.output.plot import FORMATS as FIGURE_FORMATS
+from vacli.output.provenance import IN_TRAINING, read_sidecar
 from vacli.output.score_tables import published_grids, score_grids
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.options import device_name
@@ -127,7 +128,18 @@ def evaluate_input(path: Path, settings: EvaluateSettings, progress: Progress) -
         raise InputError(f"{path} is neither a run nor a folder of CSV files")
     predictions = [predicted for file in files for predicted in read_predictions(file)]
     _warn_of_empty(path, predictions, progress)
-    return evaluator.evaluate_predictions(path.stem, predictions, _label_source(settings))
+    result, trajectories = evaluator.evaluate_predictions(path.stem, predictions, _label_source(settings))
+    return replace(result, notes=(*result.notes, *_training_notes(files))), trajectories
+
+
+def _training_notes(tables: Iterable[Path]) -> Iterator[str]:
+    """A note on the recordings that the model of the tables was trained on, as their provenance has them."""
+    found = [name for table in tables for name in (read_sidecar(table) or {}).get(IN_TRAINING, ())]
+    if found:
+        yield (
+            f"{len(found)} predicted videos are training videos of the model ({found[0]}, ...); "
+            "their scores are too high."
+        )
 
 
 def _tables_in(folder: Path) -> list[Path]:
