@@ -75,11 +75,13 @@ def indexed_inputs(folder: Path) -> dict[str, str] | None:
 @contextmanager
 def _opened(folder: Path) -> Iterator[Iterable[dict[str, str]] | None]:
     """The rows of an index one by one, since there may be a million; None without an index."""
+    path = folder / INDEX_FILE
+    if not path.is_file():  # it may be in an object store, where opening it raises another error
+        yield None
+        return
     with ExitStack() as stack:
         try:
-            stream = stack.enter_context(
-                open(folder / INDEX_FILE, encoding="utf-8", errors="surrogateescape", newline="")
-            )
+            stream = stack.enter_context(open(path, encoding="utf-8", errors="surrogateescape", newline=""))
         except OSError:
             yield None
             return
