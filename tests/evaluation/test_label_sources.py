@@ -95,7 +95,7 @@ def test_only_the_videos_of_a_split_are_scored(tmp_path):
     ):
         result, found = scores(path, source)
         assert set(found) == {"P2"}
-        assert result.notes == ("1 of 2 predicted videos have no labels and are not scored (P1.mp4).",)
+        assert result.notes == ("Predicted videos without labels, which are not scored: 1 of 2 (P1.mp4).",)
     with pytest.raises(LabelError, match="no valence and arousal of the split test"):
         annotation_labels(tmp_path / "a", "test")
 
@@ -103,7 +103,7 @@ def test_only_the_videos_of_a_split_are_scored(tmp_path):
 def test_labelled_videos_without_a_prediction_are_noted(tmp_path):
     store = labelled(tmp_path / "s.zarr", P1=TRACE, P2=TRACE)
     result, _ = scores(table(tmp_path / "p.csv", **{"P1.mp4": TRACE}), store_labels(store))
-    assert result.notes == ("1 labelled videos have no prediction (P2).",)
+    assert result.notes == ("Labelled videos without a prediction: 1 (P2).",)
 
 
 def test_two_annotations_of_one_video_are_refused(tmp_path):

@@ -147,9 +147,7 @@ def match(
         if not videos:
             matches.unmatched.append((item, _reason(store, label.name)))
             continue
-        shared = {video: folders_in_common(label.folders, _folders(store, video)) for video in videos}
-        most = max(shared.values())
-        best = [video for video, common in shared.items() if common == most]
+        best, most = closest(store, videos, label.folders)
         if len(best) > 1:
             matches.refused.append(Refusal(label.name, _several_videos(store, label.name, best)))
             continue
@@ -157,6 +155,13 @@ def match(
     for video, labels in sorted(found.items()):
         _choose(video, labels, matches)
     return matches
+
+
+def closest(store: Videos, videos: Sequence[str], folders: Sequence[str]) -> tuple[list[str], int]:
+    """Of some videos those with most of their innermost folders in `folders`, and how many these are."""
+    shared = {video: _in_common(folders, _folders(store, video)) for video in videos}
+    most = max(shared.values())
+    return [video for video, common in shared.items() if common == most], most
 
 
 def _choose(video: str, labels: Sequence[_Label[Item]], matches: Matches[Item]) -> None:
@@ -202,11 +207,15 @@ def _removed(expression: re.Pattern[str], path: str) -> tuple[str, str]:
 
 
 def _folders(store: Videos, video: str) -> tuple[str, ...]:
-    path = str(store.video(video).source.get("path", ""))
+    return folders_of(str(store.video(video).source.get("path", "")))
+
+
+def folders_of(path: str) -> tuple[str, ...]:
+    """The folders of a path of any system, the outermost first."""
     return tuple(re.split(r"[/\\]", path)[:-1])
 
 
-def folders_in_common(label: Sequence[str], video: Sequence[str]) -> int:
+def _in_common(label: Sequence[str], video: Sequence[str]) -> int:
     """The number of a video's innermost folders that an annotation has too."""
     names = {_folded(name) for name in label}
     count = 0

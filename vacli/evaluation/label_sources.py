@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vacli.datasets import affwild2, label_tables
-from vacli.datasets.annotation_matching import folders_in_common, match
+from vacli.datasets.annotation_matching import closest, folders_of, match
 from vacli.datasets.annotations import Annotation, FrameLabels, on_frames
 from vacli.datasets.label_tables import TableFormat
 from vacli.datasets.raters import combine
@@ -36,11 +35,11 @@ class Labelled:
 
     def notes(self) -> tuple[str, ...]:
         """Sentences on the videos that are not scored."""
-        predicted = len(self.trajectories) + len(self.without_labels)
+        n_predicted, n_absent = len(self.trajectories) + len(self.without_labels), len(self.without_labels)
         notes = (
-            f"{len(self.without_labels)} of {predicted} predicted videos have no labels and are not scored "
+            f"Predicted videos without labels, which are not scored: {n_absent} of {n_predicted} "
             f"({_some(self.without_labels)}).",
-            f"{len(self.without_prediction)} labelled videos have no prediction "
+            f"Labelled videos without a prediction: {len(self.without_prediction)} "
             f"({_some(self.without_prediction)}).",
         )
         both = zip(notes, (self.without_labels, self.without_prediction), strict=True)
@@ -159,11 +158,7 @@ def _video_of(predicted: PredictedTrajectory, store: Store) -> str:
         videos = store.find_by_name(name)
         if not videos:
             continue
-        folders = _folders(predicted.input)
-        common = [
-            folders_in_common(folders, _folders(str(store.video(v).source.get("path", "")))) for v in videos
-        ]
-        best = [v for v, count in zip(videos, common, strict=True) if count == max(common)]
+        best, _ = closest(store, videos, folders_of(predicted.input))
         if len(best) > 1:
             raise LabelError(
                 f"{predicted.description}: {store.path} has {len(best)} videos of that name",
@@ -171,10 +166,6 @@ def _video_of(predicted: PredictedTrajectory, store: Store) -> str:
             )
         return best[0]
     return whole
-
-
-def _folders(path: str) -> tuple[str, ...]:
-    return tuple(re.split(r"[/\\]", path)[:-1])
 
 
 def _composed(name: str) -> str:

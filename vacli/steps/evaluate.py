@@ -137,8 +137,8 @@ def _training_notes(tables: Iterable[Path]) -> Iterator[str]:
     found = [name for table in tables for name in (read_sidecar(table) or {}).get(IN_TRAINING, ())]
     if found:
         yield (
-            f"{len(found)} predicted videos are training videos of the model ({found[0]}, ...); "
-            "their scores are too high."
+            f"Training videos of the model, whose scores are too high: {len(found)} ({found[0]}"
+            f"{', ...' if len(found) > 1 else ''})."
         )
 
 
