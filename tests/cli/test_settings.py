@@ -11,6 +11,7 @@ import click
 import pytest
 
 from vacli.cli.main import va
+from vacli.datasets.annotation_options import AnnotationOptions
 from vacli.datasets.label_columns import ColumnNames
 from vacli.datasets.label_tables import TableFormat
 from vacli.datasets.synthesis import UTTERANCES, SynthesisConfig
@@ -55,6 +56,20 @@ def record(settings: object, *others: object) -> None:
 
 
 PATHS = (Path("a"), Path("b"))
+READING = (
+    "--time-column t --valence-column v1 --arousal-column a1 --valence-column v2 --arousal-column a2 "
+    "--video-column f --unit ms --range 1 7 --delay 2.5 --raters ewe --rater-pattern r\\d"
+)
+READ = AnnotationOptions(
+    table_format=TableFormat(
+        columns=ColumnNames(time="t", valence=("v1", "v2"), arousal=("a1", "a2"), video="f"),
+        unit="ms",
+        value_range=(1.0, 7.0),
+    ),
+    delay_s=2.5,
+    raters="ewe",
+    rater_pattern="r\\d",
+)
 IMPORT_LABELS_DEFAULTS: dict[str, object] = {
     "annotations": Path("a"),
     "store": Path("feats.zarr"),
@@ -160,6 +175,7 @@ EVALUATE_DEFAULTS: dict[str, object] = {
     "inputs": PATHS,
     "store": None,
     "labels": None,
+    "annotation_options": AnnotationOptions(),
     "split": "held-out",
     "paper": None,
     "format": "table",
@@ -174,6 +190,7 @@ COMPARE_DEFAULTS: dict[str, object] = {
     "second": Path("b"),
     "store": None,
     "labels": None,
+    "annotation_options": AnnotationOptions(),
     "split": "held-out",
     "format": "table",
     "table_width": None,
@@ -362,20 +379,11 @@ CASES = (
     ),
     Case(
         "import-labels",
-        "a --time-column t --valence-column v1 --arousal-column a1 --valence-column v2 --arousal-column a2 "
-        "--video-column f --unit ms --range 1 7 --delay 2.5 --raters ewe --rater-pattern r\\d "
-        "--subjects p.csv --subject-pattern s\\d",
+        f"a {READING} --subjects p.csv --subject-pattern s\\d",
         "import_labels",
         IMPORT_LABELS_DEFAULTS
+        | vars(READ)
         | {
-            "table_format": TableFormat(
-                columns=ColumnNames(time="t", valence=("v1", "v2"), arousal=("a1", "a2"), video="f"),
-                unit="ms",
-                value_range=(1.0, 7.0),
-            ),
-            "delay_s": 2.5,
-            "raters": "ewe",
-            "rater_pattern": "r\\d",
             "subjects": Path("p.csv"),
             "subject_pattern": "s\\d",
         },
@@ -576,13 +584,13 @@ CASES = (
     Case(
         "evaluate",
         "a b --store s.zarr --labels l --split test --paper bdca --format latex --figures f --device cpu "
-        "--figure-format pdf --figure-format svg "
-        "--allow-mismatch --wide",
+        f"--figure-format pdf --figure-format svg --allow-mismatch --wide {READING}",
         "evaluate",
         {
             "inputs": PATHS,
             "store": Path("s.zarr"),
             "labels": Path("l"),
+            "annotation_options": READ,
             "split": "test",
             "paper": "bdca",
             "format": "latex",
@@ -596,13 +604,15 @@ CASES = (
     Case("compare", "a b", "compare", COMPARE_DEFAULTS),
     Case(
         "compare",
-        "a b --store s.zarr --labels l --split test --format latex --device cpu --allow-mismatch --wide",
+        "a b --store s.zarr --labels l --split test --format latex --device cpu --allow-mismatch --wide "
+        f"{READING}",
         "compare",
         {
             "first": Path("a"),
             "second": Path("b"),
             "store": Path("s.zarr"),
             "labels": Path("l"),
+            "annotation_options": READ,
             "split": "test",
             "format": "latex",
             "table_width": None,

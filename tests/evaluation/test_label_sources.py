@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from synth import stores
 
+from vacli.datasets.annotation_options import AnnotationOptions
+from vacli.datasets.label_columns import ColumnNames
+from vacli.datasets.label_tables import TableFormat
 from vacli.errors import LabelError
 from vacli.evaluation.evaluator import evaluate_predictions
 from vacli.evaluation.label_sources import annotation_labels, store_labels
@@ -125,9 +128,46 @@ def test_times_of_another_unit_are_refused(tmp_path):
         scores(path, annotation_labels(tmp_path / "s"))
 
 
-def test_labels_of_another_scale_can_be_imported(tmp_path):
-    annotate(tmp_path / "a" / "vid.csv", 4 + TRACE, "time_s")
+def test_labels_are_read_with_the_options_for_their_scale_unit_and_delay(tmp_path):
+    delayed = np.column_stack([np.sin(TIMES_S - 0.4), np.cos(2 * (TIMES_S - 0.4))]).astype(np.float32)
+    annotate(tmp_path / "a" / "vid.csv", 4 + 3 * delayed, "t", scale=1000)
+    path = table(tmp_path / "p.csv", **{"vid.mp4": TRACE})
     with pytest.raises(LabelError, match="outside") as caught:
         annotation_labels(tmp_path / "a")
-    assert "`va import-labels`" in caught.value.one_line()
     assert "--range" in caught.value.one_line()
+    options = AnnotationOptions(
+        table_format=TableFormat(columns=ColumnNames(time="t"), unit="ms", value_range=(1.0, 7.0)),
+        delay_s=0.4,
+    )
+    result, _ = scores(path, annotation_labels(tmp_path / "a", options=options))
+    assert result.scores[0].frames == FRAMES - 10  # frames of the last 0.4 s have no label
+    assert result.ccc["mean"] == pytest.approx(1, abs=1e-4)
+
+
+def test_raters_are_combined_with_the_chosen_method(tmp_path):
+    for name, values in (("a", TRACE), ("b", -0.1 * TRACE)):
+        annotate(tmp_path / "l" / f"vid.{name}.csv", values, "time_s")
+    path = table(tmp_path / "p.csv", **{"vid.mp4": TRACE})
+    mean, ewe = (
+        scores(
+            path,
+            annotation_labels(
+                tmp_path / "l", options=AnnotationOptions(raters=method, rater_pattern=r"\.[ab]$")
+            ),
+        )[1]["vid"].labels
+        for method in ("mean", "ewe")
+    )
+    np.testing.assert_allclose(mean, 0.45 * TRACE, atol=1e-5)
+    np.testing.assert_allclose(ewe, TRACE, atol=1e-5)  # b contradicts the mean, so its weight is 0
+
+
+def test_doubtful_labels_are_noted(tmp_path):
+    (tmp_path / "a").mkdir()
+    rows = [f"{v:.4f},{a:.4f}" for v, a in np.abs(TRACE)[: FRAMES - 4]]
+    (tmp_path / "a" / "vid.csv").write_text("\n".join(["valence,arousal", *rows]) + "\n")
+    path = table(tmp_path / "p.csv", **{"vid.mp4": TRACE})
+    result, _ = scores(path, annotation_labels(tmp_path / "a"))
+    assert [note.partition(" ")[2][:14] for note in result.notes] == ["without times ", "label is below"]
+    scaled = AnnotationOptions(table_format=TableFormat(value_range=(0.0, 1.0)))
+    result, _ = scores(path, annotation_labels(tmp_path / "a", options=scaled))
+    assert len(result.notes) == 1

@@ -12,6 +12,7 @@ import pytest
 from synth import affwild2, recipes, stores
 
 from vacli.cli.main import run as va
+from vacli.datasets.annotation_options import AnnotationOptions
 from vacli.errors import InputError, LabelError, RunError, UsageError
 from vacli.evaluation import evaluator
 from vacli.inference.calibration import Calibration, ErrorModel
@@ -315,6 +316,8 @@ def test_invalid_settings_raise(tmp_path, store, official, trials):
         run(EvaluateSettings(inputs=(file,)))
     with pytest.raises(LabelError, match="none of its videos has labels"):
         run(EvaluateSettings(inputs=(file,), store=store.path))
+    with pytest.raises(UsageError, match="those of --labels, which is not given"):
+        run(EvaluateSettings(inputs=(file,), annotation_options=AnnotationOptions(delay_s=1)))
 
 
 def test_another_store_raises(tmp_path, official, trials):

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import completion, options, url_paths
+from vacli.cli import annotation_options, completion, options, url_paths
 from vacli.cli.console import Console, print_table, terminal_width
 from vacli.cli.report import leave, print_plan
 from vacli.cli.streams import put
@@ -22,9 +22,7 @@ from vacli.runtime.allocator import keep_freed_memory
     help="Features and labels. [default: the run's own]",
     shell_complete=completion.stores,
 )
-@click.option(
-    "--labels", type=click.Path(path_type=Path), help="Annotation files to score predictions against."
-)
+@annotation_options.labels
 @options.split
 @click.option(
     "--paper",
@@ -54,7 +52,9 @@ def evaluate(inputs: tuple[str, ...], **chosen: Any) -> None:
     from vacli.steps import evaluate as step
 
     paths = options.read_inputs(inputs)
-    result = step.run(step.EvaluateSettings(inputs=paths, **chosen), Console())
+    reading = annotation_options.take(chosen)
+    settings = step.EvaluateSettings(inputs=paths, annotation_options=reading, **chosen)
+    result = step.run(settings, Console())
     put(f"{result.text}\n" if result.text else "")
     leave(bool(result.failed))
 
@@ -68,9 +68,7 @@ def evaluate(inputs: tuple[str, ...], **chosen: Any) -> None:
     help="Features and labels. [default: each run's own]",
     shell_complete=completion.stores,
 )
-@click.option(
-    "--labels", type=click.Path(path_type=Path), help="Annotation files to score predictions against."
-)
+@annotation_options.labels
 @options.split
 @options.table_format
 @options.wide
@@ -91,7 +89,9 @@ def compare(first: Path, second: Path, **chosen: Any) -> None:
     """
     from vacli.steps import compare as step
 
-    put(step.run(step.CompareSettings(first=first, second=second, **chosen), Console()).text)
+    reading = annotation_options.take(chosen)
+    settings = step.CompareSettings(first=first, second=second, annotation_options=reading, **chosen)
+    put(step.run(settings, Console()).text)
 
 
 @click.command("ablate", short_help="Train the ablations of the papers and fill their tables.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vacli.cli import completion, options
+from vacli.cli import annotation_options, completion, options
 from vacli.cli.console import Console
 from vacli.cli.report import finish, print_plan
 from vacli.cli.streams import put
@@ -21,48 +21,7 @@ REFINEMENTS = ("fill", "fill+repair", "off")
 @click.argument("annotations", type=click.Path(path_type=Path))
 @options.store
 @options.store_out
-@click.option("--time-column", metavar="NAME", help="Column of the times.")
-@click.option(
-    "--valence-column", multiple=True, metavar="NAME", help="Column of valence; one for each rater."
-)
-@click.option(
-    "--arousal-column", multiple=True, metavar="NAME", help="Column of arousal; one for each rater."
-)
-@click.option("--video-column", metavar="NAME", help="Column of the videos, in a table of several.")
-@click.option(
-    "--unit",
-    type=click.Choice(["s", "ms", "frames", "timecode"]),
-    help="Unit of the times. timecode is HH:MM:SS.mmm or HH:MM:SS:FF. [default: by the name, else s]",
-)
-@click.option(
-    "--range",
-    "value_range",
-    type=(float, float),
-    default=(-1.0, 1.0),
-    show_default="-1 1",
-    metavar="LOW HIGH",
-    help="Scale of the annotations, such as 1 7. It is mapped to -1 to 1.",
-)
-@click.option(
-    "--delay",
-    "delay_s",
-    type=click.FloatRange(0),
-    default=0.0,
-    metavar="SECONDS",
-    help="Reaction delay of the raters: with 2.0 the labels are moved 2 s earlier.",
-)
-@click.option(
-    "--raters",
-    type=click.Choice(["mean", "ewe"]),
-    default="mean",
-    show_default=True,
-    help="Combination of several raters; ewe is the evaluator-weighted estimator.",
-)
-@click.option(
-    "--rater-pattern",
-    metavar="REGEX",
-    help="Part of a file's path that names the rater. [default: as in rater1/clip.csv, clip_rater1.csv]",
-)
+@annotation_options.reading
 @click.option("--subjects", type=click.Path(path_type=Path), help="Table with the columns video and subject.")
 @click.option("--subject-pattern", metavar="REGEX", help="Part of a video's name that is its subject.")
 @click.option(
@@ -90,20 +49,13 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, **chos
       va import-labels ratings.csv s.zarr --unit ms --range 1 7 --delay 2
       va import-labels labels/ s.zarr --subjects people.csv --raters ewe
     """
-    from vacli.datasets.label_columns import ColumnNames
-    from vacli.datasets.label_tables import TableFormat
     from vacli.steps import import_labels as step
 
     console = Console()
     named = options.read_inputs([store]) if store else ()
-    columns = ColumnNames(
-        **{name: chosen.pop(f"{name}_column") for name in ("time", "valence", "arousal", "video")}
-    )
-    table_format = TableFormat(
-        columns=columns, **{name: chosen.pop(name) for name in ("unit", "value_range")}
-    )
+    reading = annotation_options.take(chosen)
     settings = step.ImportLabelsSettings(
-        annotations=annotations, store=options.store_for(named, out), table_format=table_format, **chosen
+        annotations=annotations, store=options.store_for(named, out), **vars(reading), **chosen
     )
     finish(step.run(settings, console), console)
 

@@ -63,6 +63,11 @@ class Annotation:
     unit: str = "s"
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_by_row(self) -> bool:
+        """Whether row i is frame i."""
+        return self.times_s is None and self.frame_times is None
+
     def seconds(self, times_s: np.ndarray, first_frame: int = 0) -> np.ndarray | None:
         """(R,) seconds of the rows in a video with frames at times_s; None where row i is frame i.
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from vacli.datasets import affwild2, label_tables
-from vacli.datasets.annotation_matching import closest, folders_of, match
+from vacli.datasets.annotation_matching import RaterPattern, closest, folders_of, match
+from vacli.datasets.annotation_options import AnnotationOptions
 from vacli.datasets.annotations import Annotation, FrameLabels, on_frames
-from vacli.datasets.label_tables import TableFormat
+from vacli.datasets.label_tables import DEFAULT_RANGE, TableFormat
 from vacli.datasets.raters import combine
 from vacli.datasets.time_columns import check_unit, first_frame, seems_ms
 from vacli.errors import LabelError
@@ -23,18 +24,23 @@ from vacli.store import Store
 from vacli.store.schema import safe_id
 
 SHOWN = 3  # names in a note
+USUAL = AnnotationOptions()
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Predictions with their labels, and the names of the videos that have only one of the two."""
+    """Predictions with their labels, and the names of the videos that have only one of the two.
+
+    remarks: sentences on the reading of the labels.
+    """
 
     trajectories: Sequence[LabelledTrajectory]
     without_labels: Sequence[str]
     without_prediction: Sequence[str]
+    remarks: Sequence[str] = ()
 
     def notes(self) -> tuple[str, ...]:
-        """Sentences on the videos that are not scored."""
+        """Sentences on the videos that are not scored, and on the labels."""
         n_predicted, n_absent = len(self.trajectories) + len(self.without_labels), len(self.without_labels)
         notes = (
             f"Predicted videos without labels, which are not scored: {n_absent} of {n_predicted} "
@@ -43,7 +49,7 @@ class Labelled:
             f"({_some(self.without_prediction)}).",
         )
         both = zip(notes, (self.without_labels, self.without_prediction), strict=True)
-        return tuple(note for note, names in both if names)
+        return (*(note for note, names in both if names), *self.remarks)
 
 
 LabelSource = Callable[[Sequence[PredictedTrajectory]], Labelled]
@@ -76,13 +82,18 @@ def store_labels(store: Store, split: str | None = None) -> LabelSource:
     return find
 
 
-def annotation_labels(annotations: Path, split: str | None = None) -> LabelSource:
+def annotation_labels(
+    annotations: Path, split: str | None = None, options: AnnotationOptions = USUAL
+) -> LabelSource:
     """Labels of annotation files, of one split if given, resampled to the predictions' own times.
 
-    They are matched by name and folders as `va import-labels` matches them to the videos of a store. Raises
-    LabelError for a file that cannot be read, and where the annotation of a video is not clear.
+    They are read, and matched by name and folders, as `va import-labels` does it for the videos of a store.
+    Raises UsageError for options that no table can have, LabelError for a file that cannot be read, and where
+    the annotation of a video is not clear.
     """
-    found = [a for a in _read(annotations) if split in (None, a.split)]
+    options.check()
+    raters = RaterPattern.of(options.rater_pattern)
+    found = [a for a in _read(annotations, options.table_format) if split in (None, a.split)]
     if not found:
         what = "no valence and arousal" if split is None else f"no valence and arousal of the split {split}"
         raise LabelError(f"{annotations}: {what}", hint="check the files and their folders")
@@ -90,21 +101,39 @@ def annotation_labels(annotations: Path, split: str | None = None) -> LabelSourc
 
     def find(predictions: Sequence[PredictedTrajectory]) -> Labelled:
         videos = _Predictions.of(predictions)
-        matches = match(videos, found, base)
+        matches = match(videos, found, base, raters)
         if matches.refused:
             raise matches.refused[0].error
         times = [a.frame_times for items in matches.videos.values() for a in items.values()]
         first = first_frame([t for t in times if t is not None])
-        made = []
+        made, other_length = [], []
         for key, items in matches.videos.items():
             predicted = videos.by_key[key]
-            labels = combine({r: _on_frames(a, predicted, first) for r, a in items.items()}).labels.values
+            frame_labels = {r: _on_frames(a, predicted, first, options) for r, a in items.items()}
+            labels = combine(frame_labels, options.raters).labels.values
             name = predicted.video if len(videos.find_by_name(predicted.video)) == 1 else key
             made.append(_trajectory(name, predicted, labels))
+            if any(a.is_by_row and abs(len(a.values) - len(labels)) > 1 for a in items.values()):
+                other_length.append(name)
         scored = [videos.by_key[key] for key in matches.videos]
-        return _labelled(predictions, scored, made, {item.trial for item, _ in matches.unmatched})
+        labelled = _labelled(predictions, scored, made, {item.trial for item, _ in matches.unmatched})
+        return replace(labelled, remarks=tuple(_remarks(made, other_length, options)))
 
     return find
+
+
+def _remarks(
+    made: Sequence[LabelledTrajectory], other_length: Sequence[str], options: AnnotationOptions
+) -> Iterator[str]:
+    if other_length:
+        yield (
+            f"Labels without times whose rows are more or fewer than the frames, matched from the first row: "
+            f"{len(other_length)} ({_some(other_length)})."
+        )
+    known = [t.labels[~np.isnan(t.labels).any(axis=1)] for t in made]
+    lowest = min((float(values.min()) for values in known if len(values)), default=-1.0)
+    if options.table_format.value_range == DEFAULT_RANGE and lowest >= 0:
+        yield "No label is below 0; give --range 0 1 if that is the scale of the annotations."
 
 
 @dataclass(frozen=True)
@@ -172,21 +201,16 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _read(annotations: Path) -> list[Annotation]:
-    try:
-        made = [
-            one for file in affwild2.find(annotations)[0] for one in label_tables.read(file, TableFormat())
-        ]
-    except LabelError as error:
-        if error.hint is None or "--" not in error.hint:
-            raise
-        hint = f"import them into a store with `va import-labels` ({error.hint}), and give --store"
-        raise LabelError(str(error), hint=hint) from None
+def _read(annotations: Path, table_format: TableFormat) -> list[Annotation]:
+    files = affwild2.find(annotations)[0]
+    made = [one for file in files for one in label_tables.read(file, table_format)]
     return [one for one in made if isinstance(one, Annotation)]
 
 
-def _on_frames(annotation: Annotation, predicted: PredictedTrajectory, first: int) -> FrameLabels:
-    """The labels of one rater; LabelError where the times have another unit."""
+def _on_frames(
+    annotation: Annotation, predicted: PredictedTrajectory, first: int, options: AnnotationOptions
+) -> FrameLabels:
+    """The labels of one rater; LabelError where the times have another unit, unless seconds are stated."""
     at_s = annotation.seconds(predicted.times_s, first)
     if at_s is not None:
         if seems_ms(predicted.times_s, at_s):
@@ -198,10 +222,9 @@ def _on_frames(annotation: Annotation, predicted: PredictedTrajectory, first: in
         try:
             check_unit(at_s, predicted.times_s, annotation.unit)
         except LabelError as error:
-            raise LabelError(
-                f"{annotation.path}: {error}", hint="check the times of the labels and of the predictions"
-            ) from None
-    return on_frames(annotation, predicted.times_s, first)
+            if options.table_format.unit != "s":
+                raise LabelError(f"{annotation.path}: {error}", hint=error.hint) from None
+    return on_frames(annotation, predicted.times_s, first, options.delay_s)
 
 
 def _trajectory(video: str, predicted: PredictedTrajectory, labels: np.ndarray) -> LabelledTrajectory:

@@ -12,26 +12,23 @@ import numpy as np
 from vacli.datasets import affwild2, label_tables
 from vacli.datasets.affwild2 import ACTION_UNITS, EXPRESSION, DiscreteAnnotation
 from vacli.datasets.annotation_matching import Matches, RaterPattern, match
+from vacli.datasets.annotation_options import AnnotationOptions
 from vacli.datasets.annotations import OUTSIDE, Annotation, FrameLabels, on_frames
 from vacli.datasets.label_tables import DEFAULT_RANGE, TableFormat
-from vacli.datasets.raters import METHODS, AgreementCount, CombinedLabels, Method, agreement, combine
+from vacli.datasets.raters import AgreementCount, CombinedLabels, agreement, combine
 from vacli.datasets.subjects import Subjects
 from vacli.datasets.time_columns import check_unit, first_frame
-from vacli.errors import LabelError, UsageError, nearest
+from vacli.errors import LabelError
 from vacli.progress import Progress
 from vacli.steps._batch import Batch, Failure
 from vacli.store import Store, VideoView
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialOptions:
-    """See `ImportLabelsSettings`."""
+class TrialOptions(AnnotationOptions):
+    """The reading of annotations, and the persons in the videos."""
 
-    table_format: TableFormat
-    delay_s: float
-    raters: Method
-    rater_pattern: str | None
-    subjects: Subjects | None
+    subjects: Subjects | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -94,7 +91,7 @@ class Trials:
 
 def read_trials(root: Path, store: Store, options: TrialOptions, batch: Batch, progress: Progress) -> Trials:
     """Read all annotations of a folder or file and match them; those that fail are recorded in `batch`."""
-    _check(options)
+    options.check()
     files, hidden = affwild2.find(root)
     base = root.resolve() if root.is_dir() else root.resolve().parent
     annotations, discrete = _read_all(files, options.table_format, batch, progress)
@@ -127,17 +124,6 @@ def on_rows(values: np.ndarray, frames: int) -> np.ndarray:
     rows = np.full((frames, values.shape[1]), affwild2.IGNORE, np.int8)
     rows[: len(values)] = values[:frames]
     return rows
-
-
-def _check(options: TrialOptions) -> None:
-    low, high = options.table_format.value_range
-    if not low < high:
-        raise UsageError(
-            f"--range {low:g} {high:g}: the lowest value comes first", hint="such as --range 1 7"
-        )
-    if options.raters not in METHODS:
-        raise UsageError(f"--raters {options.raters} is unknown", hint=nearest(options.raters, METHODS))
-    options.table_format.columns.check()
 
 
 def _read_all(
@@ -185,7 +171,7 @@ def _add(
     combined = combine(
         {rater: _labels(a, view, found, options) for rater, a in items.items()}, options.raters
     )
-    is_timed = annotation.times_s is not None or annotation.frame_times is not None
+    is_timed = not annotation.is_by_row
     if is_timed and np.isnan(combined.labels.values).all() and not discrete:
         raise LabelError(
             f"{annotation.path}: no frame of {view.id} has a label", hint="check the times and their unit"

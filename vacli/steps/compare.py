@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from vacli.datasets.annotation_options import AnnotationOptions
 from vacli.errors import UsageError, nearest
 from vacli.evaluation import evaluator
 from vacli.evaluation.comparison import Comparison, compare
 from vacli.output import text_tables
 from vacli.output.score_tables import comparison_grid, comparison_values
 from vacli.progress import Progress, RecordingProgress
-from vacli.steps.evaluate import FORMATS, EvaluateSettings, evaluate_input
+from vacli.steps.evaluate import FORMATS, EvaluateSettings, check_labels_given, evaluate_input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class CompareSettings:
     second: Path
     store: Path | None = None
     labels: Path | None = None
+    annotation_options: AnnotationOptions = field(default=AnnotationOptions())
     split: str = evaluator.HELD_OUT
     format: str = "table"
     table_width: int | None = None
@@ -55,10 +57,12 @@ def run(settings: CompareSettings, progress: Progress | None = None) -> CompareR
         inputs=paths,
         store=settings.store,
         labels=settings.labels,
+        annotation_options=settings.annotation_options,
         split=settings.split,
         device=settings.device,
         allow_mismatch=settings.allow_mismatch,
     )
+    check_labels_given(chosen)
     first, second = (evaluate_input(path, chosen, progress) for path in paths)
     comparison = compare(first, second)
     if settings.format == "json":

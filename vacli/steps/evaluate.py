@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from vacli.datasets.annotation_options import AnnotationOptions
 from vacli.errors import InputError, UsageError, nearest
 from vacli.evaluation import evaluator
 from vacli.evaluation.label_sources import LabelSource, annotation_labels, store_labels
@@ -38,15 +39,16 @@ class EvaluateSettings:
 
     inputs: run directories, prediction CSVs or folders of them. store: features and labels (for a run:
     None is the store that it was trained on). labels: annotation files instead of the store's labels, for
-    predictions only. split: each model's validation videos, or a split of the store (evaluator.SPLITS).
-    paper: a key of PAPERS. figures: a folder for plots in `figure_formats`. allow_mismatch: score a run on
-    features that differ from those of its training, with a note. table_width: characters of a line of text
-    tables, None for any.
+    predictions only; they are read with `annotation_options`. split: each model's validation videos, or a
+    split of the store (evaluator.SPLITS). paper: a key of PAPERS. figures: a folder for plots in
+    `figure_formats`. allow_mismatch: score a run on features that differ from those of its training, with a
+    note. table_width: characters of a line of text tables, None for any.
     """
 
     inputs: tuple[Path, ...]
     store: Path | None = None
     labels: Path | None = None
+    annotation_options: AnnotationOptions = field(default=AnnotationOptions())
     split: str = evaluator.HELD_OUT
     paper: str | None = None
     format: str = "table"
@@ -104,6 +106,16 @@ def _check(settings: EvaluateSettings) -> None:
         if value is not None and value not in known:
             raise UsageError(f"{name} {value} is unknown", hint=nearest(value, known))
     check_formats("--figure-format", settings.figure_formats)
+    check_labels_given(settings)
+
+
+def check_labels_given(settings: EvaluateSettings) -> None:
+    """Raise UsageError for options of annotation files without such files."""
+    if settings.labels is None and settings.annotation_options != AnnotationOptions():
+        raise UsageError(
+            "columns, unit, range, delay and raters are those of --labels, which is not given",
+            hint="give the annotation files with --labels, or leave these options out",
+        )
 
 
 def evaluate_input(path: Path, settings: EvaluateSettings, progress: Progress) -> evaluator.Evaluation:
@@ -172,7 +184,7 @@ def _check_features(
 def _label_source(settings: EvaluateSettings) -> LabelSource:
     split = None if settings.split in (evaluator.HELD_OUT, evaluator.ALL) else settings.split
     if settings.labels is not None:
-        return annotation_labels(settings.labels, split)
+        return annotation_labels(settings.labels, split, settings.annotation_options)
     if settings.store is not None:
         return store_labels(Store.open(settings.store), split)
     raise UsageError(

@@ -14,8 +14,9 @@ import numpy as np
 from vacli.datasets import label_refinement, raters
 from vacli.datasets.affwild2 import EXPRESSIONS
 from vacli.datasets.annotation_matching import RaterPattern
+from vacli.datasets.annotation_options import AnnotationOptions
 from vacli.datasets.annotations import REPAIRED, SOURCES, FrameLabels
-from vacli.datasets.label_tables import DEFAULT_RANGE, TableFormat
+from vacli.datasets.label_tables import DEFAULT_RANGE
 from vacli.datasets.subjects import from_options
 from vacli.errors import LabelError, StoreError, UsageError, nearest
 from vacli.progress import Progress, RecordingProgress
@@ -30,22 +31,16 @@ MAX_NOTES = 3  # files whose notes are shown
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportLabelsSettings:
+class ImportLabelsSettings(AnnotationOptions):
     """annotations: a folder or one file.
 
     refine: the refinement of training labels (`label_refinement.MODES`).
-    delay_s: the labels are moved earlier by this time, the reaction delay of the raters. raters: how the
-    labels of several raters are combined. rater_pattern: an expression for the rater in a file's path.
     subjects: a CSV file of videos and subjects; subject_pattern: an expression for the subject in an id.
     """
 
     annotations: Path
     store: Path
     refine: label_refinement.Mode = "fill"
-    table_format: TableFormat = field(default=TableFormat())
-    delay_s: float = 0.0
-    raters: raters.Method = "mean"
-    rater_pattern: str | None = None
     subjects: Path | None = None
     subject_pattern: str | None = None
     force: bool = False
