@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +17,9 @@ from synth.overlays import packets_of, pictures_of, times_of
 from vacli.errors import UsageError
 from vacli.media import video_writer
 from vacli.media.audio import read_sound
-from vacli.media.audio_tracks import select_audio_track
 from vacli.media.probe import probe
-from vacli.media.video_writer import SoundSource, VideoFormat, container_of, open_writer, select_encoder
+from vacli.media.sound_output import open_sound
+from vacli.media.video_writer import VideoFormat, container_of, open_writer, select_encoder
 from vacli.media.yuv import BT601, Planes
 
 TICK_S = Fraction(1, 90_000)
@@ -30,9 +31,10 @@ MAX_DRIFT_S = 0.01
 
 def copy(path: Path, times_s: Sequence[float], source: Path | None = None, format_=FORMAT) -> bool | None:
     """Write flashes at EVENTS with the sound of another file; return whether the sound is copied."""
-    track = select_audio_track(source) if source else None
-    sound = SoundSource(source, track.stream_index) if source and track else None
-    with open_writer(path, container_of(path), format_, sound) as writer:
+    with (
+        open_sound(source, None) if source else nullcontext() as sound,
+        open_writer(path, container_of(path), format_, sound) as writer,
+    ):
         for row, time_s in enumerate(times_s):
             frame = av.VideoFrame(64, 48, "yuv420p")
             Planes.of(frame).copy_from(Planes.filled(64, 48, BRIGHT if row in EVENTS else DARK))

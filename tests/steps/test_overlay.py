@@ -22,7 +22,7 @@ from synth.overlays import packets_of, pictures_of, table_at, times_of, write_ta
 
 from vacli import __version__
 from vacli.datasets.audio_augmentation import write_wav
-from vacli.errors import UsageError
+from vacli.errors import OutputError, UsageError
 from vacli.faces.detect import Detector
 from vacli.media.audio import read_sound
 from vacli.media.probe import probe
@@ -288,11 +288,27 @@ def test_sound_files_are_refused(tmp_path):
 def test_existing_files_are_kept_without_force(tmp_path):
     clip, out = write_clip(tmp_path / "clip.mp4", SHORT), tmp_path / "out.mp4"
     out.write_text("mine")
-    with pytest.raises(UsageError, match="exists"):
+    with pytest.raises(OutputError, match="exists"):
         draw_table(clip, out)
     assert out.read_text() == "mine"
     draw_table(clip, out, force=True)
     assert len(times_of(out)) == len(times_of(clip))
+
+
+def test_a_file_that_grows_too_large_is_blamed_and_not_the_recording(tmp_path):
+    pytest.importorskip("resource")
+    clip, out = write_clip(tmp_path / "clip.mp4", WITH_SOUND), tmp_path / "out.mp4"
+    table = write_table(tmp_path / "clip.csv", table_at(times_of(clip), str(clip)))
+    code = (
+        "import resource, sys; from vacli.__main__ import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "sys.exit(main())"
+    )
+    words = ["overlay", str(clip), "--table", str(table), "-o", str(out)]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"va: {out}: file too large for this file system")
+    assert not out.exists()
 
 
 def test_the_input_is_never_replaced(tmp_path):

@@ -7,16 +7,18 @@ missing packets if it is copied, as silence if it is encoded.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
 
-from vacli.media.container import clock_zero_s, decode_packet, demux_packets, tick_of
+from vacli.media.audio_tracks import select_audio_track
+from vacli.media.container import clock_zero_s, decode_packet, demux_packets, open_container, tick_of
 from vacli.media.sample_check import usable_samples
 
 # Codecs that common players play from a container.
@@ -43,6 +45,17 @@ class Sound:
     def codec(self) -> str:
         """The codec, not one of its decoders."""
         return self.stream.codec_context.codec.canonical_name
+
+
+@contextmanager
+def open_sound(path: Path, audio_track: int | None) -> Iterator[Sound | None]:
+    """One sound of a file, None where it has none. audio_track: from 1, None for the default one."""
+    track = select_audio_track(path, audio_track)
+    if track is None:
+        yield None
+        return
+    with open_container(path) as container:
+        yield Sound(container, cast(av.AudioStream, container.streams[track.stream_index]), [])
 
 
 def sound_packets(sound: Sound, out: OutputContainer) -> tuple[Iterator[av.Packet[Any]], bool]:

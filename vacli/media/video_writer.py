@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +13,7 @@ import av
 from av.container import OutputContainer
 
 from vacli.errors import UsageError
-from vacli.media.container import PROTOCOL, open_container
+from vacli.media.container import PROTOCOL
 from vacli.media.sound_output import Sound, sound_packets
 from vacli.media.yuv import FORMAT, LIMITED_RANGE, ColourMatrix
 
@@ -54,14 +54,6 @@ class VideoFormat:
     matrix: ColourMatrix
     primaries: int
     transfer: int
-
-
-@dataclass(frozen=True)
-class SoundSource:
-    """A file and the index of its audio stream."""
-
-    path: Path
-    stream_index: int
 
 
 def container_of(path: Path) -> str:
@@ -121,22 +113,17 @@ class VideoWriter:
 
 @contextmanager
 def open_writer(
-    path: Path, container: str, video: VideoFormat, sound: SoundSource | None, comment: str = ""
+    path: Path, container: str, video: VideoFormat, sound: Sound | None, comment: str = ""
 ) -> Iterator[VideoWriter]:
     """A writer of a new file; `path` may have any ending. `finish` must be called at the end.
 
     comment: for the metadata of the container.
     """
     options = MUXER_OPTIONS.get(container, {})
-    with ExitStack() as stack:
-        source = None
-        if sound is not None:
-            read = stack.enter_context(open_container(sound.path))
-            source = Sound(read, cast(av.AudioStream, read.streams[sound.stream_index]), [])
-        out = stack.enter_context(av.open(f"{PROTOCOL}{path}", "w", format=container, options=options))
+    with av.open(f"{PROTOCOL}{path}", "w", format=container, options=options) as out:
         if comment:
             out.metadata["comment"] = comment
-        yield VideoWriter(out, video, source)
+        yield VideoWriter(out, video, sound)
 
 
 def _add_stream(

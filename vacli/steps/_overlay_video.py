@@ -14,14 +14,14 @@ import numpy as np
 from vacli.errors import InputError
 from vacli.faces.tracker import FaceSettings, track_faces
 from vacli.files.atomic import staged_file
-from vacli.media.audio_tracks import select_audio_track
 from vacli.media.container import DECODER_ERRORS, open_container, required_video_stream, tick_of
 from vacli.media.probe import probe, required_video
+from vacli.media.sound_output import open_sound
 from vacli.media.timeline import read_timeline
 from vacli.media.timestamps import nominal_hz
 from vacli.media.video import open_video
 from vacli.media.video_pyav import PyavReader
-from vacli.media.video_writer import SoundSource, VideoFormat, container_of, open_writer
+from vacli.media.video_writer import VideoFormat, container_of, open_writer
 from vacli.media.yuv import BLACK_LUMA, FORMAT, GREY_CHROMA, Planes, UprightScaler, matrix_of
 from vacli.output.frame_table import FrameTable
 from vacli.output.overlay.curves import FaceCurves, align_tables
@@ -73,12 +73,12 @@ def write_overlay(
     scaled = prefetch(_scaled(chain([first], pictures), scaler), AHEAD_FRAMES)
     renderer = OverlayRenderer(layout, subject, format_.matrix)
     drawn = prefetch(_drawn(scaled, renderer, layout, len(reader)), AHEAD_FRAMES)
-    container, sound = container_of(path), _sound(media, drawing)
     with (
+        open_sound(media, drawing.audio_track) as sound,
         staged_file(path) as part,
         closing(drawn),
         progress.task(path.name, len(reader), "frames") as advance,
-        open_writer(part, container, format_, sound, drawing.comment) as writer,
+        open_writer(part, container_of(path), format_, sound, drawing.comment) as writer,
     ):
         for frame, time_s in zip(drawn, reader.times_s.tolist(), strict=True):
             writer.write(frame, time_s)
@@ -86,11 +86,6 @@ def write_overlay(
         writer.finish()
     if reader.decode_error:
         progress.warn(f"{media}: {reader.decode_error}; frames without a picture show the last one, darkened")
-
-
-def _sound(media: Path, drawing: Drawing) -> SoundSource | None:
-    track = select_audio_track(media, drawing.audio_track)
-    return SoundSource(media, track.stream_index) if track else None
 
 
 def _format(media: Path, layout: Layout, picture: av.VideoFrame) -> VideoFormat:

@@ -14,6 +14,7 @@ from vacli import __version__
 from vacli.clock import duration_s
 from vacli.errors import InputError, UsageError
 from vacli.faces.selection import TrackSummary, check_face_choice, select_tracks
+from vacli.files.atomic import refuse_existing
 from vacli.files.digests import file_sha256
 from vacli.files.object_path import is_object_url, to_path
 from vacli.media.kinds import MediaInput
@@ -94,10 +95,9 @@ def _is_folder(out: Path) -> bool:
 
 
 def _check_free(path: Path, settings: OverlaySettings) -> None:
-    """Raise UsageError for an ending that is not that of a video, and for an existing file without force."""
+    """Raise UsageError for an ending that is not that of a video, OutputError for a file without force."""
     container_of(path)
-    if path.exists() and not settings.force:
-        raise UsageError(f"{path} exists", hint="add --force to replace it, or name another file")
+    refuse_existing([path], settings.force)
 
 
 def _outputs(settings: OverlaySettings, recordings: Sequence[Recording]) -> list[Path]:
