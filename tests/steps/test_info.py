@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from synth.clips import Clip, steady, uneven, write_clip
+from synth.faces import scene, write_video
 from synth.frame_tables import N_FRAMES, frame_table
 from synth.stores import add_video, empty, put_feature, put_labels
 
@@ -17,6 +18,7 @@ from vacli.errors import InputError, StoreError
 from vacli.inference.run import BUNDLED
 from vacli.output.formats import TableOptions, write_file
 from vacli.output.index_table import IndexEntry, index_lines
+from vacli.steps import align
 from vacli.steps.info import Info, InfoSettings, run
 from vacli.store import VideoView
 
@@ -183,6 +185,28 @@ def test_a_store_of_another_version_is_refused(store):
     (store / "zarr.json").write_text(json.dumps(meta))
     with pytest.raises(StoreError, match="format 99"):
         info(store)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_damage_at_the_root_of_a_store_is_named_and_can_be_repaired(store, text, tmp_path):
+    good = (store / "zarr.json").read_text()
+    (store / "zarr.json").write_text(text)
+    with pytest.raises(StoreError, match=r"zarr\.json is damaged") as caught:
+        info(store)
+    assert "copy zarr.json from another store" in caught.value.one_line()
+    (store / "zarr.json").write_text((empty(tmp_path / "other.zarr").path / "zarr.json").read_text())
+    assert (store / "zarr.json").read_text() == good
+    assert info(store).values["videos"] == 2
+
+
+def test_only_videos_with_a_detected_face_are_counted_as_such(tmp_path):
+    for name, place in (("wall", None), ("person", (160, 120))):
+        write_video(tmp_path / f"{name}.mp4", [scene(place)] * 5)
+    align.run(align.AlignSettings(inputs=(tmp_path,), store=tmp_path / "s.zarr"))
+    found = info(tmp_path / "s.zarr")
+    assert found.values["videos"] == 2
+    assert found.values["videos_with_faces"] == 1
+    assert not any("va align" in command for command in commands(found))
 
 
 def test_the_bundled_run_is_described():

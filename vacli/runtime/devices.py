@@ -24,7 +24,7 @@ def pick_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        cause = str(error).splitlines()[0]
+        cause = str(error).splitlines()[0].partition(". ")[0]  # torch goes on with a list of its backends
         raise UsageError(f"device {name!r} cannot be used: {cause}", hint="try --device cpu") from None
     return device
 

@@ -28,7 +28,8 @@ class _Contents:
 
     frames: int = 0
     duration_s: float = 0.0
-    with_faces: list[str] = field(default_factory=list)
+    aligned: list[str] = field(default_factory=list)
+    with_faces: int = 0
     with_crops: list[str] = field(default_factory=list)
     audio_only: list[str] = field(default_factory=list)
     features: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
@@ -58,7 +59,7 @@ def store_info(path: Path, *, check: bool = False) -> Info:
             "frames": contents.frames,
             "duration_s": round(contents.duration_s, 3),
             "size_bytes": FolderSize.of(path).size_bytes,
-            "videos_with_faces": len(contents.with_faces),
+            "videos_with_faces": contents.with_faces,
             "videos_with_crops": len(contents.with_crops),
             "audio_only_recordings": len(contents.audio_only),
             **_label_values(contents),
@@ -78,8 +79,8 @@ def _add(contents: _Contents, view: VideoView) -> None:
     if is_audio_only(view):
         contents.audio_only.append(view.id)
     if view.has("face"):
-        view.part_attrs("face")
-        contents.with_faces.append(view.id)
+        contents.aligned.append(view.id)
+        contents.with_faces += view.part_attrs("face").get("people") != 0
         if view.has_crops():
             contents.with_crops.append(view.id)
     for name in view.feature_names():
@@ -147,7 +148,7 @@ def _missing(path: Path, videos: list[str], contents: _Contents) -> Iterator[Mis
         return
     pictures = [video for video in videos if video not in contents.audio_only]
     if pictures:
-        yield from _missing_in(contents.with_faces, pictures, "faces", f"va align VIDEOS -o {store}")
+        yield from _missing_in(contents.aligned, pictures, "faces", f"va align VIDEOS -o {store}")
     for modality, possible in ((VISUAL, pictures), (AUDIO, videos)):
         yield from _missing_features(contents, modality, possible, store)
     yield from _missing_in(list(contents.labels), videos, "labels", f"va import-labels ANNOTATIONS {store}")

@@ -50,7 +50,11 @@ def check_root(path: Path) -> None:
         raise StoreError(f"no store at {path}", hint="`va align` or `va extract-audio` makes one")
     try:
         version = json.loads(meta.read_text(encoding="utf-8")).get("attributes", {}).get("va_store")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError) as error:
+        if not isinstance(error, OSError) and any(path.glob(f"*/{METADATA_FILE}")):
+            raise StoreError(
+                f"{meta} is damaged", hint=f"copy {METADATA_FILE} from another store of this version"
+            ) from None
         raise StoreError(f"{path} is not a feature store", hint="name a folder that `va` wrote") from None
     if version is None:
         raise StoreError(f"{path} is a Zarr group but not a feature store of va")
