@@ -206,6 +206,28 @@ def test_a_run_on_a_tagged_timm_feature_predicts_a_file_with_the_features_of_its
 
 
 @pytest.mark.torch
+def test_the_faces_of_every_frame_are_embedded_for_a_trained_run_as_for_its_store(two_videos, tmp_path):
+    store = Path(shutil.copytree(two_videos, tmp_path / "s.zarr"))
+    extract_visual.run(extract_visual.ExtractVisualSettings(inputs=(store,), device="cpu"))
+    stored, _ = Store.open(store).video("a").feature("compact")
+    model = load_run(trained_on_timm(store, tmp_path / "run", "compact"))
+    extractors = build_extractors(model, "cpu", {}, RecordingProgress())
+
+    def changes(loaded: LoadedModel) -> np.ndarray:
+        """The change of the slope of the features at each frame but the first and last one."""
+        settings = observation.ObservationSettings(
+            extractors, "largest", "auto", embedding_rate_hz=loaded.embedding_rate_hz
+        )
+        (made,) = observation.observe_video(two_videos.parent / "a.mp4", settings, RecordingProgress())
+        return np.abs(np.diff(made.features["compact"], 2, axis=0)).mean(axis=1)
+
+    of_run, of_bundled = (changes(LoadedModel(m, extractors)) for m in (model, load_run(BUNDLED)))
+    of_store = np.abs(np.diff(stored, 2, axis=0)).mean(axis=1)
+    assert of_run.min() > 0.1 * of_store.mean()
+    assert (of_bundled < 1e-4 * of_store.mean()).mean() > 0.4  # interpolated frames
+
+
+@pytest.mark.torch
 def test_a_store_with_the_features_builds_no_extractor(timm_run, two_videos):
     model, store, weights = timm_run
     weights.unlink()

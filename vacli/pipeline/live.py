@@ -12,7 +12,7 @@ from vacli.faces.tracker import FaceFrame
 from vacli.features.registry import EXTRACTORS
 from vacli.files import scratch
 from vacli.inference.prediction import Trajectory
-from vacli.inference.run import Run
+from vacli.inference.run import Run, is_bundled_run
 from vacli.inference.states import FrameState
 from vacli.inference.streaming import StreamingPredictor
 from vacli.inference.voice import SPEECH_PRESENT, VoiceEvidence
@@ -32,6 +32,7 @@ from vacli.spec import AUDIO, VISUAL
 Write = Callable[[FrameTable], None]
 LOCK_AFTER_S = 1.0  # from the first face on: if there is one track by then, its rows are emitted live
 VOICELESS = (FrameState.VISUAL, FrameState.NON_SPEECH, FrameState.NONE)
+BUNDLED_EMBEDDING_HZ = 15.0  # expressions change slowly: the frames between are interpolated
 BLOCK_ROWS = 2048  # whose features are copied together
 FIRST_BATCH_SIZE = 4  # frames: the first row waits for the last face of its batch
 
@@ -48,6 +49,11 @@ class LoadedModel:
     extractors: Extractors
     audio_model: Run | None = None
     speech_model: str | None = None
+
+    @property
+    def embedding_rate_hz(self) -> float | None:
+        """How often a second faces are embedded at most; None for every frame, as in a store."""
+        return BUNDLED_EMBEDDING_HZ if is_bundled_run(self.model.path) else None
 
     @property
     def used(self) -> frozenset[str]:

@@ -39,7 +39,7 @@ from vacli.pipeline.live_audio import AudioRow, LiveAudio
 from vacli.pipeline.live_faces import LiveFaces, Sampling, warm_up
 from vacli.pipeline.live_rows import FLAG, LiveAudioOnlyRows, LiveRows, empty_table
 from vacli.pipeline.mouth_track import GRID_HZ, sampling_stride
-from vacli.pipeline.observation import Observation, embedding_rate_hz, embedding_stride
+from vacli.pipeline.observation import Observation, embedding_stride
 
 # Values of the column, joined by FLAG_SEPARATOR if there are several:
 RESTART = "restart"  # the first row, and the first one after a gap or a jump of the clock
@@ -109,7 +109,7 @@ class LiveEngine:
         self._loaded, self._settings = loaded, settings
         self._audio = LiveAudio(loaded.extractors.audio if settings.with_sound else {}, settings.delay_s)
         self._has_audio_only = loaded.has_audio_only(self._audio.extractors)
-        self._embedding_rate_hz = embedding_rate_hz(loaded.extractors)
+        self._embedding_rate_hz = loaded.embedding_rate_hz
         self._waiting: deque[_WaitingFrame] = deque()
         self._origin_s: float | None = None
         self._last_s = -math.inf

@@ -30,9 +30,6 @@ from vacli.pipeline.face_embedding import FaceDetections, FaceEmbedder, FaceTrac
 from vacli.pipeline.face_tracks import FaceTracks
 from vacli.pipeline.reader_warnings import warn_of_notes, warn_of_sound
 from vacli.progress import Progress
-from vacli.spec import extractor_name
-
-EMBEDDING_RATES_HZ = {"compact": 15.0}  # expressions change slowly: the frames between are interpolated
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -84,13 +81,6 @@ class Extractors:
 
     visual: Mapping[str, Any]
     audio: Mapping[str, Any]
-
-
-def embedding_rate_hz(extractors: Extractors) -> float | None:
-    """How often a second faces are embedded at most; None for every frame."""
-    rates_hz = [EMBEDDING_RATES_HZ.get(extractor_name(name)) for name in extractors.visual]
-    known_hz = [rate_hz for rate_hz in rates_hz if rate_hz is not None]
-    return None if len(known_hz) < len(rates_hz) else max(known_hz, default=None)
 
 
 def embedding_stride(rate_hz: float, embedding_rate_hz: float | None) -> int:

@@ -131,7 +131,7 @@ class RecordingPredictor:
             self.loaded.extractors,
             self.settings.face,
             self.settings.backend,
-            embedding_rate_hz=observation.embedding_rate_hz(self.loaded.extractors),
+            embedding_rate_hz=self.loaded.embedding_rate_hz,
             audio_track=self.settings.audio_track,
         )
 
