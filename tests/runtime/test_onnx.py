@@ -35,5 +35,5 @@ def test_a_file_that_is_not_onnx_is_named(tmp_path):
     path.write_bytes(b"<html>not found</html>")
     with pytest.raises(WeightsError, match=r"net\.onnx: not readable as ONNX"):
         onnx.open_session(path, 1)
-    with pytest.raises(WeightsError, match=r"gone\.onnx"):
+    with pytest.raises(WeightsError, match=r"gone\.onnx: cannot be read: No such file"):
         onnx.open_session(tmp_path / "gone.onnx", 1)

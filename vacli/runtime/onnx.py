@@ -34,9 +34,15 @@ def create_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
 
 
 def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """As `create_session`, for a file. Raises WeightsError if the file cannot be read as ONNX."""
+    """As `create_session`, for a file. Raises WeightsError if the file cannot be read, or is not ONNX."""
     try:
-        return create_session(path.read_bytes(), threads)
+        model = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: cannot be read: {error.strerror}", hint="check the file and the limits of this shell"
+        ) from None
+    try:
+        return create_session(model, threads)
     except Exception as error:  # onnxruntime's errors have no other common base class
         cause = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(f"{path}: not readable as ONNX: {cause}", hint="fetch it again") from error
