@@ -55,6 +55,20 @@ def test_timestamps_without_order_are_replaced_by_the_nominal_rate() -> None:
     assert "25 frames a second" in note
 
 
+@pytest.mark.parametrize("count", [7, 8, 500, 501])
+def test_timestamps_in_pairs_are_spread(count: int) -> None:
+    true_s = 3 + np.arange(count) / 50
+    times_s, (note,) = make_ascending(true_s[np.arange(count) // 2 * 2], RATE_HZ)
+    np.testing.assert_allclose(times_s, true_s, atol=1e-9)
+    assert f"{count // 2} of {count} frames" in note
+
+
+def test_most_timestamps_out_of_order_are_replaced() -> None:
+    times_s, (note,) = make_ascending(np.array([0.0, 0.08, 0.04, 0.0, 0.12, 0.08]), RATE_HZ)
+    np.testing.assert_allclose(times_s, np.arange(6) / 25)
+    assert "a rate of 25 frames a second is assumed" in note
+
+
 def test_frames_without_a_timestamp_follow_at_the_nominal_rate() -> None:
     times_s, notes = make_ascending(np.array([np.nan, 1.0, np.nan, 1.08]), RATE_HZ)
     np.testing.assert_allclose(times_s, [0.96, 1.0, 1.04, 1.08])

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vacli.output.episodes import MIN_EPISODE_S, arousal_peaks, frame_edges, quadrant_episodes
+from vacli.output.episodes import MIN_EPISODE_S, arousal_peaks, quadrant_episodes
+from vacli.output.frame_durations import frame_edges
 from vacli.output.frame_table import FrameTable
 
 STEP_S = 0.1
@@ -105,6 +106,12 @@ def test_frames_without_a_prediction_separate_episodes():
     modality = ["visual"] * 10 + ["none"] * 3 + ["audio"] * 10
     found = spans(quadrant_episodes(table([0.5] * 23, [0.5] * 23, modality)))
     assert found == [(0, 1.0, "pleasant, excited"), (1.3, 2.3, "pleasant, excited")]
+
+
+def test_a_gap_of_the_recording_separates_episodes():
+    times_s = np.concatenate([np.arange(10) / 10, 9 + np.arange(10) / 10])
+    found = quadrant_episodes(table([0.5] * 20, [0.5] * 20, times_s=times_s))
+    assert [(e.start_s, pytest.approx(e.end_s)) for e in found] == [(0, 1.9), (9, 10)]
 
 
 def test_missing_values_separate_episodes():

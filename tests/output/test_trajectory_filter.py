@@ -110,6 +110,18 @@ def test_resampled_rows_are_at_the_rate_from_the_first_frame_on():
     assert made["face_id"][:4].tolist() == [0, 2, 5, 7], "the frame that is shown"
 
 
+def test_a_gap_of_the_recording_has_no_resampled_rows():
+    times_s = np.concatenate([np.arange(50) / 25, 10 + np.arange(50) / 25])
+    made = resample(table(np.full(100, 0.5), times_s), 2).columns
+    assert made["time_s"].tolist() == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 10.0, 10.5, 11.0, 11.5]
+    assert np.isfinite(made["valence"]).all()
+    assert set(made["modality"].tolist()) == {"visual"}
+
+
+def test_a_slow_recording_has_all_resampled_rows():
+    assert len(resample(table(np.zeros(10), 5.0 * np.arange(10)), 0.1)) == 5
+
+
 def test_smoothing_and_resampling_together_smooth_as_much_as_the_wider_kernel():
     values = np.random.default_rng(0).normal(size=500)
     both = Filter(smooth_s=2.0, rate_hz=5)(table(values)).columns

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
+from vacli.output import trajectory_statistics
+from vacli.output.frame_durations import MAX_FRAME_S, frame_durations
 from vacli.output.trajectory_statistics import (
-    MAX_FRAME_S,
+    MAX_SERIES,
     QUANTILES,
     WeightedStatistics,
     correlation_time,
-    frame_durations,
     mean_error,
     overlap,
 )
@@ -95,6 +96,25 @@ def test_the_standard_error_combines_spread_and_uncertainty():
 def test_frames_count_until_the_next_one_and_at_most_a_second():
     durations = frame_durations(np.array([0.0, 0.1, 0.4, 10.0, 10.1]))
     np.testing.assert_allclose(durations, [0.1, 0.3, MAX_FRAME_S, 0.1, 0.2])
+
+
+def test_frames_of_a_slow_series_count_until_the_next_one():
+    durations = frame_durations(np.array([0.0, 5.0, 10.0, 40.0, 45.0]))
+    np.testing.assert_allclose(durations, [5.0, 5.0, 7.5, 5.0, 5.0])
+
+
+def test_rounding_at_an_edge_is_no_overlap():
+    times_s = np.arange(10) / 5
+    for edge_s in (3 * 0.2, 0.6, 0.6 + 1e-9):
+        assert (overlap(times_s, np.full(10, 0.2), edge_s, 1.0) > 0).sum() == 2
+
+
+def test_the_series_of_uneven_times_has_no_more_values_than_can_be_used(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(trajectory_statistics, "_autocorrelation", lambda values: sizes.append(len(values)))
+    times_s = np.repeat(np.arange(300.0), 2) + np.tile([0.0, 1e-5], 300)
+    correlation_time(times_s, np.sin(times_s))
+    assert sizes[0] <= MAX_SERIES * len(times_s) + 1
 
 
 def test_a_frame_across_an_edge_counts_in_part():

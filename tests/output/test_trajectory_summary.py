@@ -84,6 +84,15 @@ def test_a_bin_includes_its_start_and_excludes_its_end():
     assert part.column("valence")[part.seconds > 1e-9].tolist() == [0.25, 0.3, 0.35, 0.4, 0.45]
 
 
+def test_a_missing_uncertainty_is_left_out_of_the_standard_error():
+    whole = trajectory(np.linspace(0, 1, 40))
+    before = whole.part(*WHOLE).estimate("valence").standard_error
+    whole.table.columns["valence_uncertainty"][7] = np.nan
+    assert whole.part(*WHOLE).estimate("valence").standard_error == pytest.approx(before)
+    whole.table.columns["valence_uncertainty"][:] = np.nan
+    assert 0 < whole.part(*WHOLE).estimate("valence").standard_error < before
+
+
 @pytest.mark.parametrize("span", [(50.0, 51.0), (-5.0, 0.0), (1.0, 2.0)])
 def test_parts_without_a_prediction_are_empty(span):
     values = np.full(40, 0.5)

@@ -108,6 +108,14 @@ def test_bins_cover_each_recording(inputs):
     assert len(rows(inputs, "input", bin_s=10.0)) == 3, "no bin beyond the end"
 
 
+@pytest.mark.parametrize("bin_s", [0.1, 0.2, 0.3, 0.7])
+def test_each_frame_is_in_the_bin_of_its_time(inputs, bin_s):
+    made = rows(inputs, "input", "start_s", "end_s", "frames", bin_s=bin_s)
+    counts = [int(row[3]) for row in made if row[0] == "v/a.mp4"]
+    tenths = np.arange(N_FRAMES) // round(bin_s * 10)
+    assert counts == np.bincount(tenths).tolist()
+
+
 def test_bins_without_a_prediction_are_kept_and_empty(inputs):
     assert rows(inputs, "start_s", "valence_mean", "valence_se", bin_s=1.0)[9] == ["9.000", "", ""]
 

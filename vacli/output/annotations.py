@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vacli.output.episodes import Episode, Peak, arousal_peaks, frame_edges, quadrant_episodes
+from vacli.output.episodes import Episode, Peak, arousal_peaks, quadrant_episodes
 from vacli.output.formats import face_labels
+from vacli.output.frame_durations import frame_edges
 from vacli.output.frame_table import FrameTable
 
 

@@ -2,14 +2,14 @@
 
 The rule for episodes:
 
-1. A span is a run of consecutive frames with a prediction. A frame without one (`modality` none) ends it.
+1. A span is a run of consecutive frames with a prediction. A frame without one (`modality` none) ends it, and
+   so does a gap of the recording.
 2. The signs of valence and of arousal change with hysteresis: a sign changes only when the value passes
    HYSTERESIS on the other side of zero. The first frame of a span has the sign of its own value.
 3. Frames of equal signs form an episode. While a span has one shorter than MIN_EPISODE_S, and others, the
    shortest joins the longer one of its neighbours (the one before it if both are equally long).
 
-So every frame with a prediction is in exactly one episode. A frame lasts until the next one, the last frame
-as long as the median frame.
+So every frame with a prediction is in exactly one episode. See `frame_durations` for the end of a frame.
 
 A peak is a local maximum of arousal within a span, with a prominence of at least PEAK_PROMINENCE and at least
 PEAK_DISTANCE_S from a higher one.
@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import find_peaks
 
+from vacli.output.frame_durations import frame_durations, frame_edges, median_step
 from vacli.output.frame_table import FrameTable
 
 HYSTERESIS = 0.05
@@ -31,7 +32,6 @@ MIN_EPISODE_S = 0.5
 PEAK_PROMINENCE = 0.2
 PEAK_DISTANCE_S = 1.0
 ROUNDING_S = 1e-9  # of differences of times
-SINGLE_FRAME_S = 0.04  # the length of a recording of one frame
 QUADRANTS = ("unpleasant, calm", "unpleasant, excited", "pleasant, calm", "pleasant, excited")
 
 Run = tuple[int, int, int]  # first row, row after the last one, index into QUADRANTS
@@ -63,13 +63,16 @@ class Peak:
 
 def quadrant_episodes(table: FrameTable) -> list[Episode]:
     """The episodes of one face in order; they do not overlap. Times in seconds on the table's clock."""
-    edges_s = frame_edges(table.columns["time_s"])
+    times_s = table.columns["time_s"]
+    starts_s, lengths_s = frame_edges(times_s)[:-1], frame_durations(times_s)
     valence, arousal = (table.columns[name].astype(np.float64) for name in ("valence", "arousal"))
     episodes = []
     for first, end in _spans(table):
         quadrants = 2 * _signs(valence[first:end]) + _signs(arousal[first:end])
-        for a, b, quadrant in _merge_short(_runs(quadrants, first), edges_s):
-            means = float(valence[a:b].mean()), float(arousal[a:b].mean())
+        edges_s = np.append(starts_s[first:end], starts_s[end - 1] + lengths_s[end - 1])
+        for a, b, quadrant in _merge_short(_runs(quadrants, 0), edges_s):
+            rows = slice(first + a, first + b)
+            means = float(valence[rows].mean()), float(arousal[rows].mean())
             episodes.append(Episode(float(edges_s[a]), float(edges_s[b]), QUADRANTS[quadrant], *means))
     return episodes
 
@@ -77,7 +80,7 @@ def quadrant_episodes(table: FrameTable) -> list[Episode]:
 def arousal_peaks(table: FrameTable) -> list[Peak]:
     """The peaks of arousal of one face in order."""
     times_s, arousal = table.columns["time_s"], table.columns["arousal"].astype(np.float64)
-    distance = max(1.0, PEAK_DISTANCE_S / _median_step(times_s))
+    distance = max(1.0, PEAK_DISTANCE_S / median_step(times_s))
     peaks = []
     for first, end in _spans(table):
         rows, _ = find_peaks(arousal[first:end], prominence=PEAK_PROMINENCE, distance=distance)
@@ -85,22 +88,14 @@ def arousal_peaks(table: FrameTable) -> list[Peak]:
     return peaks
 
 
-def frame_edges(times_s: np.ndarray) -> np.ndarray:
-    """(N + 1,) seconds: frame i lasts from edge i to edge i + 1. Times before 0 count as 0."""
-    if not len(times_s):
-        return np.zeros(1)
-    return np.maximum(np.append(times_s, times_s[-1] + _median_step(times_s)), 0.0)
-
-
-def _median_step(times_s: np.ndarray) -> float:
-    return float(np.median(np.diff(times_s))) if len(times_s) > 1 else SINGLE_FRAME_S
-
-
 def _spans(table: FrameTable) -> Iterator[tuple[int, int]]:
-    """First row and row after the last one of each run of frames with a prediction."""
+    """First row and row after the last one of each run of frames with a prediction, without a gap."""
     has_values = ~np.isnan(table.columns["valence"]) & ~np.isnan(table.columns["arousal"])
-    for first, end, is_span in _runs((table.valid & has_values).astype(int), 0):
-        if is_span:
+    times_s = table.columns["time_s"]
+    is_before_gap = np.diff(times_s) > frame_durations(times_s)[:-1] + ROUNDING_S
+    number = np.append(0, np.cumsum(is_before_gap))[: len(times_s)] + 1  # of the part between two gaps
+    for first, end, part in _runs(np.where(table.valid & has_values, number, 0), 0):
+        if part:
             yield first, end
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from vacli.clock import median_rate_hz
 from vacli.errors import InputError, UsageError
+from vacli.output.frame_durations import frame_durations
 from vacli.output.frame_table import FrameTable
-from vacli.output.trajectory_statistics import frame_durations
 
 SMOOTHED = ("valence", "arousal", "valence_uncertainty", "arousal_uncertainty", "quality")
 FWHM = 2 * math.sqrt(2 * math.log(2))  # full width at half maximum of a Gaussian over its standard deviation
@@ -25,6 +25,7 @@ STOPBAND_DB = 40.0
 STOPBAND_SIGMA = math.sqrt(STOPBAND_DB / 20 * math.log(10) / 2) / math.pi
 CUTOFF_SIGMAS = 4.5  # the kernel is 0 further away
 RATE_TOLERANCE = 1.001  # container times are rounded
+ROUNDING_S = 1e-6  # of times in tables
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def smooth(table: FrameTable, width_s: float) -> FrameTable:
 
 
 def resample(table: FrameTable, rate_hz: float, width_s: float = 0.0) -> FrameTable:
-    """The table at `rate_hz` rows a second, from the time of its first frame.
+    """The table at `rate_hz` rows a second, from the time of its first frame, without rows in its gaps.
 
     The kernel suppresses frequencies above rate_hz / 2 by at least 40 dB, and smooths like `smooth` if that
     is more. Columns that are not SMOOTHED have the values of the frame that is shown at the row's time.
@@ -79,7 +80,9 @@ def resample(table: FrameTable, rate_hz: float, width_s: float = 0.0) -> FrameTa
         )
     count = 0 if not len(times_s) else math.floor((times_s[-1] - times_s[0]) * rate_hz + 1e-6) + 1
     at_s = times_s[:1] + np.arange(count) / rate_hz
-    shown = np.searchsorted(times_s, at_s + 1e-6, side="right") - 1
+    shown = np.searchsorted(times_s, at_s + ROUNDING_S, side="right") - 1
+    is_shown = at_s < (times_s + frame_durations(times_s))[shown] + ROUNDING_S
+    at_s, shown = at_s[is_shown], shown[is_shown]
     sigma_s = max(STOPBAND_SIGMA / (rate_hz / 2), width_s / FWHM)
     columns = {name: values[shown] for name, values in table.columns.items()}
     columns |= _filtered(table, at_s, shown, sigma_s, max(width_s, FWHM * sigma_s))

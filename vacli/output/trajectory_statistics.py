@@ -6,21 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vacli.output.episodes import frame_edges
+from vacli.output.frame_durations import median_step
 
 QUANTILES = (0.10, 0.25, 0.50, 0.75, 0.90)
-MAX_FRAME_S = 1.0  # a frame counts for no longer, so that a gap in the recording has no weight
-
-
-def frame_durations(times_s: np.ndarray) -> np.ndarray:
-    """(N,) seconds that each frame counts: until the next one, at most MAX_FRAME_S."""
-    return np.minimum(np.diff(frame_edges(times_s)), MAX_FRAME_S)
+MAX_SERIES = 20  # times the number of frames
+MIN_OVERLAP_S = 1e-6  # less is rounding: tables have six decimals
 
 
 def overlap(times_s: np.ndarray, durations_s: np.ndarray, start_s: float, end_s: float) -> np.ndarray:
     """(N,) seconds of each frame within [start_s, end_s); a frame across an edge counts in part."""
-    start = np.maximum(times_s, start_s)
-    return np.maximum(np.minimum(times_s + durations_s, end_s) - start, 0.0)
+    seconds = np.minimum(times_s + durations_s, end_s) - np.maximum(times_s, start_s)
+    return np.where(seconds > MIN_OVERLAP_S, seconds, 0.0)
 
 
 @dataclass(frozen=True)
@@ -55,13 +51,14 @@ def correlation_time(times_s: np.ndarray, values: np.ndarray) -> float:
     """The integrated autocorrelation time of a series in seconds.
 
     A mean over T seconds has T over it independent values. NaN below two values or without variance.
-    times_s: (N,). values: (N,), NaN where missing. The series is taken at its median step. The sum of
-    autocorrelations ends where the sum of two neighbouring ones is no longer positive, and these sums do not
-    increase: the initial monotone sequence of Geyer, Statistical Science 7(4), 1992, section 3.3.
+    times_s: (N,). values: (N,), NaN where missing. The series is taken at its median step, or at a longer one
+    so that it has at most MAX_SERIES times as many values. The sum of autocorrelations ends where the sum of
+    two neighbouring ones is no longer positive, and these sums do not increase: the initial monotone sequence
+    of Geyer, Statistical Science 7(4), 1992, section 3.3.
     """
     if np.isfinite(values).sum() < 2:
         return float("nan")
-    step_s = float(np.median(np.diff(times_s)))
+    step_s = max(median_step(times_s), float(times_s[-1] - times_s[0]) / (MAX_SERIES * len(times_s)))
     series = values if step_s <= 0 else values[_regular_rows(times_s, step_s)]
     rho = _autocorrelation(series)
     if rho is None or step_s <= 0:

@@ -10,12 +10,12 @@ from functools import cached_property
 import numpy as np
 
 from vacli.output.episodes import arousal_peaks
+from vacli.output.frame_durations import frame_durations
 from vacli.output.frame_table import FrameTable
 from vacli.output.trajectory_statistics import (
     QUANTILES,
     WeightedStatistics,
     correlation_time,
-    frame_durations,
     mean_error,
     overlap,
 )
@@ -112,10 +112,17 @@ class Part:
         used = self.valid_seconds > 0
         weights = self.valid_seconds[used]
         statistics = WeightedStatistics.of(self.column(name)[used], weights)
-        squares = self.column(f"{name}_uncertainty")[used].astype(np.float64) ** 2
-        stated = math.sqrt(float(np.average(squares, weights=weights))) if len(weights) else math.nan
+        stated = _root_mean_square(self.column(f"{name}_uncertainty")[used].astype(np.float64), weights)
         error = mean_error(statistics.sd, self.valid_s, self.trajectory.correlation_s[name], stated)
         return Estimate(statistics.mean, error.standard_error, error.effective_n, self.valid_s)
+
+
+def _root_mean_square(values: np.ndarray, weights: np.ndarray) -> float:
+    """Of the values (n,) that are known, NaN without any."""
+    known = np.isfinite(values)
+    if not known.any():
+        return math.nan
+    return math.sqrt(float(np.average(values[known] ** 2, weights=weights[known])))
 
 
 def combine(estimates: Sequence[Estimate]) -> Estimate:

@@ -13,6 +13,7 @@ from vacli.output.trajectory_summary import DIMENSIONS, FaceTrajectory, Fields, 
 
 FACE, VIDEO, SUBJECT, GROUP = "face", "video", "subject", "group"
 UNITS = (FACE, VIDEO, SUBJECT, GROUP)
+DECIMALS = 6  # of seconds, as in tables: 3 x 0.2 is not above 0.6
 EDGE_S = 1e-6  # a recording that ends this little after the edge of a bin has no bin beyond it
 
 Key = tuple[str, ...]
@@ -72,7 +73,7 @@ def _windows(trajectories: Sequence[FaceTrajectory], plan: RowPlan) -> Iterator[
     if plan.bin_s is not None:
         end_s = max(trajectory.end_s for trajectory in trajectories)
         for number in range(max(1, math.ceil((end_s - EDGE_S) / plan.bin_s))):
-            start_s, stop_s = number * plan.bin_s, (number + 1) * plan.bin_s
+            start_s, stop_s = (round(n * plan.bin_s, DECIMALS) for n in (number, number + 1))
             yield _span(start_s, stop_s), [t.part(start_s, stop_s) for t in trajectories]
     elif plan.intervals is not None:
         labels = list(dict.fromkeys(interval.label for interval in plan.intervals))

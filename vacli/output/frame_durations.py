@@ -1,0 +1,30 @@
+"""How long each frame of a table lasts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SINGLE_FRAME_S = 0.04  # the length of a recording of one frame
+# A frame lasts no longer than the larger of both, so that a gap of the recording belongs to no frame.
+MAX_FRAME_S, MAX_FRAME_STEPS = 1.0, 1.5  # median steps
+
+
+def frame_edges(times_s: np.ndarray) -> np.ndarray:
+    """(N + 1,) seconds: frame i is followed at edge i + 1, the last one after a median step.
+
+    Times before 0 count as 0.
+    """
+    if not len(times_s):
+        return np.zeros(1)
+    return np.maximum(np.append(times_s, times_s[-1] + median_step(times_s)), 0.0)
+
+
+def frame_durations(times_s: np.ndarray) -> np.ndarray:
+    """(N,) seconds that each frame lasts: until the next one, at most MAX_FRAME_S or MAX_FRAME_STEPS."""
+    longest_s = max(MAX_FRAME_S, MAX_FRAME_STEPS * median_step(times_s))
+    return np.minimum(np.diff(frame_edges(times_s)), longest_s)
+
+
+def median_step(times_s: np.ndarray) -> float:
+    """The usual seconds between two frames."""
+    return float(np.median(np.diff(times_s))) if len(times_s) > 1 else SINGLE_FRAME_S
