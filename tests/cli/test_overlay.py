@@ -26,10 +26,10 @@ def test_the_path_of_the_new_file_is_printed(clip, capsys):
     assert out.exists()
 
 
-def test_an_existing_file_is_wrong_usage(clip, capsys):
+def test_an_existing_file_is_kept(clip, capsys):
     command = ["overlay", str(clip.with_name("va.csv")), "-o", str(clip.with_name("va.mp4"))]
     clip.with_name("va.mp4").touch()
-    assert run(command) == 2
+    assert run(command) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1

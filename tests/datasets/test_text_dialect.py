@@ -93,6 +93,14 @@ def test_trailing_separators_make_no_columns(tmp_path):
     assert table(tmp_path, "a;b;\n1;2;\n3;4\n").rows == [(2, ["1", "2"]), (3, ["3", "4"])]
 
 
+def test_names_that_begin_like_a_comment_are_kept(tmp_path):
+    made = table(tmp_path, "subject,input\n#01,a.mp4\n# left,out\nx,b.mp4\n%02,c.mp4\n#only a comment\n")
+    assert made.cells(0) == ["#01", "x", "%02"]
+    assert made.cells(1) == ["a.mp4", "b.mp4", "c.mp4"]
+    assert [line for line, _ in made.rows] == [2, 4, 5]
+    assert table(tmp_path, "input\n#a comment\nb.mp4\n").cells(0) == ["b.mp4"]
+
+
 @pytest.mark.parametrize("text", ["", "NA", "n/a", "NaN", "-", "null", "None", "#N/A", "?", "."])
 def test_missing_values_are_nan(tmp_path, text):
     assert math.isnan(table(tmp_path, f"a,b\n1,{text}\n").numbers([1])[0][0])

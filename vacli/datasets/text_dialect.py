@@ -18,6 +18,7 @@ MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "-", "--", 
 BLANKS = " "  # any number of blanks and tabs
 SEPARATORS = ("\t", ";", ",", "|", BLANKS)
 COMMENT = ("#", "%", "//")
+NAME_LIKE_COMMENT = re.compile(r"\s*(#|%|//)[^\s#%/]")
 MESSAGE_CHARACTERS = 160  # an unclosed quote makes one cell of the whole file
 SAMPLE_LINES = 200  # for the detection of the separator
 POINT, COMMA = ".", ","
@@ -94,16 +95,19 @@ def decode(path: Path) -> str:
 def read_table(path: Path) -> TextTable:
     """Read a table; the first line that is not a comment names the columns.
 
+    A line below it that begins like a comment is a row if a name follows, as in #01, and all columns are
+    filled.
     A comment of as many names directly above rows of numbers is the header too, as `numpy.savetxt` writes
     it. A first line `sep=;`, as Excel writes it, gives the separator. Raises LabelError with file and line.
     """
-    lines = list(enumerate(io.StringIO(decode(path), newline=None), 1))
-    separator, lines = _declared_separator(lines)
-    lines, blank_line = _without_comments(lines)
+    everything = list(enumerate(io.StringIO(decode(path), newline=None), 1))
+    separator, everything = _declared_separator(everything)
+    lines, blank_line = _without_comments(everything)
     if not lines:
         raise LabelError(f"{path} is empty")
     try:
         separator = separator or detect_separator([text for _, text in lines[:SAMPLE_LINES]])
+        lines = sorted([*lines, *_rows_like_comments(everything, lines[0], separator)])
         rows = [(lines[row - 1][0], cells) for row, cells in _split([text for _, text in lines], separator)]
     except csv.Error as error:
         raise LabelError(f"{path} cannot be read: {error}", hint="it must be a text table") from None
@@ -200,6 +204,16 @@ def _without_comments(lines: Sequence[Line]) -> tuple[list[Line], int | None]:
     if above and re.fullmatch(r"[\s\d.,:;|+\-\"eE]*", kept[0][1]):
         kept.insert(0, (above[-1][0], above[-1][1].lstrip().lstrip("#%/").lstrip()))
     return kept, blank
+
+
+def _rows_like_comments(lines: Sequence[Line], header: Line, separator: str) -> list[Line]:
+    """The lines below the header that begin with a name such as #01, and fill all of two or more columns."""
+    if separator == BLANKS:
+        return []
+    named = [line for line in lines if line[0] > header[0] and NAME_LIKE_COMMENT.match(line[1])]
+    names, *rows = [cells for _, cells in _split([header[1], *(text for _, text in named)], separator)]
+    filled = [len(cells) == len(names) > 1 for cells in rows]
+    return [line for line, is_row in zip(named, filled, strict=False) if is_row]
 
 
 def _split(lines: Sequence[str], separator: str) -> list[Row]:
