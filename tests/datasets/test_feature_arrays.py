@@ -124,6 +124,16 @@ def test_an_unusable_file_is_named(tmp_path, name, content, message):
     assert str(tmp_path / name) in str(caught.value)
 
 
+def test_a_damaged_archive_is_named(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", rows=ROWS)
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    start = data.find(b"rows.npy") + len("rows.npy")
+    data[start + 25 : start + 45] = b"\xff" * 20
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.npz cannot be read"):
+        read_array(tmp_path / "a.npz")
+
+
 def test_an_archive_with_several_arrays_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz", x=ROWS, y=ROWS)
     with pytest.raises(InputError, match=r"2 arrays without counting times_s: x, y"):

@@ -102,10 +102,13 @@ def test_columns_of_earlier_versions_are_read(tmp_path):
         ("time_s,valence\n0,\n1,-3.36\n", "row 2: valence -3.36 is outside"),
         ("time_s,arousal\n0,inf\n", "row 1: arousal inf is outside"),
         ("time_s,valence\n1,1\n0,1\n", "do not ascend"),
+        ("time_s,valence\n1,1\n1,1\n", "do not ascend"),
+        ("time_s,face_id\n1,99999999999999999999\n", "too large"),
         ("time_s,face_detected\n1,yes\n", "row 1: face_detected 'yes' is none of 0, 1"),
         ("time_s,modality\n1,touch\n", "row 1: modality 'touch' is none of none, audiovisual, visual, audio"),
         ('time_s,input\n0,"a\n', "unexpected end of data"),
         ('{"time_s": 0}\n{"time_s": 1', "line 2 is not a JSON object"),
+        ('{"time_s": ' + "[" * 100_000, "line 1 is not a JSON object"),
         ('{"time_s": 0}\n[1]', "line 2 is not a JSON object"),
         ('{"time_s": 0}\n{"t": 1}', "line 2: other names than in the first line"),
     ],
@@ -130,6 +133,12 @@ def test_tables_in_utf_16_are_read_and_spreadsheets_are_named(tmp_path):
     (tmp_path / "z.csv").write_bytes(b"PK\x03\x04 of Excel")
     with pytest.raises(InputError, match=r"z\.csv is a spreadsheet or an archive"):
         read_table_file(tmp_path / "z.csv")
+
+
+def test_names_in_a_table_that_excel_saved_are_read(tmp_path):
+    (tmp_path / "x.csv").write_bytes("time_s;valence;input\r\n0;0,5;J\xfcrgen.mp4\r\n".encode("cp1252"))
+    (table,) = read_table_file(tmp_path / "x.csv").tables
+    assert (table.name, table.columns["valence"].tolist()) == ("J\xfcrgen.mp4", [0.5])
 
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         with open(path, "rb") as stream:
             content = np.load(stream, allow_pickle=False)
             return {"": content} if isinstance(content, np.ndarray) else dict(content)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise _unreadable(path, error) from None
 
 

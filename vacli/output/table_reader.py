@@ -58,7 +58,7 @@ def read_table_file(path: Path) -> TableFile:
     if is_spreadsheet(data):
         raise InputError(f"{path} is a spreadsheet or an archive", hint=SAVE_AS_CSV)
     try:
-        text = data.decode(marked_encoding(data) or "utf-8", errors="surrogateescape")
+        text = _decoded(data)
         header, rows = _read_json(text) if text.lstrip().startswith("{") else _read_csv(text)
         names = [RENAMED.get(name, name) for name in header]
         if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
@@ -66,8 +66,19 @@ def read_table_file(path: Path) -> TableFile:
         if "time_s" not in names:
             raise ValueError("line 1: no column time_s")
         return _grouped(path, [dict(zip(names, row, strict=True)) for row in rows], names)
-    except (ValueError, csv.Error) as error:
+    except (ValueError, OverflowError, csv.Error) as error:
         raise InputError(f"{path}: {error}", hint="it must be a table of `va predict`") from None
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a table. Bytes other than UTF-8 belong to names of files, or Excel has saved the table."""
+    encoding = marked_encoding(data) or "utf-8"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        if b"\r\n" in data:
+            return data.decode("cp1252", errors="surrogateescape")
+        return data.decode(encoding, errors="surrogateescape")
 
 
 def _read_csv(text: str) -> tuple[list[str], list[list[str]]]:
@@ -101,7 +112,7 @@ def _read_json(text: str) -> tuple[list[str], list[list[str]]]:
             continue
         try:
             values = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError(f"line {number} is not a JSON object") from None
         if not isinstance(values, dict):
             raise ValueError(f"line {number} is not a JSON object")
@@ -125,7 +136,7 @@ def _grouped(path: Path, rows: Sequence[Cells], names: Sequence[str]) -> TableFi
         for (name, _), indices in groups.items()
     ]
     for table in tables:
-        if not (np.diff(table.columns["time_s"]) >= 0).all():
+        if not (np.diff(table.columns["time_s"]) > 0).all():
             raise ValueError(f"the times of {table.name} do not ascend")
     return TableFile(tables, columns, tuple(name for name in names if name not in COLUMNS))
 

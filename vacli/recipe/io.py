@@ -123,7 +123,7 @@ def _paths(hint: object, path: str = "") -> Iterator[str]:
 def read_toml(path: Path) -> dict[str, object]:
     """The tables of a recipe file, unchecked."""
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"recipe {path}: {error}", hint="it must be a TOML file") from None
 

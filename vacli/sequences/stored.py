@@ -180,18 +180,22 @@ def _check_width(view: VideoView, stream: Stream, widths: Mapping[str, int]) -> 
         )
 
 
+def face_measures(view: VideoView) -> dict[str, np.ndarray]:
+    """score (T,), box (T, 4), landmarks (T, 5, 2), sharpness (T,) of stored faces, NaN where not stored."""
+    count = len(view.times_s)
+    shapes = {"score": (count,), "box": (count, 4), "landmarks": (count, 5, 2), "sharpness": (count,)}
+    return {
+        name: view.read(f"face/{name}") if view.has(f"face/{name}") else np.full(shape, np.nan)
+        for name, shape in shapes.items()
+    }
+
+
 def stored_difficulty(view: VideoView) -> np.ndarray:
     """(T,) `faces.quality.face_difficulty` of the stored faces of a video, 0 where nothing is known.
 
     A picture without a detected face, whose features are those of the whole picture, has the difficulty 1.
     """
-    count = len(view.times_s)
-    shapes = {"score": (count,), "box": (count, 4), "landmarks": (count, 5, 2), "sharpness": (count,)}
-    measures = {
-        name: view.read(f"face/{name}") if view.has(f"face/{name}") else np.full(shape, np.nan)
-        for name, shape in shapes.items()
-    }
-    difficulty = face_difficulty(**measures)
+    difficulty = face_difficulty(**face_measures(view))
     if view.attrs.get("stream", {}).get("kind") != "images" or not view.has("face/detected"):
         return difficulty
     return np.where(view.read("face/detected"), difficulty, 1.0)

@@ -21,7 +21,7 @@ from vacli.pipeline.live import LoadedModel, frame_table
 from vacli.pipeline.observation import Observation
 from vacli.progress import Progress
 from vacli.recipe.schema import Model
-from vacli.sequences.stored import open_sequences, speech_probability
+from vacli.sequences.stored import face_measures, open_sequences, speech_probability
 from vacli.spec import AUDIO, VISUAL
 from vacli.steps._batch import Batch, find_each
 from vacli.steps._provenance import is_audio_only
@@ -117,8 +117,7 @@ def _observation(view: VideoView, model: Model) -> Observation:
     """The stored faces and sound of a video, without features."""
     faces = FaceDetections.empty(len(view.times_s))
     if view.has("face"):
-        columns = ("detected", "score", "box", "landmarks", "sharpness")
-        faces = FaceDetections(*(view.read(f"face/{name}") for name in columns))
+        faces = FaceDetections(detected=view.read("face/detected"), **face_measures(view))
     elif not is_audio_only(view):  # imported features need no stored faces
         faces = replace(faces, detected=_extracted(view, model, VISUAL))
     audio_present = _extracted(view, model, AUDIO)

@@ -10,6 +10,7 @@ from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.run import read_recipe
 from vacli.recipe import io as recipe_io
 from vacli.recipe.modules import with_fusion, with_temporal
+from vacli.recipe.ranges import check_ranges
 from vacli.recipe.schema import Recipe
 from vacli.steps._training_inputs import base_recipe, with_streams_of
 from vacli.training.temporal import adaptation
@@ -30,6 +31,7 @@ def resolve(settings: TrainSettings) -> Recipe:
     recipe = recipe_io.set_values(replace(recipe, model=model), settings.assignments)
     if settings.init is not None:
         adaptation.check_same_model(recipe, adaptation.run_path(settings.init))
+    check_ranges(recipe)
     return recipe
 
 

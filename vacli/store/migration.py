@@ -1,7 +1,7 @@
 """What stores of format 1 called arrays and attributes; format 2 is read and written under the present names.
 
 A store of format 1 stays as it is. Parts that are written to it have the present names, so that both may
-occur in one store.
+occur in one store. Its face/blur has no present name: face/sharpness is another measure of another scale.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from vacli.files.store_folder import METADATA_FILE
 from vacli.spec import present_settings
 
-RENAMED_ARRAYS = {"face/detected": "face/found", "face/sharpness": "face/blur"}  # present -> format 1
+RENAMED_ARRAYS = {"face/detected": "face/found"}  # present -> format 1
 RENAMED_ATTRIBUTES = {"mapped": "category_mapped", "stills": "images"}  # format 1 -> present
 RENAMED_KINDS = {"stills": "images", "composed": "synthetic"}  # of a video's stream, format 1 -> present
 
