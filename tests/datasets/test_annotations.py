@@ -75,7 +75,7 @@ def test_byte_order_mark_carriage_returns_and_trailing_blank_lines(tmp_path):
 
 def test_a_spreadsheet_is_named(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"PK\x03\x04 of Excel")
-    with pytest.raises(LabelError, match=r"x\.csv is a spreadsheet or an archive"):
+    with pytest.raises(LabelError, match=r"x\.csv is a spreadsheet, Parquet or an archive"):
         AnnotationTable(tmp_path / "x.csv")
 
 

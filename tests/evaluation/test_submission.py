@@ -51,7 +51,7 @@ def test_sample_determines_frames_and_order(tmp_path, trajectories):
 
 def test_missing_trial_and_missing_value_are_named(tmp_path, trajectories):
     sample = lines(tmp_path / "s.txt", "c/00001.jpg,,")
-    with pytest.raises(LabelError, match=r"no prediction for 1 trials \(c"):
+    with pytest.raises(LabelError, match=r"trials without a prediction: 1 \(c\)"):
         write(tmp_path / "p.txt", trajectories, sample)
     trajectories["a"][0] = np.nan
     with pytest.raises(LabelError, match=r"no prediction for a/00001\.jpg$") as caught:

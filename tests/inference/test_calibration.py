@@ -143,3 +143,8 @@ def test_unmeasured_states_of_version_1_are_ignored():
 def test_an_unknown_version_is_refused(version):
     with pytest.raises(ValueError, match=f"version {version}"):
         Calibration.from_dict({"version": version, "states": {}})
+
+
+def test_a_calibration_without_a_state_is_refused():
+    with pytest.raises(ValueError, match="no state is calibrated"):
+        Calibration.from_dict({"version": 4, "states": {}})

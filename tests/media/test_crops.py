@@ -93,3 +93,18 @@ def test_grey_and_palette_images_become_rgb(tmp_path: Path) -> None:
     for mode in ("L", "P", "RGBA", "I;16"):
         Image.new(mode, (5, 4)).save(tmp_path / "unusual.png")
         assert read_rgb(tmp_path / "unusual.png").shape == (4, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("size_px", "expected"),
+    [((112, 112), True), ((90, 112), True), ((360, 288), False), ((1080, 1920), False)],
+)
+def test_numbered_frames_of_a_video_are_no_crops(tmp_path: Path, size_px: tuple[int, int], expected) -> None:
+    for number in (1, 2):
+        Image.new("RGB", size_px).save(tmp_path / f"{number:05d}.jpg")
+    assert is_crop_folder(tmp_path) is expected
+
+
+def test_a_damaged_crop_leaves_the_folder_one_of_crops(tmp_path: Path) -> None:
+    (tmp_path / "00001.jpg").write_bytes(b"no image")
+    assert is_crop_folder(tmp_path)

@@ -90,7 +90,9 @@ def test_a_folder_without_media_is_an_error(tmp_path: Path) -> None:
 def test_a_given_text_file_or_spreadsheet_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("valence,arousal\n" * 50)
     (tmp_path / "x.xlsx").write_bytes(b"PK\x03\x04 of Excel")
-    with pytest.raises(InputError, match=r"x\.xlsx: is a spreadsheet or an archive, not a recording"):
+    with pytest.raises(
+        InputError, match=r"x\.xlsx: is a spreadsheet, Parquet or an archive, not a recording"
+    ):
         find_media([tmp_path / "x.xlsx"])
     with pytest.raises(InputError, match="is a text file, not a recording") as caught:
         find_media([tmp_path / "labels.csv"])

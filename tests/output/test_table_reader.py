@@ -130,9 +130,10 @@ def test_tables_in_utf_16_are_read_and_spreadsheets_are_named(tmp_path):
     (tmp_path / "y.csv").write_text(text, encoding="utf-16")
     one, other = (read_table_file(tmp_path / name).tables[0] for name in ("x.csv", "y.csv"))
     np.testing.assert_array_equal(one.columns["valence"], other.columns["valence"])
-    (tmp_path / "z.csv").write_bytes(b"PK\x03\x04 of Excel")
-    with pytest.raises(InputError, match=r"z\.csv is a spreadsheet or an archive"):
-        read_table_file(tmp_path / "z.csv")
+    for content in (b"PK\x03\x04 of Excel", b"PAR1 of Parquet"):
+        (tmp_path / "z.csv").write_bytes(content)
+        with pytest.raises(InputError, match=r"z\.csv is a spreadsheet, Parquet or an archive"):
+            read_table_file(tmp_path / "z.csv")
 
 
 def test_names_in_a_table_that_excel_saved_are_read(tmp_path):

@@ -11,8 +11,7 @@ from vacli.recipe.io import set_values
 from vacli.recipe.presets import COMPACT, PRESETS
 from vacli.recipe.ranges import RANGES, check_ranges
 
-# Any seed is possible; `sequences.windows` checks the others against each other.
-WITHOUT = {"training.seed", "window.length_frames", "window.stride_frames"}
+WITHOUT = {"window.length_frames", "window.stride_frames"}  # `sequences.windows` checks them together
 
 
 def numbers(part: object, path: str) -> set[str]:
@@ -42,7 +41,7 @@ def test_presets_are_within_their_ranges(name):
         ("training.epochs=0", "training.epochs is 0; it must be at least 1"),
         ("training.batch_size=0", "training.batch_size is 0; it must be at least 1"),
         ("training.clip_z=-1.0", "training.clip_z is -1.0; it must be above 0"),
-        ("training.optim.lr=nan", "training.optim.lr is nan; it must be above 0"),
+        ("training.optim.lr=nan", "training.optim.lr is nan; it must be at least 0"),
         ("training.schedule.period_growth=0", "period_growth is 0; it must be at least 1"),
         ("training.schedule.min_lr_factor=1.5", "min_lr_factor is 1.5; it must be between 0 and 1"),
         ("training.augment.noise=-0.1", "noise is -0.1; it must be at least 0"),
@@ -52,3 +51,8 @@ def test_a_number_outside_its_range_is_refused(assignment, message):
     with pytest.raises(UsageError) as caught:
         check_ranges(set_values(COMPACT, [assignment]))
     assert message in caught.value.one_line()
+
+
+def test_a_loss_of_nothing_is_refused():
+    with pytest.raises(UsageError, match="are 0"):
+        check_ranges(set_values(COMPACT, ["training.loss.valence=0.0", "training.loss.arousal=0.0"]))

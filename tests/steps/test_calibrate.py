@@ -21,6 +21,7 @@ from vacli.inference.error_model import ErrorModel
 from vacli.inference.prediction import predict_images, predict_sequence
 from vacli.inference.run import BUNDLED, Run, load_run
 from vacli.inference.states import FrameState
+from vacli.progress import RecordingProgress
 from vacli.sequences.base import FeatureSequence
 from vacli.sequences.stored import open_sequences
 from vacli.spec import VISUAL, FeatureSpec
@@ -289,6 +290,18 @@ def test_too_few_labelled_frames_raise(model, tmp_path, monkeypatch):
     with pytest.raises(LabelError, match="every state has fewer than"):
         run(CalibrateSettings(model, (image_store(tmp_path / "faces.zarr").path,), "cpu"))
     assert not (model / CALIBRATION_FILE).exists()
+
+
+def test_states_with_too_few_frames_are_named(model, store, tmp_path, monkeypatch):
+    faces, progress = image_store(tmp_path / "faces.zarr"), RecordingProgress()
+    for module in ("vacli.inference.calibration", "vacli.steps.calibrate"):
+        monkeypatch.setattr(f"{module}.MIN_FRAMES", 400)
+    run(CalibrateSettings(model, (store.path, faces.path), "cpu"), progress)
+    few = [text for text in progress.warnings if "too few" in text]
+    assert any(text.startswith("audiovisual: ") for text in few)
+    assert all(text.endswith("they get the largest ones of the other states") for text in few)
+    assert not any(text.startswith("image: ") for text in few)
+    remove_calibration(model)
 
 
 @pytest.mark.parametrize("harm", [b"{}", b"", None])

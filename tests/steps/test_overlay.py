@@ -277,6 +277,14 @@ def test_a_table_without_the_video_is_refused(tmp_path):
     assert "its video is not there" in failure([table], tmp_path / "out.mp4")
 
 
+def test_the_table_of_another_name_is_drawn_with_a_warning(tmp_path):
+    clip = write_clip(tmp_path / "renamed.mp4", SHORT)
+    table = write_table(tmp_path / "va.csv", table_at(times_of(clip), "before.mp4"))
+    progress = draw_table(clip, tmp_path / "out.mp4", table)
+    assert any(f"{table} is of before.mp4; it is drawn on {clip}" in text for text in progress.warnings)
+    assert not any("drawn on" in text for text in draw_table(clip, tmp_path / "two.mp4").warnings)
+
+
 def test_sound_files_are_refused(tmp_path):
     write_wav(tmp_path / "a.wav", np.zeros(8000, np.float32))
     reason = failure([tmp_path / "a.wav"], tmp_path / "out.mp4")

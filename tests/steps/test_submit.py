@@ -105,11 +105,11 @@ def test_an_output_folder_is_submitted_and_equal_names_are_refused(tmp_path):
 
 def test_missing_trials_raise(tmp_path, store, trained):
     sample = listed(tmp_path, {"nobody_left": 3})
-    with pytest.raises(StoreError, match=r"no features of 1 trials of the list \(nobody_left"):
+    with pytest.raises(StoreError, match=r"trials of the list without features: 1 \(nobody_left\)"):
         run(SubmitSettings(inputs=(trained,), store=store.path, frame_list=sample, out=tmp_path / "p.txt"))
     with pytest.raises(UsageError, match="needs one run and a store"):
         run(SubmitSettings(inputs=(trained,), frame_list=sample, out=tmp_path / "p.txt"))
     (tmp_path / "a.csv").write_text("time_s,valence,arousal\n0,0.5,0.25\n")
-    with pytest.raises(LabelError, match="no prediction for 1 trials"):
+    with pytest.raises(LabelError, match="trials without a prediction: 1"):
         run(SubmitSettings(inputs=(tmp_path / "a.csv",), frame_list=sample, out=tmp_path / "p.txt"))
     assert not (tmp_path / "p.txt").exists()

@@ -32,6 +32,7 @@ from vacli.steps import train
 from vacli.steps._run_info import run_info
 from vacli.steps.train import TrainSettings, resolve
 from vacli.store import Store
+from vacli.training.temporal.task import SequenceTask
 
 TINY = (*recipes.COMPACT, "training.epochs=3", "training.batch_size=4")
 
@@ -343,6 +344,24 @@ def test_a_training_that_fails_in_its_first_epoch_leaves_nothing(store, tmp_path
     assert os.listdir(out) == ["notes.txt"]
     train.run(settings(store, out, "training.epochs=1", folds=folds))
     assert load_run(out).members
+
+
+def test_two_trainings_into_one_folder_are_refused(store, tmp_path, monkeypatch):
+    second = []
+
+    def validate(self, model):
+        if not second:  # another training begins while the first one is in its first epoch
+            second.append(True)
+            with pytest.raises(RunError, match="another training is writing it"):
+                train.run(settings(store, tmp_path / "run", "training.seed=5"))
+        return original(self, model)
+
+    original = SequenceTask.validate
+    monkeypatch.setattr(SequenceTask, "validate", validate)
+    train.run(settings(store, tmp_path / "run"))
+    assert second
+    assert load_run(tmp_path / "run").recipe.training.seed == 42
+    assert not [name for name in os.listdir(tmp_path / "run") if name.startswith(".")]
 
 
 def test_a_training_that_fails_later_keeps_its_epochs(store, tmp_path, monkeypatch):

@@ -61,7 +61,7 @@ ENCODER_OPTIONS = {  # option -> setting of `va finetune-mae`
 @click.option("--encoder-epochs", type=click.IntRange(1))
 @click.option("--encoder-batch-size", type=click.IntRange(1))
 @click.option("--encoder-lr", type=float)
-@click.option("--encoder-seed", type=int, default=42, show_default=True)
+@click.option("--encoder-seed", type=click.IntRange(0), default=42, show_default=True)
 @click.option(
     "--dtype",
     default="auto",

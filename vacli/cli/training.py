@@ -98,10 +98,14 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, **chos
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--batch-size", type=click.IntRange(1))
 @click.option("--grad-accum", type=click.IntRange(1), help="Batches for each optimiser step.")
-@click.option("--lr", type=float)
-@click.option("--weight-decay", type=float)
-@click.option("--layer-decay", type=float, help="Learning rate factor from each block to the one before.")
-@click.option("--warmup-epochs", type=float)
+@click.option("--lr", type=click.FloatRange(0, min_open=True))
+@click.option("--weight-decay", type=click.FloatRange(0))
+@click.option(
+    "--layer-decay",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Learning rate factor from each block to the one before.",
+)
+@click.option("--warmup-epochs", type=click.FloatRange(0))
 @click.option("--patience-epochs", type=click.IntRange(1), help="Stop after N epochs without a gain.")
 @click.option(
     "--ema-decay",
@@ -109,7 +113,7 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, **chos
     default=0.0,
     help="Decay of the weights' exponential moving average for each step, such as 0.998.",
 )
-@click.option("--seed", type=int, default=42, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @options.device
 @options.force

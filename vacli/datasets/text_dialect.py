@@ -82,7 +82,7 @@ def decode(path: Path) -> str:
     try:
         data = path.read_bytes()
         if is_spreadsheet(data):
-            raise LabelError(f"{path} is a spreadsheet or an archive", hint=SAVE_AS_CSV)
+            raise LabelError(f"{path} is a spreadsheet, Parquet or an archive", hint=SAVE_AS_CSV)
         marked = marked_encoding(data)
         text = _decoded(data, [marked] if marked else ["utf-8", "cp1252", "latin-1"])
     except (OSError, UnicodeDecodeError) as error:

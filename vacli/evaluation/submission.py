@@ -46,7 +46,8 @@ def write(
     absent = sorted({trial for _, trial, _ in required} - {t for t, v in trajectories.items() if len(v)})
     if absent:
         raise LabelError(
-            f"{sample}: no prediction for {len(absent)} trials ({', '.join(absent[:3])}, ...)",
+            f"{sample}: trials without a prediction: {len(absent)} ({', '.join(absent[:3])}"
+            f"{', ...' if len(absent) > 3 else ''})",
             hint="predict the whole test set",
         )
     repeated: dict[str, int] = {}

@@ -12,6 +12,7 @@ BYTE_ORDER_MARKS = {  # UTF-32 first, since its mark begins with that of UTF-16
     codecs.BOM_UTF8: "utf-8-sig",
 }
 ZIP = b"PK\x03\x04"  # .xlsx and .ods
+PARQUET = b"PAR1"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # .xls
 SAVE_AS_CSV = "save it as CSV in UTF-8"
 
@@ -22,5 +23,5 @@ def marked_encoding(data: bytes) -> str | None:
 
 
 def is_spreadsheet(data: bytes) -> bool:
-    """Whether the content of a file is that of a spreadsheet or another archive."""
-    return data.startswith((ZIP, OLE))
+    """Whether the content of a file is that of a spreadsheet, a Parquet table or an archive."""
+    return data.startswith((ZIP, OLE, PARQUET))

@@ -107,4 +107,7 @@ class Calibration:
         models = {
             str(names.get(state, state)): ErrorModel.from_dict(model) for state, model in states.items()
         }
-        return cls({state: model for state, model in models.items() if state not in UNMEASURED})
+        measured = {state: model for state, model in models.items() if state not in UNMEASURED}
+        if not measured:
+            raise ValueError("no state is calibrated")
+        return cls(measured)

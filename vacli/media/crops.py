@@ -19,23 +19,36 @@ IMAGE_SUFFIXES = frozenset(
         *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
     )
 )
+ASPECTS = (0.6, 1.2)  # width over height of crops; frames have 0.56 and 1.22 (5:4 in PAL) or more
 CROP_NAME = re.compile(r"(\d{5})\.(jpg|jpeg|png)", re.IGNORECASE)
 
 
 def is_crop_folder(folder: Path) -> bool:
-    """Return whether a local folder has images and the name of each is a five-digit number."""
+    """Return whether a local folder has images, each has a five-digit number, and one has a face's shape."""
     if isinstance(folder, ObjectPath):  # many small files, which would be fetched one by one
         return False
-    numbered = False
+    numbered: Path | None = None
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if CROP_NAME.fullmatch(entry.name):
-                numbered = True
+                numbered = numbered or Path(entry.path)
             elif Path(entry.name).suffix.lower() in IMAGE_SUFFIXES:
                 return False
-    return numbered
+    return numbered is not None and _may_be_face(numbered)
+
+
+def _may_be_face(path: Path) -> bool:
+    """Whether the shape of an image is that of a cropped face, and not that of a video's frame."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except (OSError, ValueError, SyntaxError):  # `CropFolder` reports damaged crops
+        return True
+    return ASPECTS[0] <= width / height <= ASPECTS[1]
 
 
 class CropFolder:

@@ -60,7 +60,9 @@ def _check_no_text(path: Path) -> None:
     """Raise InputError for a spreadsheet and a text file, with a hint for a list of paths and for a table."""
     head = read_head(path)
     if is_spreadsheet(head):
-        raise InputError(f"{path}: is a spreadsheet or an archive, not a recording", hint=SAVE_AS_CSV)
+        raise InputError(
+            f"{path}: is a spreadsheet, Parquet or an archive, not a recording", hint=SAVE_AS_CSV
+        )
     if is_text(head):
         raise InputError(
             f"{path}: is a text file, not a recording",

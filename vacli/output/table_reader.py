@@ -56,7 +56,7 @@ def read_table_file(path: Path) -> TableFile:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}", hint="name a table of `va predict`") from None
     if is_spreadsheet(data):
-        raise InputError(f"{path} is a spreadsheet or an archive", hint=SAVE_AS_CSV)
+        raise InputError(f"{path} is a spreadsheet, Parquet or an archive", hint=SAVE_AS_CSV)
     try:
         text = _decoded(data)
         header, rows = _read_json(text) if text.lstrip().startswith("{") else _read_csv(text)

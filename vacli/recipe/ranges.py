@@ -15,13 +15,14 @@ RANGES: Mapping[str, str] = {
     "training.epochs": COUNT,
     "training.batch_size": COUNT,
     "training.patience_epochs": COUNT,
+    "training.seed": NOT_NEGATIVE,
     "training.clip_z": POSITIVE,
     "training.loss.mse": NOT_NEGATIVE,
     "training.loss.unimodal_weight": NOT_NEGATIVE,
     "training.loss.window_mean_weight": NOT_NEGATIVE,
     "training.loss.valence": NOT_NEGATIVE,
     "training.loss.arousal": NOT_NEGATIVE,
-    "training.optim.lr": POSITIVE,
+    "training.optim.lr": NOT_NEGATIVE,
     "training.optim.weight_decay": NOT_NEGATIVE,
     "training.optim.eps": POSITIVE,
     "training.optim.clip_norm": NOT_NEGATIVE,  # 0: gradients are not clipped
@@ -44,6 +45,8 @@ def check_ranges(recipe: Recipe) -> None:
         value: Any = reduce(getattr, path.split("."), recipe)
         if value is not None and not _is_within(value, allowed):
             raise UsageError(f"{path} is {value}", hint=f"it must be {allowed}")
+    if not recipe.training.loss.valence and not recipe.training.loss.arousal:
+        raise UsageError("training.loss.valence and training.loss.arousal are 0", hint="give one a weight")
 
 
 def _is_within(value: float, allowed: str) -> bool:

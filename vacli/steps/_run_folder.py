@@ -1,4 +1,4 @@
-"""The folder of a training: it must hold no other run, and a failed training leaves none."""
+"""The folder of a training: it holds one run, which one process writes, and a failed training leaves none."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vacli.errors import RunError
 from vacli.files.digests import DIGESTS_FILE
+from vacli.files.disk_space import report_write_errors
 from vacli.files.run_directory import (
     DATA_FILE,
     ENCODER_FILE,
@@ -20,7 +21,9 @@ from vacli.files.run_directory import (
     RECIPE_FILE,
     WEIGHTS_FILE,
 )
+from vacli.store import locks
 
+LOCK_FILE = ".training"  # while a training runs
 TRAINING_FILES = (
     WEIGHTS_FILE,
     LAST_FILE,
@@ -61,23 +64,37 @@ def check_free(out: Path, folders: Sequence[Path], state_file: str, *, resume: b
 
 
 @contextmanager
-def removed_on_failure(folder: Path, state_file: str, *others: str) -> Iterator[None]:
-    """Remove the files of a training that fails before its first epoch is on disk.
+def sole_training(folder: Path, state_file: str, *others: str) -> Iterator[None]:
+    """Hold the folder of a training; one that fails before its first epoch is on disk leaves no files.
 
     An interruption keeps them. others: names of further files and folders that the training writes. The
-    run's folder and that of the folds are removed too if they are new and empty.
+    run's folder and that of the folds are removed too if they are new and empty. Raises RunError while
+    another training writes the folder.
     """
     new = [place for place in (folder, folder.parent) if not place.exists()]
-    try:
-        yield
-    except Exception:
-        if not (folder / state_file).is_file():
-            for name in (*TRAINING_FILES, *others):
-                _remove(folder / name)
-            for place in new:
-                with suppress(OSError):  # it is not empty
-                    place.rmdir()
-        raise
+    lock = folder / LOCK_FILE
+    with report_write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = lock.open("ab")
+    with file:
+        if locks.acquire(file) == "busy":
+            raise RunError(
+                f"{folder}: another training is writing it", hint="wait, or choose another folder with --out"
+            )
+        try:
+            yield
+        except Exception:
+            if not (folder / state_file).is_file():
+                for name in (*TRAINING_FILES, *others, LOCK_FILE):
+                    _remove(folder / name)
+                for place in new:
+                    with suppress(OSError):  # it is not empty
+                        place.rmdir()
+            raise
+        finally:
+            with suppress(OSError):  # Windows keeps it while it is open
+                lock.unlink(missing_ok=True)
+            locks.release(file)
 
 
 def _holds_run(folder: Path, state_file: str) -> bool:

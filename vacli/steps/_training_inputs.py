@@ -66,7 +66,9 @@ def without_absent_streams(
     if not present or len(present) == len(streams):
         return recipe
     for stream in streams:
-        if stream not in present:
+        if stream not in present and not stream.features:
+            progress.info(f"model.streams.{stream.name} names no feature: the model is trained without it")
+        elif stream not in present:
             progress.info(f"{store} has no {stream.name} features: the model is trained without them")
             progress.info(f"to add them: {_how_to_add(stream.name, store)}")
     return replace(recipe, model=replace(recipe.model, streams=present))

@@ -25,6 +25,7 @@ from vacli.inference.prediction import (
 )
 from vacli.inference.run import Run, load_run
 from vacli.inference.speech_detection import SpeechDetector
+from vacli.inference.states import UNMEASURED, FrameState
 from vacli.inference.training_record import training_record
 from vacli.inference.voice import VoiceEvidence
 from vacli.metrics import Moments
@@ -105,6 +106,7 @@ def run(settings: CalibrateSettings, progress: Progress | None = None) -> list[S
         measured = measured.merged(left_out, others.states)
         calibration = Calibration({**calibration.states, **others.states})
     _check_states(calibration)
+    _warn_of_few(calibration, measured, progress)
     digests.write(settings.run / CALIBRATION_FILE, json_bytes(calibration.to_dict()))
     if settings.speech_reference and detector is not None:
         digests.write(settings.run / SPEECH_FILE, arrays_bytes(detector.arrays()))
@@ -116,6 +118,23 @@ def run(settings: CalibrateSettings, progress: Progress | None = None) -> list[S
     )
     predicted = PostProcessor(calibration, detector)(measured.output)
     return _scores(calibration, predicted, measured.labels)
+
+
+def _warn_of_few(calibration: Calibration, measured: _Measured, progress: Progress) -> None:
+    """Name the states whose labelled frames are too few."""
+    states = measured.states[np.isfinite(measured.output.values - measured.labels).all(axis=1)]
+    for state in np.unique(states):
+        if state not in calibration.states and state not in UNMEASURED:
+            progress.warn(
+                f"{state}: {int((states == state).sum())} labelled frames are too few for own error bars "
+                f"({MIN_FRAMES} are needed); {_substitute(str(state), calibration)}"
+            )
+
+
+def _substitute(state: str, calibration: Calibration) -> str:
+    if state == FrameState.AUDIO_ONLY and FrameState.AUDIO in calibration.states:
+        return f"they get those of {FrameState.AUDIO}"
+    return "they get the largest ones of the other states"
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from vacli.files import atomic
 from vacli.files.run_directory import METRICS_FILE, WEIGHTS_FILE
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._finetune_settings import as_json, difference
-from vacli.steps._run_folder import removed_on_failure
+from vacli.steps._run_folder import sole_training
 
 if TYPE_CHECKING:
     from vacli.training.encoder.objective import (
@@ -115,7 +115,7 @@ def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> Fine
     data = images(selected, setup.objective, progress)
     _report_sizes(selected, setup.objective, progress)
     trainer = _trainer(settings, setup, data, progress)
-    with removed_on_failure(settings.out, STATE_FILE, SETTINGS, FRAMES_FILE):
+    with sole_training(settings.out, STATE_FILE, SETTINGS, FRAMES_FILE):
         if settings.resume:
             progress.info(f"{settings.out}: resuming after {trainer.resume()} complete epochs")
         else:

@@ -126,6 +126,9 @@ def _recordings(settings: OverlaySettings, batch: Batch, progress: Progress) -> 
         tables.setdefault(table.name, []).append(table)
     media = [item.path for item in select_media(settings.predict, [], batch, progress)]
     source = _TableSource(settings.table, tables, settings.predict.face, len(media) == 1)
+    for path in media:
+        if other := source.other_name(path):
+            progress.warn(f"{settings.table} is of {other}; it is drawn on {path}")
     return [Recording(str(path), path, partial(source.tables_of, path)) for path in media]
 
 
@@ -140,15 +143,22 @@ class _TableSource:
 
     def tables_of(self, media: Path) -> list[FrameTable]:
         """The tables of a file: by its path, by its name, or the only ones for the only file."""
-        same = [name for name in self.tables if name == str(media)]
-        same = same or [name for name in self.tables if os.path.basename(name) == media.name]
-        same = same or (list(self.tables) if self.is_single and len(self.tables) == 1 else [])
+        same = self._names(media) or ([other] if (other := self.other_name(media)) else [])
         if len(same) != 1:
             problem = "names it more than once" if same else "has no rows of it"
             raise InputError(
                 f"{media}: {self.path} {problem}", hint="compare the column `input` with the path"
             )
         return _select_faces(self.tables[same[0]], self.face)
+
+    def other_name(self, media: Path) -> str | None:
+        """The name of the only recording, whose rows the only file gets, if the file has another name."""
+        is_other = self.is_single and len(self.tables) == 1 and not self._names(media)
+        return next(iter(self.tables)) if is_other else None
+
+    def _names(self, media: Path) -> list[str]:
+        same = [name for name in self.tables if name == str(media)]
+        return same or [name for name in self.tables if os.path.basename(name) == media.name]
 
 
 def _select_faces(tables: list[FrameTable], choice: str) -> list[FrameTable]:

@@ -88,7 +88,8 @@ def _predict(settings: SubmitSettings, trials: Iterable[str], progress: Progress
     absent = [trial for trial in trials if safe_id(trial) not in store]
     if absent:
         raise StoreError(
-            f"{store.path} has no features of {len(absent)} trials of the list ({absent[0]}, ...)",
+            f"{store.path}: trials of the list without features: {len(absent)} ({absent[0]}"
+            f"{', ...' if len(absent) > 1 else ''})",
             hint="extract them first; two-person trials need `va align --face left` and `--face right`",
         )
     views = [store.video(safe_id(trial)) for trial in trials]

@@ -18,7 +18,7 @@ from vacli.runtime.devices import pick_device
 from vacli.sequences.stored import open_sequences
 from vacli.steps._encoders import EncoderFile, copy_encoders, encoder_files
 from vacli.steps._gain import report_gain
-from vacli.steps._run_folder import check_free, removed_on_failure
+from vacli.steps._run_folder import check_free, sole_training
 from vacli.steps._training_inputs import (
     DEFAULT_PRESET,
     grouping_of,
@@ -248,7 +248,7 @@ def _train(job: TrainingJob, processes: World, progress: Progress) -> FoldResult
     for warning in job.warnings:
         progress.warn(f"{job.split.description}: {warning}")
     names = (checkpoint.STATE_FILE, TENSORBOARD_FOLDER)
-    with removed_on_failure(job.folder, *names) if processes.is_main else nullcontext():
+    with sole_training(job.folder, *names) if processes.is_main else nullcontext():
         result = train(job, processes, progress)
     if processes.is_main:
         checkpoint.write_text(job.folder / CARD_FILE, card(job, result))

@@ -68,6 +68,20 @@ def test_excluded_videos_and_subjects_are_in_neither_part(tmp_path):
         split(videos, grouping, exclude_subjects=("z",))
 
 
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"exclude": ("a*", "z*")}, r"--exclude z\*: no video matches"),
+        ({"validation": ("z*",)}, r"--validation z\*: no video matches"),
+        ({"validation": ("*",)}, r"--validation \*: all videos match"),
+    ],
+)
+def test_patterns_that_select_nothing_are_refused(tmp_path, request_, message):
+    videos = views(tmp_path, {name: (name, None) for name in ("a", "b")})
+    with pytest.raises(UsageError, match=message):
+        split(videos, **request_)
+
+
 def test_one_video_cannot_be_split(tmp_path):
     with pytest.raises(UsageError, match="1 videos"):
         split(views(tmp_path, {"a": ("a", None)}))

@@ -46,7 +46,7 @@ def split_videos(
 
     Validation videos are those whose ids match a pattern; without patterns those of the labels' own split;
     without such a split a share of the groups. The labels' test split is left out. Raises UsageError where
-    one part would be empty, or where an excluded subject is unknown.
+    one part would be empty, or where nothing that is excluded is there.
     """
     splits = {v.id: v.part_attrs("label").get("split", "") for v in views if v.has("label")}
     views = [v for v in _included(views, grouping, request) if splits.get(v.id) != "test"]
@@ -62,6 +62,12 @@ def split_videos(
     train, validation = (
         tuple(v for v, out in zip(views, held_out, strict=True) if out is side) for side in (False, True)
     )
+    if patterns and not (train and validation):
+        which = "all videos match" if validation else "no video matches"
+        raise UsageError(
+            f"--validation {' '.join(patterns)}: {which}",
+            hint="give patterns of ids, as `va info --json` lists them",
+        )
     if not train or not validation:
         raise UsageError(
             f"{len(views)} videos cannot be split into training and validation",
@@ -80,6 +86,9 @@ def _included(
             f"--exclude-subject {unknown[0]}: no video has this subject",
             hint="check the name; --subjects or the labels name the subjects",
         )
+    unused = [p for p in request.exclude if not any(fnmatch(v.id, p) for v in views)]
+    if unused:
+        raise UsageError(f"--exclude {unused[0]}: no video matches", hint="check the pattern, such as 'P07*'")
     return [
         v
         for v in views
