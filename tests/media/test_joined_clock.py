@@ -62,7 +62,7 @@ def test_joined_recordings_follow_each_other_without_a_gap(
     assert len(timeline.times_s) == 75 * len(offsets_s)
     np.testing.assert_allclose(np.diff(timeline.times_s), 0.04, atol=0.03)
     assert timeline.decode_error is None
-    assert timeline.notes[0].startswith("its clock starts anew at 3.")
+    assert timeline.notes[0].startswith("its clock jumps at 3.")
     with open_video(path) as reader:
         white = [frame.index for frame in reader if frame.rgb.mean() > 200]
         assert reader.decode_error is None

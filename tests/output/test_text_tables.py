@@ -83,3 +83,8 @@ def test_columns_keep_their_alignment_on_a_later_page():
 )
 def test_each_page_has_the_first_column_and_one_more_at_least(widths, total, pages):
     assert column_pages(widths, total) == pages
+
+
+def test_each_page_begins_with_the_keys_unless_they_take_more_than_half_of_it():
+    assert column_pages([4, 4, 6, 6, 6], 20, gap=1, keys=2) == [[0, 1, 2], [0, 1, 3], [0, 1, 4]]
+    assert column_pages([4, 9, 6, 6, 6], 20, gap=1, keys=2) == [[0, 1], [0, 2, 3], [0, 4]]

@@ -174,10 +174,13 @@ def terminal_width(wide: bool) -> int | None:
     return None if wide or not sys.stdout.isatty() else shutil.get_terminal_size().columns
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> None:
+def print_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None, keys: int = 1
+) -> None:
     """A table on stdout: ruled on a terminal, tab-separated in a pipe.
 
     width: of the terminal; a wider table is printed in pages of columns. None for all columns side by side.
+    keys: the number of first columns that each page has.
     """
     if not sys.stdout.isatty():
         put("".join("\t".join(row) + "\n" for row in (header, *rows)))
@@ -189,7 +192,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int
     texts = [[printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
     narrowed = [widths[0], *(min(one, WRAPPED_FROM) for one in widths[1:])]
-    pages = [list(range(len(widths)))] if width is None else column_pages(narrowed, width - EDGES, GAP)
+    pages = [list(range(len(widths)))] if width is None else column_pages(narrowed, width - EDGES, GAP, keys)
     for page in pages:
         columns = [[row[column] for column in page] for row in texts]
         _print_page(columns, width or sum(widths) + GAP * len(widths))

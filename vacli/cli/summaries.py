@@ -109,7 +109,8 @@ def _print(table: RecordTable, decimal_comma: bool, width: int | None) -> None:
     from vacli.output.record_table import csv_text, text_rows
 
     if sys.stdout.isatty():
-        print_table([column.name for column in table.columns], text_rows(table, decimal_comma), width)
+        names = [column.name for column in table.columns]
+        print_table(names, text_rows(table, decimal_comma), width, keys=names.index("recordings"))
     else:
         put(csv_text(table, ".csv", decimal_comma))
 

@@ -66,7 +66,7 @@ class JoinedClock:
             return ()
         at = ", ".join(f"{jump.at_s - zero_s:.3f} s" for jump in jumps[:MAX_LISTED])
         more = f" and {len(jumps) - MAX_LISTED} more" if len(jumps) > MAX_LISTED else ""
-        return (f"its clock starts anew at {at}{more}: the recordings are joined there",)
+        return (f"its clock jumps at {at}{more}: what follows is joined there",)
 
     def rebase(self, packet: av.Packet[Any]) -> None:
         """Change a packet's timestamps; remove them if they are damaged."""

@@ -48,16 +48,20 @@ def latex(grid: Grid) -> str:
     return "\n".join([head, _table(grid, "latex_booktabs"), "\\end{table}\n"])
 
 
-def column_pages(widths: Sequence[int], total: int, gap: int = GAP) -> list[list[int]]:
+def column_pages(widths: Sequence[int], total: int, gap: int = GAP, keys: int = 1) -> list[list[int]]:
     """Numbers of the columns on each page, so that a page is not wider than `total` characters.
 
-    widths: of the columns. Each page begins with the first column. A page has one more column at least.
+    widths: of the columns. Each page begins with the first `keys` columns, or with the first one only where
+    these take more than half of the page. A page has one more column at least.
     """
-    pages: list[list[int]] = [[0]]
-    for column, width in enumerate(widths[1:], 1):
+    first = list(range(keys))
+    if sum(widths[c] + gap for c in first) > total / 2:
+        first = [0]
+    pages: list[list[int]] = [first.copy()]
+    for column, width in enumerate(widths[len(first) :], len(first)):
         used = sum(widths[c] + gap for c in pages[-1])
-        if used + width > total and len(pages[-1]) > 1:
-            pages.append([0])
+        if used + width > total and len(pages[-1]) > len(first):
+            pages.append(first.copy())
         pages[-1].append(column)
     return pages
 
