@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 
 import pytest
+from synth.clips import Clip, steady, write_clip
 
 from vacli.cli import live as command
 from vacli.cli.main import run
@@ -52,3 +54,17 @@ def test_closed_stdout_is_an_error_if_no_other_output_is_asked_for(more, code, m
     assert ("standard output is closed; keep the rows with --record" in capsys.readouterr().err) == (
         code == 1
     )
+
+
+def test_a_file_whose_index_is_at_its_end_fails_from_a_pipe(tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", Clip(steady(25, 0.4)))
+    with open(clip, "rb") as stream:
+        done = subprocess.run(
+            [sys.executable, "-m", "vacli", "live", "-"],
+            stdin=stream,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "no frame was read; name an MP4 file by its path" in done.stderr

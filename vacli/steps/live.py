@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vacli.errors import UsageError
+from vacli.errors import InputError, UsageError
 from vacli.faces.selection import check_face_choice
 from vacli.media.capture import Capture
 from vacli.media.frame_buffer import CapturedFrame
@@ -181,8 +181,13 @@ class _Session:
             if engine is not None:
                 self._write(engine.finish(), None)
         self.statistics.n_dropped = capture.buffer.n_dropped
-        if capture.reader.end_reason is not None:
-            progress.warn(f"{self._source.name}: {capture.reader.end_reason}")
+        if (reason := capture.reader.end_reason) is not None:
+            if interruption is None and not self.has_read:
+                raise InputError(
+                    f"{self._source.name}: {reason}",
+                    hint="no frame was read; name an MP4 file by its path, since its index is at the end",
+                )
+            progress.warn(f"{self._source.name}: {reason}")
         return interruption
 
     @property
