@@ -57,7 +57,13 @@ def test_closed_stdout_is_an_error_if_no_other_output_is_asked_for(more, code, m
 
 
 def test_a_file_whose_index_is_at_its_end_fails_from_a_pipe(tmp_path):
-    clip = write_clip(tmp_path / "clip.mp4", Clip(steady(25, 0.4)))
+    clip, padding = write_clip(tmp_path / "clip.mp4", Clip(steady(25, 0.4))), 1 << 23
+    data = clip.read_bytes()
+    start = data.index(b"mdat") - 4
+    end = start + int.from_bytes(data[start : start + 4], "big")
+    assert data[end + 4 : end + 8] == b"moov"
+    size = (end - start + padding).to_bytes(4, "big")  # so large that FFmpeg does not keep it
+    clip.write_bytes(data[:start] + size + data[start + 4 : end] + bytes(padding) + data[end:])
     with open(clip, "rb") as stream:
         done = subprocess.run(
             [sys.executable, "-m", "vacli", "live", "-"],
