@@ -105,6 +105,12 @@ def test_numbered_frames_of_a_video_are_no_crops(tmp_path: Path, size_px: tuple[
     assert is_crop_folder(tmp_path) is expected
 
 
+def test_one_crop_of_another_shape_leaves_the_folder_one_of_crops(tmp_path: Path) -> None:
+    for number, size_px in enumerate([(150, 100), (90, 112), (150, 100)], 1):
+        Image.new("RGB", size_px).save(tmp_path / f"{number:05d}.jpg")
+    assert is_crop_folder(tmp_path)
+
+
 def test_a_damaged_crop_leaves_the_folder_one_of_crops(tmp_path: Path) -> None:
     (tmp_path / "00001.jpg").write_bytes(b"no image")
     assert is_crop_folder(tmp_path)

@@ -20,23 +20,27 @@ IMAGE_SUFFIXES = frozenset(
     )
 )
 ASPECTS = (0.6, 1.2)  # width over height of crops; frames have 0.56 and 1.22 (5:4 in PAL) or more
+SAMPLES = 8
 CROP_NAME = re.compile(r"(\d{5})\.(jpg|jpeg|png)", re.IGNORECASE)
 
 
 def is_crop_folder(folder: Path) -> bool:
-    """Return whether a local folder has images, each has a five-digit number, and one has a face's shape."""
+    """Return whether a local folder has images, each has a five-digit number, and some have a face's shape.
+
+    Only the first SAMPLES images are opened.
+    """
     if isinstance(folder, ObjectPath):  # many small files, which would be fetched one by one
         return False
-    numbered: Path | None = None
+    numbered: list[Path] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if CROP_NAME.fullmatch(entry.name):
-                numbered = numbered or Path(entry.path)
+                numbered += [Path(entry.path)] if len(numbered) < SAMPLES else []
             elif Path(entry.name).suffix.lower() in IMAGE_SUFFIXES:
                 return False
-    return numbered is not None and _may_be_face(numbered)
+    return any(map(_may_be_face, numbered))
 
 
 def _may_be_face(path: Path) -> bool:
