@@ -13,6 +13,7 @@ from vacli.faces.tracker import FaceFrame
 from vacli.media.audio import Sound
 from vacli.media.speech_level import speech_level
 from vacli.pipeline.active_speaker import SPEAKING, ActiveSpeaker, grid_times
+from vacli.pipeline.face_tracks import FaceTracks
 from vacli.pipeline.mouth_track import MouthTrack, sampling_stride
 
 RATE_HZ = 16_000
@@ -205,3 +206,20 @@ def test_a_mouth_does_not_change_when_older_frames_are_forgotten():
     for one, other in zip(recent.on_grid(176, 198), whole.on_grid(176, 198), strict=True):
         np.testing.assert_array_equal(one, other)
         assert np.isfinite(one).all()
+
+
+def test_a_voice_of_another_face_is_none_of_a_hidden_one():
+    times_s = RATES[25]
+    audio = SimpleNamespace(
+        present=np.ones(len(times_s), bool), speech_level=level_of(voice(2), times_s), times_s=times_s
+    )
+    tracks = FaceTracks({}, times_s)
+    tracks.speaker = watched(times_s, {0: 1, 1: 2}, {1: 1.0})
+    detected = times_s < 1.0  # face 0 leaves when face 1 comes
+    speaking = tracks.speaking(0, audio, detected)
+    during = (times_s > 2) & (times_s < 4)
+    assert (speaking[during] == 0).mean() > 0.6
+    assert np.isnan(speaking[(times_s > 5.2)]).all()  # nobody speaks
+    alone = FaceTracks({}, times_s)
+    alone.speaker = watched(times_s, {0: 1})
+    assert np.isnan(alone.speaking(0, audio, detected)[~detected]).all()

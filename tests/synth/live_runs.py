@@ -77,7 +77,7 @@ def write_rows_for_ever(path: str) -> None:
 
     file, index = RowFile(Path(path), RowText(".csv")), 0
     while True:
-        file.write(rows_of([index, index], valence=[0.5, 0.25]))
+        file.write(rows_of([index, index], valence=[0.5, 0.25], face_id=[0, 1]))
         print(index, flush=True)
         index += 1
 

@@ -10,7 +10,7 @@ COLUMNS = {
     "face_detected": "1 if a face was detected",
     "audio_present": "1 if there was sound",
     "speech_present": "1 if the sound was speech; empty if not known",
-    "speaking": "1 if this face speaks, else 0; empty without a face or sound, and from a store",
+    "speaking": "1 if this face speaks, else 0; empty without sound, without any face, and from a store",
     "modality": "what the prediction is based on: audiovisual, visual, audio or none",
     "valence_uncertainty": "standard deviation of the expected error; if uncalibrated, over the models",
     "arousal_uncertainty": "the same for arousal",

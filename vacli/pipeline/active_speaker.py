@@ -91,6 +91,14 @@ class ActiveSpeaker:
             values[here] = share[points[here] % BLOCK]
         return values
 
+    def others_speak(self, track_id: int, times_s: np.ndarray, level: SpeechLevel) -> np.ndarray:
+        """(N,) bool: whether another face speaks at ascending times (N,)."""
+        speak = np.zeros(len(times_s), bool)
+        for other in self._tracks:
+            if other != track_id:
+                speak |= self.speaking(other, times_s, level) >= SPEAKING
+        return speak
+
     def durations_s(self, level: SpeechLevel) -> dict[int, float]:
         """Track -> for how many seconds it speaks."""
         times_s = np.arange(len(level.activity)) / GRID_HZ

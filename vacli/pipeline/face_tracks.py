@@ -51,14 +51,20 @@ class FaceTracks:
         return None
 
     def speaking(
-        self, track: int, audio: AudioFeatures, start: int = 0, end: int | None = None
+        self, track: int, audio: AudioFeatures, detected: np.ndarray, start: int = 0, end: int | None = None
     ) -> np.ndarray:
-        """(N,) from 0 to 1: `Observation.speaking` of a track in the frames from `start` up to `end`."""
+        """(N,) from 0 to 1: `Observation.speaking` of a track in the frames from `start` up to `end`.
+
+        detected: (N,) bool, the frames that show the face.
+        """
         times_s, present = self._times_s[start:end], audio.present[start:end]
-        level = audio.speech_level
-        if level is None or not present.any():
-            return np.full(len(times_s), np.nan)
-        return np.where(present, self.speaker.speaking(track, times_s, level), np.nan)
+        values, level = np.full(len(times_s), np.nan), audio.speech_level
+        if level is None:
+            return values
+        seen, hidden = present & detected, present & ~detected
+        values[seen] = self.speaker.speaking(track, times_s[seen], level)
+        values[hidden] = np.where(self.speaker.others_speak(track, times_s[hidden], level), 0.0, np.nan)
+        return values
 
     def speaking_s(self, audio: AudioFeatures) -> dict[int, float]:
         """Track -> for how many seconds it speaks; empty without sound."""

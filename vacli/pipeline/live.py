@@ -247,13 +247,13 @@ class _PartialObservation:
 
     def rows(self, start: int, end: int) -> Observation:
         faces = self.track.detections(start, end)
-        speaking = self.tracks.speaking(self.face_id, self.audio, start, end)
+        speaking = self.tracks.speaking(self.face_id, self.audio, faces.detected, start, end)
         return Observation(
             times_s=self.audio.times_s[start:end],
             face_id=self.face_id,
             faces=faces,
             audio_present=self.audio.present[start:end],
-            speaking=np.where(faces.detected, speaking, np.nan),
+            speaking=speaking,
             level_db=self.audio.level_db[start:end],
             speech=self.audio.speech[start:end],
             features={},

@@ -216,7 +216,10 @@ class LiveEngine:
         observed = []
         for track in frame.followed:
             faces = self._faces.detections(track, frame.number)
-            speaking = self._faces.speaking(track, frame.time_s, level) if faces.detected[0] else math.nan
+            if faces.detected[0]:
+                speaking = self._faces.speaking(track, frame.time_s, level)
+            else:
+                speaking = 0.0 if self._faces.others_speak(track, frame.time_s, level) else math.nan
             features = self._faces.features(track, frame.number)
             observed.append(_observation(frame, track, faces, audio, speaking, features))
         nobody = _observation(frame, -1, FaceDetections.empty(1), audio, math.nan, {})

@@ -19,6 +19,7 @@ from vacli.faces.tracker import FaceFrame, FaceSettings
 from vacli.media.reader import Frame
 from vacli.media.speech_level import SpeechLevel
 from vacli.pipeline.active_speaker import (
+    SPEAKING,
     WINDOW_AFTER,
     WINDOW_BEFORE,
     nearest_points,
@@ -167,6 +168,10 @@ class LiveFaces:
             return math.nan
         point = int(nearest_points(np.array([time_s]))[0])
         return float(speaking_share(self._mouths, track_id, (point, point + 1), level)[0])
+
+    def others_speak(self, track_id: int, time_s: float, level: SpeechLevel | None) -> bool:
+        """Whether another face speaks at a recent time."""
+        return any(self.speaking(n, time_s, level) >= SPEAKING for n in self._mouths if n != track_id)
 
     def detections(self, track_id: int, number: int) -> FaceDetections:
         """The detection of a track in a recent frame, one row."""

@@ -38,8 +38,9 @@ class Observation:
 
     times_s (N,) float64. face_id: the track, -1 without faces. features: name -> (N, D) float32, NaN rows
     where missing. audio_present (N,) bool. speaking (N,) float64: the degree to which this face is the one
-    who speaks, from 0 to 1, NaN where there is no face or no sound. level_db (N,): `sound_level.level_db`,
-    NaN where unknown. speech (N,): probability of speech, NaN where unknown.
+    who speaks, from 0 to 1, NaN where there is no face or no sound, but 0 where it is hidden and another face
+    speaks. level_db (N,): `sound_level.level_db`, NaN where unknown. speech (N,): probability of speech, NaN
+    where unknown.
     """
 
     times_s: np.ndarray
@@ -153,10 +154,7 @@ def observe_frames(
     warn_of_sound(path, audio.sound, progress)
     selected = tracks.select(settings.face, audio)
     _warn_of_selection(path, tracks, settings.face, audio, progress)
-    return [
-        _observation(times_s, track, audio, face_id, tracks.speaking(face_id, audio))
-        for face_id, track in selected
-    ]
+    return [_observation(times_s, track, audio, face_id, tracks) for face_id, track in selected]
 
 
 def _warn_of_selection(
@@ -230,17 +228,18 @@ def _observation(
     track: FaceTrackFeatures,
     audio: AudioFeatures,
     face_id: int = -1,
-    speaking: np.ndarray | None = None,
+    tracks: FaceTracks | None = None,
 ) -> Observation:
     detections = track.detections()
-    if speaking is None:  # no face, or no moving pictures with sound
-        speaking = np.full(len(times_s), np.nan)
+    speaking = np.full(len(times_s), np.nan)
+    if tracks is not None:  # moving pictures
+        speaking = tracks.speaking(face_id, audio, detections.detected)
     return Observation(
         times_s=times_s,
         face_id=face_id,
         faces=detections,
         audio_present=audio.present,
-        speaking=np.where(detections.detected, speaking, np.nan),
+        speaking=speaking,
         level_db=audio.level_db,
         speech=audio.speech,
         features={**track.features(), **audio.features},
