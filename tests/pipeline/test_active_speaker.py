@@ -219,7 +219,9 @@ def test_a_voice_of_another_face_is_none_of_a_hidden_one():
     speaking = tracks.speaking(0, audio, detected)
     during = (times_s > 2) & (times_s < 4)
     assert (speaking[during] == 0).mean() > 0.6
-    assert np.isnan(speaking[(times_s > 5.2)]).all()  # nobody speaks
+    assert np.isnan(speaking[times_s > 5.2]).all()  # nobody speaks
+    part = tracks.speaking(0, audio, detected[60:90], 60, 90)
+    np.testing.assert_array_equal(part, speaking[60:90])
     alone = FaceTracks({}, times_s)
     alone.speaker = watched(times_s, {0: 1})
     assert np.isnan(alone.speaking(0, audio, detected)[~detected]).all()

@@ -19,7 +19,7 @@ of other speakers, of shifted copies and of still faces as negative examples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -81,23 +81,28 @@ class ActiveSpeaker:
         long enough around the time.
         """
         values = np.full(len(times_s), np.nan)
-        if track_id not in self._tracks or not len(times_s):
-            return values
-        points = nearest_points(times_s)
-        for block in np.unique(points // BLOCK):
-            here = points // BLOCK == block
-            start = int(block) * BLOCK
-            share = speaking_share(self._tracks, track_id, (start, start + BLOCK), level)
-            values[here] = share[points[here] % BLOCK]
+        for rows, points, shares in self._blocks(times_s, level):
+            if track_id in shares:
+                values[rows] = shares[track_id][points]
         return values
 
     def others_speak(self, track_id: int, times_s: np.ndarray, level: SpeechLevel) -> np.ndarray:
-        """(N,) bool: whether another face speaks at ascending times (N,)."""
+        """(N,) bool: whether another face speaks at ascending times (N,). level: as for `speaking`."""
         speak = np.zeros(len(times_s), bool)
-        for other in self._tracks:
-            if other != track_id:
-                speak |= self.speaking(other, times_s, level) >= SPEAKING
+        for rows, points, shares in self._blocks(times_s, level):
+            for other in shares.keys() - {track_id}:
+                speak[rows] |= shares[other][points] >= SPEAKING
         return speak
+
+    def _blocks(
+        self, times_s: np.ndarray, level: SpeechLevel
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]]:
+        """For each block its rows of ascending times (N,), their places in it, and `speaking_shares`."""
+        points = nearest_points(times_s) if len(times_s) and self._tracks else np.zeros(0, int)
+        for block in np.unique(points // BLOCK):
+            rows = np.flatnonzero(points // BLOCK == block)
+            start = int(block) * BLOCK
+            yield rows, points[rows] - start, speaking_shares(self._tracks, (start, start + BLOCK), level)
 
     def durations_s(self, level: SpeechLevel) -> dict[int, float]:
         """Track -> for how many seconds it speaks."""
@@ -108,21 +113,22 @@ class ActiveSpeaker:
         }
 
 
-def speaking_share(
-    tracks: Mapping[int, MouthTrack], track_id: int, span: tuple[int, int], level: SpeechLevel
-) -> np.ndarray:
-    """(N,) the degree to which one of the faces speaks at the grid points of a span (first, end)."""
+def speaking_shares(
+    tracks: Mapping[int, MouthTrack], span: tuple[int, int], level: SpeechLevel
+) -> dict[int, np.ndarray]:
+    """Track -> (N,) the degree to which it speaks at the grid points of a span (first, end).
+
+    Tracks without a mouth near the span have none.
+    """
     first, end = span
     odds = {
-        other: log_odds(*track.on_grid(first - WINDOW_BEFORE, end + WINDOW_AFTER), level, first)
-        for other, track in tracks.items()
+        track_id: log_odds(*track.on_grid(first - WINDOW_BEFORE, end + WINDOW_AFTER), level, first)
+        for track_id, track in tracks.items()
         if track.span()[0] < end + WINDOW_AFTER and track.span()[1] > first - WINDOW_BEFORE
     }
-    if track_id not in odds:
-        return np.full(end - first, np.nan)
     total = np.logaddexp.reduce([np.zeros(end - first), *map(_without_nan, odds.values())])
     activity = _padded(level.activity, first - level.first, end - first)
-    return np.exp(odds[track_id] - total) * activity
+    return {track_id: np.exp(own - total) * activity for track_id, own in odds.items()}
 
 
 def log_odds(motion: np.ndarray, opening: np.ndarray, level: SpeechLevel, start: int) -> np.ndarray:

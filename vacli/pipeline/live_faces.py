@@ -23,7 +23,7 @@ from vacli.pipeline.active_speaker import (
     WINDOW_AFTER,
     WINDOW_BEFORE,
     nearest_points,
-    speaking_share,
+    speaking_shares,
 )
 from vacli.pipeline.face_embedding import FaceDetections, FaceEmbedder, FaceTrackFeatures
 from vacli.pipeline.mouth_track import GRID_HZ, MouthTrack
@@ -164,14 +164,20 @@ class LiveFaces:
 
         NaN where it is not seen for long enough, or without sound.
         """
-        if level is None or track_id not in self._mouths:
-            return math.nan
-        point = int(nearest_points(np.array([time_s]))[0])
-        return float(speaking_share(self._mouths, track_id, (point, point + 1), level)[0])
+        return self._shares(time_s, level).get(track_id, math.nan)
 
     def others_speak(self, track_id: int, time_s: float, level: SpeechLevel | None) -> bool:
         """Whether another face speaks at a recent time."""
-        return any(self.speaking(n, time_s, level) >= SPEAKING for n in self._mouths if n != track_id)
+        shares = self._shares(time_s, level)
+        return any(share >= SPEAKING for other, share in shares.items() if other != track_id)
+
+    def _shares(self, time_s: float, level: SpeechLevel | None) -> dict[int, float]:
+        """Track -> the degree to which it speaks."""
+        if level is None:
+            return {}
+        point = int(nearest_points(np.array([time_s]))[0])
+        shares = speaking_shares(self._mouths, (point, point + 1), level)
+        return {track_id: float(share[0]) for track_id, share in shares.items()}
 
     def detections(self, track_id: int, number: int) -> FaceDetections:
         """The detection of a track in a recent frame, one row."""
