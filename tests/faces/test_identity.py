@@ -106,3 +106,13 @@ def test_tracks_that_were_seen_long_ago_are_forgotten():
     tracks.forget(2.0, 3)
     assert [track.track_id for track in tracks.tracks] == [3, 4, 5]
     assert tracks.next_id == 6
+
+
+def test_only_tracks_that_look_like_each_other_are_exchanged():
+    tracks = TrackSet()
+    anna, bert = tracks.reidentify([(face(0), ANNA), (face(200), BERT)], [], 0.0)
+    seen = {anna: face(0), bert: face(200)}
+    assert tracks.corrected(seen, {anna: ANNA, bert: BERT}, 0.1) == seen
+    assert tracks.corrected(seen, {anna: BERT, bert: ANNA}, 0.1) == {anna: seen[bert], bert: seen[anna]}
+    assert anna.face is seen[bert]
+    assert tracks.corrected(seen, {anna: BERT, bert: orthogonal(BERT)}, 0.1) == seen

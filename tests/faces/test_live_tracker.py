@@ -5,8 +5,9 @@ import pytest
 from synth.faces import frames, scene, somebody_else
 
 from vacli.faces import tracker
+from vacli.faces.face_frame import FaceFrame, FaceSettings
 from vacli.faces.live_tracker import LiveFaceTracker
-from vacli.faces.tracker import FaceFrame, FaceSettings, track_faces
+from vacli.faces.tracker import track_faces
 from vacli.media.reader import Frame
 
 MOVING = [scene((90 + 4 * i, 120 + i), zoom=1 - 0.01 * i) for i in range(14)]

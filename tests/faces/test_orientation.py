@@ -8,9 +8,10 @@ from synth.faces import frames, portrait, scene
 
 from vacli.faces.align import TEMPLATE_224
 from vacli.faces.detect import Detection
+from vacli.faces.face_frame import FaceFrame
 from vacli.faces.images import ImageAligner
 from vacli.faces.orientation import most_upright, pose, rotate_quarters
-from vacli.faces.tracker import FaceFrame, track_faces
+from vacli.faces.tracker import track_faces
 from vacli.media.video import open_video
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from synth.faces import frames, scene, somebody_else
 
-from vacli.faces.tracker import SEARCH_LAG_FRAMES, FaceFrame, track_faces
+from vacli.faces.face_frame import FaceFrame
+from vacli.faces.tracker import SEARCH_LAG_FRAMES, track_faces
 from vacli.media.video import open_video
 
 
@@ -90,3 +91,13 @@ def test_two_people_side_by_side_keep_their_tracks(clips):
     assert tracks(faces) == [(0, 1)] * 30
     left = {frame.faces[0].box[0] < 360 for frame in faces}
     assert len(left) == 1  # one of them is on the same side in all frames
+
+
+@pytest.mark.parametrize("rate_hz", [3, 25, 60])
+def test_two_people_who_change_sides_keep_their_tracks(rate_hz):
+    anna, bert = scene((80, 120))[:, :160], scene((80, 120), somebody_else())[:, :160]
+    before, after = np.hstack([anna, bert]), np.hstack([bert, anna])
+    faces = list(track_faces(frames([before] * 5 + [after] * 5 + [before] * 2, rate_hz)))
+    assert tracks(faces) == [(0, 1)] * 12
+    at_left = np.array([frame.faces[0].box[0] < 160 for frame in faces])
+    assert (at_left == at_left[0]).tolist() == [True] * 5 + [False] * 5 + [True] * 2

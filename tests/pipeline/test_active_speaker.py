@@ -9,7 +9,7 @@ import pytest
 
 from vacli.clock import regular_times
 from vacli.faces.align import TEMPLATE_224
-from vacli.faces.tracker import FaceFrame
+from vacli.faces.face_frame import FaceFrame
 from vacli.media.audio import Sound
 from vacli.media.speech_level import speech_level
 from vacli.pipeline.active_speaker import SPEAKING, ActiveSpeaker, grid_times

@@ -12,7 +12,7 @@ from synth.sounds import sound
 
 from vacli.clock import regular_times
 from vacli.errors import InputError
-from vacli.faces.tracker import Face, FaceFrame
+from vacli.faces.face_frame import Face, FaceFrame
 from vacli.features.audio_flags import TemporalContext
 from vacli.features.registry import create
 from vacli.media.audio import Sound

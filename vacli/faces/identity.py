@@ -9,7 +9,7 @@ face that returns in other light starts a new track and does not take over the t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,7 +70,7 @@ class Track:
     def match_score(self, found: Detection, embedding: np.ndarray) -> float:
         """Return the similarity of a detection to this track, 0 where it is too low for a match."""
         similarity = self.gallery.similarity(embedding)
-        nearby = self.face is not None and iou(self.face.box, found.box[np.newaxis])[0] > MIN_IOU
+        nearby = self.face is not None and is_nearby(self.face, found)
         return similarity if similarity > (MIN_SIMILARITY_NEARBY if nearby else MIN_SIMILARITY) else 0.0
 
 
@@ -102,6 +102,30 @@ class TrackSet:
         """Set a track's current detection."""
         track.face, track.seen_s = face, time_s
 
+    def corrected(
+        self, seen: Mapping[Track, Detection], embeddings: Mapping[Track, np.ndarray], time_s: float
+    ) -> dict[Track, Detection]:
+        """Return the detections with the tracks that they look like, where two people changed places.
+
+        A track is exchanged only if its face no longer looks like itself, and like another such one.
+        """
+        doubted = [t for t in seen if t.gallery.similarity(embeddings[t]) < MIN_SIMILARITY]
+        pairs = [
+            (track.gallery.similarity(embeddings[place]), track, place)
+            for track in doubted
+            for place in doubted
+        ]
+        found: dict[Track, Track] = {}
+        for score, track, place in sorted(pairs, key=lambda pair: -pair[0]):
+            if score > MIN_SIMILARITY and track not in found and place not in found.values():
+                found[track] = place
+        if set(found) != set(found.values()):  # somebody came from elsewhere, or left
+            return dict(seen)
+        exchanged = {track: seen[place] for track, place in found.items()}
+        for track, face in exchanged.items():
+            self.update(track, face, time_s)
+        return {**seen, **exchanged}
+
     def reidentify(
         self,
         found: Sequence[tuple[Detection, np.ndarray]],
@@ -126,6 +150,11 @@ class TrackSet:
             assigned[number].gallery.add(embedding)
             self.update(assigned[number], face, time_s)
         return [assigned[number] for number in range(len(found))]
+
+
+def is_nearby(last: Detection, found: Detection) -> bool:
+    """Return whether two detections overlap enough to be of one face in successive frames."""
+    return bool(iou(last.box, found.box[np.newaxis])[0] > MIN_IOU)
 
 
 def drop_duplicates(found: Iterable[Detection], known: Sequence[Detection] = ()) -> list[Detection]:

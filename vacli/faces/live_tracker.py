@@ -5,16 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from vacli.faces.face_frame import FaceFrame, FaceSettings, align_faces
 from vacli.faces.identity import TrackSet
-from vacli.faces.tracker import (
-    SEARCH_INTERVAL_S,
-    WORKERS,
-    FaceFrame,
-    FaceSettings,
-    FaceTracker,
-    Positions,
-    align_faces,
-)
+from vacli.faces.tracker import SEARCH_INTERVAL_S, WORKERS, FaceTracker, Positions
 from vacli.media.reader import Frame
 
 FORGET_AFTER_S = 300.0  # a track that was not seen for so long is forgotten

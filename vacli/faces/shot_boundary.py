@@ -45,6 +45,7 @@ class ShotBoundaryDetector:
 
     def __init__(self) -> None:
         self._before: tuple[np.ndarray, np.ndarray] | None = None
+        self.is_changed = False  # whether the latest frame's pixels differ much; the colours need not
 
     def is_cut(self, rgb: np.ndarray) -> bool:
         """Return whether a frame, (H, W, 3) uint8, begins a shot; the first frame does."""
@@ -53,8 +54,8 @@ class ShotBoundaryDetector:
         colours = _histogram(pixels)
         before, self._before = self._before, (pixels, colours)
         if before is None or before[0].shape != pixels.shape:
+            self.is_changed = True
             return True
         colour_change = np.abs(colours - before[1]).sum() / 2 / pixels[..., 0].size
-        if colour_change <= MIN_COLOUR_CHANGE:
-            return False
-        return bool(_mean_difference(pixels, before[0]) > MIN_CHANGE)
+        self.is_changed = bool(_mean_difference(pixels, before[0]) > MIN_CHANGE)
+        return self.is_changed and bool(colour_change > MIN_COLOUR_CHANGE)

@@ -8,7 +8,6 @@ found. Rotated and upside-down faces are detected in the rotated picture (`orien
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,16 +18,16 @@ import numpy as np
 
 from vacli.faces.align import align_face
 from vacli.faces.detect import Detection, Detector
-from vacli.faces.identity import Track, TrackSet, drop_duplicates, embed_appearance
-from vacli.faces.lower_face import sample_lower_face
+from vacli.faces.face_frame import FaceFrame, FaceSettings, align_faces
+from vacli.faces.identity import Track, TrackSet, drop_duplicates, embed_appearance, is_nearby
 from vacli.faces.orientation import UprightDetector
-from vacli.faces.quality import sharpness
 from vacli.faces.roi_detect import RegionDetector
 from vacli.faces.search import search_faces
 from vacli.faces.shot_boundary import ShotBoundaryDetector
 from vacli.media.reader import Frame
 from vacli.runtime.concurrency import parallel_map, prefetch
 
+DEFAULTS = FaceSettings()
 SEARCH_INTERVAL_S = 1.0
 # Longer side of the searched picture:
 FINE_SEARCH_PX = 1280  # when a shot begins, and in every FINE_SEARCH_STRIDE-th regular search
@@ -47,49 +46,7 @@ WORKERS = 2
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, eq=False)
-class Face:
-    """One face in one frame.
-
-    box (4,) and landmarks (5, 2) float32 in the frame's pixels; crop (224, 224, 3) uint8, or None where it
-    was not asked for; sharpness: `quality.sharpness` of the crop, NaN without one; size_px: the longer side
-    of the box; lower_face: `lower_face.sample_lower_face`, None where it was not asked for.
-    """
-
-    track_id: int
-    box: np.ndarray
-    landmarks: np.ndarray
-    score: float
-    crop: np.ndarray | None
-    sharpness: float
-    size_px: float
-    lower_face: np.ndarray | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class FaceFrame:
-    """The faces of one frame, by track id; an empty tuple if there are none."""
-
-    index: int
-    time_s: float
-    faces: tuple[Face, ...]
-
-
-@dataclass(frozen=True)
-class FaceSettings:
-    """score_threshold: of the detector. crop_every: every so many frames the faces are aligned.
-
-    lower_face_every: every so many frames the lower faces are sampled; None for never. blank_search_s: the
-    time between two searches while no face was visible for BLANK_S; 0 for one in every frame.
-    """
-
-    score_threshold: float = 0.9
-    crop_every: int = 1
-    lower_face_every: int | None = None
-    blank_search_s: float = 0.0
-
-
-def track_faces(frames: Iterable[Frame], settings: FaceSettings = FaceSettings()) -> Iterator[FaceFrame]:
+def track_faces(frames: Iterable[Frame], settings: FaceSettings = DEFAULTS) -> Iterator[FaceFrame]:
     """Return the faces of each frame, in order. Frames are decoded ahead, crops made behind, in threads."""
     return map_face_frames(frames, lambda frame: frame, settings)
 
@@ -97,7 +54,7 @@ def track_faces(frames: Iterable[Frame], settings: FaceSettings = FaceSettings()
 def map_face_frames(
     frames: Iterable[Frame],
     function: Callable[[FaceFrame], Result],
-    settings: FaceSettings = FaceSettings(),
+    settings: FaceSettings = DEFAULTS,
 ) -> Iterator[Result]:
     """Apply a function to the result of `track_faces` for each frame, in its worker threads."""
     found = FaceTracker(settings).detections(prefetch(frames, LOOK_AHEAD_FRAMES))
@@ -116,10 +73,14 @@ class Positions:
 
 @dataclass(frozen=True)
 class PendingDetections:
-    """The running detections of a frame: one for each track, and the search that ends in this frame."""
+    """The running detections of a frame: one for each track, and the search that ends in this frame.
+
+    is_changed: whether the picture differs so much from the one before that people may have changed places.
+    """
 
     by_track: Mapping[Track, Future[Detection | None]]
     search: Future[list[Detection]] | None
+    is_changed: bool
 
 
 class FaceTracker:
@@ -191,7 +152,7 @@ class FaceTracker:
             track: pool.submit(self._upright.redetect, frame.rgb, face, careful=is_due)
             for track, face in known.faces.items()
         }
-        return PendingDetections(by_track, search)
+        return PendingDetections(by_track, search, self._shots.is_changed)
 
     def _search_lag(self, frame: Frame) -> int:
         """Return after how many frames the result of a search is used."""
@@ -210,6 +171,8 @@ class FaceTracker:
         """Return a frame with the track id and the detection of every face in it, by track id."""
         active = self.tracks.active(frame.time_s)
         seen = self._redetect(frame, active, pending.by_track)
+        if len(seen) > 1 and (pending.is_changed or pending.search is not None):
+            seen = self.tracks.corrected(seen, self._appearances(frame, seen), frame.time_s)
         is_stale = pending.search is not None and not self._add(frame, seen, pending.search.result())
         is_lost = len(seen) < len(active) or (not seen and self._is_blank_search_due(frame.time_s))
         if is_stale or is_lost:
@@ -247,7 +210,8 @@ class FaceTracker:
         for track, last in active.items():
             # A track has no result if it is new, or if its face moved too far within two frames.
             face = by_track[track].result() if track in by_track else None
-            face = face or self._upright.redetect(frame.rgb, last)
+            if face is None or not is_nearby(face, last):
+                face = self._upright.redetect(frame.rgb, last)
             if face is not None:
                 found[track] = face
         if len(found) > 1:
@@ -258,14 +222,19 @@ class FaceTracker:
             self.tracks.update(track, face, frame.time_s)
         return found
 
+    def _appearances(self, frame: Frame, seen: Mapping[Track, Detection]) -> dict[Track, np.ndarray]:
+        return {
+            track: embed_appearance(align_face(frame.rgb, face.landmarks)) for track, face in seen.items()
+        }
+
     def _add(self, frame: Frame, seen: dict[Track, Detection], candidates: list[Detection]) -> bool:
         """Add the `candidates` of a search that are not in `seen` yet to it, as known or new tracks.
 
         Returns False if one of them cannot be detected again in this frame.
         """
         rgb = frame.rgb
-        for track, face in seen.items():
-            track.gallery.add(embed_appearance(align_face(rgb, face.landmarks)))
+        for track, appearance in self._appearances(frame, seen).items():
+            track.gallery.add(appearance)
         known = list(seen.values())
         unknown = drop_duplicates(candidates, known)
         exact = [self._upright.redetect(rgb, face, careful=True) for face in unknown]
@@ -280,18 +249,3 @@ class FaceTracker:
 def _displacement(last: Detection, found: Detection) -> float:
     """Return how far a face moved, as a fraction of its size."""
     return float(np.hypot(*(found.centre - last.centre))) / found.size_px
-
-
-def align_faces(frame: Frame, faces: list[tuple[int, Detection]], settings: FaceSettings) -> FaceFrame:
-    """Return the faces of a frame with their crops and lower faces where these are asked for."""
-    every = settings.lower_face_every
-    has_crop = frame.index % settings.crop_every == 0
-    has_lower_face = every is not None and frame.index % every == 0
-
-    def face(track_id: int, found: Detection) -> Face:
-        crop = align_face(frame.rgb, found.landmarks) if has_crop else None
-        lower_face = sample_lower_face(frame.rgb, found.landmarks) if has_lower_face else None
-        sharp = math.nan if crop is None else sharpness(crop)
-        return Face(track_id, found.box, found.landmarks, found.score, crop, sharp, found.size_px, lower_face)
-
-    return FaceFrame(frame.index, frame.time_s, tuple(face(*item) for item in faces))

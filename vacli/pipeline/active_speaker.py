@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from vacli.clock import median_rate_hz
-from vacli.faces.tracker import FaceFrame
+from vacli.faces.face_frame import FaceFrame
 from vacli.media.speech_level import SpeechLevel
 from vacli.pipeline.mouth_track import GRID_HZ, MouthTrack, sampling_stride
 

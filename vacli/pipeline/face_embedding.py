@@ -14,8 +14,8 @@ import numpy as np
 
 from vacli.clock import bracket, mix, nearest_rows
 from vacli.faces.detect import Detection
+from vacli.faces.face_frame import Face
 from vacli.faces.quality import face_difficulty
-from vacli.faces.tracker import Face
 from vacli.files import scratch
 
 MAX_GAP = 8  # rows over which features are interpolated

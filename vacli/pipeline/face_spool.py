@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 
 from vacli.errors import StoreError
+from vacli.faces.face_frame import Face
 from vacli.faces.selection import TrackSummary
-from vacli.faces.tracker import Face
 from vacli.spec import VISUAL
 from vacli.store import Store, VideoView
 

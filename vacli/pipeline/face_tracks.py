@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from vacli.faces.face_frame import FaceFrame
 from vacli.faces.selection import SPEAKER, TrackSummary, select_tracks
-from vacli.faces.tracker import FaceFrame
 from vacli.pipeline.active_speaker import ActiveSpeaker
 from vacli.pipeline.audio_features import AudioFeatures
 from vacli.pipeline.face_embedding import FaceEmbedder, FaceTrackFeatures

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from vacli.faces.tracker import FaceFrame
+from vacli.faces.face_frame import FaceFrame
 from vacli.features.registry import EXTRACTORS
 from vacli.files import scratch
 from vacli.inference.prediction import Trajectory

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from vacli.faces.align import CROP_PX, TEMPLATE_224, align_face
+from vacli.faces.face_frame import FaceFrame, FaceSettings
 from vacli.faces.live_tracker import LiveFaceTracker
 from vacli.faces.lower_face import sample_lower_face
 from vacli.faces.quality import sharpness
 from vacli.faces.roi_detect import RegionDetector
 from vacli.faces.selection import SPEAKER
-from vacli.faces.tracker import FaceFrame, FaceSettings
 from vacli.media.reader import Frame
 from vacli.media.speech_level import SpeechLevel
 from vacli.pipeline.active_speaker import (

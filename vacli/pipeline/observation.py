@@ -14,10 +14,11 @@ import numpy as np
 from vacli.clock import SOUND_CLOCK_HZ, median_rate_hz, regular_times
 from vacli.errors import InputError
 from vacli.faces.align import resize_crop
+from vacli.faces.face_frame import FaceFrame, FaceSettings
 from vacli.faces.images import ImageAligner, tta_views
 from vacli.faces.quality import sharpness
 from vacli.faces.selection import NO_SPEAKER, SPEAKER
-from vacli.faces.tracker import FaceFrame, FaceSettings, track_faces
+from vacli.faces.tracker import track_faces
 from vacli.inference.voice import VoiceEvidence
 from vacli.media.audio import Sound, read_sound
 from vacli.media.crops import CropFolder

@@ -12,8 +12,8 @@ import numpy as np
 from vacli.clock import SOUND_CLOCK_HZ, regular_times
 from vacli.errors import InputError
 from vacli.faces.align import resize_crop
+from vacli.faces.face_frame import Face
 from vacli.faces.quality import sharpness
-from vacli.faces.tracker import Face
 from vacli.files.digests import file_sha256
 from vacli.media.crops import CropFolder
 from vacli.media.video import open_video

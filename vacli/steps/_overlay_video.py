@@ -12,7 +12,8 @@ import av
 import numpy as np
 
 from vacli.errors import InputError
-from vacli.faces.tracker import FaceSettings, track_faces
+from vacli.faces.face_frame import FaceSettings
+from vacli.faces.tracker import track_faces
 from vacli.files.atomic import staged_file
 from vacli.media.container import DECODER_ERRORS, open_container, required_video_stream, tick_of
 from vacli.media.probe import probe, required_video

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from vacli.errors import InputError, StoreError
 from vacli.faces.align import encode_jpeg
+from vacli.faces.face_frame import Face, FaceFrame, FaceSettings
 from vacli.faces.selection import NO_SPEAKER, SPEAKER, check_face_choice, select_tracks
-from vacli.faces.tracker import Face, FaceFrame, FaceSettings, map_face_frames
+from vacli.faces.tracker import map_face_frames
 from vacli.media.kinds import MediaInput
 from vacli.media.reader import VideoReader
 from vacli.media.video import check_backend, open_video
