@@ -242,6 +242,7 @@ LIVE_DEFAULTS: dict[str, object] = {
     "audio": None,
     "demuxer": None,
     "options": {},
+    "audio_track": None,
     "drop": None,
     "timeout_s": None,
     "duration_s": None,
@@ -622,6 +623,7 @@ CASES = (
     ),
     Case("live", "0", "live", LIVE_DEFAULTS),
     Case("live", "0 --csv --watch --columns time_s,flag", "live", LIVE_DEFAULTS),
+    Case("live", "0 --audio-track 2", "live", {**LIVE_DEFAULTS, "audio_track": 2}),
     Case(
         "live",
         "udp://h:1 --audio none --format mpegts --input-option a=b --input-option c=d=e --drop newest "
@@ -633,6 +635,7 @@ CASES = (
             "audio": "none",
             "demuxer": "mpegts",
             "options": {"a": "b", "c": "d=e"},
+            "audio_track": None,
             "drop": "newest",
             "timeout_s": 0.5,
             "duration_s": 120.0,

@@ -68,3 +68,12 @@ def test_pipes_and_stdin_make_the_sender_wait(tmp_path):
 def test_other_names_are_usage_errors(name, audio, message):
     with pytest.raises(UsageError, match=message):
         parse_source(name, audio)
+
+
+@pytest.mark.parametrize(
+    ("name", "audio", "message"),
+    [("0", None, "a camera has no audio tracks"), ("-", "none", "reads no sound")],
+)
+def test_an_audio_track_without_a_stream_of_sound_is_a_usage_error(name, audio, message):
+    with pytest.raises(UsageError, match=message):
+        parse_source(name, audio, audio_track=2)

@@ -64,3 +64,18 @@ def test_sound_that_is_sent_twice_is_used_once():
     ends_s = [block.start_s + len(block.samples) / RATE_HZ for block in blocks]
     assert all(after.start_s >= end_s - 1e-9 for end_s, after in zip(ends_s, blocks[1:], strict=False))
     assert stream.end_s == pytest.approx(1.5, abs=0.05)
+
+
+@pytest.mark.parametrize("inverted", [1.0, -1.0])
+def test_an_inverted_channel_is_corrected_from_the_first_block_on(inverted):
+    stream, blocks = SoundStream(0.0), []
+    for one in frames(3, CARD_HZ):
+        left = one.to_ndarray()[0]
+        both = av.AudioFrame.from_ndarray(np.stack([left, inverted * left]), "fltp", "stereo")
+        both.sample_rate, both.time_base, both.pts = CARD_HZ, one.time_base, one.pts
+        blocks += stream.add(both)
+    samples = np.concatenate([block.samples for block in blocks])
+    assert np.sqrt(np.square(samples[100:]).mean()) == pytest.approx(0.5**0.5, rel=0.01)
+    assert [note.split(";")[0] for note in stream.notes] == (
+        ["its channels are in opposite phase"] if inverted < 0 else []
+    )

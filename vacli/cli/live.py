@@ -54,6 +54,7 @@ def _list_devices(ctx: click.Context, param: click.Parameter, is_given: bool) ->
     help="Microphone beside a camera. [default: the system's]",
     shell_complete=completion.one_of(("none",)),
 )
+@options.audio_track
 @click.option(
     "--list-devices",
     is_flag=True,

@@ -13,7 +13,7 @@ from vacli.media.audio import Sound, leveled_sound
 from vacli.media.audio_blocks import MAX_TAIL_S
 from vacli.media.audio_segments import BATCH_S, MAX_RATE_HZ, MIN_RATE_HZ, RATE_HZ
 from vacli.media.downmix import full_scale
-from vacli.media.polarity import MAX_CHANNELS, PolarityDetector, Signs
+from vacli.media.polarity import MAX_CHANNELS, OPPOSITE_PHASE, PolarityDetector, Signs
 
 
 def sound_of_array(samples: np.ndarray, rate_hz: int, end_s: float = 0.0) -> Sound:
@@ -30,7 +30,7 @@ def sound_of_array(samples: np.ndarray, rate_hz: int, end_s: float = 0.0) -> Sou
     mono = np.concatenate([np.zeros(0, np.float32), *_resampled(channels, rate_hz, signs)])
     notes: tuple[str, ...] = ()
     if any(one is not None for one in signs):
-        notes = ("its channels are in opposite phase; some are inverted so that their mix keeps the voice",)
+        notes = (OPPOSITE_PHASE,)
     present = ((0.0, len(mono) / RATE_HZ),) if len(mono) else ()
     tail = min(math.ceil(end_s * RATE_HZ) - len(mono), round(MAX_TAIL_S * RATE_HZ))
     whole = np.concatenate([mono, np.zeros(max(tail, 0), np.float32)])

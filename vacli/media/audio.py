@@ -14,6 +14,7 @@ from vacli.media.audio_blocks import SoundBlocks
 from vacli.media.audio_gaps import RemovedGap, to_audio_clock, to_frame_clock
 from vacli.media.audio_segments import RATE_HZ
 from vacli.media.audio_tracks import select_audio_track
+from vacli.media.polarity import OPPOSITE_PHASE
 from vacli.media.silence import MIN_AUDIBLE_S, Spans, audible_spans, gain_db
 
 EXCERPT_GRID_S = 0.01  # of `Sound.excerpt`: the step of analysis frames
@@ -113,7 +114,7 @@ def read_sound(path: Path, track: int | None = None) -> Sound | None:
     notes: tuple[str, ...] = ()
     if any(signs is not None for signs in blocks.signs):
         del samples
-        notes += ("its channels are in opposite phase; some are inverted so that their mix keeps the voice",)
+        notes += (OPPOSITE_PHASE,)
         blocks, samples = _read_all(SoundBlocks(path, track=selected, signs=blocks.signs))
     sound = Sound(
         samples,

@@ -65,8 +65,15 @@ def select_audio_track(path: Path, wanted: int | None = None) -> AudioTrack | No
         if tracks and not has_picture:
             raise InputError(f"{path}: FFmpeg has no decoder for its sound")
         return None
-    activity = detect_speech(path, usable) if len(usable) > 1 else {}
-    selected = _select(usable, activity)
+    return preferred_track(tracks, detect_speech(path, usable) if len(usable) > 1 else {})
+
+
+def preferred_track(tracks: Sequence[AudioTrack], activity: Mapping[int, VoiceActivity]) -> AudioTrack:
+    """Return the first decodable track with speech, in a player's order, with a note if there are others.
+
+    activity: by number; without it, the default or first one. Raises IndexError if none can be decoded.
+    """
+    selected = _select([track for track in tracks if track.codec], activity)
     others = [track.describe(activity.get(track.number)) for track in tracks if track is not selected]
     if not others:
         return selected

@@ -104,15 +104,20 @@ def _video_streams(container: InputContainer) -> list[av.VideoStream]:
 
     Cover art is left out, whether the file marks it as such or not (`cover_art`).
     """
+    path = _path_of(container)
+    reopen = partial(open_container, path)
+    streams = playable_video_streams(container)
+    return [stream for stream in streams if not is_cover_art(path, container, stream, reopen)]
+
+
+def playable_video_streams(container: InputContainer) -> list[av.VideoStream]:
+    """Return the video streams that can be decoded and are not marked as cover art or thumbnails."""
     not_video = Disposition.attached_pic | Disposition.timed_thumbnails
-    streams = [
+    return [
         stream
         for stream in container.streams.video
         if stream.codec_context is not None and not stream.disposition & not_video
     ]
-    path = _path_of(container)
-    reopen = partial(open_container, path)
-    return [stream for stream in streams if not is_cover_art(path, container, stream, reopen)]
 
 
 def required_video_stream(container: InputContainer) -> av.VideoStream:

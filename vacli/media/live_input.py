@@ -13,12 +13,14 @@ class LiveFrame:
 
     index: number of the picture in the source, ascending; skipped pictures leave a gap. time_s: when it was
     captured or is shown, in seconds of the source's clock. rgb: (H, W, 3) uint8, upright, contiguous and not
-    changed later; None where the picture is damaged.
+    changed later; None where the picture is damaged, and in a source without pictures. has_picture: False in
+    such a source.
     """
 
     index: int
     time_s: float
     rgb: np.ndarray | None
+    has_picture: bool = True
 
 
 @dataclass(frozen=True, eq=False)

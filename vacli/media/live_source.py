@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from vacli.errors import UsageError
@@ -48,9 +49,10 @@ class LiveSource:
 
     name: as the user wrote it. main: the stream or the camera. microphone: a device beside the camera, with
     is_default for one that the user did not name. fallback: the microphone that is used if the default one
-    cannot be opened. with_sound: whether sound in `main` is used. is_realtime:
-    whether data arrive at the pace at which they were recorded. is_pipe: whether they come from a program,
-    which may pass on a source in real time.
+    cannot be opened. with_sound: whether sound in `main` is used. audio_track: its number, from 1, None for
+    the one of `live_streams`. file: the path of a source that is a file. is_realtime: whether data arrive at
+    the pace at which they were recorded. is_pipe: whether they come from a program, which may pass on a
+    source in real time.
     """
 
     name: str
@@ -59,6 +61,8 @@ class LiveSource:
     microphone_is_default: bool = False
     fallback: FFmpegInput | None = None
     with_sound: bool = True
+    audio_track: int | None = None
+    file: Path | None = None
     is_realtime: bool = True
     is_pipe: bool = False
 
@@ -73,15 +77,20 @@ def parse_source(
     audio: str | None = None,
     demuxer: str | None = None,
     options: Mapping[str, str] | None = None,
+    audio_track: int | None = None,
 ) -> LiveSource:
     """Return the source of a name.
 
     audio: the name of a microphone, NO_SOUND, or None for the sound of the stream or the default microphone.
-    demuxer: FFmpeg's name of the input format. options: of FFmpeg, for `main`.
-    Raises UsageError for a name that is no source, and for a microphone beside a stream.
+    demuxer: FFmpeg's name of the input format. options: of FFmpeg, for `main`. audio_track: see `LiveSource`.
+    Raises UsageError for a name that is no source, for a microphone beside a stream, and for an audio track
+    of a camera or beside NO_SOUND.
     """
     given = dict(options or {})
     main = _camera(name, demuxer, given)
+    if audio_track is not None and (main is not None or audio == NO_SOUND):
+        reason = "a camera has no audio tracks" if main is not None else "--audio none reads no sound"
+        raise UsageError(f"--audio-track {audio_track}: {reason}", hint="leave --audio-track out")
     if main is not None:
         fallback = None
         if audio is None and capture_library() == "v4l2":
@@ -95,7 +104,15 @@ def parse_source(
         )
     main, is_realtime = _stream(name, demuxer, given)
     is_pipe = name == STDIN or (os.path.exists(name) and not os.path.isfile(name))
-    return LiveSource(name, main, with_sound=audio != NO_SOUND, is_realtime=is_realtime, is_pipe=is_pipe)
+    return LiveSource(
+        name,
+        main,
+        with_sound=audio != NO_SOUND,
+        audio_track=audio_track,
+        file=Path(name) if demuxer is None and main.url == f"file:{name}" and not is_pipe else None,
+        is_realtime=is_realtime,
+        is_pipe=is_pipe,
+    )
 
 
 def _camera(name: str, demuxer: str | None, options: dict[str, str]) -> FFmpegInput | None:

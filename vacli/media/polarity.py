@@ -7,10 +7,13 @@ the sign of their correlation.
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from vacli.media.downmix import full_scale
 
+OPPOSITE_PHASE = "its channels are in opposite phase; some are inverted so that their mix keeps the voice"
 MAX_CHANNELS = 8  # the products of more channels are slow
 CONTEXT_S = 1.0  # on each side of a batch
 # Energy of the mix relative to that of uncorrelated channels. Equal channels have 2, a wide stereo mix has
@@ -31,13 +34,7 @@ class PolarityDetector:
 
     def add(self, samples: np.ndarray, weights: np.ndarray, length_s: float) -> None:
         """Add a batch (channels, S) of any sample format, with the weights of its mix."""
-        products = None
-        if 1 < len(weights) <= MAX_CHANNELS:
-            shares = samples.astype(np.float32)
-            shares -= shares.mean(axis=1, keepdims=True)
-            shares *= (weights / full_scale(samples.dtype)[0]).astype(np.float32)[:, np.newaxis]
-            products = (shares @ shares.T).astype(np.float64)
-        self._products.append(products)
+        self._products.append(_products(samples, weights))
         self._lengths_s.append(length_s)
 
     def signs(self) -> list[Signs]:
@@ -62,6 +59,38 @@ class PolarityDetector:
                 left_s -= self._lengths_s[other]
                 other += step
         return total
+
+
+class RunningPolarity:
+    """The signs of the channels of sound that is still arriving, from its last 2 * CONTEXT_S."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[np.ndarray, float]] = deque()
+        self._loudest = 0.0
+
+    def signs(self, samples: np.ndarray, weights: np.ndarray, length_s: float) -> Signs:
+        """Return the signs of the next batch; arguments as of `PolarityDetector.add`."""
+        products = _products(samples, weights)
+        if products is None or (self._recent and self._recent[-1][0].shape != products.shape):
+            self._recent.clear()
+        if products is None:
+            return None
+        self._recent.append((products, length_s))
+        while sum(length for _, length in self._recent) - self._recent[0][1] >= 2 * CONTEXT_S:
+            self._recent.popleft()
+        total = np.sum([one for one, _ in self._recent], axis=0)
+        self._loudest = max(self._loudest, float(np.trace(total)))
+        return _signs(total, MIN_RELATIVE_ENERGY * self._loudest)
+
+
+def _products(samples: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
+    """Return the products of the weighted channels, (channels, channels), None for one or very many."""
+    if not 1 < len(weights) <= MAX_CHANNELS:
+        return None
+    shares = samples.astype(np.float32)
+    shares -= shares.mean(axis=1, keepdims=True)
+    shares *= (weights / full_scale(samples.dtype)[0]).astype(np.float32)[:, np.newaxis]
+    return (shares @ shares.T).astype(np.float64)
 
 
 def _signs(products: np.ndarray, min_energy: float) -> Signs:

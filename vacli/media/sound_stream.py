@@ -16,18 +16,20 @@ from vacli.media.audio_segments import JITTER_S, RATE_HZ, AudioRun, AudioSegment
 from vacli.media.container import DECODER_ERRORS
 from vacli.media.downmix import Downmix
 from vacli.media.live_input import SoundBlock
+from vacli.media.polarity import OPPOSITE_PHASE, RunningPolarity
 from vacli.media.sample_check import SampleCheck
 
 BATCH_S = 0.02
 MAX_DRIFT_S = 0.06  # between two blocks; a larger step of the timestamps is a gap
 MAX_STRETCH = 0.005
+UNUSABLE_SAMPLES = "samples of its sound are not numbers or far above full scale; they count as silence"
 SMOOTHING = 0.05  # weight of a new difference: jitter of single timestamps is no drift
 
 
 class SoundStream:
     """Converts decoded frames of one stream; zero_s: the time on its clock that is 0 s of the blocks.
 
-    `n_errors` counts the frames that could not be used. `check` replaces samples that no sound has by zeros.
+    `n_errors` counts the frames that could not be used. `notes` has a sentence for each change of the sound.
     """
 
     def __init__(self, zero_s: float) -> None:
@@ -36,7 +38,9 @@ class SoundStream:
         self._drift = DriftCorrector()
         self._end = 0  # sample after the last block
         self.n_errors = 0
-        self.check = SampleCheck()
+        self.notes: tuple[str, ...] = ()
+        self._check = SampleCheck()
+        self._polarity = RunningPolarity()
 
     @property
     def end_s(self) -> float:
@@ -69,7 +73,17 @@ class SoundStream:
             yield self._drift.correct(segment, self._run)
 
     def _mix(self, downmix: Downmix, samples: np.ndarray, length_s: float) -> np.ndarray:
-        return downmix.mono(self.check.usable(samples))
+        usable = self._check.usable(samples)
+        if self._check.n_unusable:
+            self._note(UNUSABLE_SAMPLES)
+        signs = self._polarity.signs(usable, downmix.weights, length_s)
+        if signs is not None:
+            self._note(OPPOSITE_PHASE)
+        return downmix.mono(usable, signs)
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes += (text,)
 
 
 class DriftCorrector:

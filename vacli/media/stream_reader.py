@@ -21,7 +21,6 @@ from vacli.media.container import (
     audio_stream,
     clock_zero_s,
     decode_packet,
-    default_or_first,
     demux_packets,
 )
 from vacli.media.frame_buffer import CapturedFrame, FrameBuffer
@@ -29,6 +28,7 @@ from vacli.media.live_clock import ArrivalDelay, LiveClock, clock_origin_s
 from vacli.media.live_input import LiveFrame
 from vacli.media.live_pictures import LivePictures
 from vacli.media.live_source import Drop, FFmpegInput, LiveSource
+from vacli.media.live_streams import select_streams
 from vacli.media.media_recorder import MediaRecorder, recording_format
 from vacli.media.open_errors import opening_error
 from vacli.media.sound_stream import SoundStream
@@ -39,7 +39,6 @@ CLOCK_JUMP, NO_SOUND = "clock_jump", "no_sound"  # words about a frame
 PAUSE_S, RELEASE_S = 1.0, 0.1
 MAX_SOUND_LAG_S = 1.0  # of the sound behind a frame; more is missing sound
 EARLY_S = 0.001  # of a picture before the packet with the first timestamp after a jump
-UNUSABLE_SAMPLES = "samples of its sound are not numbers or far above full scale; they count as silence"
 SOUND_ROW_S = 1 / 25  # between the rows of a source without pictures
 
 
@@ -90,10 +89,8 @@ class StreamReader:
         with ExitStack() as stack:
             main = stack.enter_context(opened(self._source.main, self._source.name, timeout_s))
             microphone = self._opened_microphone(stack)
-            video = default_or_first([s for s in main.streams.video if s.codec_context is not None])
-            audio = audio_stream(main) if self._source.with_sound else None
-            if video is None and audio is None:
-                raise InputError(f"{self._source.name}: has neither pictures nor sound")
+            selected = select_streams(main, self._source, self._warn)
+            video, audio = selected.video, selected.audio
             if self._settings.record is not None:
                 beside = audio_stream(microphone) if microphone else None
                 streams = [stream for stream in (video, audio, beside) if stream is not None]
@@ -175,17 +172,18 @@ class StreamReader:
         for decoded in decode_packet(packet, []):
             self._put_sound(sound, decoded)
         while makes_rows and self._n_sound_rows * SOUND_ROW_S < sound.end_s:
-            frame = LiveFrame(self._n_sound_rows, self._n_sound_rows * SOUND_ROW_S, None)
+            time_s = self._n_sound_rows * SOUND_ROW_S
+            frame = LiveFrame(self._n_sound_rows, time_s, None, has_picture=False)
             self._n_sound_rows += 1
             self._put(frame, (), arrival_s, is_realtime=self._source.is_realtime)
 
     def _put_sound(self, sound: SoundStream, decoded: av.AudioFrame) -> None:
-        """Put decoded sound into the buffer; warn once of samples that no sound has."""
-        was_usable = not sound.check.n_unusable
+        """Put decoded sound into the buffer; warn once of each change of it."""
+        n_known = len(sound.notes)
         for block in sound.add(decoded):
             self._buffer.put_sound(block)
-        if was_usable and sound.check.n_unusable:
-            self._warn(f"{self._source.name}: {UNUSABLE_SAMPLES}")
+        for note in sound.notes[n_known:]:
+            self._warn(f"{self._source.name}: {note}")
 
     def _put(self, frame: LiveFrame, words: tuple[str, ...], arrival_s: float, *, is_realtime: bool) -> None:
         captured_s = arrival_s

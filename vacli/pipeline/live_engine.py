@@ -155,7 +155,7 @@ class LiveEngine:
         Usually these are the rows of this frame. Rows that wait for their sound follow with a later frame.
         """
         time_s = self._own_s(frame.time_s)
-        flags: tuple[str, ...] = () if frame.rgb is not None else (DAMAGED,)
+        flags: tuple[str, ...] = (DAMAGED,) if frame.rgb is None and frame.has_picture else ()
         emitted: list[FrameTable] = []
         if not -MAX_GAP_S < time_s - self._last_s <= MAX_GAP_S:
             emitted += self._emit(len(self._waiting))

@@ -41,7 +41,8 @@ DROPPED = "dropped"  # in the column `flag`: frames before this one have no row
 class LiveSettings:
     """The source, how it is read, and where the rows go.
 
-    source, audio, demuxer, options: see `live_source.parse_source`. drop: None for the policy of the source.
+    source, audio, demuxer, options, audio_track: see `live_source.parse_source`. drop: None for the policy of
+    the source.
     timeout_s: end if nothing arrives for so long. duration_s: end after so many seconds of the source.
     prediction: model and faces; its inputs are not used. record: folder of a table and its provenance.
     record_media: keep the media there too. force: replace files there. serve_port: of the web page, None for
@@ -53,6 +54,7 @@ class LiveSettings:
     audio: str | None = None
     demuxer: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    audio_track: int | None = None
     drop: Drop | None = None
     timeout_s: float | None = None
     duration_s: float | None = None
@@ -89,7 +91,9 @@ def run(
     if settings.delay_s > live_engine.MAX_DELAY_S:
         most = f"--delay is at most {live_engine.MAX_DELAY_S:g} s"
         raise UsageError(most, hint="`va predict` reads files without a delay")
-    source = parse_source(settings.source, settings.audio, settings.demuxer, settings.options)
+    source = parse_source(
+        settings.source, settings.audio, settings.demuxer, settings.options, settings.audio_track
+    )
     filtered = QualityFilter(settings.prediction.min_quality)
     with ExitStack() as stack:
         record = None
