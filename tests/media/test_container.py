@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
-from vacli.media.container import open_container
+import pytest
+
+from vacli.media.container import clock_zero_s, open_container
 from vacli.media.probe import probe
 
 TITLE = b"Caf\xe9 \xff\xfe\x00"  # not UTF-8
@@ -29,3 +32,18 @@ def test_a_title_in_an_unknown_encoding_is_ignored(tmp_path: Path) -> None:
     with open_container(path) as container:
         assert container.metadata["title"].startswith("Caf")  # the title is in the file
     assert probe(path).audio.rate_hz == 16_000
+
+
+@pytest.mark.parametrize(
+    ("name", "start_s", "zero_s"),
+    [
+        ("matroska,webm", 0.5, 0.0),  # the picture starts later than the sound
+        ("mov,mp4,m4a,3gp,3g2,mj2", -0.021, 0.0),  # the delay of AAC
+        ("matroska,webm", -0.996, -0.996),
+        ("matroska,webm", 3600.0, 3600.0),
+        ("mpegts", 1.4, 1.4),
+    ],
+)
+def test_the_clock_of_a_container_has_its_zero_at_zero_or_at_the_start(name, start_s, zero_s):
+    container = SimpleNamespace(format=SimpleNamespace(name=name), start_time=round(1e6 * start_s))
+    assert clock_zero_s(container) == pytest.approx(zero_s)

@@ -35,6 +35,8 @@ class PacketClock(Protocol):
 FORMATS_WITHOUT_ZERO = {"mpeg", "mpegts", "mp3", "aac"}
 # A file with a later start was cut from a longer stream.
 MAX_START_S = 60.0
+# The delay of an encoder of sound at a low rate. A file with an earlier start lies before its own zero.
+MAX_ENCODER_DELAY_S = 0.3
 
 PROTOCOL = "file:"  # without it, FFmpeg takes the text before a colon in a file name as a protocol
 MAX_PIXELS = 1 << 26  # twice an 8K picture; a header with more is damaged
@@ -172,12 +174,12 @@ def clock_zero_s(container: InputContainer) -> float:
     """Return the time on the container's clock that becomes 0 s.
 
     This is the file's own zero, so that a picture that starts after the audio keeps its offset. It is the
-    first timestamp if the format has an arbitrary zero (transport and programme streams), or if that
-    timestamp is so far from zero that the file was cut from a longer stream.
+    first timestamp if the format has an arbitrary zero (transport and programme streams), if that timestamp
+    is so late that the file was cut from a longer stream, or if it is before zero.
     """
     start_s = (container.start_time or 0) / av.time_base
     relative = FORMATS_WITHOUT_ZERO & set(container.format.name.split(","))
-    return start_s if relative or abs(start_s) > MAX_START_S else 0.0
+    return 0.0 if not relative and -MAX_ENCODER_DELAY_S <= start_s <= MAX_START_S else start_s
 
 
 @overload
