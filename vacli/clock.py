@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
+SINGLE_FRAME_S = 0.04  # the length of a recording of one frame
 SOUND_CLOCK_HZ = 25  # rows a second for recordings without pictures
 
 
@@ -22,11 +23,14 @@ def regular_times(count: int, rate_hz: Fraction | float, start_s: float = 0.0) -
 def duration_s(times_s: np.ndarray) -> float:
     """Seconds from the first frame to the end of the last one, which is shown for the median interval.
 
-    times_s: (N,) seconds, ascending. Returns 0 for less than two frames.
+    times_s: (N,) seconds, ascending. A single frame is shown for SINGLE_FRAME_S.
     """
-    if len(times_s) < 2:
-        return 0.0
-    return float(times_s[-1] - times_s[0] + np.median(np.diff(times_s)))
+    return float(times_s[-1] - times_s[0] + median_step_s(times_s)) if len(times_s) else 0.0
+
+
+def median_step_s(times_s: np.ndarray) -> float:
+    """The usual seconds between two frames. times_s: (N,) seconds, ascending."""
+    return float(np.median(np.diff(times_s))) if len(times_s) > 1 else SINGLE_FRAME_S
 
 
 def nearest_rows(at_s: np.ndarray, times_s: np.ndarray) -> np.ndarray:

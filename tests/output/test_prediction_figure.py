@@ -8,7 +8,7 @@ from PIL import Image
 
 from vacli.output.frame_table import FrameTable
 from vacli.output.plot import FORMATS
-from vacli.output.prediction_figure import BINS, MAX_POINTS, draw_predictions
+from vacli.output.prediction_figure import BINS, MAX_POINTS, _curve, draw_predictions
 
 
 def table(frames: int = 60, face_id: int = 0, **columns: np.ndarray) -> FrameTable:
@@ -69,6 +69,35 @@ def test_long_recordings_are_means_over_equal_times_and_say_so(tmp_path):
     text = texts(tmp_path / "long.svg")
     assert f"each point is a mean over {(frames - 1) / 25 / BINS:.2g} s" in text
     assert len(text) < 2_000_000
+
+
+def pixels(path, colour: tuple[int, int, int] = (0, 0x72, 0xB2)) -> int:
+    """Return how many pixels have the colour of the first face."""
+    with Image.open(path) as picture:
+        return int((np.asarray(picture.convert("RGB")) == colour).all(axis=2).sum())
+
+
+@pytest.mark.parametrize("frames", [1, 60])
+def test_a_frame_without_neighbours_is_a_point(tmp_path, frames):
+    valence = np.full(frames, np.nan)
+    valence[frames // 2] = 0.5
+    arousal = np.full(frames, np.nan)
+    draw_predictions(tmp_path / "none.png", "x", [table(frames, valence=arousal, arousal=arousal)])
+    draw_predictions(tmp_path / "one.png", "x", [table(frames, valence=valence, arousal=arousal)])
+    draw_predictions(tmp_path / "both.png", "x", [table(frames, valence=valence, arousal=valence)])
+    none, one, both = (pixels(tmp_path / f"{name}.png") for name in ("none", "one", "both"))
+    assert none < one < both
+
+
+def test_a_gap_of_the_recording_has_no_curve_and_its_own_shade(tmp_path):
+    times_s = np.arange(60) / 25 + np.where(np.arange(60) < 30, 0, 20)
+    draw_predictions(tmp_path / "gap.svg", "x", [table(time_s=times_s)])
+    draw_predictions(tmp_path / "whole.svg", "x", [table()])
+    assert ">no frames</text>" in texts(tmp_path / "gap.svg")
+    assert ">no frames</text>" not in texts(tmp_path / "whole.svg")
+    drawn = _curve(table(time_s=times_s), 0, None)
+    assert np.isnan(drawn.values[30]).all()
+    assert drawn.times_s[30] == pytest.approx(times_s[29] + 1.0)  # a frame is shown for 1 s at most
 
 
 def test_an_empty_table_is_drawn(tmp_path):

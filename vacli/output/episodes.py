@@ -24,7 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import find_peaks
 
-from vacli.output.frame_durations import frame_durations, frame_edges, median_step
+from vacli.clock import median_step_s
+from vacli.output.frame_durations import frame_durations, frame_edges
 from vacli.output.frame_table import FrameTable
 
 HYSTERESIS = 0.05
@@ -80,7 +81,7 @@ def quadrant_episodes(table: FrameTable) -> list[Episode]:
 def arousal_peaks(table: FrameTable) -> list[Peak]:
     """The peaks of arousal of one face in order."""
     times_s, arousal = table.columns["time_s"], table.columns["arousal"].astype(np.float64)
-    distance = max(1.0, PEAK_DISTANCE_S / median_step(times_s))
+    distance = max(1.0, PEAK_DISTANCE_S / median_step_s(times_s))
     peaks = []
     for first, end in _spans(table):
         rows, _ = find_peaks(arousal[first:end], prominence=PEAK_PROMINENCE, distance=distance)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-SINGLE_FRAME_S = 0.04  # the length of a recording of one frame
+from vacli.clock import median_step_s
+
 # A frame lasts no longer than the larger of both, so that a gap of the recording belongs to no frame.
 MAX_FRAME_S, MAX_FRAME_STEPS = 1.0, 1.5  # median steps
 
@@ -16,15 +17,10 @@ def frame_edges(times_s: np.ndarray) -> np.ndarray:
     """
     if not len(times_s):
         return np.zeros(1)
-    return np.maximum(np.append(times_s, times_s[-1] + median_step(times_s)), 0.0)
+    return np.maximum(np.append(times_s, times_s[-1] + median_step_s(times_s)), 0.0)
 
 
 def frame_durations(times_s: np.ndarray) -> np.ndarray:
     """(N,) seconds that each frame lasts: until the next one, at most MAX_FRAME_S or MAX_FRAME_STEPS."""
-    longest_s = max(MAX_FRAME_S, MAX_FRAME_STEPS * median_step(times_s))
+    longest_s = max(MAX_FRAME_S, MAX_FRAME_STEPS * median_step_s(times_s))
     return np.minimum(np.diff(frame_edges(times_s)), longest_s)
-
-
-def median_step(times_s: np.ndarray) -> float:
-    """The usual seconds between two frames."""
-    return float(np.median(np.diff(times_s))) if len(times_s) > 1 else SINGLE_FRAME_S

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vacli.output.frame_durations import frame_durations
 from vacli.output.frame_table import NO_MODALITY, FrameTable
 from vacli.output.plot import NAMES, TICKS, drawable, figure_file
 
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FACE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito
+NOT_RECORDED = "no frames"  # between the end of a frame and a later next one
 MODALITIES = {  # modality -> colour and hatching of its shade
     "audiovisual": ("#ffffff", ""),
     "visual": ("#e2f0e0", ""),
     "audio": ("#fdeccd", ""),
     NO_MODALITY: ("#d9d9d9", "////"),
+    NOT_RECORDED: ("#ffffff", ".."),
 }
+GAP_TOLERANCE_S = 1e-6
 MAX_POINTS = 4000  # of a curve; longer recordings are drawn as means over equal times
 BINS = 1500
 STRIP_IN = 0.16  # height of a face's strip of modalities
@@ -46,8 +50,8 @@ def draw_predictions(path: Path, title: str, tables: Sequence[FrameTable], about
 
     Left valence and arousal over time with a band of one standard deviation of the expected error, shaded by
     modality; below a strip of modalities for each face. Right the valence-arousal plane. Frames without a
-    prediction are gaps. Curves of more than MAX_POINTS frames are means of BINS equal times, which the axis
-    says. about: a description in the file.
+    prediction and times without a frame are gaps. Curves of more than MAX_POINTS frames are means of BINS
+    equal times, which the axis says. about: a description in the file.
     """
     step_s = _step_s(tables)
     ordered = sorted(tables, key=_face_id)
@@ -90,6 +94,7 @@ def _curve(table: FrameTable, number: int, step_s: float | None) -> FaceCurve:
     times_s, modality = table.columns["time_s"], table.columns.get("modality")
     if step_s is not None:
         times_s, x, modality = _binned(times_s, x, modality, step_s)
+    times_s, x, modality = _with_ends(times_s, x, modality)
     face_id, colour = _face_id(table), FACE_COLOURS[number % len(FACE_COLOURS)]
     name = "no face" if face_id < 0 else f"face {face_id}"
     return FaceCurve(name, colour, times_s, x[:, :2], x[:, 2:], modality)
@@ -113,6 +118,19 @@ def _binned(
     return times_s[first], means, None if modality is None else modality[first]
 
 
+def _with_ends(
+    times_s: np.ndarray, x: np.ndarray, modality: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Add a row without values at the end of the last frame and of each frame before a gap."""
+    if not len(times_s):
+        return times_s, x, modality
+    ends_s = times_s + frame_durations(times_s)
+    at = np.flatnonzero(np.append(times_s[1:] - ends_s[:-1] > GAP_TOLERANCE_S, True))
+    times_s = np.insert(times_s, at + 1, ends_s[at])
+    x = np.insert(x, at + 1, np.nan, axis=0)
+    return times_s, x, None if modality is None else np.insert(modality.astype(object), at + 1, NOT_RECORDED)
+
+
 def _axes(figure: Figure, strips: int) -> Mapping[str, Axes]:
     rows: list[Any] = [["valence", "plane"], ["arousal", "plane"]]
     heights = [1.9, 1.9]
@@ -134,11 +152,24 @@ def _draw_side(axis: Axes, faces: Sequence[FaceCurve], side: int) -> None:
         value, sd = face.values[:, side], face.sd[:, side]
         axis.fill_between(face.times_s, value - sd, value + sd, color=face.colour, alpha=0.25, lw=0)
         axis.plot(face.times_s, value, color=face.colour, lw=1.1)
+        if (alone := _alone(value)).any():
+            _draw_points(axis, face.times_s[alone], value[alone], sd[alone], face.colour)
     axis.axhline(0, color="#b0b0b0", lw=0.8, zorder=0)
     axis.set_ylim(-1.05, 1.05)
     axis.set_yticks(TICKS)
     axis.set_ylabel(NAMES[side])
     axis.margins(x=0)
+
+
+def _draw_points(axis: Axes, at_s: np.ndarray, value: np.ndarray, sd: np.ndarray, colour: str) -> None:
+    axis.vlines(at_s, value - sd, value + sd, color=colour, alpha=0.25, lw=3, clip_on=False)
+    axis.plot(at_s, value, "o", color=colour, ms=3, clip_on=False)
+
+
+def _alone(value: np.ndarray) -> np.ndarray:
+    """Whether each value is known but none beside it is, so that a line does not show it."""
+    known = np.pad(np.isfinite(value), 1)
+    return known[1:-1] & ~known[:-2] & ~known[2:]
 
 
 def _shade(axis: Axes, face: FaceCurve, low: float, high: float) -> None:
@@ -153,8 +184,11 @@ def _shade(axis: Axes, face: FaceCurve, low: float, high: float) -> None:
 
 
 def _spans(times_s: np.ndarray, modality: np.ndarray) -> list[tuple[float, float, str]]:
-    """Start, end and modality of the runs of equal modality; a frame lasts until the next one."""
-    starts = np.flatnonzero(np.r_[True, modality[1:] != modality[:-1]])
+    """Start, end and modality of the runs of equal modality; a frame lasts until the next one.
+
+    The last row is an end without a frame.
+    """
+    starts = np.flatnonzero(np.r_[True, modality[1:-1] != modality[:-2]])
     ends = np.r_[starts[1:], len(times_s) - 1]
     return [(times_s[a], times_s[b], str(modality[a])) for a, b in zip(starts, ends, strict=True)]
 
@@ -189,7 +223,9 @@ def _legend(faces: Sequence[FaceCurve]) -> list[object]:
     from matplotlib.patches import Patch
 
     lines = [Line2D([], [], color=face.colour, label=face.name) for face in faces]
-    names = {str(name) for face in faces if face.modality is not None for name in np.unique(face.modality)}
+    names = {
+        str(name) for face in faces if face.modality is not None for name in np.unique(face.modality[:-1])
+    }
     shades = [
         Patch(facecolor=colour, edgecolor="#a0a0a0", hatch=hatch, lw=0.5, label=_label(name))
         for name, (colour, hatch) in MODALITIES.items()

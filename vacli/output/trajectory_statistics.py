@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vacli.output.frame_durations import median_step
+from vacli.clock import median_step_s
 
 QUANTILES = (0.10, 0.25, 0.50, 0.75, 0.90)
 MAX_SERIES = 20  # times the number of frames
@@ -58,7 +58,7 @@ def correlation_time(times_s: np.ndarray, values: np.ndarray) -> float:
     """
     if np.isfinite(values).sum() < 2:
         return float("nan")
-    step_s = max(median_step(times_s), float(times_s[-1] - times_s[0]) / (MAX_SERIES * len(times_s)))
+    step_s = max(median_step_s(times_s), float(times_s[-1] - times_s[0]) / (MAX_SERIES * len(times_s)))
     series = values if step_s <= 0 else values[_regular_rows(times_s, step_s)]
     rho = _autocorrelation(series)
     if rho is None or step_s <= 0:
