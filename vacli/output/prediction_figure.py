@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vacli.output.frame_durations import frame_durations
+from vacli.clock import median_step_s
+from vacli.output.frame_durations import NO_FRAMES, recording_gaps
 from vacli.output.frame_table import NO_MODALITY, FrameTable
 from vacli.output.plot import NAMES, TICKS, drawable, figure_file
 
@@ -18,15 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FACE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito
-NOT_RECORDED = "no frames"  # between the end of a frame and a later next one
 MODALITIES = {  # modality -> colour and hatching of its shade
     "audiovisual": ("#ffffff", ""),
     "visual": ("#e2f0e0", ""),
     "audio": ("#fdeccd", ""),
     NO_MODALITY: ("#d9d9d9", "////"),
-    NOT_RECORDED: ("#ffffff", ".."),
+    NO_FRAMES: ("#ffffff", ".."),
 }
-GAP_TOLERANCE_S = 1e-6
 MAX_POINTS = 4000  # of a curve; longer recordings are drawn as means over equal times
 BINS = 1500
 STRIP_IN = 0.16  # height of a face's strip of modalities
@@ -124,11 +123,11 @@ def _with_ends(
     """Add a row without values at the end of the last frame and of each frame before a gap."""
     if not len(times_s):
         return times_s, x, modality
-    ends_s = times_s + frame_durations(times_s)
-    at = np.flatnonzero(np.append(times_s[1:] - ends_s[:-1] > GAP_TOLERANCE_S, True))
-    times_s = np.insert(times_s, at + 1, ends_s[at])
-    x = np.insert(x, at + 1, np.nan, axis=0)
-    return times_s, x, None if modality is None else np.insert(modality.astype(object), at + 1, NOT_RECORDED)
+    gaps, starts_s = recording_gaps(times_s)
+    at = np.append(gaps, len(times_s) - 1) + 1
+    times_s = np.insert(times_s, at, [*starts_s, times_s[-1] + median_step_s(times_s)])
+    x = np.insert(x, at, np.nan, axis=0)
+    return times_s, x, None if modality is None else np.insert(modality.astype(object), at, NO_FRAMES)
 
 
 def _axes(figure: Figure, strips: int) -> Mapping[str, Axes]:

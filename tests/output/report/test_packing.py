@@ -43,6 +43,21 @@ def test_modalities_are_runs_of_rows():
     assert data["end_s"] == pytest.approx(6.0)
 
 
+def test_a_gap_of_the_recording_is_a_row_without_values():
+    table = frame_table()
+    table.columns["time_s"][75:] += 20
+    data = packed(table)
+    (face,) = data["faces"]
+    assert face["rows"] == 151
+    times_s = unpacked(face["time"], "<u4") * 1e-4
+    assert times_s[75] == pytest.approx(times_s[74] + 1.0)  # a frame is shown for 1 s at most
+    assert unpacked(face["valence"], "<i2")[75] == MISSING
+    assert (unpacked(face["box"], "<i2").reshape(-1, 4)[75] == MISSING).all()
+    runs = [(start, data["modalities"][code]) for start, code in face["modality"]]
+    assert runs[:3] == [(0, "audiovisual"), (75, "no frames"), (76, "audiovisual")]
+    assert unpacked(face["valence"], "<i2")[76] == round(table.columns["valence"][75] / 1e-4)
+
+
 def test_a_table_of_a_trajectory_only_is_packed():
     table = FrameTable("a", {name: np.linspace(0, 1, 5) for name in ("time_s", "valence", "arousal")})
     data = packed(table)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from vacli.output.annotations import FaceTier
+from vacli.output.frame_durations import NO_FRAMES, recording_gaps
 from vacli.output.frame_table import NO_MODALITY, FrameTable
 
 TIME_UNIT_S = 1e-4
@@ -27,13 +28,14 @@ def pack_faces(tiers: Sequence[FaceTier]) -> dict[str, Any]:
 
     Per face: `label`; `time` in `time_unit_s`, None if equal to that of the first face; `valence`, `arousal`
     and their uncertainties in `value_unit`; `modality` as [first row, index into `modalities`] of each run of
-    equal rows; `box` as x, y, width and height in pixels of each row. Arrays without any value are None.
+    equal rows; `box` as x, y, width and height in pixels of each row. Arrays without any value are None. A
+    gap of the recording is a row without values, with the modality NO_FRAMES.
     """
     return {
         "time_unit_s": TIME_UNIT_S,
         "value_unit": VALUE_UNIT,
         "missing": MISSING,
-        "modalities": [*MODALITIES, UNKNOWN],
+        "modalities": [*MODALITIES, UNKNOWN, NO_FRAMES],
         "end_s": max((tier.end_ms / 1000 for tier in tiers), default=0.0),
         "faces": [_face(tier, tiers[0].table) for tier in tiers],
     }
@@ -57,38 +59,41 @@ def _face(tier: FaceTier, first: FrameTable) -> dict[str, Any]:
     table, times_s = tier.table, tier.table.columns["time_s"]
     is_usable = usable(table)
     is_common = table is not first and np.array_equal(times_s, first.columns["time_s"])
+    gaps, starts_s = recording_gaps(times_s)
     packed = {
-        name: _values(table.columns.get(name), is_usable)
+        name: _values(table.columns.get(name), is_usable, gaps + 1)
         for name in ("valence", "arousal", "valence_uncertainty", "arousal_uncertainty")
     }
+    times_s = np.insert(times_s, gaps + 1, starts_s).clip(0)
+    codes = np.insert(modality_codes(table), gaps + 1, len(MODALITIES) + 1)
     return {
         "label": tier.label,
-        "rows": len(table),
-        "time": None if is_common else _base64(np.round(times_s.clip(0) / TIME_UNIT_S), "<u4"),
+        "rows": len(times_s),
+        "time": None if is_common else _base64(np.round(times_s / TIME_UNIT_S), "<u4"),
         **packed,
-        "modality": _runs(modality_codes(table)),
-        "box": _boxes(table),
+        "modality": _runs(codes),
+        "box": _boxes(table, gaps + 1),
     }
 
 
-def _values(values: np.ndarray | None, is_usable: np.ndarray) -> str | None:
+def _values(values: np.ndarray | None, is_usable: np.ndarray, gaps: np.ndarray) -> str | None:
     if values is None:
         return None
     known = is_usable & ~np.isnan(values)
     if not known.any():
         return None
     units = np.where(known, np.clip(np.round(values / VALUE_UNIT), MISSING + 1, -MISSING - 1), MISSING)
-    return _base64(units, "<i2")
+    return _base64(np.insert(units, gaps, MISSING), "<i2")
 
 
-def _boxes(table: FrameTable) -> str | None:
+def _boxes(table: FrameTable, gaps: np.ndarray) -> str | None:
     if any(name not in table.columns for name in BOX):
         return None
     box = np.stack([table.columns[name] for name in BOX], axis=1)
     if np.isnan(box).all():
         return None
     units = np.clip(np.round(box), MISSING + 1, -MISSING - 1)
-    return _base64(np.where(np.isnan(box), MISSING, units), "<i2")
+    return _base64(np.insert(np.where(np.isnan(box), MISSING, units), gaps, MISSING, axis=0), "<i2")
 
 
 def _runs(codes: np.ndarray) -> list[list[int]]:

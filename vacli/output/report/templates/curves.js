@@ -52,6 +52,10 @@ const yOf = (at, side, value) => at.tops[side] + ((1 - value) / 2) * at.chart;
 
 function shade(context, name, x, y, width, height) {
   if (name === "audiovisual" || name === "unknown") return;
+  if (name === "no frames") {
+    shadeGap(context, x, y, width, height);
+    return;
+  }
   context.fillStyle = colours["shade-" + name];
   context.fillRect(x, y, width, height);
   if (name === "visual") return;
@@ -70,6 +74,15 @@ function shade(context, name, x, y, width, height) {
   }
   context.stroke();
   context.restore();
+}
+
+// Dots on the grid of the canvas: a gap of the recording.
+function shadeGap(context, x, y, width, height) {
+  const step = 8;
+  context.fillStyle = colours.hatch;
+  for (let row = Math.ceil((y + 1) / step) * step; row < y + height; row += step) {
+    for (let at = Math.ceil(x / step) * step; at < x + width; at += step) context.fillRect(at, row, 1.2, 1.2);
+  }
 }
 
 // Call `draw` with modality and left and right edge of each run of rows in view.
