@@ -178,6 +178,7 @@ PICTURES = np.zeros((3, 48, 64, 3), np.uint8)
         ((iter(PICTURES), TIMES_S[:2]), "there are 3 or more frames and 2 times_s"),
         ((iter(PICTURES[:2]), TIMES_S), "there are 2 frames and 3 times_s"),
         ((PICTURES, []), "times_s is empty"),
+        ((None, TIMES_S), "frames are no pictures; give an array"),
         ((PICTURES, ["a", "b", "c"]), "times_s are not numbers"),
         ((PICTURES, [0, 1, 1]), "times_s must have finite, strictly ascending seconds"),
         ((PICTURES, [0, 1, np.nan]), "times_s must have finite, strictly ascending seconds"),

@@ -190,3 +190,11 @@ def test_a_traceback_is_shown_when_asked_for(capsys, monkeypatch):
 def test_presets_print_a_recipe(capsys):
     assert run(["presets", "bdca", "--set", "training.epochs=3"]) == 0
     assert "epochs = 3\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments", ["finetune-mae s.zarr -o r --lr nan", "import-labels l.csv s.zarr --delay inf"]
+)
+def test_numbers_that_are_not_finite_are_refused(arguments, capsys):
+    assert run(arguments.split()) == 2
+    assert "is not a finite number" in capsys.readouterr().err

@@ -84,6 +84,13 @@ def test_tiny_videos_are_enlarged():
     assert overlay_size(64, 64, 64) == (MIN_SHORT_SIDE_PX, MIN_SHORT_SIDE_PX)
 
 
+def test_an_overlay_is_not_larger_than_encoders_take():
+    assert overlay_size(16_384, 4096) == (8192, 2048)
+    assert overlay_size(4096, 16_384, 8192) == (2048, 8192)
+    with pytest.raises(ValueError, match="20000 x 64 pixels are too long and narrow"):
+        overlay_size(20_000, 64)
+
+
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_the_values_of_at_least_one_face_fit(size):
     layout = make_layout(*size)

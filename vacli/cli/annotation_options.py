@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from vacli.cli.finite_range import FiniteRange
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,7 +42,7 @@ _OPTIONS = (
     click.option(
         "--delay",
         "delay_s",
-        type=click.FloatRange(0),
+        type=FiniteRange(0),
         default=0.0,
         metavar="SECONDS",
         help="Reaction delay of the raters: with 2.0 the labels are moved 2 s earlier.",

@@ -9,6 +9,7 @@ import click
 
 from vacli.cli import completion, options
 from vacli.cli.console import Console
+from vacli.cli.finite_range import FiniteRange
 from vacli.cli.report import print_plan
 from vacli.cli.streams import put
 from vacli.runtime.allocator import keep_freed_memory
@@ -60,7 +61,7 @@ ENCODER_OPTIONS = {  # option -> setting of `va finetune-mae`
 @click.option("--max-frames-per-video", type=click.IntRange(1), help="Fine-tune on at most N frames a video.")
 @click.option("--encoder-epochs", type=click.IntRange(1))
 @click.option("--encoder-batch-size", type=click.IntRange(1))
-@click.option("--encoder-lr", type=float)
+@click.option("--encoder-lr", type=FiniteRange(0, min_open=True))
 @click.option("--encoder-seed", type=click.IntRange(0), default=42, show_default=True)
 @click.option(
     "--dtype",

@@ -273,7 +273,7 @@ def _lines_of_stdin() -> list[str]:
 
 def default_store() -> Path:
     """$VA_STORE, else ./feats.zarr. Raises UsageError for a URL that is not of an object store."""
-    return to_path(os.environ.get("VA_STORE") or DEFAULT_STORE)
+    return to_path(os.environ.get("VA_STORE", "").strip() or DEFAULT_STORE)
 
 
 def store_for(paths: Sequence[Path], out: Path | None) -> Path:

@@ -26,7 +26,10 @@ from vacli.cli.streams import put
 @click.option("--table", type=click.Path(path_type=Path), help="Draw the rows of this table of `va predict`.")
 @click.option("--blur", is_flag=True, help="Hide all detected faces; the voice stays.")
 @click.option(
-    "--width", "width_px", type=click.IntRange(64, 8192), help="Width. [default: that of the video]"
+    "--width",
+    "width_px",
+    type=click.IntRange(64, 8192),
+    help="Width; the shorter side has at least 240 pixels. [default: that of the video]",
 )
 @options.model
 @options.weights

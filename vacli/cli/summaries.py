@@ -54,7 +54,9 @@ if TYPE_CHECKING:
     help="CSV input,face_id,subject,GROUP,...: the person and the groups of each face.",
 )
 @click.option(
-    "--baseline", metavar="START:END|FILE", help="The person's neutral: seconds, or a CSV like --intervals."
+    "--baseline",
+    metavar="START:END|FILE",
+    help="When each person is neutral: seconds, or a CSV file with the columns of --intervals.",
 )
 @click.option(
     "--above",

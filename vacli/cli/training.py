@@ -10,6 +10,7 @@ import click
 
 from vacli.cli import annotation_options, completion, options
 from vacli.cli.console import Console
+from vacli.cli.finite_range import FiniteRange
 from vacli.cli.report import finish, print_plan
 from vacli.cli.streams import put
 from vacli.runtime.allocator import keep_freed_memory
@@ -98,18 +99,18 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, **chos
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--batch-size", type=click.IntRange(1))
 @click.option("--grad-accum", type=click.IntRange(1), help="Batches for each optimiser step.")
-@click.option("--lr", type=click.FloatRange(0, min_open=True))
-@click.option("--weight-decay", type=click.FloatRange(0))
+@click.option("--lr", type=FiniteRange(0, min_open=True))
+@click.option("--weight-decay", type=FiniteRange(0))
 @click.option(
     "--layer-decay",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     help="Learning rate factor from each block to the one before.",
 )
-@click.option("--warmup-epochs", type=click.FloatRange(0))
+@click.option("--warmup-epochs", type=FiniteRange(0))
 @click.option("--patience-epochs", type=click.IntRange(1), help="Stop after N epochs without a gain.")
 @click.option(
     "--ema-decay",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteRange(0, 1, max_open=True),
     default=0.0,
     help="Decay of the weights' exponential moving average for each step, such as 0.998.",
 )

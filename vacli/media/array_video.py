@@ -34,6 +34,10 @@ class ArrayVideo:
             or (np.diff(self.times_s) <= 0).any()
         ):
             raise InputError("times_s must have finite, strictly ascending seconds, one for each frame")
+        if not isinstance(frames, Iterable):
+            raise InputError(
+                "frames are no pictures", hint="give an array (N, height, width, 3), or an iterable"
+            )
         if isinstance(frames, np.ndarray) and len(frames) != len(self.times_s):
             raise self._count_error(len(frames))
 

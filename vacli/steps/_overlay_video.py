@@ -16,7 +16,7 @@ from vacli.faces.face_frame import FaceSettings
 from vacli.faces.tracker import track_faces
 from vacli.files.atomic import staged_file
 from vacli.media.container import DECODER_ERRORS, open_container, required_video_stream, tick_of
-from vacli.media.probe import probe, required_video
+from vacli.media.probe import VideoStream, probe, required_video
 from vacli.media.sound_output import open_sound
 from vacli.media.timeline import read_timeline
 from vacli.media.timestamps import nominal_hz
@@ -61,7 +61,7 @@ def write_overlay(
     info = probe(media)
     video = required_video(info)
     reader = PyavReader(info, read_timeline(info))
-    layout = make_layout(*overlay_size(video.width_px, video.height_px, drawing.width_px))
+    layout = _layout(media, video, drawing.width_px)
     faces = align_tables(tables, reader.times_s)
     hidden = _hidden_boxes(media, faces, reader.times_s, progress) if drawing.blur else []
     pictures = reader.pictures()
@@ -87,6 +87,13 @@ def write_overlay(
         writer.finish()
     if reader.decode_error:
         progress.warn(f"{media}: {reader.decode_error}; frames without a picture show the last one, darkened")
+
+
+def _layout(media: Path, video: VideoStream, width_px: int | None) -> Layout:
+    try:
+        return make_layout(*overlay_size(video.width_px, video.height_px, width_px))
+    except ValueError as problem:
+        raise InputError(f"{media}: {problem}", hint="cut its borders off with `ffmpeg -vf crop`") from None
 
 
 def _format(media: Path, layout: Layout, picture: av.VideoFrame) -> VideoFormat:

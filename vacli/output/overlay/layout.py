@@ -8,6 +8,7 @@ PICTURE_FRACTION = 0.7  # of the width and of the height
 SMALL_PICTURE_FRACTION = 0.64  # text cannot shrink with a small picture
 SMALL_PX = 400
 MIN_SHORT_SIDE_PX = 240  # of an overlay: below it no text is readable
+MAX_SIDE_PX = 8192  # encoders and players take no much larger ones
 TEXT_FRACTION = 1 / 40  # of the shorter side
 MIN_TEXT_PX = 9
 LABEL_TEXTS = 4.4  # width of the labels left of the curves, in text sizes
@@ -76,9 +77,17 @@ class Layout:
 
 
 def overlay_size(width_px: int, height_px: int, wanted_width_px: int | None = None) -> tuple[int, int]:
-    """The even size of an overlay: that of the video, or of `wanted_width_px`; larger for a tiny video."""
+    """The even size of an overlay: that of the video, or of `wanted_width_px`; larger for a tiny video.
+
+    It is smaller for a very large one. Raises ValueError for one that is too long and narrow for both limits.
+    """
     scale = wanted_width_px / width_px if wanted_width_px else 1.0
-    scale = max(scale, MIN_SHORT_SIDE_PX / min(width_px, height_px))
+    least, most = MIN_SHORT_SIDE_PX / min(width_px, height_px), MAX_SIDE_PX / max(width_px, height_px)
+    if least > most:
+        raise ValueError(
+            f"pictures of {width_px} x {height_px} pixels are too long and narrow for an overlay"
+        )
+    scale = min(max(scale, least), most)
     return _even(width_px * scale), _even(height_px * scale)
 
 
