@@ -12,6 +12,7 @@ from synth.frame_tables import N_FRAMES, frame_table
 
 from vacli.errors import InputError, OutputError, UsageError
 from vacli.output.formats import WRITERS, TableOptions, write_file
+from vacli.output.index_table import INDEX_FILE, IndexEntry, index_lines
 from vacli.output.provenance import digests_of, read_sidecar, write_sidecar
 from vacli.output.table_reader import read_table_file
 from vacli.output.trajectory_filter import Filter
@@ -60,6 +61,41 @@ def test_a_table_keeps_its_selection_of_columns(table, tmp_path):
     run(some)
     run(ConvertSettings(table=tmp_path / "some.csv", out=tmp_path / "out.tsv"))
     assert (tmp_path / "out.tsv").read_text().splitlines()[0] == "time_s\tvalence"
+
+
+def folder_of(folder, **tables):
+    """Write an output folder of `va predict`. tables: stem -> FrameTable."""
+    folder.mkdir()
+    for stem, one in tables.items():
+        write_file([one], folder / f"{stem}.csv", TableOptions())
+    entries = [IndexEntry(f"{stem}.csv", one.name, [one.summary()]) for stem, one in tables.items()]
+    (folder / INDEX_FILE).write_text("".join(index_lines(entries, TableOptions())))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["", INDEX_FILE])
+def test_the_tables_of_a_folder_are_joined(name, table, tmp_path):
+    folder = folder_of(tmp_path / "out", a=frame_table("a.mp4"), c=frame_table("b/c.mp4"))
+    (folder / "other.csv").write_text("not in the index\n")
+    out = tmp_path / "joined.csv"
+    run(ConvertSettings(table=folder / name, out=out))
+    assert out.read_bytes() == table.read_bytes()
+    assert [one["name"] for one in read_sidecar(out)["inputs"]] == ["a.csv", "c.csv"]
+
+
+def test_tables_of_other_columns_are_not_joined(tmp_path):
+    folder = folder_of(tmp_path / "out", a=frame_table("a.mp4"), c=frame_table("b/c.mp4"))
+    write_file([frame_table("b/c.mp4")], folder / "c.csv", TableOptions(("time_s", "input")))
+    with pytest.raises(InputError, match=r"c\.csv: other columns than the tables before it: arousal, "):
+        run(ConvertSettings(table=folder, out=tmp_path / "joined.csv"))
+
+
+@pytest.mark.parametrize("index", [None, ""])
+def test_a_folder_without_tables_is_an_error(index, tmp_path):
+    if index is not None:
+        (tmp_path / INDEX_FILE).write_text("".join(index_lines([], TableOptions())))
+    with pytest.raises(InputError, match="has no complete table"):
+        run(ConvertSettings(table=tmp_path, out=tmp_path / "joined.csv"))
 
 
 def test_a_table_can_replace_itself(table):

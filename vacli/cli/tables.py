@@ -204,13 +204,15 @@ def _parsed(columns: str | None) -> tuple[str, ...] | None:
 def convert(**chosen: Any) -> None:
     """Write a table of `va predict` in another format.
 
-    TABLE is CSV, TSV or JSON lines. The command prints the path of the new file.
+    TABLE is CSV, TSV or JSON lines, or an output folder of `va predict`, whose tables are joined. The command
+    prints the path of the new file.
 
     \b
     Examples:
       va convert va.csv --to va.xlsx
       va convert va.csv --to clip.eaf --input clip
       va convert va.csv --to smooth.csv --smooth 0.5s --rate 10
+      va convert out/ --to va.csv
     """
     from vacli.steps import convert as step
 

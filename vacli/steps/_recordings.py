@@ -88,7 +88,7 @@ def find_recordings(
     """
     check_face_choice(settings.face)
     check_backend(settings.backend)
-    by_input = {path: _named_tables(path) for path in settings.inputs}
+    by_input = {path: named_tables(path) for path in settings.inputs}
     for path, named in by_input.items():
         if named and path.is_dir():
             progress.info(f"{path}: the {len(named)} tables of its {INDEX_FILE} are used")
@@ -104,7 +104,7 @@ def find_recordings(
     ]
 
 
-def _named_tables(path: Path) -> list[Path] | None:
+def named_tables(path: Path) -> list[Path] | None:
     """The tables that an input stands for; None for media and stores."""
     if path.is_dir():
         return indexed_tables(path)

@@ -22,19 +22,20 @@ from vacli.output.formats import (
     written_files,
 )
 from vacli.output.frame_table import FrameTable
-from vacli.output.table_reader import read_table_file
+from vacli.output.table_reader import TableFile, read_table_file
 from vacli.output.trajectory_filter import Filter
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._info_record import named
+from vacli.steps._recordings import named_tables
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertSettings:
-    """table: CSV, TSV or JSON lines of `va predict`. out: its ending selects the format.
+    """table: CSV, TSV or JSON lines of `va predict`, or its output folder, whose tables are joined.
 
-    recording: a value of the column `input`, or its file name or stem; None for all rows. columns:
-    comma-separated names in the order to write, None for those of the table. smooth_s, rate_hz:
-    `trajectory_filter.Filter`. force: replace an existing file.
+    out: its ending selects the format. recording: a value of the column `input`, or its file name or stem;
+    None for all rows. columns: comma-separated names in the order to write, None for those of the table.
+    smooth_s, rate_hz: `trajectory_filter.Filter`. force: replace an existing file.
     """
 
     table: Path
@@ -58,14 +59,11 @@ def run(settings: ConvertSettings, progress: Progress | None = None) -> Path:
     columns = None if settings.columns is None else parse_columns(settings.columns)
     check_options(ending_of(settings.out), TableOptions(columns, settings.decimal_comma))
     refuse_existing(written_files(settings.out), settings.force)
-    file = read_table_file(settings.table)
-    source = _source(settings.table)
-    if file.ignored:
-        progress.warn(f"{settings.table}: the columns {', '.join(file.ignored)} are left out")
+    file, sources = _read(settings.table, progress)
     absent = [name for name in columns or () if name not in file.columns]
     if absent:
         raise UsageError(f"{settings.table} has no column {', '.join(absent)}")
-    made = {"va": __version__, "settings": prepare.settings, "inputs": [source]}
+    made = {"va": __version__, "settings": prepare.settings, "inputs": sources}
     tables = [prepare(table) for table in _select(file.tables, settings)]
     written = written_files(settings.out, face_labels([table.face_id for table in tables]))
     refuse_existing(written, settings.force)
@@ -73,6 +71,27 @@ def run(settings: ConvertSettings, progress: Progress | None = None) -> Path:
     digests = provenance.digests_of({path.name: path for path in written})
     provenance.write_sidecar(settings.out, {**made, "files": digests})
     return settings.out
+
+
+def _read(given: Path, progress: Progress) -> tuple[TableFile, list[dict[str, Any]]]:
+    """The table, or those of the folder joined, and the record of each."""
+    paths = named_tables(given)
+    if paths == [] or (paths is None and given.is_dir()):
+        raise InputError(f"{given}: has no complete table of `va predict`", hint="name a table or its folder")
+    tables: list[FrameTable] = []
+    columns: tuple[str, ...] = ()
+    sources = []
+    for path in paths or [given]:
+        file = read_table_file(path)
+        if file.ignored:
+            progress.warn(f"{path}: the columns {', '.join(file.ignored)} are left out")
+        if columns and set(file.columns) != set(columns):
+            differing = ", ".join(sorted(set(file.columns) ^ set(columns)))
+            raise InputError(f"{path}: other columns than the tables before it: {differing}")
+        columns = columns or file.columns
+        tables += file.tables
+        sources.append(_source(path))
+    return TableFile(tables, columns), sources
 
 
 def _source(table: Path) -> dict[str, Any]:
