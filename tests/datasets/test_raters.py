@@ -100,3 +100,16 @@ def test_raters_without_a_common_frame_have_no_agreement():
     scores = agreement(made.moments)["valence"]
     assert np.isnan([scores.ccc, scores.pcc, scores.alpha]).all()
     assert scores.attributes() == {"ccc": None, "pcc": None, "cronbach_alpha": None, "frames": 0}
+
+
+def test_alpha_is_that_of_a_panel_where_each_video_has_other_raters():
+    """Twelve raters, three a video: the labels are means over three, and alpha is their reliability."""
+    rng = np.random.default_rng(0)
+    count, alphas = AgreementCount(), []
+    for video in range(4):
+        ratings = TRUTH[:, None] + rng.normal(size=(400, 3))
+        count.add(combine({f"{video}-{k}": labels(ratings[:, k]) for k in range(3)}))
+        covariance = np.cov(ratings.T)
+        alphas.append(1.5 * (1 - np.trace(covariance) / covariance.sum()))
+    assert count.agreement()["valence"].alpha == pytest.approx(np.mean(alphas), abs=0.01)
+    assert AgreementCount().agreement() == {}

@@ -48,17 +48,23 @@ class CombinedLabels:
 
 @dataclass
 class AgreementCount:
-    """Sums the pairs of raters over videos."""
+    """Sums the pairs of raters over videos. panels: the number of raters of a video, summed over videos."""
 
     moments: dict[Pair, tuple[Moments, Moments]] = field(default_factory=dict)
     videos: int = 0
+    panels: int = 0
 
     def add(self, combined: CombinedLabels) -> None:
-        """Add a video of two or more raters."""
+        """Add a video; one of a single rater changes nothing."""
         self.videos += bool(combined.moments)
+        self.panels += _panel_size(combined.moments)
         for pair, (valence, arousal) in combined.moments.items():
             old = self.moments.get(pair, (Moments(), Moments()))
             self.moments[pair] = (old[0] + valence, old[1] + arousal)
+
+    def agreement(self) -> dict[str, Agreement]:
+        """Dimension -> agreement over all videos; empty if no video has several raters."""
+        return agreement(self.moments, self.panels / self.videos) if self.videos else {}
 
 
 def combine(raters: Mapping[str, FrameLabels], method: Method = "mean") -> CombinedLabels:
@@ -106,26 +112,34 @@ def evaluator_weights(values: np.ndarray) -> np.ndarray:
     return weights
 
 
-def agreement(moments: Mapping[Pair, tuple[Moments, Moments]]) -> dict[str, Agreement]:
+def agreement(
+    moments: Mapping[Pair, tuple[Moments, Moments]], panel_size: float | None = None
+) -> dict[str, Agreement]:
     """Dimension -> agreement of raters. moments: pair of raters -> moments in valence and arousal.
 
     Cronbach's alpha (1951) is K c / (v + (K - 1) c) with the mean variance v and covariance c of K raters,
     here over the frames that both raters of a pair annotated. NaN where no two raters share a frame.
+    panel_size: K, None for the number of all raters. If each video has other raters, K is their mean number
+    in a video, since the labels are means over so many.
     """
-    names = {name for pair in moments for name in pair}
+    panel_size = panel_size or _panel_size(moments)
     made = {}
     for number, dimension in enumerate(VALENCE_AROUSAL):
         pairs = [both[number] for both in moments.values() if both[number].count]
         made[dimension] = Agreement(
             ccc=_mean(pairs, lambda m: m.ccc),
             pcc=_mean(pairs, lambda m: m.pcc),
-            alpha=_alpha(pairs, len(names)),
+            alpha=_alpha(pairs, panel_size),
             frames=sum(m.count for m in pairs),
         )
     return made
 
 
-def _alpha(pairs: list[Moments], raters: int) -> float:
+def _panel_size(moments: Mapping[Pair, tuple[Moments, Moments]]) -> int:
+    return len({name for pair in moments for name in pair})
+
+
+def _alpha(pairs: list[Moments], raters: float) -> float:
     covariance = _mean(pairs, lambda m: m.xy / m.count)
     variance = _mean(pairs, lambda m: (m.xx + m.yy) / (2 * m.count))
     total = variance + (raters - 1) * covariance

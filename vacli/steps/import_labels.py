@@ -82,7 +82,7 @@ def run(settings: ImportLabelsSettings, progress: Progress | None = None) -> Imp
     )
     found = read_trials(settings.annotations, store, options, result, progress)
     result.hidden, result.unmatched, result.surplus_rows = found.hidden, found.unmatched, found.surplus_rows
-    result.agreement = raters.agreement(found.agreement.moments) if found.agreement.videos else {}
+    result.agreement = found.agreement.agreement()
     _check_any(settings, found, result)
     statistics = label_refinement.fit(
         ((t.labels.values, e) for t in found.trials if t.is_training and (e := t.expression()) is not None),
