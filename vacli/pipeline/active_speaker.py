@@ -19,7 +19,8 @@ of other speakers, of shifted copies and of still faces as negative examples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
 
 import numpy as np
 
@@ -81,28 +82,28 @@ class ActiveSpeaker:
         long enough around the time.
         """
         values = np.full(len(times_s), np.nan)
-        for rows, points, shares in self._blocks(times_s, level):
+        for rows, points, span in self._blocks(times_s):
+            shares = speaking_shares(self._tracks, span, level)
             if track_id in shares:
                 values[rows] = shares[track_id][points]
         return values
 
     def others_speak(self, track_id: int, times_s: np.ndarray, level: SpeechLevel) -> np.ndarray:
-        """(N,) bool: whether another face speaks at ascending times (N,). level: as for `speaking`."""
+        """(N,) bool: whether speech at ascending times (N,) is of another face. level: as for `speaking`."""
         speak = np.zeros(len(times_s), bool)
-        for rows, points, shares in self._blocks(times_s, level):
+        for rows, points, span in self._blocks(times_s):
+            shares = voice_shares(self._tracks, span, level)
             for other in shares.keys() - {track_id}:
                 speak[rows] |= shares[other][points] >= SPEAKING
         return speak
 
-    def _blocks(
-        self, times_s: np.ndarray, level: SpeechLevel
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]]:
-        """For each block its rows of ascending times (N,), their places in it, and `speaking_shares`."""
+    def _blocks(self, times_s: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int]]]:
+        """For each block its rows of ascending times (N,), their places in it, and its grid points."""
         points = nearest_points(times_s) if len(times_s) and self._tracks else np.zeros(0, int)
         for block in np.unique(points // BLOCK):
             rows = np.flatnonzero(points // BLOCK == block)
             start = int(block) * BLOCK
-            yield rows, points[rows] - start, speaking_shares(self._tracks, (start, start + BLOCK), level)
+            yield rows, points[rows] - start, (start, start + BLOCK)
 
     def durations_s(self, level: SpeechLevel) -> dict[int, float]:
         """Track -> for how many seconds it speaks."""
@@ -113,12 +114,26 @@ class ActiveSpeaker:
         }
 
 
+Shares: TypeAlias = Callable[[Mapping[int, MouthTrack], tuple[int, int], SpeechLevel], dict[int, np.ndarray]]
+
+
 def speaking_shares(
     tracks: Mapping[int, MouthTrack], span: tuple[int, int], level: SpeechLevel
 ) -> dict[int, np.ndarray]:
     """Track -> (N,) the degree to which it speaks at the grid points of a span (first, end).
 
     Tracks without a mouth near the span have none.
+    """
+    activity = _activity(span, level)
+    return {track_id: own * activity for track_id, own in voice_shares(tracks, span, level).items()}
+
+
+def voice_shares(
+    tracks: Mapping[int, MouthTrack], span: tuple[int, int], level: SpeechLevel
+) -> dict[int, np.ndarray]:
+    """Track -> (N,) the probability that sound at the grid points of a span (first, end) is its voice.
+
+    It is 0 where there is no sound above the background.
     """
     first, end = span
     odds = {
@@ -127,8 +142,12 @@ def speaking_shares(
         if track.span()[0] < end + WINDOW_AFTER and track.span()[1] > first - WINDOW_BEFORE
     }
     total = np.logaddexp.reduce([np.zeros(end - first), *map(_without_nan, odds.values())])
-    activity = _padded(level.activity, first - level.first, end - first)
-    return {track_id: np.exp(own - total) * activity for track_id, own in odds.items()}
+    is_sound = _activity(span, level) > 0
+    return {track_id: np.exp(own - total) * is_sound for track_id, own in odds.items()}
+
+
+def _activity(span: tuple[int, int], level: SpeechLevel) -> np.ndarray:
+    return _padded(level.activity, span[0] - level.first, span[1] - span[0])
 
 
 def log_odds(motion: np.ndarray, opening: np.ndarray, level: SpeechLevel, start: int) -> np.ndarray:

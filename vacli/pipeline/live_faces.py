@@ -22,8 +22,10 @@ from vacli.pipeline.active_speaker import (
     SPEAKING,
     WINDOW_AFTER,
     WINDOW_BEFORE,
+    Shares,
     nearest_points,
     speaking_shares,
+    voice_shares,
 )
 from vacli.pipeline.face_embedding import FaceDetections, FaceEmbedder, FaceTrackFeatures
 from vacli.pipeline.mouth_track import GRID_HZ, MouthTrack
@@ -164,19 +166,19 @@ class LiveFaces:
 
         NaN where it is not seen for long enough, or without sound.
         """
-        return self._shares(time_s, level).get(track_id, math.nan)
+        return self._shares(speaking_shares, time_s, level).get(track_id, math.nan)
 
     def others_speak(self, track_id: int, time_s: float, level: SpeechLevel | None) -> bool:
-        """Whether another face speaks at a recent time."""
-        shares = self._shares(time_s, level)
+        """Whether speech at a recent time is of another face."""
+        shares = self._shares(voice_shares, time_s, level)
         return any(share >= SPEAKING for other, share in shares.items() if other != track_id)
 
-    def _shares(self, time_s: float, level: SpeechLevel | None) -> dict[int, float]:
-        """Track -> the degree to which it speaks."""
+    def _shares(self, of_tracks: Shares, time_s: float, level: SpeechLevel | None) -> dict[int, float]:
+        """Track -> its share at a recent time."""
         if level is None:
             return {}
         point = int(nearest_points(np.array([time_s]))[0])
-        shares = speaking_shares(self._mouths, (point, point + 1), level)
+        shares = of_tracks(self._mouths, (point, point + 1), level)
         return {track_id: float(share[0]) for track_id, share in shares.items()}
 
     def detections(self, track_id: int, number: int) -> FaceDetections:
