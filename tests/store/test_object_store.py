@@ -114,6 +114,40 @@ def test_a_death_at_any_request_leaves_the_old_content_or_the_new(
     assert seen == {False, True}
 
 
+@pytest.mark.parametrize("job", [new_faces, new_feature, another_feature, add_second, drop, drop_feature])
+def test_an_interruption_at_any_request_leaves_the_old_content_or_the_new(job: Callable[[ObjectPath], None]):
+    start = memory_folder()
+    first_edition(start)
+    reference = copied(start)
+    old = contents(reference / "s.zarr")
+    with death_at(10_000) as changed:
+        job(reference)
+    new, requests = contents(reference / "s.zarr"), len(changed)
+    for number in range(requests):
+        folder = copied(start)
+        with death_at(number, once=True), pytest.raises(Killed):
+            job(folder)
+        assert not [key for key in keys(folder / "s.zarr") if key.startswith(".work")]
+        assert contents(folder / "s.zarr") in (old, new)
+        job(folder)
+        assert contents(folder / "s.zarr") == new
+
+
+def test_an_interruption_whose_repair_fails_is_repaired_by_the_next_process():
+    folder = memory_folder()
+    first_edition(folder)
+    old, reference = contents(folder / "s.zarr"), copied(folder)
+    with death_at(10_000) as changed:
+        new_faces(reference)
+    with death_at(len(changed) - 6), pytest.raises(Killed):
+        new_faces(folder)
+    path = folder / "s.zarr"
+    (lease_key,) = [key for key in keys(path) if key.endswith(".lease")]
+    path.bucket.write((path / lease_key).key, lease.ENDED)
+    assert contents(path) != old
+    assert not [key for key in keys(path) if key.startswith(".work")]
+
+
 def test_readers_ignore_a_video_and_a_part_without_metadata():
     folder = memory_folder()
     first_edition(folder)

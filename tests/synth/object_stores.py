@@ -53,8 +53,11 @@ class Killed(BaseException):
 
 
 @contextmanager
-def death_at(number: int) -> Iterator[list[str]]:
-    """Raise Killed at the changing request of this number and at all later ones; yields the keys changed."""
+def death_at(number: int, *, once: bool = False) -> Iterator[list[str]]:
+    """Raise Killed at the changing request of this number and at all later ones; yields the keys changed.
+
+    once: at this request only, as a signal does.
+    """
     changed: list[str] = []
 
     def guarded(method: str) -> Callable[..., Any]:
@@ -70,7 +73,9 @@ def death_at(number: int) -> Iterator[list[str]]:
             return plain(self, key, *rest)
 
         def step(key: str) -> None:
-            if len(changed) >= number:
+            if len(changed) == number or (len(changed) > number and not once):
+                if once:
+                    changed.append(key)
                 raise Killed
             changed.append(key)
 

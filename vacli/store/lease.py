@@ -2,7 +2,8 @@
 
 A lease is an object that is created only if it is absent. Its holder writes it again during its work. A lease
 is stale if its process has ended; on another system, if it was not written for `LEASE_S`. A process that
-takes over a stale lease first repairs the parts that the dead process has left.
+takes over a stale lease first repairs the parts that the dead process has left. A holder that is interrupted
+repairs them itself; if it cannot, it marks the lease as stale.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from vacli.store import locks
 
 LEASE_S = 600.0  # much more than the difference of two clocks
 RENEW_S = 60.0
+ENDED = b'{"process": null}'  # content of a lease whose holder has left parts to be repaired
 WAIT_S = (0.05, 2.0)  # between two tries: at first, at most
 _of_thread = threading.local()
 
@@ -34,6 +36,7 @@ class Lease:
         self.taken_over = taken_over
         self._bucket, self._key, self._owner = bucket, key, owner
         self._written_s = time.monotonic()
+        self._is_held = True
 
     def renew(self) -> None:
         """Write the lease again if that was some time ago. Raises StoreError if it was taken over."""
@@ -41,22 +44,40 @@ class Lease:
             return
         content, facts = _content(self._bucket, self._key)
         if content != self._owner or not self._bucket.replace(self._key, self._owner, facts):
+            self._is_held = False
             raise StoreError(
                 f"{self._bucket.url}/{self._key} was taken over by another process", hint="run it again"
             )
         self._written_s = time.monotonic()
 
+    def restore(self, repair: Callable[[Lease], None]) -> None:
+        """Repair what an error or a signal has left; if that fails, leave it to the next process."""
+        if not self._is_held:
+            return
+        try:
+            repair(self)
+        except BaseException:  # the reason why the work ended is more important
+            self._is_held = False
+            with suppress(Exception):
+                self._bucket.write(self._key, ENDED)
+
     def release(self) -> None:
         """Remove the lease, unless another process may have taken it over."""
-        if time.monotonic() - self._written_s < LEASE_S / 2:
+        if not self._is_held or time.monotonic() - self._written_s >= LEASE_S / 2:
+            return
+        try:
             self._bucket.delete([self._key])
+        except BaseException:  # a signal: this process would wait for its own lease
+            with suppress(Exception):
+                self._bucket.delete([self._key])
+            raise
 
 
 @contextmanager
 def held(bucket: Bucket, key: str, repair: Callable[[Lease], None]) -> Iterator[Lease]:
     """Wait for a lease and hold it; a thread that holds it already goes on at once.
 
-    repair: called with a lease that a dead process has left, before it is used.
+    repair: called with a lease that a dead process has left, before it is used, and after an error.
     """
     mine: dict[tuple[str, str], Lease] = _of_thread.__dict__.setdefault("leases", {})
     name = (bucket.url, key)
@@ -68,6 +89,9 @@ def held(bucket: Bucket, key: str, repair: Callable[[Lease], None]) -> Iterator[
         if lease.taken_over:
             repair(lease)
         yield lease
+    except BaseException:
+        lease.restore(repair)
+        raise
     finally:
         del mine[name]
         lease.release()
@@ -103,7 +127,7 @@ def _content(bucket: Bucket, key: str) -> tuple[bytes, ObjectFacts]:
 
 
 def _is_stale(content: bytes, facts: ObjectFacts) -> bool:
-    if time.time() - facts.changed_s > LEASE_S:
+    if content == ENDED or time.time() - facts.changed_s > LEASE_S:
         return True
     try:
         system, pid, started = json.loads(content)["process"].rsplit(":", 2)
