@@ -124,6 +124,24 @@ def test_features_between_two_embedded_frames_are_held(loaded):
     assert np.abs(now["valence"] - whole["valence"]).max() > 1e-5  # those of the file are interpolated
 
 
+def test_a_wrongly_declared_rate_is_replaced_by_that_of_the_frames(loaded):
+    source = Source(moving(48), rate_hz=30)
+    with LiveEngine(loaded, replace(settings(source), rate_hz=1000.0)) as engine:
+        now = joined([table for _, table in source.feed(engine)])
+    whole = file(loaded, source)
+    for name, bound in (("valence", 0.05), ("arousal", 0.05), ("valence_uncertainty", 0.02)):
+        np.testing.assert_allclose(now[name][16:], whole[name][16:], atol=bound, err_msg=name)
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 1.0])
+def test_every_frame_of_a_fast_camera_has_features(loaded, delay_s):
+    source = Source([HERE] * 400, rate_hz=500)
+    for rows in (live(loaded, source, delay_s=delay_s), file(loaded, source)):
+        assert rows["face_detected"].all()
+        assert rows["valence_uncertainty"].max() < 0.5
+        assert np.ptp(rows["valence"]) < 0.1
+
+
 @pytest.fixture(scope="module")
 def spoken(loaded) -> tuple[Source, dict[str, np.ndarray]]:
     """A source with sound, and its rows as a file."""
@@ -329,7 +347,7 @@ def held_bytes(root: object) -> int:
 
 
 def test_memory_is_constant(loaded, monkeypatch):
-    monkeypatch.setattr(live_faces, "KEPT_FRAMES", 8)
+    monkeypatch.setattr(live_faces, "FORGET_FRAMES", 8)
     pictures, sound, sizes = moving(16), syllables(6), []
     with LiveEngine(loaded, LiveSettings(name="x", rate_hz=2)) as engine:
         for k in range(50):

@@ -182,7 +182,7 @@ class LiveEngine:
         assert self._faces is not None
         number, self._n_frames = self._n_frames, self._n_frames + 1
         self._times_s.append(time_s)
-        if self._settings.rate_hz is None and (number == 8 or number % RATE_FRAMES == RATE_FRAMES - 1):
+        if number == 8 or number % RATE_FRAMES == RATE_FRAMES - 1:  # the declared rate may be wrong
             self._set_rate(median_rate_hz(np.array(self._times_s)))
         if frame.rgb is not None:
             self._faces.add(Frame(number, time_s, frame.rgb), self._sampling)

@@ -34,7 +34,8 @@ LOST_AFTER_S = 10.0  # a face that was not seen for so long is no longer followe
 MEMORY_S = 3.0  # time constant of the weights by which faces are chosen
 SWITCH_RATIO = 1.5  # of the weight of another face to that of the followed one
 MOUTH_S = (WINDOW_BEFORE + WINDOW_AFTER + 8) / GRID_HZ  # of a mouth that is kept
-KEPT_FRAMES = 256  # of the features of a track, more than rows may wait
+FORGET_FRAMES = 256  # between two removals of what is no longer needed
+MAX_RATE_HZ = 1000.0  # of frames whose rows may wait
 
 
 @dataclass
@@ -116,9 +117,10 @@ class LiveFaces:
         for track_id in [n for n, t in self._tracks.items() if frame.time_s - t.seen_s > LOST_AFTER_S]:
             del self._tracks[track_id]
             self._mouths.pop(track_id, None)
-        if frame.index % KEPT_FRAMES == 0:
+        if frame.index % FORGET_FRAMES == 0:
+            kept = FORGET_FRAMES + math.ceil(self._delay_s * MAX_RATE_HZ)
             for track in self._tracks.values():
-                track.features.forget(frame.index - KEPT_FRAMES)
+                track.features.forget(frame.index - kept)
             for mouth in self._mouths.values():
                 mouth.forget(frame.time_s - MOUTH_S - self._delay_s)
 

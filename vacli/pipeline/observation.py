@@ -27,7 +27,7 @@ from vacli.media.probe import probe
 from vacli.media.reader import FrameSource
 from vacli.media.video import open_video
 from vacli.pipeline.audio_features import AudioFeatures, BackgroundAudio
-from vacli.pipeline.face_embedding import FaceDetections, FaceEmbedder, FaceTrackFeatures
+from vacli.pipeline.face_embedding import MAX_GAP, FaceDetections, FaceEmbedder, FaceTrackFeatures
 from vacli.pipeline.face_tracks import FaceTracks
 from vacli.pipeline.reader_warnings import warn_of_notes, warn_of_sound
 from vacli.progress import Progress
@@ -86,10 +86,13 @@ class Extractors:
 
 
 def embedding_stride(rate_hz: float, embedding_rate_hz: float | None) -> int:
-    """Every which frame is embedded, at `rate_hz` frames a second; every one if that is NaN."""
+    """Every which frame is embedded, at `rate_hz` frames a second; every one if that is NaN.
+
+    It is at most MAX_GAP, over which features are interpolated.
+    """
     if embedding_rate_hz is None or not np.isfinite(rate_hz):
         return 1
-    return max(1, round(rate_hz / embedding_rate_hz))
+    return min(max(1, round(rate_hz / embedding_rate_hz)), MAX_GAP)
 
 
 @dataclass(frozen=True)
