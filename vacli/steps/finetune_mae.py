@@ -114,7 +114,7 @@ def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> Fine
     setup.objective.to(device)
     data = images(selected, setup.objective, progress)
     _report_sizes(selected, setup.objective, progress)
-    trainer = _trainer(settings, setup, data, progress)
+    trainer = _trainer(settings, setup, data, selected, progress)
     with sole_training(settings.out, STATE_FILE, SETTINGS, FRAMES_FILE):
         if settings.resume:
             progress.info(f"{settings.out}: resuming after {trainer.resume()} complete epochs")
@@ -152,7 +152,11 @@ def _read_history(folder: Path) -> History:
 
 
 def _trainer(
-    settings: FinetuneMaeSettings, setup: EncoderSetup, data: FrameData, progress: Progress
+    settings: FinetuneMaeSettings,
+    setup: EncoderSetup,
+    data: FrameData,
+    selected: SelectedFrames,
+    progress: Progress,
 ) -> Trainer[FrameBatch]:
     from vacli.training.distributed import World
     from vacli.training.encoder.task import STATE_FILE, FrameTask
@@ -165,6 +169,7 @@ def _trainer(
         world=World(device=next(setup.objective.parameters()).device),
         on_epoch_end=lambda history: progress.info(_line(history.rows[-1])),
         lr_option="--lr ",
+        data={"train": selected.train.digest(), "validation": selected.val.digest()},
     )
     trainer_config = TrainerConfig(
         epochs=config.epochs,

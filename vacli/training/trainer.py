@@ -134,10 +134,10 @@ class Trainer(Generic[BatchT]):
         if not path.is_file():
             return 0
         state = self._task.upgrade(checkpoint.read_state(path), self._context.folder)
-        if state["data"] != dict(self._context.data):
+        if state["data"] and state["data"] != dict(self._context.data):  # older ones of encoders are empty
             raise RunError(
                 f"{path}: other videos or features, or another split than at the start of the training",
-                hint="give the same --folds, --subjects and store, or train again into another folder",
+                hint="give the same options and an unchanged store, or train again into another folder",
             )
         self._task.model.load_state_dict(state["net"])
         load_state(self._optimiser, state["optimiser"])

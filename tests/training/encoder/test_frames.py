@@ -43,7 +43,7 @@ def test_crops_are_in_the_requested_order(views):
 
 
 def test_stride_and_maximum_sample_evenly(views):
-    assert sample(sources(views[:1]), FrameSampling(stride=2)).row.tolist() == [0, 2, 4, 6, 8]
+    assert sample(sources(views[:1]), FrameSampling(stride=2)).row.tolist() == [0, 2, 5, 7]  # 3 has no face
     assert sample(sources(views[:1]), FrameSampling(max_per_video=3)).row.tolist() == [0, 5, 8]
 
 
@@ -83,3 +83,20 @@ def test_batches_arrive_in_order(views):
     seen = list(prefetch_batches(Images(frames), batches))
     assert [items.tolist() for items, _ in seen] == [b.tolist() for b in batches]
     assert np.array_equal(seen[5][1], frames.crops(batches[5]))
+
+
+def test_a_stride_counts_the_labelled_frames(views):
+    labels = np.full((9, 2), np.nan, np.float32)
+    labels[1::2] = 0.5  # every second frame is annotated, frame 3 has no face
+    assert sample([FrameSource(views[0], labels)], FrameSampling(stride=2)).row.tolist() == [1, 7]
+
+
+def test_the_digest_depends_on_videos_rows_and_targets(views):
+    plain = sample(sources(views[:2]), FrameSampling())
+    assert plain.digest() == sample(sources(views[:2]), FrameSampling()).digest()
+    others = [
+        sample(sources(views[1::-1]), FrameSampling()),
+        sample(sources(views[:2]), FrameSampling(stride=2)),
+        sample([FrameSource(view, -view.labels()) for view in views[:2]], FrameSampling()),
+    ]
+    assert len({plain.digest(), *(one.digest() for one in others)}) == 4

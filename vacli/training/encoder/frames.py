@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ CACHE_BLOCK = 256
 class FrameSampling:
     """Which frames of a video are used: those with a face (and a label).
 
-    One in `stride` is used, evenly spaced where there are more than `max_per_video`.
+    One in `stride` of these is used, evenly spaced where there are more than `max_per_video`.
     """
 
     stride: int = 1
@@ -54,6 +55,13 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    def digest(self) -> str:
+        """SHA-256 of the videos, rows and targets."""
+        content = hashlib.sha256("\0".join(view.id for view in self.views).encode())
+        for part in (self.video, self.row, self.target):
+            content.update(np.ascontiguousarray(part).tobytes())
+        return content.hexdigest()
 
     def crops(self, items: np.ndarray) -> np.ndarray:
         """Aligned faces of the frames `items`, (len(items), 224, 224, 3) uint8, in that order."""
@@ -138,8 +146,7 @@ def _of_video(
         usable &= np.isfinite(target).all(1)
     if source.rows is not None:
         usable &= np.isin(np.arange(len(usable)), source.rows)
-    rows = np.flatnonzero(usable)
-    rows = rows[rows % sampling.stride == 0]
+    rows = np.flatnonzero(usable)[:: sampling.stride]
     most = sampling.max_per_video
     if most is not None and len(rows) > most:
         rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
