@@ -112,6 +112,43 @@ def test_interruption_keeps_everything_and_shows_the_counts(clip, tmp_path):
 
 
 @pytest.mark.usefixtures("counting")
+def test_a_row_is_recorded_before_it_is_shown(clip, tmp_path):
+    recorded = []
+
+    class Reader(Collected):
+        def write(self, rows: PredictedRows) -> None:
+            super().write(rows)
+            tables = read_table_file(tmp_path / "out" / "live.csv").tables
+            recorded.append(sum(map(len, tables)) - sum(map(len, self.tables)))
+
+    live.run(LiveSettings(source=str(clip), record=tmp_path / "out"), [Reader()], RecordingProgress())
+    assert len(recorded) >= COUNT
+    assert set(recorded) == {0}
+
+
+@pytest.mark.usefixtures("counting")
+def test_a_run_that_does_not_start_leaves_an_earlier_record_as_it_was(clip, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run(clip, record=out, record_media=True)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    (tmp_path / "none.ts").write_bytes(bytes(1000))
+    with pytest.raises(InputError):
+        run(tmp_path / "none.ts", record=out, force=True)
+    with monkeypatch.context() as patch, pytest.raises(UsageError):
+        patch.setattr(live, "load_model", _no_model)
+        run(clip, record=out, force=True)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    with monkeypatch.context() as patch, pytest.raises(UsageError):
+        patch.setattr(live, "load_model", _no_model)
+        run(clip, record=tmp_path / "new")
+    run(clip, record=tmp_path / "new")  # nothing is in the way
+
+
+def _no_model(*others: object) -> None:
+    raise UsageError("nowhere is not a trained run")
+
+
+@pytest.mark.usefixtures("counting")
 def test_duration_ends_the_run(clip):
     _, output, _ = run(clip, duration_s=0.5)
     assert 0.5 <= output.column("time_s")[-1] < 0.6

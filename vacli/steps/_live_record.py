@@ -21,40 +21,52 @@ MEDIA_SUFFIXES = (".mkv", ".ts")
 class LiveRecord:
     """Writes the rows to TABLE in a folder; MEDIA with an ending is the copy of the media.
 
+    A record that is already there is replaced when the source gives its first frame (`begin`).
     Raises OutputError if the folder cannot be written, or holds a record and `force` is not given.
     """
 
     def __init__(self, folder: Path, with_media: bool, force: bool) -> None:
         self.table = folder / TABLE
         self.media_stem = folder / MEDIA if with_media else None
-        copies = [folder / f"{MEDIA}{suffix}" for suffix in MEDIA_SUFFIXES]
-        refuse_existing([self.table, *copies], force)
+        self._copies = [folder / f"{MEDIA}{suffix}" for suffix in MEDIA_SUFFIXES]
+        refuse_existing([self.table, *self._copies], force)
         with report_write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            for copy in copies:
-                copy.unlink(missing_ok=True)  # of another run
-        self._file = RowFile(self.table, RowText(".csv"))
+        self._file: RowFile | None = None
         self._made: dict[str, Any] = {}
         self._media: Path | None = None
 
-    def begin(self, prediction: PredictSettings, source: str) -> None:
-        """Write the provenance, without digests of files, which are not complete yet."""
+    @property
+    def has_begun(self) -> bool:
+        """Whether the files are those of this run."""
+        return self._file is not None
+
+    def begin(self, prediction: PredictSettings, source: str, media: Path | None) -> str:
+        """Create the table and its provenance, without digests of files, which are not complete yet.
+
+        media: the copy of the media. Returns the value of the column `input`: this copy, so that reports
+        find it, or the source.
+        """
+        self._media = media
+        with report_write_errors(self.table.parent):
+            for copy in self._copies:
+                if copy != media:
+                    copy.unlink(missing_ok=True)  # of another run
+        self._file = RowFile(self.table, RowText(".csv"))
         self._made = {**conditions(prediction, TableOptions()), "inputs": [{"name": source}]}
         provenance.write_sidecar(self.table, {**self._made, "files": {}})
-
-    def input_name(self, media: Path | None, source: str) -> str:
-        """The value of the column `input`: the copy of the media, so that reports find it, or the source."""
-        self._media = media
         return source if media is None else str(media)
 
     def write(self, rows: PredictedRows) -> None:
-        """Append rows."""
+        """Append rows. Call it after `begin`."""
+        assert self._file is not None
         self._file.write(rows)
 
     def close(self) -> None:
         """Complete the table and add digests to the provenance."""
+        if self._file is None:
+            return
         self._file.close()
         files = [self.table, *([self._media] if self._media else [])]
         digests = provenance.digests_of({file.name: file for file in files})
-        if self._made:
-            provenance.write_sidecar(self.table, {**self._made, "files": digests})
+        provenance.write_sidecar(self.table, {**self._made, "files": digests})

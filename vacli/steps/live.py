@@ -15,7 +15,7 @@ import numpy as np
 from vacli.errors import InputError, UsageError
 from vacli.faces.selection import check_face_choice
 from vacli.media.capture import Capture
-from vacli.media.frame_buffer import CapturedFrame
+from vacli.media.frame_buffer import Captured, CapturedFrame
 from vacli.media.live_input import LiveFrame
 from vacli.media.live_source import Drop, LiveSource, parse_source
 from vacli.media.stream_reader import CaptureSettings
@@ -27,6 +27,7 @@ from vacli.pipeline.live import LoadedModel
 from vacli.pipeline.live_engine import FLAG_SEPARATOR, LiveEngine
 from vacli.pipeline.live_rows import FLAG
 from vacli.progress import Progress, RecordingProgress
+from vacli.runtime.interruption import postponed
 from vacli.steps._live_record import LiveRecord
 from vacli.steps._live_statistics import LiveStatistics
 from vacli.steps._prediction_settings import PredictSettings
@@ -100,15 +101,13 @@ def run(
         if settings.record is not None:
             record = LiveRecord(settings.record, settings.record_media, settings.force)
         outputs = [*outputs, *_opened_outputs(settings, source, progress)]
-        if record is not None:
-            outputs.append(record)
+        if record is not None:  # the first one: a row that somebody has seen is in the table
+            outputs.insert(0, record)
         for output in outputs:
             stack.callback(output.close)
         loaded = load_model(settings.prediction, progress)
         loaded = with_extractors(loaded, settings.prediction, progress)
         session = _Session(settings, source, loaded, outputs, filtered)
-        if record is not None:
-            record.begin(settings.prediction, source.name)
         try:
             interruption = session.run(record, progress)
         finally:
@@ -116,7 +115,7 @@ def run(
                 progress.info(f"{source.name}: {session.statistics.text()}")
     if filtered.report:
         progress.info(filtered.report)
-    return LiveResult(session.statistics, interruption, record.table if record else None)
+    return LiveResult(session.statistics, interruption, record.table if record and record.has_begun else None)
 
 
 def _opened_outputs(settings: LiveSettings, source: LiveSource, progress: Progress) -> Iterator[LiveOutput]:
@@ -166,23 +165,17 @@ class _Session:
             try:
                 capture.wait_open()
                 engine = stack.enter_context(self._engine(capture.reader.has_sound, capture.reader.rate_hz))
-                if record is not None:
-                    self._name = record.input_name(capture.reader.recording, self._source.name)
                 for captured in capture:
-                    for block in captured.sound:
-                        engine.add_sound(block)
-                    if captured.frame is None:
-                        self._write_due(engine, capture)
-                    else:
-                        self._add_frame(engine, captured.frame)
+                    with postponed():
+                        self._add(engine, captured, capture, record)
+                    if captured.frame is not None:
                         advance(1)
-                        self.statistics.n_dropped = capture.buffer.n_dropped
                         self._report(progress)
                         if self._is_over(captured.frame.frame):
                             break
             except KeyboardInterrupt as stop:
                 interruption = stop
-            if engine is not None:
+            if engine is not None and self.has_read:
                 self._write(engine.finish(), None)
         self.statistics.n_dropped = capture.buffer.n_dropped
         if (reason := capture.reader.end_reason) is not None:
@@ -193,6 +186,21 @@ class _Session:
                 )
             progress.warn(f"{self._source.name}: {reason}")
         return interruption
+
+    def _add(
+        self, engine: LiveEngine, captured: Captured, capture: Capture, record: LiveRecord | None
+    ) -> None:
+        """Predict what has arrived, and write the rows that are ready."""
+        for block in captured.sound:
+            engine.add_sound(block)
+        if captured.frame is None:
+            self._write_due(engine, capture)
+            return
+        if record is not None and not record.has_begun:
+            recording = capture.reader.recording
+            self._name = record.begin(self._settings.prediction, self._source.name, recording)
+        self._add_frame(engine, captured.frame)
+        self.statistics.n_dropped = capture.buffer.n_dropped
 
     @property
     def has_read(self) -> bool:

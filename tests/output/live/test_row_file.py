@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -37,6 +38,28 @@ def test_killed_process_leaves_all_rows_that_it_reported(tmp_path):
     assert one[-1] >= last
     assert one == other == list(range(one[-1] + 1))
     assert path.read_text().endswith("\n")
+
+
+def test_a_part_of_a_row_that_did_not_fit_on_the_disk_is_removed(tmp_path, monkeypatch):
+    file = RowFile(tmp_path / "live.csv", RowText(".csv"))
+    file.write(rows_of([0]))
+    whole, plain, calls = (tmp_path / "live.csv").read_bytes(), os.write, []
+
+    def full(fd: int, data: memoryview) -> int:
+        calls.append(fd)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        return plain(fd, data[: len(data) // 2])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OutputError, match=r"live\.csv"):
+        file.write(rows_of([1]))
+    monkeypatch.undo()
+    assert (tmp_path / "live.csv").read_bytes() == whole
+    file.write(rows_of([1]))
+    file.close()
+    (table,) = read_table_file(tmp_path / "live.csv").tables
+    assert table.columns["frame"].tolist() == [0, 1]
 
 
 def test_rows_are_in_the_file_at_once(tmp_path):

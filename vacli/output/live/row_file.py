@@ -16,8 +16,8 @@ SYNC_S = 1.0
 class RowFile:
     """Appends rows to a file: each write has whole rows, so that a killed process leaves no part of a row.
 
-    A thread writes them to the disk itself about once a second, because this may take long. Raises
-    OutputError if the file cannot be written.
+    A part that did not fit on the disk is removed again. A thread writes the rows to the disk itself about
+    once a second, because this may take long. Raises OutputError if the file cannot be written.
     """
 
     def __init__(self, path: Path, text: RowText) -> None:
@@ -25,6 +25,7 @@ class RowFile:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | getattr(os, "O_BINARY", 0)
         with report_write_errors(path):
             self._fd = os.open(path, flags, 0o666)
+        self._size = 0
         self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._sync, name="row-file", daemon=True)
         self._thread.start()
@@ -33,10 +34,16 @@ class RowFile:
         """Append rows."""
         if not len(rows.table):
             return
-        rest = memoryview(self._text.of(rows.table).encode("utf-8", "surrogateescape"))
+        data = self._text.of(rows.table).encode("utf-8", "surrogateescape")
+        rest = memoryview(data)
         with report_write_errors(self._path):
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
+            try:
+                while rest:
+                    rest = rest[os.write(self._fd, rest) :]
+            except OSError:
+                os.ftruncate(self._fd, self._size)
+                raise
+        self._size += len(data)
 
     def close(self) -> None:
         """Write everything to the disk and close the file."""
