@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -50,6 +52,38 @@ def test_values_and_markers_have_the_times_of_capture(library):
     outlets.close()
     texts = [markers.pull_sample(WAIT_S)[0][0] for _ in range(4)]
     assert texts == ["face 0 on", "gap", "speech on", "end"]
+
+
+class StandIn:
+    """The part of pylsl that outlets use; it keeps the markers."""
+
+    def __init__(self) -> None:
+        self.markers: list[str] = []
+
+    def local_clock(self) -> float:
+        return time.monotonic()
+
+    def StreamInfo(self, *described: object) -> MagicMock:  # noqa: N802 - a name of pylsl
+        return MagicMock()
+
+    def StreamOutlet(self, info: object, max_buffered: int) -> SimpleNamespace:  # noqa: N802
+        return SimpleNamespace(push_sample=self._push)
+
+    def _push(self, sample: list[object], stamp: float) -> None:
+        self.markers += [text for text in sample if isinstance(text, str)]
+
+
+def test_a_face_that_is_no_longer_followed_is_marked_as_gone(monkeypatch):
+    library = StandIn()
+    monkeypatch.setattr(lsl, "_loaded", lambda: library)
+    outlets = LslOutlets("camera")
+    outlets.write(rows_of([0, 0, 1], face_id=[0, 1, 1]))
+    outlets.write(rows_of([2], face_id=[-1], face_detected=[False]))
+    outlets.write(rows_of([3], face_id=[2], flag=["restart"]))
+    assert library.markers == ["start", *(f"face {text}" for text in ("0 on", "1 on", "0 off", "1 off"))] + [
+        "restart",
+        "face 2 on",
+    ]
 
 
 def test_missing_package_is_named_with_its_extra(monkeypatch):

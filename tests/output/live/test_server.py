@@ -111,9 +111,18 @@ def test_other_addresses_need_the_token_of_the_url():
         assert get(server, f"/?token={token}").status == 200
         assert get(server, f"/?token={token}", Host="evil.example").status == 403
         assert get(server, f"/?token={token}", Host="10.0.0.7:8000").status == 200
+        assert get(server, f"/?token={token}", Sec_Fetch_Site="cross-site").status == 200  # a link in a mail
     finally:
         server.close()
     assert token not in LivePageServer.__doc__
+
+
+def test_a_host_in_capital_letters_is_that_of_its_url():
+    server = LivePageServer("LOCALHOST", 0, "camera")
+    try:
+        assert get(server, "/", Host=urlsplit(server.url).netloc).status == 200
+    finally:
+        server.close()
 
 
 def test_loopback_needs_no_token():

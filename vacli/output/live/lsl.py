@@ -74,12 +74,15 @@ class LslOutlets:
         columns = rows.table.columns
         offset_s = self._lsl.local_clock() - time.monotonic()
         values = np.stack([columns[name].astype(np.float64) for name, _ in CHANNELS], axis=1)
+        frames = columns["frame"]
         for at, captured_s in enumerate(rows.captured_s.tolist()):
             stamp = offset_s + (captured_s if np.isfinite(captured_s) else time.monotonic())
             self._values.push_sample(values[at].tolist(), stamp)
             for word in filter(None, str(columns["flag"][at]).split("+")):
                 self._mark(word, stamp)
-            self._mark_face(int(columns["face_id"][at]), bool(columns["face_detected"][at]), stamp)
+            if at == len(frames) - 1 or frames[at + 1] != frames[at]:
+                of_frame = (frames == frames[at]) & columns["face_detected"].astype(bool)
+                self._mark_faces(set(columns["face_id"][of_frame].tolist()) - {-1}, stamp)
             self._mark_speech(columns["speech_present"][at] > 0, stamp)
 
     def close(self) -> None:
@@ -87,10 +90,11 @@ class LslOutlets:
         self._mark("end", self._lsl.local_clock())
         del self._values, self._markers
 
-    def _mark_face(self, face: int, is_there: bool, stamp: float) -> None:
-        if face >= 0 and is_there != (face in self._faces):
-            self._faces ^= {face}
-            self._mark(f"face {face} {'on' if is_there else 'off'}", stamp)
+    def _mark_faces(self, present: set[int], stamp: float) -> None:
+        """Mark the faces that have come into a frame, and those that are gone or no longer followed."""
+        for face in sorted(present ^ self._faces):
+            self._mark(f"face {face} {'on' if face in present else 'off'}", stamp)
+        self._faces = present
 
     def _mark_speech(self, is_speech: bool, stamp: float) -> None:
         if is_speech != self._is_speech:

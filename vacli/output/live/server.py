@@ -48,6 +48,7 @@ class LivePageServer:
     """
 
     def __init__(self, host: str, port: int, source: str) -> None:
+        host = host.lower()  # as browsers send it
         self.broadcast = Broadcast()
         self._access = Access(host, secrets.token_urlsafe(24) if not is_loopback(host) else None)
         try:
@@ -90,10 +91,11 @@ class Access:
         """Why a request is refused, None if it is not."""
         if not self._is_own_name(_name_of(headers.get("Host", ""))):
             return "the name of this address is not the one that is served"
-        if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-            return "the request comes from another page"
+        if self.token is None:
+            is_own = headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
+            return None if is_own else "the request comes from another page"
         given = parse_qs(query).get(TOKEN, [""])[0]
-        if self.token is not None and not secrets.compare_digest(given.encode(), self.token.encode()):
+        if not secrets.compare_digest(given.encode(), self.token.encode()):
             return "the token is missing or wrong: use the whole address that `va live` printed"
         return None
 
