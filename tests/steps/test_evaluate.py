@@ -15,6 +15,7 @@ from vacli.cli.main import run as va
 from vacli.datasets.annotation_options import AnnotationOptions
 from vacli.errors import InputError, LabelError, RunError, UsageError
 from vacli.evaluation import evaluator
+from vacli.files import digests
 from vacli.inference.calibration import Calibration, ErrorModel
 from vacli.inference.postprocessing import PostProcessor
 from vacli.inference.run import load_run
@@ -318,6 +319,38 @@ def test_invalid_settings_raise(tmp_path, store, official, trials):
         run(EvaluateSettings(inputs=(file,), store=store.path))
     with pytest.raises(UsageError, match="those of --labels, which is not given"):
         run(EvaluateSettings(inputs=(file,), annotation_options=AnnotationOptions(delay_s=1)))
+
+
+def test_the_store_of_a_run_does_not_depend_on_the_working_folder(store, trials, tmp_path, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    shutil.copytree(store.path, here / "s.zarr")
+    affwild2.write_store(there / "s.zarr", [replace(t, labels=-t.labels) for t in trials])
+    monkeypatch.chdir(here)
+    settings = train.TrainSettings(
+        store=Path("s.zarr"), out=Path("run"), preset="compact", assignments=TINY, device="cpu"
+    )
+    train.run(settings)
+    (expected,) = run(EvaluateSettings(inputs=(Path("run"),), device="cpu")).results
+    monkeypatch.chdir(there)
+    (found,) = run(EvaluateSettings(inputs=(Path("../here/run"),), device="cpu")).results
+    assert found.scores == expected.scores
+    monkeypatch.chdir(tmp_path)
+    (here / "run").rename(tmp_path / "run")
+    with pytest.raises(RunError, match=r"s\.zarr, is not here") as caught:
+        run(EvaluateSettings(inputs=(Path("run"),), device="cpu"))
+    assert "--store" in caught.value.one_line()
+
+
+def test_a_store_with_other_recordings_is_not_that_of_the_run(store, official):
+    data = json.loads((official / "data.json").read_text())
+    other = {**data, "sha256": dict.fromkeys(data["sha256"], "0" * 64)}
+    digests.write(official / "data.json", json.dumps(other).encode())
+    try:
+        with pytest.raises(RunError, match="is not the store that "):
+            run(EvaluateSettings(inputs=(official,), device="cpu"))
+        assert not run(EvaluateSettings(inputs=(official,), store=store.path, device="cpu")).failed
+    finally:
+        digests.write(official / "data.json", json.dumps(data).encode())
 
 
 def test_another_store_raises(tmp_path, official, trials):

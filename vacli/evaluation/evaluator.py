@@ -114,11 +114,6 @@ def evaluate_predictions(
     return Result(name=name, scores=(score,), notes=found.notes()), list(found.trajectories)
 
 
-def training_store(run: Run) -> Path:
-    """The store that a run was trained on, from its record."""
-    return Path(_data(run.members[0])["store"])
-
-
 def _data(member: EnsembleMember) -> dict[str, Any]:
     return json.loads((member.path / DATA_FILE).read_text(encoding="utf-8"))
 

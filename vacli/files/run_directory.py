@@ -21,6 +21,7 @@ WEIGHTS_FILE = "weights.safetensors"
 NORMALIZATION_FILE = "normalisation.safetensors"
 FEATURES_FILE = "features.json"
 DATA_FILE = "data.json"
+STORE_FROM_RUN = "store_from_run"  # in it: the path of the store, relative to its folder
 CALIBRATION_FILE = "calibration.json"
 SPEECH_FILE = "speech.safetensors"
 FACE_ERROR_FILE = "face_error.safetensors"

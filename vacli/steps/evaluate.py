@@ -16,6 +16,7 @@ from vacli.evaluation.label_sources import LabelSource, annotation_labels, store
 from vacli.evaluation.predictions import PredictedTrajectory, read_predictions
 from vacli.evaluation.published_results import PAPERS, is_of_other_paper
 from vacli.evaluation.score import Result, Score, with_video_notes
+from vacli.evaluation.training_store import open_training_store
 from vacli.files.run_directory import FOLD_PREFIX, RECIPE_FILE
 from vacli.inference.feature_check import check_stored_features
 from vacli.inference.run import Run, check_not_preset, load_run
@@ -130,7 +131,7 @@ def evaluate_input(path: Path, settings: EvaluateSettings, progress: Progress) -
                 hint="import the labels with `va import-labels`, and leave out --labels",
             )
         run = load_run(path, device_name(settings.device), progress)
-        store = Store.open(settings.store or evaluator.training_store(run))
+        store = Store.open(settings.store) if settings.store else open_training_store(run)
         with progress.task(path.name, None, "frames") as advance:
             notes = _check_features(run, store, settings, progress)
             result, trajectories = evaluator.evaluate_run(run, store, settings.split, advance)

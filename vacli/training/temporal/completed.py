@@ -12,6 +12,7 @@ from vacli.files.run_directory import (
     FEATURES_FILE,
     METRICS_FILE,
     RECIPE_FILE,
+    STORE_FROM_RUN,
     WEIGHTS_FILE,
     read_json,
 )
@@ -23,7 +24,7 @@ from vacli.training.history import History
 from vacli.training.temporal.history import BEST_BY
 from vacli.training.temporal.session import TrainingJob, TrainingResult, data_record, result_of
 
-NOT_COMPARED = ("store",)  # the same videos in a store that was moved
+NOT_COMPARED = ("store", STORE_FROM_RUN)  # the same videos in a store that was moved
 
 
 def completed_result(job: TrainingJob) -> TrainingResult | None:

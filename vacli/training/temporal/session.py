@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
@@ -13,7 +14,14 @@ import torch
 from torch import nn
 
 from vacli.files import digests
-from vacli.files.run_directory import DATA_FILE, FEATURES_FILE, NORMALIZATION_FILE, RECIPE_FILE
+from vacli.files.object_path import is_url
+from vacli.files.run_directory import (
+    DATA_FILE,
+    FEATURES_FILE,
+    NORMALIZATION_FILE,
+    RECIPE_FILE,
+    STORE_FROM_RUN,
+)
 from vacli.inference.run import read_normalisation
 from vacli.inference.torch_predictor import TorchPredictor
 from vacli.models.build import build
@@ -185,6 +193,7 @@ def _provenance(job: TrainingJob) -> dict[str, object]:
     videos = [*job.train, *job.validation]
     return {
         "store": str(job.store),
+        STORE_FROM_RUN: _relative(job),
         "split": job.split.description,
         "basis": job.split.basis,
         "fold": job.split.fold.number,
@@ -195,6 +204,16 @@ def _provenance(job: TrainingJob) -> dict[str, object]:
         "notes": [*job.notes, *job.warnings],
         **({} if job.init is None else {INIT: job.init.record()}),
     }
+
+
+def _relative(job: TrainingJob) -> str | None:
+    """The path of the store from the run's folder; None for a URL, or another drive of Windows."""
+    if is_url(str(job.store)):
+        return None
+    try:
+        return os.path.relpath(job.store, job.folder)
+    except ValueError:
+        return None
 
 
 def data_record(job: TrainingJob) -> dict[str, object]:
