@@ -152,3 +152,28 @@ def test_parquet_without_pyarrow_names_the_package(tmp_path, monkeypatch):
     with pytest.raises(PackageMissing) as caught:
         read_array(tmp_path / "a.parquet")
     assert "pip install 'vacli[parquet]'" in caught.value.one_line()
+
+
+def test_frames_in_a_gap_of_the_rows_are_missing(tmp_path):
+    """A table without the rows of frames in which no face was found."""
+    times_s = np.concatenate([np.arange(0, 1, 0.04), np.arange(9.5, 10.5, 0.04)])
+    array = FeatureArray(path=tmp_path, values=np.ones((len(times_s), 2), np.float32), times_s=times_s)
+    frames_s = np.arange(0, 10.4, 0.04)
+    _, flags = array.on_frames(frames_s)
+    in_gap = (frames_s > 0.97) & (frames_s < 9.49)
+    assert (flags == MISSING).tolist() == in_gap.tolist()
+    slow = FeatureArray(path=tmp_path, values=np.ones((11, 2), np.float32), times_s=np.arange(11.0))
+    assert not slow.on_frames(frames_s[frames_s <= 10])[1].any()  # one row a second has no gap
+
+
+def test_a_column_without_values_is_refused(tmp_path):
+    values = np.ones((4, 3), np.float32)
+    values[:, 1] = np.nan
+    values[2, 0] = np.nan
+    with pytest.raises(InputError, match="the column gaze has no value"):
+        FeatureArray(path=tmp_path, values=values, columns=("a", "gaze", "b")).partly_missing()
+    with pytest.raises(InputError, match="the column 1 has no value"):
+        FeatureArray(path=tmp_path, values=values).partly_missing()
+    partly = FeatureArray(path=tmp_path, values=values[:, [0, 2]]).partly_missing()
+    assert np.argwhere(partly).tolist() == [[2, 0]]
+    assert not FeatureArray(path=tmp_path, values=np.full((2, 2), np.nan, np.float32)).partly_missing().any()

@@ -52,6 +52,17 @@ def test_rows_are_stored_at_the_frames_with_flags(store, settings):
     assert attributes["source_file"]["name"] == "clip.npy"
 
 
+def test_rows_with_some_of_their_values_are_counted(store, settings, arrays):
+    values = np.arange(30.0).reshape(10, 3)
+    values[4:7, 1] = np.nan
+    np.save(arrays / "clip.npy", values)
+    progress = RecordingProgress()
+    run(settings, progress)
+    assert progress.warnings == [
+        "3 of 13 rows of mine count as missing, because they lack some of their values (column 1: 3)"
+    ]
+
+
 def test_the_rate_puts_rows_on_the_clock_of_the_frames(store, settings, arrays):
     (arrays / "other.npz").unlink()
     run(replace(settings, rate_hz=50))

@@ -22,6 +22,7 @@ from vacli.packages import needed_by
 TIME_COLUMN = "time_s"  # of a table
 TIMES_ARRAY = "times_s"  # of an npz file
 SLACK_S = 1e-6  # rounding of times
+GAP_S, GAP_STEPS = 0.5, 3.0  # a longer step between two rows, also in median steps, is a gap without values
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,7 +46,7 @@ class FeatureArray:
         return FeatureArray(path=self.path, values=self.values, times_s=times_s, columns=self.columns)
 
     def on_frames(self, frames_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The rows at the frames of a video: linear between rows with times, missing outside of them.
+        """The rows at the frames of a video: linear between rows with times, missing outside and in gaps.
 
         frames_s: (N,) seconds. Returns: (N, D) float32 and (N,) uint8 flags; a row with a value that is not
         finite is NaN and MISSING. Raises InputError if the number of rows is not that of the frames, or if
@@ -61,6 +62,18 @@ class FeatureArray:
         rows = np.where(missing[:, np.newaxis], np.nan, values).astype(np.float32)
         return rows, np.where(missing, MISSING, 0).astype(np.uint8)
 
+    def partly_missing(self) -> np.ndarray:
+        """(R, D) bool: values that are missing in rows with others.
+
+        Raises InputError for a column without any value, which would make all rows missing.
+        """
+        known = np.isfinite(self.values)
+        if known.any() and not known.any(axis=0).all():
+            number = int(np.argmin(known.any(axis=0)))
+            name = self.columns[number] if self.columns else str(number)
+            raise InputError(f"{self.path}: the column {name} has no value", hint="leave it out of all files")
+        return ~known & known.any(axis=1)[:, np.newaxis]
+
     def _resampled(self, frames_s: np.ndarray, times_s: np.ndarray) -> np.ndarray:
         outside = (frames_s < times_s[0] - SLACK_S) | (frames_s > times_s[-1] + SLACK_S)
         if outside.all():
@@ -69,7 +82,19 @@ class FeatureArray:
                 f"{frames_s[0]:g} to {frames_s[-1]:g} s",
                 hint="times are seconds from the start of the video",
             )
-        return np.where(outside[:, np.newaxis], np.nan, interpolate(frames_s, times_s, self.values))
+        unknown = outside | _in_gaps(frames_s, times_s)
+        return np.where(unknown[:, np.newaxis], np.nan, interpolate(frames_s, times_s, self.values))
+
+
+def _in_gaps(frames_s: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    """(N,) bool: frames between two rows that are too far from each other."""
+    steps_s = np.diff(times_s)
+    if not len(steps_s):
+        return np.zeros(len(frames_s), bool)
+    is_gap = steps_s > max(GAP_S, GAP_STEPS * float(np.median(steps_s)))
+    after = np.searchsorted(times_s, frames_s - SLACK_S).clip(1, len(steps_s))
+    inside = (frames_s > times_s[after - 1] + SLACK_S) & (frames_s < times_s[after] - SLACK_S)
+    return inside & is_gap[after - 1]
 
 
 def read_array(path: Path) -> FeatureArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ def run(settings: ImportFeatureSettings, progress: Progress | None = None) -> Ba
     batch = run_each(
         Batch(store.path), files.items(), lambda item: item[1].name, lambda i: importer.work(*i), progress
     )
+    if note := importer.note():
+        progress.warn(note)
     if without := [name for name in store.video_ids() if name not in files]:
         progress.warn(
             f"{len(without)} videos of {store.path} have no file with {settings.name}: {_listed(without)}"
@@ -134,6 +137,18 @@ class _Importer:
     def __init__(self, settings: ImportFeatureSettings, store: Store) -> None:
         self._settings, self._store = settings, store
         self._first: FeatureArray | None = None
+        self._n_rows = self._n_partly = 0
+        self._missing: Counter[str] = Counter()  # values of rows with others, by column
+
+    def note(self) -> str:
+        """A sentence about rows that have only some of the values, "" without any."""
+        if not self._n_partly:
+            return ""
+        (column, count), *_ = self._missing.most_common(1)
+        return (
+            f"{self._n_partly} of {self._n_rows} rows of {self._settings.name} count as missing, because "
+            f"they lack some of their values (column {column}: {count})"
+        )
 
     def work(self, video: str, path: Path) -> str:
         """Return DONE, or SKIPPED if the same file has been imported with the same settings."""
@@ -144,11 +159,20 @@ class _Importer:
         source = {"name": path.name, "sha256": file_sha256(path), "rate_hz": self._settings.rate_hz}
         if self._is_complete(view, spec, source):
             return SKIPPED
+        self._count(array)
         if self._settings.rate_hz is not None:
             array = array.at_rate(self._settings.rate_hz)
         values, flags = array.on_frames(view.times_s)
         self._store.put_feature(video, {**spec.attributes(), SOURCE: source}, values, flags)
         return DONE
+
+    def _count(self, array: FeatureArray) -> None:
+        missing = array.partly_missing()
+        self._n_rows += len(missing)
+        self._n_partly += int(missing.any(axis=1).sum())
+        names = array.columns or [str(number) for number in range(missing.shape[1])]
+        counts = missing.sum(axis=0).tolist()
+        self._missing.update({name: n for name, n in zip(names, counts, strict=True) if n})
 
     def _check_columns(self, array: FeatureArray) -> None:
         first = self._first = self._first or array
