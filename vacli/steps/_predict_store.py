@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vacli.errors import StoreError
+from vacli.errors import StoreError, UsageError
 from vacli.features.flags import MISSING
 from vacli.inference.feature_check import check_stored_features
 from vacli.inference.prediction import predict_sequence
@@ -31,7 +31,11 @@ from vacli.store import Store, VideoView
 def find_views(
     paths: list[Path], loaded: LoadedModel, batch: Batch, progress: Progress, *, allow_mismatch: bool
 ) -> Iterator[VideoView]:
-    """The videos of stores that `stored_table` can predict; `batch` records the stores that fail."""
+    """The videos of stores that `stored_table` can predict; `batch` records the stores that fail.
+
+    Raises UsageError if two stores have a video of one name, by which its rows are called.
+    """
+    _check_names(paths)
 
     def find(path: Path) -> list[VideoView]:
         views = _videos(path, loaded)
@@ -40,6 +44,22 @@ def find_views(
         return views
 
     return find_each(paths, find, batch, progress)
+
+
+def _check_names(paths: list[Path]) -> None:
+    owners: dict[str, Path] = {}
+    for path in dict.fromkeys(paths) if len(paths) > 1 else ():
+        try:
+            videos = Store.open(path).video_ids()
+        except StoreError:
+            continue  # `find_views` reports it
+        for video in videos:
+            if video in owners:
+                raise UsageError(
+                    f"{owners[video]} and {path} both have a video {video}",
+                    hint="give one store at a time, since rows have only the name of their video",
+                )
+            owners[video] = path
 
 
 def stored_table(view: VideoView, loaded: LoadedModel) -> FrameTable:
