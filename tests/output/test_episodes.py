@@ -62,6 +62,15 @@ def test_the_first_frame_has_the_sign_of_its_own_value():
     assert spans(quadrant_episodes(table([-0.01] * 10, [0.01] * 10))) == [(0, 1.0, "unpleasant, excited")]
 
 
+def test_an_episode_is_called_after_its_means():
+    arousal = [0.01] + [-0.03] * 9  # without a value that changes the sign
+    assert spans(quadrant_episodes(table([0.5] * 10, arousal))) == [(0, 1.0, "pleasant, calm")]
+    arousal = (
+        [-0.5] * 10 + [0.06] + [-0.04] * 9 + [-0.5] * 10
+    )  # the middle is one episode with its neighbours
+    assert spans(quadrant_episodes(table([0.5] * 30, arousal))) == [(0, 3.0, "pleasant, calm")]
+
+
 def valences(lengths: list[int]) -> list[float]:
     """Values that change their sign after each number of frames of 0.1 s."""
     return [0.5 * (-1) ** i for i, n in enumerate(lengths) for _ in range(n)]

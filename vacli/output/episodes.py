@@ -8,6 +8,8 @@ The rule for episodes:
    HYSTERESIS on the other side of zero. The first frame of a span has the sign of its own value.
 3. Frames of equal signs form an episode. While a span has one shorter than MIN_EPISODE_S, and others, the
    shortest joins the longer one of its neighbours (the one before it if both are equally long).
+4. The quadrant of an episode is that of the means of valence and arousal over its frames. Successive episodes
+   of one quadrant are one.
 
 So every frame with a prediction is in exactly one episode. See `frame_durations` for the end of a frame.
 
@@ -71,9 +73,9 @@ def quadrant_episodes(table: FrameTable) -> list[Episode]:
     for first, end in _spans(table):
         quadrants = 2 * _signs(valence[first:end]) + _signs(arousal[first:end])
         edges_s = np.append(starts_s[first:end], starts_s[end - 1] + lengths_s[end - 1])
-        for a, b, quadrant in _merge_short(_runs(quadrants, 0), edges_s):
-            rows = slice(first + a, first + b)
-            means = float(valence[rows].mean()), float(arousal[rows].mean())
+        values = np.stack([valence[first:end], arousal[first:end]], axis=1)
+        for a, b, quadrant in _by_means(_merge_short(_runs(quadrants, 0), edges_s), values):
+            means = values[a:b].mean(axis=0).tolist()
             episodes.append(Episode(float(edges_s[a]), float(edges_s[b]), QUADRANTS[quadrant], *means))
     return episodes
 
@@ -129,6 +131,18 @@ def _merge_short(runs: list[Run], edges_s: np.ndarray) -> list[Run]:
         if length_s == linked.length_s(index) and (into := linked.join_neighbour(index)) is not None:
             heapq.heappush(shortest, (linked.length_s(into), into))
     return linked.runs()
+
+
+def _by_means(runs: list[Run], values: np.ndarray) -> list[Run]:
+    """The runs of a span after rule 4. values: (N, 2) valence and arousal of its frames."""
+    made: list[Run] = []
+    for first, end, _ in runs:
+        valence, arousal = values[first:end].mean(axis=0) >= 0
+        quadrant = 2 * int(valence) + int(arousal)
+        if made and made[-1][2] == quadrant:
+            first = made.pop()[0]
+        made.append((first, end, quadrant))
+    return made
 
 
 class _LinkedRuns:
