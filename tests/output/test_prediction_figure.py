@@ -115,3 +115,20 @@ def test_hostile_names_are_titles(tmp_path, form, name):
 def test_dollar_signs_of_a_name_are_no_formula(tmp_path):
     draw_predictions(tmp_path / "f.svg", "a$b$c.mp4", [table()])
     assert ">a$b$c.mp4</text>" in texts(tmp_path / "f.svg")
+
+
+def test_a_long_name_is_shortened_in_its_middle(tmp_path):
+    name = "study/" + 170 * "x" + "/P01_day2.mp4"
+    for path, title in ((tmp_path / "long.png", name), (tmp_path / "short.png", "P01_day2.mp4")):
+        draw_predictions(path, title, [table()])
+    with Image.open(tmp_path / "long.png") as long, Image.open(tmp_path / "short.png") as short:
+        assert long.size == short.size
+        below = np.asarray(short)[80:], np.asarray(long)[80:]
+    np.testing.assert_array_equal(*below)  # the axes are as large as ever
+    draw_predictions(tmp_path / "long.svg", name, [table()])
+    assert "P01_day2.mp4</text>" in texts(tmp_path / "long.svg")
+
+
+def test_more_faces_than_colours_have_other_lines():
+    drawn = [_curve(table(face_id=number), number, None) for number in range(24)]
+    assert len({(face.colour, face.line_style) for face in drawn}) == 24

@@ -22,6 +22,7 @@ LABEL_COLOUR = "#b4b4b4"
 FILLED_COLOUR = "#e69f00"
 FORMATS = ("png", "pdf", "svg")
 VIDEOS = "videos"  # folder of the figures of single videos, whose names may be any
+MAX_TITLE = 72  # characters
 TICKS = (-1, -0.5, 0, 0.5, 1)
 BINS = 40
 CELLS = (16, 50)  # smallest and largest number of cells along an axis
@@ -62,7 +63,7 @@ def trajectory(path: Path, title: str, curves: Curves) -> None:
     with _figure(path, (9.0, 4.2), rows=2, sharex=True) as (figure, axes):
         for side, axis in enumerate(axes):
             _curve(axis, curves, side)
-        axes[0].set_title(drawable(title), loc="left", parse_math=False)
+        axes[0].set_title(drawable_title(title), loc="left", parse_math=False)
         axes[1].set_xlabel("Time (s)")
         if curves.labels is not None:
             axes[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False)
@@ -187,6 +188,12 @@ def _figure(
 def drawable(text: str) -> str:
     """Text with `?` for the bytes of a file name that are not UTF-8, which fonts cannot draw."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def drawable_title(name: str) -> str:
+    """The name of a recording as a title, without its middle where it is too long for the figure."""
+    text, half = drawable(name), MAX_TITLE // 2
+    return text if len(text) <= MAX_TITLE else f"{text[:half]} ... {text[-half:]}"
 
 
 @contextmanager

@@ -12,13 +12,14 @@ import numpy as np
 from vacli.clock import median_step_s
 from vacli.output.frame_durations import NO_FRAMES, recording_gaps
 from vacli.output.frame_table import NO_MODALITY, FrameTable
-from vacli.output.plot import NAMES, TICKS, drawable, figure_file
+from vacli.output.plot import NAMES, TICKS, drawable_title, figure_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FACE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito
+LINE_STYLES = ("-", "--", ":", "-.")  # the first six faces, the next six, and so on
 MODALITIES = {  # modality -> colour and hatching of its shade
     "audiovisual": ("#ffffff", ""),
     "visual": ("#e2f0e0", ""),
@@ -38,6 +39,7 @@ class FaceCurve:
 
     name: str
     colour: str
+    line_style: str
     times_s: np.ndarray
     values: np.ndarray
     sd: np.ndarray
@@ -70,7 +72,7 @@ def draw_predictions(path: Path, title: str, tables: Sequence[FrameTable], about
         last.set_xlabel(
             "Time (s)" if step_s is None else f"Time (s); each point is a mean over {step_s:.2g} s"
         )
-        axes["valence"].set_title(drawable(title), loc="left", parse_math=False)
+        axes["valence"].set_title(drawable_title(title), loc="left", parse_math=False)
         figure.legend(
             handles=_legend(faces), loc="outside lower center", ncols=6, frameon=False, fontsize="small"
         )
@@ -94,9 +96,10 @@ def _curve(table: FrameTable, number: int, step_s: float | None) -> FaceCurve:
     if step_s is not None:
         times_s, x, modality = _binned(times_s, x, modality, step_s)
     times_s, x, modality = _with_ends(times_s, x, modality)
-    face_id, colour = _face_id(table), FACE_COLOURS[number % len(FACE_COLOURS)]
+    face_id, (cycle, place) = _face_id(table), divmod(number, len(FACE_COLOURS))
     name = "no face" if face_id < 0 else f"face {face_id}"
-    return FaceCurve(name, colour, times_s, x[:, :2], x[:, 2:], modality)
+    style = LINE_STYLES[cycle % len(LINE_STYLES)]
+    return FaceCurve(name, FACE_COLOURS[place], style, times_s, x[:, :2], x[:, 2:], modality)
 
 
 def _face_id(table: FrameTable) -> int:
@@ -150,7 +153,7 @@ def _draw_side(axis: Axes, faces: Sequence[FaceCurve], side: int) -> None:
     for face in faces:
         value, sd = face.values[:, side], face.sd[:, side]
         axis.fill_between(face.times_s, value - sd, value + sd, color=face.colour, alpha=0.25, lw=0)
-        axis.plot(face.times_s, value, color=face.colour, lw=1.1)
+        axis.plot(face.times_s, value, face.line_style, color=face.colour, lw=1.1)
         if (alone := _alone(value)).any():
             _draw_points(axis, face.times_s[alone], value[alone], sd[alone], face.colour)
     axis.axhline(0, color="#b0b0b0", lw=0.8, zorder=0)
@@ -221,7 +224,7 @@ def _legend(faces: Sequence[FaceCurve]) -> list[object]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    lines = [Line2D([], [], color=face.colour, label=face.name) for face in faces]
+    lines = [Line2D([], [], color=face.colour, ls=face.line_style, label=face.name) for face in faces]
     names = {
         str(name) for face in faces if face.modality is not None for name in np.unique(face.modality[:-1])
     }
