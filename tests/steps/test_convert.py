@@ -192,3 +192,18 @@ def test_tables_are_smoothed_and_resampled_with_the_settings_in_the_provenance(t
     expected = Filter(0.5, 5.0)(given).columns["valence"]
     np.testing.assert_allclose(first.columns["valence"], expected, atol=1e-4)
     assert read_sidecar(out)["settings"] == {"smooth_s": 0.5, "rate_hz": 5.0}
+
+
+def test_elan_opens_the_recording_beside_the_table(table, tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    asked = ConvertSettings(table=table, out=tmp_path / "c.eaf", recording="c")
+    progress = RecordingProgress()
+    run(asked, progress)
+    assert progress.warnings == ["b/c.mp4 is not here, so that ELAN will ask for it"]
+    (tmp_path / "c.mp4").write_bytes(b"")
+    progress = RecordingProgress()
+    run(replace(asked, force=True), progress)
+    assert progress.warnings == []
+    (media,) = ElementTree.parse(tmp_path / "c.eaf").getroot().iter("MEDIA_DESCRIPTOR")
+    assert media.get("RELATIVE_MEDIA_URL") == "./c.mp4"

@@ -212,7 +212,7 @@ def _of_table(path: Path) -> list[Recording]:
     for table in read_table_file(path).tables:
         by_name.setdefault(table.name, []).append(table)
     return [
-        Recording(name, _media_of(name, path), partial(list, tables), table=path)
+        Recording(name, media_of(name, path), partial(list, tables), table=path)
         for name, tables in by_name.items()
     ]
 
@@ -223,7 +223,7 @@ def _of_empty_index(path: Path) -> list[Recording]:
     raise InputError(f"{index} lists no complete table", hint="see its column cause, then predict again")
 
 
-def _media_of(name: str, table: Path) -> Path | None:
+def media_of(name: str, table: Path) -> Path | None:
     """The file that the column `input` names: as written, or beside the table."""
     if name == str(table):  # a table without the column
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ from vacli.output.table_reader import TableFile, read_table_file
 from vacli.output.trajectory_filter import Filter
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._info_record import named
-from vacli.steps._recordings import named_tables
+from vacli.steps._recordings import media_of, named_tables
+
+ELAN = ".eaf"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,8 @@ def run(settings: ConvertSettings, progress: Progress | None = None) -> Path:
     tables = [prepare(table) for table in _select(file.tables, settings)]
     written = written_files(settings.out, face_labels([table.face_id for table in tables]))
     refuse_existing(written, settings.force)
+    if ending_of(settings.out) == ELAN:
+        tables = _linked(tables, settings.table, progress)
     _write(settings, tables, columns or file.columns, provenance.as_line(made))
     digests = provenance.digests_of({path.name: path for path in written})
     provenance.write_sidecar(settings.out, {**made, "files": digests})
@@ -110,6 +114,14 @@ def _write(
     chosen = columns if needs_columns else None
     options = TableOptions(chosen, settings.decimal_comma, provenance=provenance_line)
     write_file(tables, settings.out, options)
+
+
+def _linked(tables: list[FrameTable], file: Path, progress: Progress) -> list[FrameTable]:
+    """The tables with the path of their recording, which ELAN opens: as written, or beside the file."""
+    found = {name: media_of(name, file) for name in dict.fromkeys(table.name for table in tables)}
+    for name in (name for name, path in found.items() if path is None):
+        progress.warn(f"{name} is not here, so that ELAN will ask for it")
+    return [replace(table, name=str(found[table.name] or table.name)) for table in tables]
 
 
 def _select(tables: list[FrameTable], settings: ConvertSettings) -> list[FrameTable]:
