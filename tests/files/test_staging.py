@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +55,59 @@ def test_the_copies_that_were_used_longest_ago_are_removed(folder, monkeypatch):
         assert sum(copy.stat().st_size for copy in folder.iterdir()) <= 2500
     with pytest.raises(InputError, match="more than the local copies may have"):
         local(put(base / "large.bin", bytes(3000)))
+
+
+def test_a_copy_that_another_thread_uses_is_not_removed(folder, monkeypatch):
+    monkeypatch.setenv("VA_STAGING_GB", "1.5e-6")
+    paths = [put(memory_folder() / "a.bin", bytes([number]) * 1000) for number in range(3)]
+    with ThreadPoolExecutor(1) as pool:
+        used = Path(pool.submit(os.fspath, paths[0]).result())
+        for path in paths[1:]:
+            assert local(path) == path.read_bytes()
+            assert used.read_bytes() == paths[0].read_bytes()
+        assert len(list(folder.iterdir())) == 2
+    local(paths[1])  # the thread has ended
+    assert not used.exists()
+
+
+USE = """
+import sys
+from pathlib import Path
+from vacli.files.staging import _Use
+use = _Use("", Path(sys.argv[1]))
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_copy_that_another_process_uses_is_not_removed(monkeypatch):
+    monkeypatch.setenv("VA_STAGING_GB", "1.5e-6")
+    paths = [put(memory_folder() / "a.bin", bytes([number]) * 1000) for number in range(3)]
+    used = Path(os.fspath(paths[0]))
+    command = [sys.executable, "-c", USE, str(used)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        local(paths[1])
+        assert used.exists()
+        process.communicate()
+    local(paths[2])
+    assert not used.exists()
+
+
+def test_a_copy_that_is_removed_before_it_is_locked_is_fetched_again(monkeypatch):
+    path = put(memory_folder() / "a.bin", b"data")
+    plain, removed = staging._present, []
+
+    def present(path: ObjectPath) -> Path:
+        copy = plain(path)
+        if not removed:
+            removed.append(copy)
+            copy.unlink()
+        return copy
+
+    monkeypatch.setattr(staging, "_present", present)
+    assert local(path) == b"data"
+    assert removed
 
 
 def test_an_absent_object_and_a_wrong_limit_are_reported(monkeypatch):

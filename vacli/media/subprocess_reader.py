@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,9 +30,9 @@ Fields = dict[str, str | None]
 Messages = queue.Queue[tuple[bytes, Frame | Fields | None]]
 
 
-def decoder_command(path: Path, backend: str) -> list[str]:
+def decoder_command(path: Path, backend: str) -> list[str | Path]:
     """Return the command that writes the frames of a file to its standard output."""
-    return [sys.executable, "-m", "vacli.media.decoder_process", os.fspath(path), backend]
+    return [sys.executable, "-m", "vacli.media.decoder_process", path, backend]
 
 
 class SubprocessReader(TimedReader):
@@ -42,14 +42,18 @@ class SubprocessReader(TimedReader):
     """
 
     def __init__(
-        self, info: MediaInfo, timeline: Timeline, command: list[str], timeout_s: float = TIMEOUT_S
+        self,
+        info: MediaInfo,
+        timeline: Timeline,
+        command: Sequence[str | Path],
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         super().__init__(info, timeline)
         self._command, self._timeout_s = command, timeout_s
 
     def _read(self) -> Generator[Frame, None, None]:
         process = subprocess.Popen(
-            self._command,
+            [os.fspath(part) for part in self._command],  # by the thread that uses a local copy
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
