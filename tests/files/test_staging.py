@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from synth.object_stores import S3Server, memory_folder
@@ -129,6 +130,32 @@ def test_paths_keep_their_url():
     assert not isinstance(to_path("a.zarr"), ObjectPath)
     with pytest.raises(UsageError, match="cannot be written as a file"):
         path.open("w")
+
+
+def put_key(s3: S3Server, base: ObjectPath, key: str, data: bytes) -> None:
+    """Write an object whose key may be any text, as consoles do."""
+    address = f"{s3.environment['AWS_ENDPOINT_URL']}/{base.parts[1]}/{key}"
+    urlopen(Request(address, data=data, method="PUT")).close()
+
+
+def test_markers_of_folders_are_no_files(s3: S3Server):
+    base = s3.folder()
+    files = {"folder/a.wav": b"a", "folder/sub/b.wav": b"b", "folder/sub-c.wav": b"", "folder/sub/empty": b""}
+    for key, data in (files | dict.fromkeys(("folder/", "folder/sub/"), b"")).items():
+        put_key(s3, base, key, data)
+    assert sorted(path.key for path in base.rglob("*")) == sorted(files)
+    names = [path.name for path in base.iterdir()]
+    assert sorted(names) == ["a.wav", "sub", "sub-c.wav"]
+    assert [path.name for path in (base / "sub").iterdir()] == ["b.wav", "empty"]
+    assert not (base / "sub").is_file()
+
+
+def test_the_marker_of_an_empty_folder_keeps_it(s3: S3Server):
+    base = s3.folder()
+    put_key(s3, base, "folder/", b"")
+    assert base.is_dir()
+    assert not list(base.iterdir())
+    assert not list(base.rglob("*"))
 
 
 def test_conditional_writes(s3: S3Server):

@@ -27,7 +27,7 @@ from vacli.files.object_client import Bucket
 from vacli.files.object_path import ObjectPath
 
 WRITES = ("write", "create", "replace", "copy", "delete")
-READS = ("read", "read_with_tag", "read_range", "facts", "list_all", "list_folder")
+READS = ("read", "read_with_tag", "read_range", "facts", "list_all", "list_folder", "has_folder")
 
 
 def memory_folder() -> ObjectPath:

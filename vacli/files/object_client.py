@@ -91,16 +91,23 @@ class Bucket:
             return None
 
     def list_all(self, prefix: str) -> list[tuple[str, ObjectFacts]]:
-        """Keys that begin with a folder's `prefix` and "/", sorted, with their facts."""
+        """Keys that begin with a folder's `prefix` and "/", sorted, with their facts.
+
+        Markers of folders are left out, except those of empty folders in this folder.
+        """
         with self._errors(prefix):
             blocks = self._obstore.list(self._client, prefix or None)
-            return sorted((meta["path"], _facts(meta)) for block in blocks for meta in block)
+            found = [(meta["path"], _facts(meta)) for block in blocks for meta in block]
+        return sorted(_without_markers(prefix, found))
 
     def list_folder(self, prefix: str) -> tuple[list[str], list[str]]:
-        """Keys of the folders and of the objects directly in a folder, sorted."""
-        with self._errors(prefix):
-            found = self._obstore.list_with_delimiter(self._client, prefix or None)
-            return sorted(found["common_prefixes"]), sorted(meta["path"] for meta in found["objects"])
+        """Keys of the folders and of the objects directly in a folder, sorted; no folder markers."""
+        folders, objects = self._list_folder(prefix)
+        return folders, [key for key in objects if key != prefix]
+
+    def has_folder(self, prefix: str) -> bool:
+        """Whether there are objects below a folder, or its marker."""
+        return any(self._list_folder(prefix))
 
     def write(self, key: str, data: bytes | Path) -> None:
         """Write an object from bytes or a local file."""
@@ -129,6 +136,11 @@ class Bucket:
                     self._obstore.delete(self._client, key)
             except FileNotFoundError:
                 continue
+
+    def _list_folder(self, prefix: str) -> tuple[list[str], list[str]]:
+        with self._errors(prefix):
+            found = self._obstore.list_with_delimiter(self._client, prefix or None)
+            return sorted(found["common_prefixes"]), sorted(meta["path"] for meta in found["objects"])
 
     def _put_if(self, key: str, data: bytes, mode: object) -> bool:
         try:
@@ -213,6 +225,13 @@ def _aws_session() -> dict[str, Any]:
 def _facts(meta: Any) -> ObjectFacts:
     changed_s = meta["last_modified"].timestamp()
     return ObjectFacts(meta["size"], changed_s, str(meta["e_tag"]), meta.get("version"))
+
+
+def _without_markers(prefix: str, found: list[tuple[str, ObjectFacts]]) -> list[tuple[str, ObjectFacts]]:
+    """Without the empty objects that consoles make for folders: KEY/, which obstore lists as KEY."""
+    empty = {key for key, facts in found if facts.size_bytes == 0}
+    folders = {prefix} | {key[:end] for key, _ in found if empty for end, c in enumerate(key) if c == "/"}
+    return [(key, facts) for key, facts in found if key not in empty or key not in folders]
 
 
 def _reason(error: Exception) -> str:

@@ -81,8 +81,8 @@ class ObjectPath(type(Path())):  # type: ignore[misc]  # the class for this syst
         return self.key != "" and self.facts() is not None
 
     def is_dir(self, **kwargs: Any) -> bool:
-        """Whether there are objects below this path."""
-        return any(self.bucket.list_folder(self.key))
+        """Whether there are objects below this path, or the marker that a console makes for a folder."""
+        return self.bucket.has_folder(self.key)
 
     def exists(self, **kwargs: Any) -> bool:
         """Whether there is an object of this path or below it."""
