@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -156,6 +157,15 @@ def test_the_marker_of_an_empty_folder_keeps_it(s3: S3Server):
     assert base.is_dir()
     assert not list(base.iterdir())
     assert not list(base.rglob("*"))
+
+
+@pytest.mark.parametrize("key", ["folder//odd.mp4", "folder/sub/../odd.mp4"])
+def test_an_object_with_an_unusable_name_is_reported_as_the_cause(key: str, s3: S3Server):
+    base = s3.folder()
+    put_key(s3, base, key, b"x")
+    with pytest.raises(InputError, match=re.escape(key)) as caught:
+        next(base.rglob("*"))
+    assert "rename that object" in caught.value.hint
 
 
 def test_conditional_writes(s3: S3Server):

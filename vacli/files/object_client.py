@@ -30,6 +30,8 @@ REQUEST_S, CONNECT_S = 120, 10
 ANSWER = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
 REASON_CHARS = 200
 CREDENTIALS_HINT = "check the credentials and the rights of the bucket"
+REQUEST_HINT = "check the address, the credentials and the network, and run it again"
+NAME_HINT = "rename that object: a folder is readable if no part of a name in it is empty, `.` or `..`"
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,8 @@ class Bucket:
             reason = f"access denied ({_reason(error)})"
             raise self._failed(key, reason, CREDENTIALS_HINT, writes) from None
         except (known.BaseError, ValueError) as error:
-            hint = "check the address, the credentials and the network, and run it again"
+            is_name = isinstance(error, known.InvalidPathError) or "parse path" in str(error)
+            hint = NAME_HINT if is_name else REQUEST_HINT
             raise self._failed(key, _reason(error), hint, writes) from None
 
     def _failed(self, key: str, reason: str, hint: str, writes: bool) -> InputError | OutputError:
