@@ -57,6 +57,16 @@ def test_a_timm_model_gives_the_output_of_timm(tmp_path):
         assert extractor.spec.dim == expected.shape[1]
 
 
+def test_a_model_with_a_convolutional_head_gives_all_of_its_outputs(tmp_path):
+    model = timm.create_model("mobilenetv3_small_050", num_classes=0).eval()
+    extractor = TimmBackbone("mobilenetv3_small_050", saved(model, tmp_path / "model.safetensors"), PLAIN)
+    with torch.no_grad():
+        expected = model(torch.zeros(1, 3, 224, 224)).shape[-1]
+    assert expected != model.num_features
+    assert extractor.spec.dim == expected
+    assert extractor.extract(crops(1)).shape == (1, expected)
+
+
 def test_a_run_is_loaded_with_its_normalisation(run):
     folder, vit = run
     extractor = TimmBackbone("test_vit", folder, PLAIN)

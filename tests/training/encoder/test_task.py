@@ -214,6 +214,14 @@ def test_fine_tuned_cnn_extracts_its_pooled_features(settings):
         TimmBackbone("test_vit", settings.out, ExecutionOptions(device="cpu"))
 
 
+def test_a_cnn_with_a_convolutional_head_is_trained_and_extracted(settings):
+    name = "mobilenetv3_small_050"
+    asked = replace(settings, encoder=name, weights=None, from_scratch=True, freeze_blocks=None)
+    run(replace(asked, epochs=1, max_frames_per_video=8))
+    extractor = TimmBackbone(name, settings.out, ExecutionOptions(device="cpu", dtype="float32"))
+    assert extractor.extract(np.zeros((2, 224, 224, 3), np.uint8)).shape == (2, 1024)
+
+
 def test_every_layer_of_a_cnn_is_trained_from_its_weights(settings, tmp_path):
     torch.manual_seed(1)
     start = timm.create_model("test_resnet", num_classes=0).state_dict()
@@ -291,12 +299,16 @@ def test_learning_rates_decay_towards_the_image(settings):
     assert named["encoder.blocks.3.attn.qkv.weight"] == 0.125
 
 
+SCRATCH = {"weights": None, "from_scratch": True, "freeze_blocks": None}
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
         ({"encoder": "resnet10t"}, UsageError, "no blocks to freeze"),
         ({"encoder": "resnet10t", "objective": "reconstruct"}, UsageError, "no objective `reconstruct`"),
         ({"encoder": "resnet10x"}, UsageError, "timm has no model 'resnet10x'"),
+        ({**SCRATCH, "encoder": "swinv2_cr_tiny_384"}, UsageError, "takes no images of 224 x 224"),
         ({"freeze_blocks": 9}, UsageError, "has 6"),
         ({"encoder": "compact", "weights": None}, UsageError, "no blocks to freeze"),
         ({"encoder": "compact", "objective": "reconstruct"}, UsageError, "no objective `reconstruct`"),

@@ -113,14 +113,20 @@ class TimmBackbone:
             images = F.interpolate(images, size, mode="bicubic", antialias=True).clamp_(0, 255)
         return self._forward((images - self.mean) / self.std)
 
+    def _dim(self, network: Network) -> int:
+        if network.is_vit:
+            return cast(int, network.model.num_features)
+        black = np.zeros((1, SIDE_PX, SIDE_PX, 3), np.uint8)
+        with torch.inference_mode():  # `num_features` is another width in networks with a convolutional head
+            return self._rows(black).shape[-1]
+
     def _spec(self, network: Network) -> FeatureSpec:
         record = WEIGHTS.get(self.name)
-        dim = cast(int, network.model.num_features)
         return FeatureSpec(
             name=self.name.removeprefix("timm:"),
             version="1",
             modality=VISUAL,
-            dim=dim,
+            dim=self._dim(network),
             licence=record.licence if record else "",
             settings={
                 "weights": network.weights,

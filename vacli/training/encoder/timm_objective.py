@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
-from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from vacli.errors import UsageError
@@ -15,6 +16,7 @@ from vacli.features.backbones.backbone import (
     own_normalisation,
     published_weights,
 )
+from vacli.features.backbones.vit import SIDE_PX
 from vacli.features.encoder_run import EncoderRun
 from vacli.progress import Progress
 from vacli.recipe import schema as recipe
@@ -38,12 +40,14 @@ class TimmObjective(FrameRegression):
     def __init__(
         self,
         encoder: nn.Module,
+        width: int,
         normalization: PixelNormalization,
         augmentation: ImageAugmentation = PAPER_AUGMENTATION,
     ) -> None:
+        """encoder: images (N, 3, 224, 224) -> (N, width)."""
         super().__init__()
         self.encoder = encoder
-        self.head = regression_head(cast(int, encoder.num_features))
+        self.head = regression_head(width)
         self.normalization = normalization
         self.augmentation = augmentation
 
@@ -69,4 +73,21 @@ def create_timm_setup(request: EncoderRequest, progress: Progress) -> EncoderSet
         encoder = load_by_timm(request.encoder, published_weights(request.encoder, request.weights, progress))
     mean, std = NORMALISATIONS.get(request.normalise) or own_normalisation(request.encoder)
     record = EncoderRun(encoder=request.encoder, objective="va", mean=mean, std=std)
-    return EncoderSetup(TimmObjective(encoder, PixelNormalization(mean, std)), TIMM_CONFIG, record)
+    width = _output_width(encoder, request.encoder)
+    return EncoderSetup(TimmObjective(encoder, width, PixelNormalization(mean, std)), TIMM_CONFIG, record)
+
+
+def _output_width(encoder: nn.Module, name: str) -> int:
+    """The number of values for an image; timm's `num_features` excludes convolutional heads.
+
+    Raises UsageError if the encoder takes no images of 224 x 224.
+    """
+    try:
+        with torch.no_grad():  # of a copy: some models keep tensors of a forward pass
+            output = deepcopy(encoder).eval()(torch.zeros(1, 3, SIDE_PX, SIDE_PX))
+    except (AssertionError, RuntimeError, ValueError):
+        raise UsageError(
+            f"the encoder {name} takes no images of {SIDE_PX} x {SIDE_PX}",
+            hint="name a model for that size, see timm.list_models()",
+        ) from None
+    return int(output.shape[-1])
