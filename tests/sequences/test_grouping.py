@@ -71,3 +71,16 @@ def test_shared_subjects_are_those_on_both_sides():
     grouping = group_videos([VideoIdentity(v, v, s) for v, s in (("a", "p"), ("b", "q"), ("c", "p"))])
     assert grouping.shared_subjects(["a", "b"], ["c"]) == ["p"]
     assert grouping.shared_subjects(["a", "c"], ["b"]) == []
+
+
+def test_videos_of_one_id_in_two_stores_keep_their_subjects():
+    videos = [VideoIdentity("clip", s, s, store) for s, store in (("ann", "a.zarr"), ("bob", "b.zarr"))]
+    grouping = group_videos(videos)
+    assert dict(grouping.subjects) == {"a.zarr/clip": "ann", "b.zarr/clip": "bob"}
+    assert dict(grouping.groups) == {"a.zarr/clip": "ann", "b.zarr/clip": "bob"}
+
+
+@pytest.mark.parametrize(("sha256", "groups"), [(("1", "2"), 2), (("1", "1"), 1), (("1", ""), 1)])
+def test_recordings_of_one_name_in_two_stores_are_two_if_their_files_are_known_to_differ(sha256, groups):
+    videos = [VideoIdentity("clip", s, store=f"{n}.zarr") for n, s in enumerate(sha256)]
+    assert len(set(group_videos(videos).groups.values())) == groups

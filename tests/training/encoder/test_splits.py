@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vacli.errors import UsageError
-from vacli.sequences.grouping import VideoIdentity, group_videos, identity
+from vacli.sequences.grouping import VideoIdentity, group_videos, identity_among_stores
 from vacli.store import Store
 from vacli.training.encoder.splits import EncoderSplitRequest, split_videos
 
@@ -24,7 +24,7 @@ def views(folder, videos):
 
 def split(videos, grouping=None, **request):
     made = split_videos(
-        videos, grouping or group_videos(map(identity, videos)), EncoderSplitRequest(**request)
+        videos, grouping or group_videos(map(identity_among_stores, videos)), EncoderSplitRequest(**request)
     )
     return {v.id for v in made.train}, {v.id for v in made.validation}
 
@@ -46,7 +46,7 @@ def test_entries_of_one_source_stay_together(tmp_path):
 def test_two_sessions_of_one_subject_stay_together(tmp_path):
     names = [f"{person}{session}" for person in "abc" for session in (1, 2)]
     videos = views(tmp_path, {name: (name, None) for name in names})
-    grouping = group_videos(VideoIdentity(v.id, v.id, v.id[0]) for v in videos)
+    grouping = group_videos(VideoIdentity(v.id, v.id, v.id[0], str(v.path.parent)) for v in videos)
     for seed in range(6):
         train, validation = split(videos, grouping, share=0.3, seed=seed)
         assert len(validation) == 2
@@ -61,7 +61,7 @@ def test_patterns_precede_the_split_of_the_labels(tmp_path):
 
 def test_excluded_videos_and_subjects_are_in_neither_part(tmp_path):
     videos = views(tmp_path, {name: (name, None) for name in ("a1", "a2", "b1", "c1", "d1")})
-    grouping = group_videos(VideoIdentity(v.id, v.id, v.id[0]) for v in videos)
+    grouping = group_videos(VideoIdentity(v.id, v.id, v.id[0], str(v.path.parent)) for v in videos)
     train, validation = split(videos, grouping, exclude=("b*",), exclude_subjects=("a",), share=0.5)
     assert train | validation == {"c1", "d1"}
     with pytest.raises(UsageError, match="--exclude-subject z"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from vacli.datasets.subjects import Subjects
 from vacli.errors import UsageError
 from vacli.features.encoder_frames import EncoderFrames, UsedFrames
-from vacli.sequences.grouping import Grouping, group_videos, identity
+from vacli.sequences.grouping import Grouping, group_videos, identity_among_stores, key_among_stores
 from vacli.sequences.labels import annotated_labels, read_annotation, training_labels
 from vacli.store import VideoView
 from vacli.training.encoder.frames import Frames, FrameSampling, FrameSource, sample
@@ -51,7 +52,7 @@ def select_frames(views: Sequence[VideoView], selection: FrameSelection) -> Sele
     Training labels are refined from the training videos only; validation labels are as annotated.
     Raises UsageError, StoreError or LabelError.
     """
-    identities = [identity(view, selection.subjects) for view in views]
+    identities = [identity_among_stores(view, selection.subjects) for view in views]
     grouping = group_videos(identities, by_subject=selection.subjects is not None)
     split = split_videos(views, grouping, selection.split)
     listed = _resolved(selection.listed, views)
@@ -62,14 +63,16 @@ def select_frames(views: Sequence[VideoView], selection: FrameSelection) -> Sele
     nothing = None if listed is None else np.empty(0, np.int64)
     train = sample(
         [
-            FrameSource(view, labels, (listed or {}).get(view.id, nothing))
+            FrameSource(view, labels, (listed or {}).get(key_among_stores(view), nothing))
             for view, labels in zip(split.train, targets, strict=True)
         ],
         selection.sampling,
     )
     val = sample(
         [
-            FrameSource(view, annotated_labels(view) if labelled else None, (listed or {}).get(view.id))
+            FrameSource(
+                view, annotated_labels(view) if labelled else None, (listed or {}).get(key_among_stores(view))
+            )
             for view in split.validation
         ],
         selection.sampling,
@@ -81,10 +84,15 @@ def select_frames(views: Sequence[VideoView], selection: FrameSelection) -> Sele
 def _resolved(
     listed: Mapping[str, np.ndarray] | None, views: Sequence[VideoView]
 ) -> dict[str, np.ndarray] | None:
-    """The listed frames by video id; UsageError for a video or a frame that the stores do not have."""
+    """The listed frames by the key of the video.
+
+    Raises UsageError for a video or a frame that the stores do not have, and for an id that several have.
+    """
     if listed is None:
         return None
-    by_id = {view.id: view for view in views}
+    by_id: dict[str, list[VideoView]] = defaultdict(list)
+    for view in views:
+        by_id[view.id].append(view)
     found: dict[str, np.ndarray] = {}
     for name, rows in listed.items():
         video = name if name in by_id else Path(name).stem
@@ -92,12 +100,20 @@ def _resolved(
             raise UsageError(
                 f"--frame-list: no usable video is called {name}", hint="check the names in its column video"
             )
-        if rows[-1] >= len(by_id[video].times_s):
+        view, *others = by_id[video]
+        if others:
+            stores = ", ".join(str(one.path.parent) for one in by_id[video])
             raise UsageError(
-                f"--frame-list: {video} has no frame {rows[-1]}, only {len(by_id[video].times_s)} frames",
+                f"--frame-list: {len(others) + 1} stores have a video {video} ({stores})",
+                hint="fine-tune on one of these stores, or align one again with file names of its own",
+            )
+        if rows[-1] >= len(view.times_s):
+            raise UsageError(
+                f"--frame-list: {video} has no frame {rows[-1]}, only {len(view.times_s)} frames",
                 hint="frames are counted from 0",
             )
-        found[video] = rows
+        key = key_among_stores(view)
+        found[key] = np.union1d(found.get(key, rows), rows)  # its id and its file name may be listed
     return found
 
 
@@ -106,7 +122,7 @@ def _used(frames: Frames, grouping: Grouping) -> tuple[UsedFrames, ...]:
         UsedFrames(
             video=view.id,
             sha256=str(view.source.get("sha256") or ""),
-            subject=grouping.subjects.get(view.id, ""),
+            subject=grouping.subjects.get(key_among_stores(view), ""),
             rows=frames.row[frames.video == number],
         )
         for number, view in enumerate(frames.views)
@@ -119,7 +135,9 @@ def _description(split: EncoderSplit, grouping: Grouping) -> str:
 
 
 def _warning(split: EncoderSplit, grouping: Grouping) -> str:
-    shared = grouping.shared_subjects((v.id for v in split.train), (v.id for v in split.validation))
+    shared = grouping.shared_subjects(
+        map(key_among_stores, split.train), map(key_among_stores, split.validation)
+    )
     if not shared:
         return ""
     names = ", ".join(shared[:MAX_NAMED]) + (", ..." if len(shared) > MAX_NAMED else "")

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 import numpy as np
 
 from vacli.errors import UsageError
-from vacli.sequences.grouping import Grouping
+from vacli.sequences.grouping import Grouping, key_among_stores
 from vacli.store import VideoView
 
 
@@ -46,19 +46,19 @@ def split_videos(
 
     Validation videos are those whose ids match a pattern; without patterns those of the labels' own split;
     without such a split a share of the groups. The labels' test split is left out. Raises UsageError where
-    one part would be empty, or where nothing that is excluded is there.
+    one part would be empty, or where nothing that is excluded is there. grouping: of
+    `identity_among_stores`, since videos of two stores may have the same id.
     """
-    splits = {v.id: v.part_attrs("label").get("split", "") for v in views if v.has("label")}
-    views = [v for v in _included(views, grouping, request) if splits.get(v.id) != "test"]
+    views = [v for v in _included(views, grouping, request) if _split_of(v) != "test"]
     patterns = request.validation
-    is_given = bool(patterns) or any(splits.get(v.id) == "validation" for v in views)
+    is_given = bool(patterns) or any(_split_of(v) == "validation" for v in views)
     if patterns:
         held_out = [any(fnmatch(v.id, p) for p in patterns) for v in views]
     elif is_given:
-        held_out = [splits.get(v.id) == "validation" for v in views]
+        held_out = [_split_of(v) == "validation" for v in views]
     else:
-        groups = _share_of_groups([grouping.groups[v.id] for v in views], request)
-        held_out = [grouping.groups[v.id] in groups for v in views]
+        groups = _share_of_groups([grouping.groups[key_among_stores(v)] for v in views], request)
+        held_out = [grouping.groups[key_among_stores(v)] in groups for v in views]
     train, validation = (
         tuple(v for v, out in zip(views, held_out, strict=True) if out is side) for side in (False, True)
     )
@@ -74,6 +74,11 @@ def split_videos(
             hint="give more videos, or name the validation videos",
         )
     return EncoderSplit(train, validation, is_given)
+
+
+def _split_of(view: VideoView) -> str:
+    """The split of a video's labels, "" where they name none."""
+    return str(view.part_attrs("label").get("split", "")) if view.has("label") else ""
 
 
 def _included(
@@ -93,7 +98,7 @@ def _included(
         v
         for v in views
         if not any(fnmatch(v.id, p) for p in request.exclude)
-        and subjects.get(v.id) not in request.exclude_subjects
+        and subjects.get(key_among_stores(v)) not in request.exclude_subjects
     ]
 
 
