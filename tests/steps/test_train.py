@@ -28,7 +28,7 @@ from vacli.progress import RecordingProgress
 from vacli.recipe import io as recipe_io
 from vacli.recipe.presets import PRESETS
 from vacli.sequences.stored import open_sequences
-from vacli.steps import train
+from vacli.steps import repack, train
 from vacli.steps._run_info import run_info
 from vacli.steps.train import TrainSettings, resolve
 from vacli.store import Store
@@ -200,6 +200,67 @@ def test_a_run_on_other_videos_or_features_is_not_skipped(store, whole, tmp_path
     digests.write(tmp_path / "run" / "features.json", json.dumps(features).encode())
     with pytest.raises(RunError, match="already contains a run"):
         train.run(settings(store, tmp_path / "run"))
+
+
+def with_other_labels(store: Store, sign: float = -1.0) -> str:
+    """Replace the labels of the first video, as `va import-labels --force` does. Returns: the video."""
+    view = store.videos()[0]
+    stores.put_labels(store, view.id, sign * view.labels())
+    return view.id
+
+
+def with_other_values(store: Store, change: float = 1.0) -> str:
+    """Replace the face feature of the first video by other values with the same settings."""
+    view = store.videos()[0]
+    values, flags = view.feature("face")
+    attributes = {k: v for k, v in view.part_attrs("feature/face").items() if k != "edition"}
+    store.put_feature(view.id, attributes, values + np.float32(change), flags)
+    return view.id
+
+
+@pytest.mark.parametrize(
+    ("change", "what"), [(with_other_labels, "labels"), (with_other_values, "feature face")]
+)
+@pytest.mark.parametrize("complete", [False, True])
+def test_a_run_does_not_continue_on_other_labels_or_features(tmp_path, change, what, complete):
+    store = planted(tmp_path / "s.zarr")
+    if complete:
+        train.run(settings(store, tmp_path / "run"))
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            train.run(settings(store, tmp_path / "run"), Interrupt(2, 1))
+    before = (tmp_path / "run" / "last.safetensors").read_bytes()
+    video = change(store)
+    with pytest.raises(
+        RunError, match=rf"other {what} of 1 videos \({video}\), since the training"
+    ) as caught:
+        train.run(settings(store, tmp_path / "run", resume=True))
+    assert "--out" in caught.value.hint
+    with pytest.raises(RunError, match="already contains a run"):
+        train.run(settings(store, tmp_path / "run"))
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
+
+
+def test_a_run_is_skipped_and_resumed_after_the_same_values_were_stored_again_or_repacked(tmp_path):
+    store = planted(tmp_path / "s.zarr")
+    train.run(settings(store, tmp_path / "run"))
+    with_other_labels(store, 1.0)
+    with_other_values(store, 0.0)
+    assert train.run(settings(store, tmp_path / "run")).skipped
+    repack.run(repack.RepackSettings(store.path, tmp_path / "r.zarr"))
+    repacked = Store.open(tmp_path / "r.zarr")
+    assert train.run(settings(repacked, tmp_path / "run")).skipped
+    assert train.run(settings(repacked, tmp_path / "run", resume=True)).folds[0].result.epochs == 3
+
+
+def test_a_run_of_an_earlier_version_has_no_record_of_its_features(store, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    about = json.loads((whole / "data.json").read_text())
+    del about["content"]
+    about["labels"] = dict.fromkeys(about["labels"])
+    digests.write(tmp_path / "run" / "data.json", json.dumps(about).encode())
+    assert train.run(settings(store, tmp_path / "run")).skipped
+    assert train.run(settings(store, tmp_path / "run", resume=True)).folds[0].result.epochs == 3
 
 
 def test_an_interrupted_run_is_not_skipped(store, tmp_path):

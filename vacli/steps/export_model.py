@@ -35,7 +35,7 @@ from vacli.store import commit
 from vacli.store.work import WorkFolder
 from vacli.training.checkpoint import json_bytes, write_weights
 
-LONG_LISTS = ("train", "subjects", "sha256", "labels")
+LONG_LISTS = ("train", "subjects", "sha256", "labels", "content")
 KEPT = (RECIPE_FILE, NORMALIZATION_FILE, FEATURES_FILE, DATA_FILE, CARD_FILE)
 
 

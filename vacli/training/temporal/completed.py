@@ -21,17 +21,18 @@ from vacli.models.size import count_parameters
 from vacli.recipe.schema import Recipe
 from vacli.training import checkpoint
 from vacli.training.history import History
+from vacli.training.temporal.data_changes import CONTENT, LABELS, changed_content
 from vacli.training.temporal.history import BEST_BY
 from vacli.training.temporal.session import TrainingJob, TrainingResult, data_record, result_of
 
-NOT_COMPARED = ("store", STORE_FROM_RUN)  # the same videos in a store that was moved
+NOT_COMPARED = ("store", STORE_FROM_RUN, LABELS, CONTENT)  # the same videos may be in a store that was moved
 
 
 def completed_result(job: TrainingJob) -> TrainingResult | None:
     """The result of the complete run in the job's folder; None if there is none or it is of another job.
 
     A job is the same if its recipe, its features with their settings, its split, and its videos with their
-    frames and labels are. The card is written last, so a folder without it is not complete.
+    frames, labels and features are. The card is written last, so a folder without it is not complete.
     Raises RunError if a file of the run is damaged.
     """
     folder = job.folder
@@ -42,6 +43,8 @@ def completed_result(job: TrainingJob) -> TrainingResult | None:
     about, features = read_json(folder / DATA_FILE), read_json(folder / FEATURES_FILE)
     expected = json.loads(checkpoint.json_bytes(data_record(job)))
     if any(about.get(key) != value for key, value in expected.items() if key not in NOT_COMPARED):
+        return None
+    if changed_content(about, expected):
         return None
     if features != json.loads(checkpoint.json_bytes(job.features)):
         return None

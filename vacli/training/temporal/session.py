@@ -21,6 +21,7 @@ from vacli.files.run_directory import (
     NORMALIZATION_FILE,
     RECIPE_FILE,
     STORE_FROM_RUN,
+    read_json,
 )
 from vacli.inference.run import read_normalisation
 from vacli.inference.torch_predictor import TorchPredictor
@@ -38,6 +39,7 @@ from vacli.training.history import History, Row
 from vacli.training.optim import n_trainable
 from vacli.training.temporal.adaptation import INIT, InitialWeights, freeze_parameters
 from vacli.training.temporal.batches import WindowBatches
+from vacli.training.temporal.data_changes import check_unchanged, content_record
 from vacli.training.temporal.epoch_reports import line_of_fold, table_of_epochs
 from vacli.training.temporal.history import TensorBoardCurves
 from vacli.training.temporal.provenance import Features
@@ -92,7 +94,10 @@ class TrainingResult:
 
 
 def train(job: TrainingJob, world: World, progress: Progress) -> TrainingResult:
-    """Train one model into `job.folder`, or resume the training whose state is there."""
+    """Train one model into `job.folder`, or resume the training whose state is there.
+
+    Raises RunError if the labels, the features or the split have changed since that training began.
+    """
     if world.is_main:
         _describe(job, progress)
     world.wait()
@@ -125,6 +130,7 @@ def train(job: TrainingJob, world: World, progress: Progress) -> TrainingResult:
         task = SequenceTask(net, training, batches, validation_ccc, world)
         trainer = Trainer(task, _trainer_config(training), context)
         if complete := trainer.resume():
+            check_unchanged(job.folder, read_json(job.folder / DATA_FILE), data_record(job))
             progress.info(f"{job.folder}: resuming after {complete} complete epochs")
         report.append(stack.enter_context(_epoch_reports(job, complete, progress)))
         return result_of(trainer.run(progress), n_trainable(net))
@@ -189,7 +195,7 @@ def _statistics(job: TrainingJob, progress: Progress) -> normalization.Normalisa
 
 
 def _provenance(job: TrainingJob) -> dict[str, object]:
-    """The store, the split, and the subject and the source file of each video."""
+    """The store, the split, and the subject, the source file and the content of each video."""
     videos = [*job.train, *job.validation]
     return {
         "store": str(job.store),
@@ -200,7 +206,7 @@ def _provenance(job: TrainingJob) -> dict[str, object]:
         "folds": job.split.fold.count,
         "subjects": {rows.video: job.subjects.get(rows.video) for rows in videos},
         "sha256": {rows.video: rows.view.source.get("sha256") for rows in videos},
-        "labels": {rows.video: rows.view.part_attrs("label").get("fingerprint") for rows in videos},
+        **content_record(videos),
         "notes": [*job.notes, *job.warnings],
         **({} if job.init is None else {INIT: job.init.record()}),
     }
