@@ -159,7 +159,7 @@ def test_resume_with_another_recipe_or_other_data_raises(store, whole, tmp_path)
     with pytest.raises(RunError, match="another recipe"):
         train.run(settings(store, whole, "training.optim.lr=1e-5", resume=True))
     other = planted(tmp_path / "o.zarr", videos=4)
-    with pytest.raises(RunError, match="other videos or features"):
+    with pytest.raises(RunError, match="other videos, labels or features"):
         train.run(settings(other, whole, resume=True))
 
 

@@ -159,7 +159,7 @@ def test_non_finite_scores_are_divergence(tmp_path):
 
 def test_resume_refuses_other_data(tmp_path):
     Trainer(Regression(), CONFIG, context(tmp_path, data={"videos": 3})).run(RecordingProgress())
-    with pytest.raises(RunError, match="other videos or features"):
+    with pytest.raises(RunError, match="other videos, labels or features"):
         Trainer(Regression(), CONFIG, context(tmp_path, data={"videos": 4})).resume()
 
 

@@ -1,8 +1,9 @@
-"""The settings that a `va finetune-mae` run was started with, as its finetune.json has them."""
+"""The settings and the frames that a `va finetune-mae` run was started with, as finetune.json has them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,18 @@ RENAMED = {  # settings of va 0.1 -> present
     "average": "ema_decay",
 }
 RENAMED_STATISTICS = {"own": "model", "channels": "per-channel"}  # values of `normalise` of va 0.1 -> present
+FRAMES = "frames"  # key of the digests of the frames, which runs of earlier versions lack
 NOT_COMPARED = ("out", "device", "resume", "force")  # settings that may change when a run resumes
+
+
+def to_text(settings: FinetuneMaeSettings, frames: Mapping[str, str]) -> str:
+    """The content of finetune.json. frames: the digests of `SelectedFrames.digests`."""
+    return json.dumps({**as_json(settings), FRAMES: frames}, indent=2) + "\n"
+
+
+def frames_of(path: Path) -> dict[str, str] | None:
+    """The digests of the frames in a file that `difference` can read; None if it has none."""
+    return json.loads(path.read_text()).get(FRAMES)
 
 
 def as_json(settings: FinetuneMaeSettings) -> dict[str, object]:

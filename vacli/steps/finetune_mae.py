@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from vacli.features.encoder_frames import FRAMES_FILE
 from vacli.files import atomic
 from vacli.files.run_directory import METRICS_FILE, WEIGHTS_FILE
 from vacli.progress import Progress, RecordingProgress
-from vacli.steps._finetune_settings import as_json, difference
+from vacli.steps._finetune_settings import difference, frames_of, to_text
 from vacli.steps._run_folder import sole_training
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def run(settings: FinetuneMaeSettings, progress: Progress | None = None) -> Fine
         if settings.resume:
             progress.info(f"{settings.out}: resuming after {trainer.resume()} complete epochs")
         else:
-            _claim(settings)
+            _claim(settings, selected)
         setup.record.write(settings.out)
         selected.record.write(settings.out)
         history = trainer.run(progress)
@@ -139,9 +138,20 @@ def _result(settings: FinetuneMaeSettings, history: History) -> FinetuneMaeResul
 
 
 def is_complete(settings: FinetuneMaeSettings) -> bool:
-    """Whether the folder has a complete run of the same settings; its card is written last."""
+    """Whether the folder has a complete run of the same settings on the same frames, labels and faces.
+
+    Its card is written last. A run of an earlier version, which has no record of them, counts as one.
+    Raises as `run` where the frames cannot be selected.
+    """
     path, card = settings.out / SETTINGS, settings.out / CARD
-    return path.is_file() and card.is_file() and difference(path, settings) is None
+    if not path.is_file() or not card.is_file() or difference(path, settings) is not None:
+        return False
+    frames = frames_of(path)
+    if frames is None:
+        return True
+    from vacli.steps._encoder_data import select
+
+    return frames == select(settings).digests()
 
 
 def _read_history(folder: Path) -> History:
@@ -169,7 +179,7 @@ def _trainer(
         world=World(device=next(setup.objective.parameters()).device),
         on_epoch_end=lambda history: progress.info(_line(history.rows[-1])),
         lr_option="--lr ",
-        data={"train": selected.train.digest(), "validation": selected.val.digest()},
+        data=selected.digests(),
     )
     trainer_config = TrainerConfig(
         epochs=config.epochs,
@@ -240,19 +250,24 @@ def _check_claim(settings: FinetuneMaeSettings) -> None:
     if settings.resume:
         _check_same(path, settings)
     elif (settings.out / WEIGHTS_FILE).exists() and not settings.force:
+        if path.is_file() and (settings.out / CARD).is_file() and difference(path, settings) is None:
+            raise RunError(
+                f"{settings.out} holds a run with these settings on other frames, labels or faces",
+                hint="give --force to replace it, or another folder with --out",
+            )
         raise RunError(
             f"{settings.out} already holds a run",
             hint="give --resume to continue it, or --force to replace it",
         )
 
 
-def _claim(settings: FinetuneMaeSettings) -> None:
-    """Write the settings into the run directory; the files of an earlier run are removed first."""
+def _claim(settings: FinetuneMaeSettings, selected: SelectedFrames) -> None:
+    """Write the settings and the frames' digests into the run directory; an earlier run is removed first."""
     from vacli.training.encoder.task import remove_run
 
     (settings.out / CARD).unlink(missing_ok=True)
     remove_run(settings.out)
-    atomic.write_text(settings.out / SETTINGS, json.dumps(as_json(settings), indent=2) + "\n")
+    atomic.write_text(settings.out / SETTINGS, to_text(settings, selected.digests()))
 
 
 def _check_same(path: Path, settings: FinetuneMaeSettings) -> None:

@@ -136,7 +136,7 @@ class Trainer(Generic[BatchT]):
         state = self._task.upgrade(checkpoint.read_state(path), self._context.folder)
         if state["data"] and state["data"] != dict(self._context.data):  # older ones of encoders are empty
             raise RunError(
-                f"{path}: other videos or features, or another split than at the start of the training",
+                f"{path}: other videos, labels or features, or another split than at the training's start",
                 hint="give the same options and an unchanged store, or train again into another folder",
             )
         self._task.model.load_state_dict(state["net"])

@@ -100,3 +100,15 @@ def test_the_digest_depends_on_videos_rows_and_targets(views):
         sample([FrameSource(view, -view.labels()) for view in views[:2]], FrameSampling()),
     ]
     assert len({plain.digest(), *(one.digest() for one in others)}) == 4
+
+
+def test_the_digest_depends_on_the_source_and_on_the_faces(tmp_path):
+    made = []
+    for name, sha256, size in (("a", "1", 4), ("same", "1", 4), ("source", "2", 4), ("faces", "1", 5)):
+        store = Store.open_or_create(tmp_path / f"{name}.zarr")
+        store.add_video("v", np.arange(3.0), source={"sha256": sha256}, stream={})
+        with store.stage("v", "face", {}) as writer:
+            writer.append_images("crop", [b"x" * size] * 3)
+        made.append(sample([FrameSource(store.video("v"))], FrameSampling(labelled=False)).digest())
+    assert made[0] == made[1]
+    assert len(set(made)) == 3

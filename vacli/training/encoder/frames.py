@@ -57,10 +57,18 @@ class Frames:
         return len(self.row)
 
     def digest(self) -> str:
-        """SHA-256 of the videos, rows and targets."""
-        content = hashlib.sha256("\0".join(view.id for view in self.views).encode())
-        for part in (self.video, self.row, self.target):
-            content.update(np.ascontiguousarray(part).tobytes())
+        """SHA-256 of the videos, rows and targets, and of what identifies the sources and the faces.
+
+        Faces are identified by the lengths of their JPEG images, which `va repack` keeps.
+        """
+        content = hashlib.sha256()
+        for number, view in enumerate(self.views):
+            rows = self.row[self.video == number]
+            content.update(f"{view.id}\0{view.source.get('sha256')}\0{len(rows)}\0".encode())
+            content.update(view.read("face/crop_size")[rows].astype(np.int64).tobytes())
+        for part in (self.row, self.target, self.votes):
+            if part is not None:
+                content.update(np.ascontiguousarray(part).tobytes())
         return content.hexdigest()
 
     def crops(self, items: np.ndarray) -> np.ndarray:

@@ -45,6 +45,10 @@ class SelectedFrames:
     description: str
     warning: str
 
+    def digests(self) -> dict[str, str]:
+        """The digests of the frames (`Frames.digest`), which a run must have to continue or to be skipped."""
+        return {"train": self.train.digest(), "validation": self.val.digest()}
+
 
 def select_frames(views: Sequence[VideoView], selection: FrameSelection) -> SelectedFrames:
     """Split the videos and select their frames.
