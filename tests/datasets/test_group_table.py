@@ -38,3 +38,8 @@ def test_wrong_sheets_are_refused_with_file_and_line(text, message, tmp_path):
     with pytest.raises(LabelError, match=message) as caught:
         read(tmp_path, text)
     assert "\n" not in caught.value.one_line()
+
+
+def test_composed_and_decomposed_names_are_one_subject(tmp_path):
+    sheet = read(tmp_path, "input,subject,group\na,Jos\u00e9,\u00e9\nb,Jose\u0301,e\u0301\n")
+    assert sheet.values_of("a", 0) == sheet.values_of("b", 0) == {"subject": "Jos\u00e9", "group": "\u00e9"}

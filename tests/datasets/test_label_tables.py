@@ -188,3 +188,9 @@ def test_delay_moves_labels_earlier(tmp_path):
     made = on_frames(frames, VIDEO_S, 0, 1.0)
     np.testing.assert_allclose(made.values[:75, 0], np.arange(25, 100) / 100, atol=1e-6)
     assert np.isnan(made.values[76:]).all()
+
+
+def test_a_composed_and_a_decomposed_name_are_one_subject(tmp_path):
+    lines = ["subject,t,valence,arousal", "Jos\u00e9,0,0,0", "Jose\u0301,1,0,0"]
+    (made,) = labels(write(tmp_path / "clip.csv", lines))
+    assert made.subject == "Jos\u00e9"

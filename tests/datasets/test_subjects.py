@@ -48,3 +48,12 @@ def test_pattern_gives_the_first_group_or_the_whole_match(pattern, subject):
 def test_invalid_pattern_is_a_usage_error():
     with pytest.raises(UsageError, match="subject-pattern"):
         subjects.from_pattern("(")
+
+
+def test_composed_and_decomposed_names_are_one_person(tmp_path):
+    table = tmp_path / "people.csv"
+    table.write_text("video,subject\ns1,Jos\u00e9\ns2,Jose\u0301\ns1.mp4,Jose\u0301\n", encoding="utf-8")
+    found = subjects.from_file(table)
+    assert [found.of(video) for video in ("s1", "s2")] == ["Jos\u00e9", "Jos\u00e9"]
+    for pattern in ("^Jos\u00e9", "^Jose\u0301"):
+        assert subjects.from_pattern(pattern).of("Jos\u00e9_1") == "Jos\u00e9"

@@ -83,3 +83,7 @@ def test_training_is_the_strongest_use():
     assert strongest(["", "early stopping", "training"]) == "training"
     assert strongest(["", "early stopping"]) == "early stopping"
     assert strongest([]) == ""
+
+
+def test_a_decomposed_name_of_an_earlier_version_is_read_composed():
+    assert UsedFrames.from_json(used("a", [1], subject="Jose\u0301").to_json()).subject == "Jos\u00e9"

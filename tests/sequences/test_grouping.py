@@ -84,3 +84,12 @@ def test_videos_of_one_id_in_two_stores_keep_their_subjects():
 def test_recordings_of_one_name_in_two_stores_are_two_if_their_files_are_known_to_differ(sha256, groups):
     videos = [VideoIdentity("clip", s, store=f"{n}.zarr") for n, s in enumerate(sha256)]
     assert len(set(group_videos(videos).groups.values())) == groups
+
+
+def test_composed_and_decomposed_names_in_stored_labels_are_one_person(tmp_path):
+    store = Store.open_or_create(tmp_path / "s.zarr")
+    for video, subject in (("a", "Jos\u00e9"), ("b", "Jose\u0301")):
+        store.add_video(video, [0.0, 0.1], source={"sha256": video}, stream={})
+        with store.stage(video, "label", {"subject": subject}) as writer:
+            writer.append("valence", [0.0, 0.0])
+    assert same(group_videos(map(identity, store.videos())), "a", "b")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vacli.datasets.interval_table import is_same_recording
+from vacli.datasets.subject_name import subject_name
 from vacli.datasets.text_dialect import is_missing, read_table
 
 INPUT, FACE_ID, SUBJECT = "input", "face_id", "subject"
@@ -63,6 +64,11 @@ def read_groups(path: Path) -> GroupTable:
         if seen.setdefault(key, line) != line:
             raise table.error(line, f"{row[INPUT]} is in line {seen[key]} as well", "keep one of the rows")
         face_id = None if is_missing(face) else int(face)
-        rows.append(_Row(row[INPUT], face_id, {n: "" if is_missing(row[n]) else row[n] for n in values}))
+        rows.append(_Row(row[INPUT], face_id, {n: _name(row[n]) for n in values}))
     groups = tuple(name for name in values if name != SUBJECT)
     return GroupTable(path, groups, SUBJECT in names, rows)
+
+
+def _name(cell: str) -> str:
+    """The subject or the group of a cell, in Unicode's NFC; "" where it is missing."""
+    return "" if is_missing(cell) else subject_name(cell)

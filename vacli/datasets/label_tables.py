@@ -16,6 +16,7 @@ from vacli.datasets import affwild2, text_dialect
 from vacli.datasets.affwild2 import DiscreteAnnotation, LabelFile
 from vacli.datasets.annotations import Annotation
 from vacli.datasets.label_columns import ColumnNames, LabelColumns, find_columns
+from vacli.datasets.subject_name import subject_name
 from vacli.datasets.text_dialect import TextTable, is_missing
 from vacli.datasets.time_columns import TIMECODE, UNIT_SCALES, FrameTimes, parse_timecodes
 from vacli.errors import LabelError
@@ -116,7 +117,8 @@ def _notes(table: TextTable, columns: LabelColumns) -> tuple[str, ...]:
 def _subject(table: TextTable, columns: LabelColumns, places: np.ndarray) -> str:
     if columns.subject is None:
         return ""
-    found = {text for p in places if not is_missing(text := table.rows[p][1][columns.subject])}
+    cells = (table.rows[p][1][columns.subject] for p in places)
+    found = {subject_name(text) for text in cells if not is_missing(text)}
     if len(found) > 1:
         first, second = sorted(found)[:2]
         raise table.error(

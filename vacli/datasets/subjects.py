@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from vacli.datasets.subject_name import subject_name
 from vacli.datasets.text_dialect import is_missing, read_table
 from vacli.errors import UsageError
 from vacli.store.schema import safe_id
@@ -22,8 +24,9 @@ class Subjects:
     source: str
 
     def of(self, video: str) -> str | None:
-        """The subject of a video, None where unknown."""
-        return self.find(video)
+        """The subject of a video in the form of `subject_name`, None where unknown."""
+        found = self.find(video)
+        return None if found is None else subject_name(found)
 
 
 def from_file(path: Path) -> Subjects:
@@ -41,6 +44,7 @@ def from_file(path: Path) -> Subjects:
         video, subject = (cells[header.index(name)] for name in COLUMNS)
         if is_missing(video) or is_missing(subject):
             raise table.error(line, f"no {' or '.join(COLUMNS)}", "remove the row or complete it")
+        subject = subject_name(subject)
         if subjects.setdefault(safe_id(video), subject) != subject:
             raise table.error(line, f"{video} has two subjects", "keep one of the rows")
     by_stem = {Path(name).stem: subject for name, subject in subjects.items()}  # given as file names
@@ -53,7 +57,7 @@ def from_pattern(pattern: str) -> Subjects:
     Raises UsageError for an invalid expression.
     """
     try:
-        expression = re.compile(pattern)
+        expression = re.compile(unicodedata.normalize("NFC", pattern))  # as the ids are
     except re.error as error:
         raise UsageError(
             f"--subject-pattern {pattern!r}: {error}", hint="give a regular expression"

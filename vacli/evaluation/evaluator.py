@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from vacli.datasets.subject_name import subject_name
 from vacli.errors import LabelError, RunError, UsageError
 from vacli.evaluation.label_sources import LabelSource
 from vacli.evaluation.predictions import LabelledTrajectory, PredictedTrajectory
@@ -178,7 +179,7 @@ def _member(run: Run, member: EnsembleMember) -> Predict:
 def _subjects(run: Run) -> dict[str, str]:
     """Video -> person, as the trainings had them, which may come from a table of the user."""
     given = (_data(member).get("subjects") or {} for member in run.members)
-    return {video: subject for subjects in given for video, subject in subjects.items() if subject}
+    return {video: subject_name(s) for subjects in given for video, s in subjects.items() if s}
 
 
 def _labelled_trajectory(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,7 +44,8 @@ class UsedFrames:
         """The inverse of `to_json`."""
         parts = [first + step * np.arange(count) for first, count, step in values["rows"]]
         rows = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
-        return cls(video=values["video"], sha256=values["sha256"], subject=values["subject"], rows=rows)
+        subject = unicodedata.normalize("NFC", values["subject"])
+        return cls(video=values["video"], sha256=values["sha256"], subject=subject, rows=rows)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vacli.datasets.subject_name import subject_name
 from vacli.files.run_directory import DATA_FILE, read_json
 
 
@@ -34,5 +35,5 @@ def training_record(folders: Iterable[Path]) -> TrainingRecord:
         data = read_json(folder / DATA_FILE)
         for video in data.get("train", ()):
             videos[video] = data.get("sha256", {}).get(video) or ""
-            subjects.add(data.get("subjects", {}).get(video) or "")
+            subjects.add(subject_name(data.get("subjects", {}).get(video) or ""))
     return TrainingRecord(videos, frozenset(subjects - {""}))

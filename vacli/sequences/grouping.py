@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from vacli.datasets.subject_name import subject_name
 from vacli.datasets.subjects import Subjects
 from vacli.errors import UsageError
 from vacli.sequences.folds import recording
@@ -63,7 +64,7 @@ def identity(view: VideoView, subjects: Subjects | None = None) -> VideoIdentity
     """The identity of a stored video; `subjects` replaces the subjects of its labels."""
     attributes = view.part_attrs("label") if view.has("label") else {}
     subject = str(attributes.get("subject") or "") if subjects is None else subjects.of(view.id) or ""
-    return VideoIdentity(view.id, str(view.source.get("sha256") or ""), subject)
+    return VideoIdentity(view.id, str(view.source.get("sha256") or ""), subject_name(subject))
 
 
 def identity_among_stores(view: VideoView, subjects: Subjects | None = None) -> VideoIdentity:

@@ -85,3 +85,11 @@ def test_patterns_that_select_nothing_are_refused(tmp_path, request_, message):
 def test_one_video_cannot_be_split(tmp_path):
     with pytest.raises(UsageError, match="1 videos"):
         split(views(tmp_path, {"a": ("a", None)}))
+
+
+def test_an_excluded_subject_is_found_composed_or_decomposed(tmp_path):
+    videos = views(tmp_path, {name: (name, None) for name in "abc"})
+    people = {"a": "Jos\u00e9", "b": "p", "c": "q"}
+    grouping = group_videos(VideoIdentity(v.id, v.id, people[v.id], str(v.path.parent)) for v in videos)
+    train, validation = split(videos, grouping, exclude_subjects=("Jose\u0301",), share=0.5)
+    assert train | validation == {"b", "c"}

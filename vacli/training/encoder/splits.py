@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 
 import numpy as np
 
+from vacli.datasets.subject_name import subject_name
 from vacli.errors import UsageError
 from vacli.sequences.grouping import Grouping, key_among_stores
 from vacli.store import VideoView
@@ -85,7 +86,8 @@ def _included(
     views: Sequence[VideoView], grouping: Grouping, request: EncoderSplitRequest
 ) -> list[VideoView]:
     subjects: Mapping[str, str] = grouping.subjects
-    unknown = sorted(set(request.exclude_subjects) - set(subjects.values()))
+    excluded = set(map(subject_name, request.exclude_subjects))
+    unknown = sorted(excluded - set(subjects.values()))
     if unknown:
         raise UsageError(
             f"--exclude-subject {unknown[0]}: no video has this subject",
@@ -98,7 +100,7 @@ def _included(
         v
         for v in views
         if not any(fnmatch(v.id, p) for p in request.exclude)
-        and subjects.get(key_among_stores(v)) not in request.exclude_subjects
+        and subjects.get(key_among_stores(v)) not in excluded
     ]
 
 
