@@ -216,7 +216,11 @@ PREDICT_DEFAULTS: dict[str, object] = {
     "min_quality": None,
     "part": None,
     "dask": None,
+    "given": frozenset(),
 }
+PREDICTION_OPTIONS = frozenset(
+    {"model", "weights", "allow_mismatch", "face", "audio_track", "backend", "device"}
+)
 CORPUS_DEFAULTS: dict[str, object] = {
     "kind": "ferplus",
     "path": Path("a"),
@@ -533,6 +537,7 @@ CASES = (
             "out": Path("figures"),
             "model": None,
             "face": "all",
+            "given": frozenset(),
             "formats": ("png",),
         },
     ),
@@ -545,6 +550,7 @@ CASES = (
             "out": Path("f"),
             "model": Path("r"),
             "face": "left",
+            "given": frozenset({"model", "face"}),
             "formats": ("pdf", "svg"),
         },
     ),
@@ -685,6 +691,7 @@ CASES = (
             "min_quality": 0.3,
             "part": None,
             "dask": None,
+            "given": PREDICTION_OPTIONS,
         },
     ),
     Case(
@@ -720,7 +727,9 @@ CASES = (
         "--part 1/2",
         "predict_folder",
         {
-            "prediction": PredictSettings(inputs=PATHS, face="all", fill=True, part=Part(1, 2)),
+            "prediction": PredictSettings(
+                inputs=PATHS, face="all", fill=True, part=Part(1, 2), given=frozenset({"face"})
+            ),
             "folder": Path("out"),
             "ending": ".jsonl",
             "also": (".eaf", ".vtt"),
@@ -766,6 +775,7 @@ CASES = (
                 audio_track=2,
                 allow_mismatch=True,
                 min_quality=0.3,
+                given=PREDICTION_OPTIONS,
             ),
             "out": Path("s.tsv"),
             "per": "group",
@@ -833,6 +843,7 @@ CASES = (
                 backend="pyav",
                 device="cpu",
                 dask="local:2",
+                given=PREDICTION_OPTIONS,
             ),
             "out": Path("o"),
             "embed": True,
@@ -867,6 +878,7 @@ CASES = (
                 audio_track=2,
                 backend="pyav",
                 device="cpu",
+                given=PREDICTION_OPTIONS,
             ),
             "out": Path("o"),
             "table": Path("t.csv"),

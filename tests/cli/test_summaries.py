@@ -55,3 +55,15 @@ def test_a_terminal_gets_a_table_of_its_width(monkeypatch, capsys, tmp_path):
         words = {word for line in lines for word in line.split()}
         assert {"start_s", "valence_q10", "arousal_effective_n", "arousal_peaks_per_min"} <= words
         assert (max(map(len, lines)) <= 60) == (not more)
+
+
+def test_only_a_face_that_is_given_selects_from_a_table(tmp_path):
+    tables = [frame_table(face_id=number, seed=number) for number in (0, 1)]
+    write_file(tables, tmp_path / "va.csv", TableOptions())
+    for more, expected in (([], {"0", "1"}), (["--face", "1"], {"1"}), (["--face", "all"], {"0", "1"})):
+        shown = CliRunner().invoke(va, ["summarize", str(tmp_path / "va.csv"), *more])
+        assert {line.split(",")[1] for line in shown.stdout.splitlines()[1:]} == expected
+    shown = CliRunner().invoke(va, ["summarize", str(tmp_path / "va.csv"), "--face", "largest"])
+    assert len(shown.stdout.splitlines()) == 2, "the default, but given"
+    shown = CliRunner().invoke(va, ["summarize", str(tmp_path / "va.csv"), "--device", "cpu"])
+    assert "--device: no effect" in shown.stderr

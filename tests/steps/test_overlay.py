@@ -40,7 +40,7 @@ WITH_SOUND = replace(SHORT, sound_spans=((0.0, 0.4),))
 
 def draw(inputs: list[Path], out: Path, **changes) -> tuple[overlay.OverlayResult, RecordingProgress]:
     progress = RecordingProgress()
-    names = ("face", "min_quality")
+    names = ("face", "min_quality", "given")
     chosen = {"face": "all"} | {name: changes.pop(name) for name in names if name in changes}
     predict = PredictSettings(inputs=tuple(inputs), **chosen)
     return overlay.run(overlay.OverlaySettings(predict=predict, out=out, **changes), progress), progress
@@ -252,11 +252,20 @@ def test_frames_of_low_quality_are_drawn_without_a_prediction(tmp_path):
     assert max(change[:3]) < min(change[6:])
 
 
-def test_faces_are_not_selected_from_a_table_as_input(tmp_path):
+@pytest.mark.parametrize("as_input", [True, False])
+def test_the_faces_and_options_of_a_given_table(tmp_path, as_input):
     clip = write_clip(tmp_path / "clip.mp4", SHORT)
-    table = write_table(tmp_path / "va.csv", table_at(times_of(clip), str(clip)))
-    with pytest.raises(UsageError, match="--face"):
-        draw([table], tmp_path / "out.mp4", face="largest")
+    tables = [table_at(times_of(clip), str(clip), number) for number in (0, 1)]
+    table = write_table(tmp_path / "va.csv", *tables)
+    given = frozenset({"face", "backend", "audio_track"})
+    changes: dict[str, object] = {} if as_input else {"table": table}
+    inputs = [table if as_input else clip]
+    result, progress = draw(inputs, tmp_path / "out.mkv", face="1", given=given, **changes)
+    assert not result.failed
+    assert comment_of(tmp_path / "out.mkv")["settings"] == {"face": "1"}
+    (warning,) = [text for text in progress.warnings if "no effect" in text]
+    assert warning.startswith(f"--backend: no effect, because {table} has"), "the sound is that of the track"
+    assert "face 2 was not found" in failure(inputs, tmp_path / "other.mkv", face="2", **changes)
 
 
 def test_videos_of_one_name_get_different_files(tmp_path):

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from synth.faces import scene, somebody_else, write_video
+from synth.overlays import table_at, write_table
 
 from vacli.datasets.audio_augmentation import write_wav
+from vacli.errors import InputError, UsageError
 from vacli.output.frame_table import FrameTable
+from vacli.output.provenance import write_sidecar
 from vacli.output.writers import CsvWriter
 from vacli.progress import RecordingProgress
 from vacli.steps import align, extract_audio, extract_visual, predict_folder
@@ -40,10 +43,12 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def found(*inputs: Path, face: str = "largest") -> tuple[list[Recording], Batch]:
+def found(
+    *inputs: Path, face: str = "largest", given: str = "", progress: RecordingProgress | None = None
+) -> tuple[list[Recording], Batch]:
     batch = Batch(Path("out"))
-    settings = PredictSettings(inputs=inputs, face=face)
-    return find_recordings(settings, batch, RecordingProgress()), batch
+    settings = PredictSettings(inputs=inputs, face=face, given=frozenset(given.split()))
+    return find_recordings(settings, batch, progress or RecordingProgress()), batch
 
 
 def values(recording: Recording) -> np.ndarray:
@@ -121,3 +126,105 @@ def test_each_face_of_a_recording_has_a_table(tmp_path):
     (pair,), _ = found(tmp_path / "pair.mp4", face="all")
     tables: list[FrameTable] = pair.load()
     assert [set(table.columns["face_id"]) for table in tables] == [{0}, {1}]
+
+
+TIMES_S = np.arange(10) / 10
+
+
+@pytest.fixture
+def three_faces(tmp_path) -> Path:
+    """A recording with a small face, a large one on the right, which speaks little, and one that speaks."""
+    speaks = [np.where(np.arange(10) < count, 1, 0) for count in (0, 2, 5)]
+    boxes = [(300, 0, 10, 10), (200, 0, 60, 60), (20, 0, 50, 50)]
+    tables = [
+        table_at(TIMES_S, "a.mp4", number, box, speaking=speaking)
+        for number, (box, speaking) in enumerate(zip(boxes, speaks, strict=True))
+    ]
+    return write_table(tmp_path / "va.csv", *tables, table_at(TIMES_S, "sound.wav", -1))
+
+
+def face_ids(recording: Recording) -> list[int | None]:
+    return [table.face_id for table in recording.load()]
+
+
+@pytest.mark.parametrize(
+    ("face", "expected"),
+    [("largest", [1]), ("left", [2]), ("right", [1]), ("speaker", [2]), ("all", [1, 2, 0]), ("0", [0])],
+)
+def test_a_chosen_face_is_selected_from_a_table(three_faces, face, expected):
+    (pair, sound), batch = found(three_faces, face=face, given="face")
+    assert sorted(face_ids(pair)) == sorted(expected)
+    if face == "0":
+        with pytest.raises(InputError, match="face 0 was not found"):
+            sound.load()
+    else:
+        assert face_ids(sound) == [None], "there is no face to choose"
+    assert not batch.failed
+
+
+def test_a_default_face_keeps_all_rows_of_a_table(three_faces):
+    for face in ("largest", "all"):
+        (pair, _), _ = found(three_faces, face=face)
+        assert face_ids(pair) == [0, 1, 2]
+
+
+def test_a_face_that_a_table_lacks_fails_its_recording(three_faces):
+    (pair, _), _ = found(three_faces, face="7")
+    with pytest.raises(InputError, match=r"a.mp4: face 7 was not found") as caught:
+        pair.load()
+    assert caught.value.hint == "the video shows these faces: 0, 1, 2"
+
+
+@pytest.mark.parametrize(
+    ("face", "columns", "absent"),
+    [
+        ("left", "time_s,valence,face_id,face_w,face_h", "face_x"),
+        ("largest", "time_s,valence,face_id", "face_w, face_h"),
+        ("speaker", "time_s,valence,face_id,face_w,face_h", "speaking"),
+    ],
+)
+def test_a_table_without_the_columns_of_a_choice_is_refused(three_faces, tmp_path, face, columns, absent):
+    names = columns.split(",")
+    rows = [line.split(",") for line in three_faces.read_text().splitlines()]
+    places = [rows[0].index(name) for name in names if name in rows[0]] + [rows[0].index("input")]
+    few = tmp_path / "few.csv"
+    few.write_text("".join(",".join(row[place] for place in places) + "\n" for row in rows))
+    with pytest.raises(UsageError, match=f"--face {face}: .*few.csv has no column {absent}"):
+        found(few, face=face, given="face")
+    ((pair, _), _) = found(few, face="1", given="face")
+    assert face_ids(pair) == [1]
+
+
+def test_the_largest_face_is_used_with_a_warning_if_none_speaks(tmp_path):
+    boxes = ((0, 0, 9, 9), (0, 0, 20, 20))
+    tables = [table_at(TIMES_S, "a.mp4", number, box) for number, box in enumerate(boxes)]
+    progress = RecordingProgress()
+    table = write_table(tmp_path / "va.csv", *tables)
+    ((pair,), _) = found(table, face="speaker", progress=progress)
+    assert face_ids(pair) == [1]
+    assert progress.warnings == [f"{table}: a.mp4: no face speaks; the largest face is used"]
+
+
+def test_a_table_of_one_chosen_face_lacks_the_others(three_faces):
+    made = {"settings": {"face": "largest"}, "inputs": [], "files": {}}
+    for face, warned in (("speaker", True), ("largest", False)):
+        write_sidecar(three_faces, made)
+        progress = RecordingProgress()
+        found(three_faces, face=face, given="face", progress=progress)
+        assert any("was made with --face largest" in text for text in progress.warnings) == warned
+
+
+def test_options_without_effect_are_named(three_faces, folder):
+    table, store, media = three_faces, folder / "s.zarr", folder / "media/clip.mp4"
+    for inputs, given, expected in (
+        ((table,), "model device", f"--model, --device: no effect, because {table} has the predictions"),
+        ((table,), "", ""),
+        ((store,), "device weights", f"--weights: no effect, because {store} has the features"),
+        ((store,), "face", f"--face largest is not used for {store}"),
+        ((table, store), "backend model", f"--backend: no effect, because {table} and 1 more have the pred"),
+        ((table, media), "backend", ""),
+    ):
+        progress = RecordingProgress()
+        found(*inputs, given=given, progress=progress)
+        warned = [text for text in progress.warnings if text.startswith("--")]
+        assert [text[: len(expected)] for text in warned] == [expected] * bool(expected)

@@ -9,6 +9,7 @@ import click
 
 from vacli.cli import completion, options
 from vacli.cli.console import Console
+from vacli.cli.given_options import given_options
 from vacli.cli.report import finish
 
 
@@ -44,7 +45,8 @@ def plot(inputs: tuple[str, ...], **chosen: Any) -> None:
 
     console = Console()
     paths = options.read_inputs(inputs) if inputs else (options.default_store(),)
-    finish(step.run(step.PlotSettings(inputs=paths, **chosen), console), console)
+    settings = step.PlotSettings(inputs=paths, given=given_options(), **chosen)
+    finish(step.run(settings, console), console)
 
 
 COMMANDS = (plot,)

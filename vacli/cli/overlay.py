@@ -9,6 +9,7 @@ import click
 
 from vacli.cli import options, supervisor
 from vacli.cli.console import Console
+from vacli.cli.given_options import given_options
 from vacli.cli.report import leave
 from vacli.cli.streams import put
 
@@ -67,7 +68,7 @@ def overlay(
     from vacli.steps import overlay as step
     from vacli.steps._prediction_settings import PredictSettings
 
-    predict = PredictSettings(inputs=paths, **chosen)
+    predict = PredictSettings(inputs=paths, given=given_options(), **chosen)
     settings = step.OverlaySettings(
         predict=predict, out=out, table=table, blur=blur, width_px=width_px, force=force
     )

@@ -12,6 +12,7 @@ import click
 
 from vacli.cli import cluster_options, completion, options, piped_media, supervisor, tables
 from vacli.cli.console import Console
+from vacli.cli.given_options import given_options
 from vacli.cli.report import finish, leave, print_plan
 from vacli.cli.table_target import TableTarget
 from vacli.errors import UsageError
@@ -144,7 +145,7 @@ def _predict_folder(
     from vacli.steps._prediction_settings import PredictSettings
 
     settings = step.PredictFolderSettings(
-        prediction=PredictSettings(inputs=paths, **chosen),
+        prediction=PredictSettings(inputs=paths, given=given_options(), **chosen),
         folder=choice.path,
         ending=choice.ending or ".csv",
         also=also,
@@ -194,6 +195,7 @@ def _predict_table(inputs: tuple[str, ...], choice: tables.OutputChoice, chosen:
             live=live,
             one_recording=output.one_recording,
             record_inputs=bool(output.files),
+            given=given_options(),
             **chosen,
         )
 

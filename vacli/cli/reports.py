@@ -9,6 +9,7 @@ import click
 
 from vacli.cli import cluster_options, options, supervisor
 from vacli.cli.console import Console
+from vacli.cli.given_options import given_options
 from vacli.cli.report import finish
 
 
@@ -46,7 +47,8 @@ def report(inputs: tuple[str, ...], out: Path, embed: bool, **chosen: Any) -> No
     from vacli.steps import report as step
     from vacli.steps._prediction_settings import PredictSettings
 
-    settings = step.ReportSettings(predict=PredictSettings(inputs=paths, **chosen), out=out, embed=embed)
+    predict = PredictSettings(inputs=paths, given=given_options(), **chosen)
+    settings = step.ReportSettings(predict=predict, out=out, embed=embed)
     finish(step.run(settings, console), console)
 
 

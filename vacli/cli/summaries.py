@@ -10,6 +10,7 @@ import click
 
 from vacli.cli import options
 from vacli.cli.console import Console, print_table
+from vacli.cli.given_options import given_options
 from vacli.cli.report import leave
 from vacli.cli.streams import put
 
@@ -95,7 +96,9 @@ def summarize(inputs: tuple[str, ...], table_width: int | None, **chosen: Any) -
 
     names = ("min_quality", "model", "weights", "allow_mismatch", "face", "audio_track", "backend", "device")
     prediction = PredictSettings(
-        inputs=options.read_inputs(inputs), **{name: chosen.pop(name) for name in names}
+        inputs=options.read_inputs(inputs),
+        given=given_options(),
+        **{name: chosen.pop(name) for name in names},
     )
     settings = step.SummarizeSettings(prediction=prediction, **chosen)
     summary = step.run(settings, Console())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vacli.faces.selection import DEFAULT_FACE
 from vacli.inference.run import BUNDLED, is_bundled_run
 from vacli.steps._parts import Part
 
@@ -23,13 +24,14 @@ class PredictSettings:
     modality is `none`; otherwise they are NaN. speech_model: of `features.registry.speech_models`, whose
     estimate is combined with that of the run. raw: the models' values, without calibration and speech
     detection. record_inputs: hash the inputs for `PredictBatch.inputs`. part: of the inputs, None for all.
-    dask: a Dask cluster (`runtime.executor.DaskChoice`), None for this process.
+    dask: a Dask cluster (`runtime.executor.DaskChoice`), None for this process. given: the fields that a user
+    has set, even to their defaults; other fields neither select from tables nor cause warnings.
     """
 
     inputs: tuple[Path, ...]
     model: Path | None = None
     weights: Mapping[str, Path] = field(default_factory=dict)
-    face: str = "largest"
+    face: str = DEFAULT_FACE
     images: bool = False
     backend: str = "auto"
     device: str = "auto"
@@ -44,11 +46,17 @@ class PredictSettings:
     min_quality: float | None = None
     part: Part | None = None
     dask: str | None = None
+    given: frozenset[str] = frozenset()
 
     @property
     def run(self) -> Path:
         """The folder of the run."""
         return self.model or BUNDLED
+
+    @property
+    def selects_face(self) -> bool:
+        """Whether a user has chosen the face, so that the choice also holds for the faces of a table."""
+        return "face" in self.given or self.face not in (DEFAULT_FACE, "all")
 
     @property
     def is_bundled(self) -> bool:

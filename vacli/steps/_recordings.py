@@ -27,6 +27,8 @@ from vacli.progress import Progress
 from vacli.steps._batch import Batch, find_each
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recording_predictor import RecordingPredictor, load_model, with_extractors
+from vacli.steps._table_faces import check_choice, select_faces, warn_of_earlier_choice
+from vacli.steps._unused_options import warn_of_face, warn_of_unused
 from vacli.steps.predict import origin_tables, select_media
 
 if TYPE_CHECKING:
@@ -84,7 +86,9 @@ def find_recordings(
 
     An output folder of `va predict`, or its index, stands for the tables that the index lists.
     Nothing is predicted before `Recording.load`. `batch` records the inputs that cannot be read. The model is
-    loaded only if an input needs it. loader: see `ModelLoader`. Raises UsageError for wrong settings.
+    loaded only if an input needs it. loader: see `ModelLoader`. The faces of a table are all used, unless a
+    user has chosen one (`PredictSettings.selects_face`). Raises UsageError for wrong settings, and for tables
+    without the columns for this choice.
     """
     check_face_choice(settings.face)
     check_backend(settings.backend)
@@ -94,14 +98,17 @@ def find_recordings(
             progress.info(f"{path}: the {len(named)} tables of its {INDEX_FILE} are used")
     tables = list(dict.fromkeys(table for named in by_input.values() for table in named or ()))
     others = replace(settings, inputs=tuple(path for path, named in by_input.items() if named is None))
+    stores = [path for path in others.inputs if is_store(path)]
+    if len(stores) == len(others.inputs):
+        warn_of_unused(settings, tables, stores, progress)
+    warn_of_face(settings, stores, progress)
     made = loader(others, progress) if loader and others.inputs else None
     predicted = list(predicted_recordings(others, batch, progress, made)) if others.inputs else []
     empty = [path for path, named in by_input.items() if named == [] and not is_companion(path)]
-    return [
-        *predicted,
-        *find_each(tables, _of_table, batch, progress),
-        *find_each(empty, _of_empty_index, batch, progress),
-    ]
+    read = list(find_each(tables, _of_table, batch, progress))
+    if settings.selects_face:
+        read = _with_selected_faces(read, settings.face, progress)
+    return [*predicted, *read, *find_each(empty, _of_empty_index, batch, progress)]
 
 
 def named_tables(path: Path) -> list[Path] | None:
@@ -215,6 +222,20 @@ def _of_table(path: Path) -> list[Recording]:
         Recording(name, media_of(name, path), partial(list, tables), table=path)
         for name, tables in by_name.items()
     ]
+
+
+def _with_selected_faces(recordings: list[Recording], face: str, progress: Progress) -> list[Recording]:
+    """Recordings of tables with the faces that a user has chosen. Raises UsageError, see `check_choice`."""
+    selected = []
+    for recording in recordings:
+        assert recording.table is not None
+        tables = recording.load()
+        check_choice(recording.table, tables, face, progress)
+        selected.append(replace(recording, load=partial(select_faces, tables, face)))
+    for path in dict.fromkeys(recording.table for recording in selected):
+        assert path is not None
+        warn_of_earlier_choice(path, face, progress)
+    return selected
 
 
 def _of_empty_index(path: Path) -> list[Recording]:

@@ -52,6 +52,8 @@ def rows_provenance(recording: Recording, settings: PredictSettings) -> Provenan
         weights = [("Weights", shown(f"{name} {path}".strip())) for name, path in settings.weights.items()]
         return [*_conditions(conditions(settings, TableOptions())), *weights]
     lines = [("Table", shown(str(recording.table))), ("SHA-256 of the table", _sha256(recording.table))]
+    if settings.selects_face:
+        lines.append(("Faces of the table", settings.face))
     made = read_sidecar(recording.table)
     if made is None:
         return [*lines, ("Rows", "of an unknown model: the table has no provenance file")]

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from vacli import __version__
-from vacli.clock import duration_s
 from vacli.errors import InputError, UsageError
-from vacli.faces.selection import TrackSummary, check_face_choice, select_tracks
+from vacli.faces.selection import check_face_choice
 from vacli.files.atomic import refuse_existing
 from vacli.files.digests import file_sha256
 from vacli.files.object_path import is_object_url, to_path
@@ -31,7 +28,9 @@ from vacli.steps._batch import DONE, Batch, run_each
 from vacli.steps._overlay_video import Drawing, write_overlay
 from vacli.steps._prediction_provenance import conditions
 from vacli.steps._prediction_settings import PredictSettings
-from vacli.steps._recordings import TABLE_SUFFIXES, Recording, find_recordings, input_name
+from vacli.steps._recordings import Recording, find_recordings, input_name
+from vacli.steps._table_faces import check_choice, select_faces, warn_of_earlier_choice
+from vacli.steps._unused_options import warn_of_unused
 from vacli.steps.predict import select_media
 
 SUFFIX = ".overlay.mp4"  # of files in a folder
@@ -116,16 +115,17 @@ def _outputs(settings: OverlaySettings, recordings: Sequence[Recording]) -> list
 def _recordings(settings: OverlaySettings, batch: Batch, progress: Progress) -> list[Recording]:
     """The recordings to draw; with a table those of the inputs, with its rows."""
     check_face_choice(settings.predict.face)
-    inputs = settings.predict.inputs
+    predict = replace(settings.predict, given=settings.predict.given - {"audio_track"})  # the sound is copied
     if settings.table is None:
-        if settings.predict.face != "all" and any(p.suffix.lower() in TABLE_SUFFIXES for p in inputs):
-            raise UsageError("--face does not select from a table", hint="name the videos, and use --table")
-        return find_recordings(settings.predict, batch, progress)
+        return find_recordings(predict, batch, progress)
+    warn_of_unused(predict, [settings.table], [], progress)
+    if predict.selects_face:
+        warn_of_earlier_choice(settings.table, predict.face, progress)
     tables: dict[str, list[FrameTable]] = {}
     for table in read_table_file(settings.table).tables:
         tables.setdefault(table.name, []).append(table)
     media = [item.path for item in select_media(settings.predict, [], batch, progress)]
-    source = _TableSource(settings.table, tables, settings.predict.face, len(media) == 1)
+    source = _TableSource(settings.table, tables, predict.face, len(media) == 1, progress)
     for path in media:
         if other := source.other_name(path):
             progress.warn(f"{settings.table} is of {other}; it is drawn on {path}")
@@ -140,6 +140,7 @@ class _TableSource:
     tables: dict[str, list[FrameTable]]
     face: str
     is_single: bool
+    progress: Progress
 
     def tables_of(self, media: Path) -> list[FrameTable]:
         """The tables of a file: by its path, by its name, or the only ones for the only file."""
@@ -149,7 +150,8 @@ class _TableSource:
             raise InputError(
                 f"{media}: {self.path} {problem}", hint="compare the column `input` with the path"
             )
-        return _select_faces(self.tables[same[0]], self.face)
+        check_choice(self.path, self.tables[same[0]], self.face, self.progress)
+        return select_faces(self.tables[same[0]], self.face)
 
     def other_name(self, media: Path) -> str | None:
         """The name of the only recording, whose rows the only file gets, if the file has another name."""
@@ -159,25 +161,6 @@ class _TableSource:
     def _names(self, media: Path) -> list[str]:
         same = [name for name in self.tables if name == str(media)]
         return same or [name for name in self.tables if os.path.basename(name) == media.name]
-
-
-def _select_faces(tables: list[FrameTable], choice: str) -> list[FrameTable]:
-    """The tables of the faces that `choice` selects. Raises InputError where there is no such face."""
-    if choice == "all" or (len(tables) == 1 and choice == "largest"):
-        return tables
-    by_id = {int(table.columns["face_id"].max()): table for table in tables if "face_id" in table.columns}
-    return [by_id[track] for track in select_tracks(map(_track_summary, by_id.values()), choice)]
-
-
-def _track_summary(table: FrameTable) -> TrackSummary:
-    left, width, height = (
-        table.columns.get(name, np.zeros(len(table))) for name in ("face_x", "face_w", "face_h")
-    )
-    centre = np.nan_to_num(left + width / 2)
-    area_px2 = float(np.nansum(width * height))
-    speaking = table.columns.get("speaking", np.zeros(0)) == 1
-    speaking_s = float(speaking.mean()) * duration_s(table.columns["time_s"]) if len(speaking) else 0.0
-    return TrackSummary(int(table.columns["face_id"].max()), area_px2, float(centre.mean()), speaking_s)
 
 
 def _write(
@@ -213,8 +196,10 @@ def _provenance(media: Path, recording: Recording, settings: OverlaySettings) ->
     table = settings.table or recording.table
     if table is not None:
         made["table"] = _digest(table)
+        chosen: dict[str, object] = {"face": settings.predict.face} if settings.predict.selects_face else {}
         if settings.predict.min_quality is not None:
-            made["settings"] = {"min_quality": settings.predict.min_quality}
+            chosen["min_quality"] = settings.predict.min_quality
+        made |= {"settings": chosen} if chosen else {}
     elif recording.origin is not None:
         predicted = conditions(settings.predict, TableOptions())
         made |= {name: predicted[name] for name in ("model", "settings")}

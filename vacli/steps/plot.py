@@ -30,13 +30,15 @@ from vacli.store import Store, VideoView
 class PlotSettings:
     """inputs: recordings, tables of `va predict`, or one labelled store. out: a folder.
 
-    model and face: of recordings that are predicted. formats: of `output.plot.FORMATS`, a file for each.
+    model and face: of recordings that are predicted. given: as in `PredictSettings`. formats: of
+    `output.plot.FORMATS`, a file for each.
     """
 
     inputs: tuple[Path, ...]
     out: Path
     model: Path | None = None
     face: str = "all"
+    given: frozenset[str] = frozenset()
     formats: tuple[str, ...] = plot.FORMATS[:1]
 
 
@@ -69,6 +71,11 @@ def run(settings: PlotSettings, progress: Progress | None = None) -> PlotResult:
         raise UsageError(f"{stores[0]} is a store among other inputs", hint="draw a store on its own")
     result = PlotResult(settings.out)
     if stores:
+        if unused := sorted(settings.given & {"model", "face"}):
+            options = ", ".join(f"--{name}" for name in unused)
+            progress.warn(
+                f"{options}: no effect on {stores[0]}, because only the labels of a store are drawn"
+            )
         _draw_labels(stores[0], settings, result, progress)
     else:
         _draw_recordings(settings, result, progress)
@@ -83,7 +90,9 @@ def _folder_hint(out: Path) -> str:
 
 def _draw_recordings(settings: PlotSettings, result: PlotResult, progress: Progress) -> None:
     """One figure for each recording, named after it."""
-    predicted = PredictSettings(inputs=settings.inputs, model=settings.model, face=settings.face)
+    predicted = PredictSettings(
+        inputs=settings.inputs, model=settings.model, face=settings.face, given=settings.given
+    )
     recordings = find_recordings(predicted, result, progress)
     distinct = {recording.name: input_name(recording) for recording in recordings}
     names = dict(zip(distinct, output_names(list(distinct.values())), strict=True))
@@ -106,6 +115,8 @@ def _provenance(recording: Recording, settings: PredictSettings) -> dict[str, ob
     made: dict[str, object] = {"va": __version__}
     if source is not None and source.is_file():
         made["source"] = {"name": source.name, "sha256": file_sha256(source)}
+    if recording.table is not None and settings.selects_face:
+        made["settings"] = {"face": settings.face}
     if recording.table is None:
         predicted = conditions(settings, TableOptions())
         made |= {name: predicted[name] for name in ("model", "settings")}

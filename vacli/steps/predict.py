@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vacli.errors import UsageError
-from vacli.faces.selection import DEFAULT_FACE, check_face_choice
+from vacli.faces.selection import check_face_choice
 from vacli.files.store_folder import is_store
 from vacli.media.inputs import images_of
 from vacli.media.kinds import MediaInput
@@ -32,6 +32,7 @@ from vacli.steps._recording_predictor import (
     with_extractors,
     wrong_kind_error,
 )
+from vacli.steps._unused_options import warn_of_face, warn_of_unused
 
 if TYPE_CHECKING:
     from vacli.steps._recordings import Origin
@@ -75,9 +76,9 @@ def run(settings: PredictSettings, write: Write, progress: Progress | None = Non
         if stores:
             from vacli.steps._predict_store import find_views
 
-            if settings.face != DEFAULT_FACE:
-                reason = "a store has the faces of `va align --face`"
-                progress.warn(f"--face {settings.face} is not used for {stores[0]}: {reason}")
+            if len(stores) == len(settings.inputs):
+                warn_of_unused(settings, [], stores, progress)
+            warn_of_face(settings, stores, progress)
             mismatch = settings.allow_mismatch
             views = list(find_views(stores, loaded, batch, progress, allow_mismatch=mismatch))
             _check_count(settings, len(views))

@@ -38,6 +38,7 @@ from vacli.steps._recordings import (
     input_name,
     predicted_recordings,
 )
+from vacli.steps._unused_options import warn_of_face, warn_of_unused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,10 @@ def run(settings: PredictFolderSettings, progress: Progress | None = None) -> Ba
     batch = Batch(settings.folder)
     prediction, filtered = settings.prediction, _SharedFilter(settings)
     part_run = PartRun("predict", prediction.part, settings.folder)
+    stores = [path for path in prediction.inputs if is_store(path)]
+    if len(stores) == len(prediction.inputs):
+        warn_of_unused(prediction, [], stores, progress)
+    warn_of_face(prediction, stores, progress)
     loader = ModelWithoutExtractors if prediction.dask else ModelLoader
     recordings = predicted_recordings(prediction, batch, progress, loader(prediction, progress))
     found = make_targets(recordings, settings)

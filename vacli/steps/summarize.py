@@ -222,7 +222,9 @@ def _provenance(settings: SummarizeSettings, out: Path) -> dict[str, object]:
         made["model"] = conditions(prediction, TableOptions())["model"]
     sheets = {name: getattr(settings, name) for name in ("intervals", "groups", "baseline")}
     own = {name: getattr(settings, name) for name in ("per", "bin_s", "above", "smooth_s", "rate_hz")}
-    made["settings"] = {**own, "min_quality": prediction.min_quality, "face": prediction.face} | {
+    is_chosen = "model" in made or prediction.selects_face
+    face = prediction.face if is_chosen else None  # all faces of tables
+    made["settings"] = {**own, "min_quality": prediction.min_quality, "face": face} | {
         name: None if sheet is None else _file_record(Path(sheet)) for name, sheet in sheets.items()
     }
     made["inputs"] = [_file_record(path) for path in prediction.inputs]
