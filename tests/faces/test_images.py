@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut, coffee
 
+from vacli.errors import InputError
 from vacli.faces.align import TEMPLATE_224, umeyama
 from vacli.faces.images import VIEW_ZOOMS, ImageAligner, tta_views
 
@@ -57,3 +58,34 @@ def test_tta_views_are_three_zooms_and_their_mirror_images(aligner):
         whole = Image.fromarray(crop).crop((edge, edge, edge + side, edge + side))
         other = np.asarray(whole.resize((224, 224), Image.Resampling.BILINEAR), float)
         assert np.abs(view - other)[20:-20, 20:-20].mean() < 2
+
+
+def two_faces() -> np.ndarray:
+    """A smaller face on the left of a larger one."""
+    small = np.asarray(Image.fromarray(astronaut()).resize((384, 384), Image.Resampling.BICUBIC))
+    return np.hstack([np.pad(small, ((128, 0), (0, 0), (0, 0))), astronaut()[:, ::-1]])
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [("largest", [0]), ("right", [0]), ("0", [0]), ("left", [1]), ("1", [1]), ("all", [0, 1])],
+)
+@pytest.mark.parametrize("turns", [0, 2])
+def test_faces_of_one_picture_are_selected(aligner, choice, expected, turns):
+    picture = np.rot90(two_faces(), turns)
+    if turns and choice in ("left", "right"):
+        expected = [1 - number for number in expected]
+    selected = aligner.align_selected(picture, choice)
+    assert sorted(selected) == expected
+    for number, aligned in selected.items():
+        is_left = (aligned.face.centre[0] < 384) != bool(turns)
+        assert is_left == (number == 1), "the larger one has number 0"
+    if 0 in selected:
+        np.testing.assert_array_equal(selected[0].crop, aligner.align(picture).crop)
+
+
+def test_a_face_that_a_picture_lacks_is_refused(aligner):
+    for choice, picture in (("7", two_faces()), ("left", astronaut()), ("0", coffee()[:300, :400])):
+        with pytest.raises(InputError):
+            aligner.align_selected(picture, choice)
+    assert list(aligner.align_selected(coffee()[:300, :400], "all")) == [-1]

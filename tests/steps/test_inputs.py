@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from synth.faces import portrait, write_video
+from synth.faces import portrait, somebody_else, write_video
 from synth.sounds import voice
 
 from vacli.datasets.audio_augmentation import write_wav
-from vacli.errors import InputError
+from vacli.errors import InputError, UsageError
 from vacli.media.kinds import MediaInput
 from vacli.output.frame_table import FrameTable
 from vacli.progress import RecordingProgress
@@ -21,10 +21,15 @@ from vacli.steps._inputs import MAX_NAMED, usable
 from vacli.steps.predict import PredictSettings, run
 
 
-def predicted(*inputs: Path, images: bool = False) -> tuple[dict[str, FrameTable], Batch, RecordingProgress]:
+def predicted_tables(*inputs: Path, **more: object) -> tuple[list[FrameTable], Batch, RecordingProgress]:
     tables: list[FrameTable] = []
     progress = RecordingProgress()
-    batch = run(PredictSettings(inputs=inputs, images=images, device="cpu"), tables.append, progress)
+    batch = run(PredictSettings(inputs=inputs, device="cpu", **more), tables.append, progress)
+    return tables, batch, progress
+
+
+def predicted(*inputs: Path, images: bool = False) -> tuple[dict[str, FrameTable], Batch, RecordingProgress]:
+    tables, batch, progress = predicted_tables(*inputs, images=images)
     return {Path(table.name).name: table for table in tables}, batch, progress
 
 
@@ -99,6 +104,21 @@ def test_images_are_predicted_in_a_folder_and_by_name(images_folder):
     first = [float(table.columns["valence"][0]) for table in in_folder.values()]
     assert np.ptp(first[:3]) < 0.01
     assert abs(first[3] - first[0]) < 0.3  # the same in grey
+
+
+def test_the_faces_of_a_picture_are_selected(tmp_path):
+    Image.fromarray(np.hstack([portrait(), somebody_else()])).save(tmp_path / "pair.png")
+    both, _, _ = predicted_tables(tmp_path / "pair.png", images=True, face="all")
+    assert [table.face_id for table in both] == [0, 1]
+    values = [float(table.columns["valence"][0]) for table in both]
+    assert values[0] != values[1]
+    ((other,), _, _) = predicted_tables(tmp_path / "pair.png", images=True, face="1")
+    assert float(other.columns["valence"][0]) == values[1]
+    tables, batch, _ = predicted_tables(tmp_path / "pair.png", images=True, face="7")
+    assert not tables
+    assert "pair.png: face 7 was not found; these faces are there: 0, 1" in batch.failed[0].reason
+    with pytest.raises(UsageError, match="--face speaker needs moving pictures"):
+        predicted_tables(tmp_path / "pair.png", images=True, face="speaker")
 
 
 def test_without_images_an_animation_is_a_video_and_images_are_left_out(images_folder):

@@ -172,7 +172,7 @@ def test_a_face_that_a_table_lacks_fails_its_recording(three_faces):
     (pair, _), _ = found(three_faces, face="7")
     with pytest.raises(InputError, match=r"a.mp4: face 7 was not found") as caught:
         pair.load()
-    assert caught.value.hint == "the video shows these faces: 0, 1, 2"
+    assert caught.value.hint == "these faces are there: 0, 1, 2"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def select_tracks(tracks: Iterable[TrackSummary], choice: str) -> list[int]:
     if choice == SPEAKER:
         return [max(ranked, key=lambda track: track.speaking_s).track_id]
     if len(ranked) < 2:
-        message = f"--face {choice} needs two faces, the video shows one"
+        message = f"--face {choice} needs two faces, and only one is there"
         raise InputError(message, hint="use --face largest")
     pair = sorted(ranked[:2], key=lambda track: track.x_px)
     return [pair[0 if choice == "left" else 1].track_id]
@@ -61,5 +61,5 @@ def _track_with_id(track_id: int, tracks: Sequence[TrackSummary]) -> list[int]:
     known = sorted(track.track_id for track in tracks)
     if track_id not in known:
         listed = ", ".join(map(str, known)) or "none"
-        raise InputError(f"face {track_id} was not found", hint=f"the video shows these faces: {listed}")
+        raise InputError(f"face {track_id} was not found", hint=f"these faces are there: {listed}")
     return [track_id]

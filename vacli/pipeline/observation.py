@@ -15,7 +15,7 @@ from vacli.clock import SOUND_CLOCK_HZ, median_rate_hz, regular_times
 from vacli.errors import InputError
 from vacli.faces.align import resize_crop
 from vacli.faces.face_frame import FaceFrame, FaceSettings
-from vacli.faces.images import ImageAligner, tta_views
+from vacli.faces.images import AlignedImage, ImageAligner, tta_views
 from vacli.faces.quality import sharpness
 from vacli.faces.selection import NO_SPEAKER, SPEAKER
 from vacli.faces.tracker import track_faces
@@ -205,16 +205,32 @@ def observe_crops(path: Path, extractors: Extractors, progress: Progress) -> Obs
     return _observation(times_s, track, AudioFeatures(extractors.audio, None, times_s), face_id=0)
 
 
-def observe_image(path: Path, extractors: Extractors, progress: Progress, *, augment: bool) -> Observation:
-    """One picture as one row: its aligned face, or the whole picture if no face is found.
+def observe_image(
+    path: Path, extractors: Extractors, choice: str, progress: Progress, *, augment: bool
+) -> list[Observation]:
+    """The selected faces of one picture, a row each, or the whole picture if it shows no face.
 
-    augment: the features are the mean over the `tta_views` of the face (test-time augmentation).
+    choice: which faces (`ImageAligner.align_selected`). augment: the features are the mean over the
+    `tta_views` of the face (test-time augmentation). Raises InputError where there is no such face.
     """
     picture = read_image(path)
     if picture.note:
         progress.warn(f"{path}: {picture.note}")
-    aligned = ImageAligner().align(picture.rgb)
-    face = aligned.face and aligned.face.rescaled(picture.reduced_by, (0.0, 0.0))
+    try:
+        selected = ImageAligner().align_selected(picture.rgb, choice)
+    except InputError as error:
+        raise InputError(f"{path}: {error}", hint=error.hint) from None
+    return [
+        _observed_image(number, aligned, picture.reduced_by, extractors, augment)
+        for number, aligned in selected.items()
+    ]
+
+
+def _observed_image(
+    face_id: int, aligned: AlignedImage, reduced_by: float, extractors: Extractors, augment: bool
+) -> Observation:
+    """One face of a picture that is read at a fraction of its size."""
+    face = aligned.face and aligned.face.rescaled(reduced_by, (0.0, 0.0))
     crops = tta_views(aligned.crop) if augment else aligned.crop[np.newaxis]
     track = FaceTrackFeatures(FaceEmbedder(extractors.visual), 1)
     track.add(0, None, face, sharpness=sharpness(aligned.crop), detected=face is not None)
@@ -223,7 +239,7 @@ def observe_image(path: Path, extractors: Extractors, progress: Progress, *, aug
         for name, extractor in extractors.visual.items()
     }
     silence = AudioFeatures(extractors.audio, None, np.zeros(1))
-    observed = _observation(np.zeros(1), track, silence, face_id=-1 if face is None else 0)
+    observed = _observation(np.zeros(1), track, silence, face_id)
     return replace(observed, features=dict(observed.features) | features)
 
 

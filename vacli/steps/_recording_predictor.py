@@ -118,7 +118,7 @@ class RecordingPredictor:
         if item.kind == "video":
             yield from self._video_tables(item.path)
         elif item.kind == "image":
-            yield self._image_table(item.path, name)
+            yield from self._image_tables(item.path, name)
         elif item.kind == "crops":
             yield self._table(name, observation.observe_crops(item.path, extractors, progress))
         else:
@@ -182,10 +182,14 @@ class RecordingPredictor:
         predicted = resample_trajectory(predict_audio_only(name, selected, sound), observed.times_s)
         return frame_table(name, observed, predicted, selected.used)
 
-    def _image_table(self, path: Path, name: str) -> FrameTable:
+    def _image_tables(self, path: Path, name: str) -> Iterator[FrameTable]:
         extractors, bundled = self.loaded.extractors, self.settings.is_bundled
-        observed = observation.observe_image(path, extractors, self.progress, augment=bundled)
-        if not bundled:
+        face = self.settings.face
+        for observed in observation.observe_image(path, extractors, face, self.progress, augment=bundled):
+            yield self._image_table(name, observed)
+
+    def _image_table(self, name: str, observed: observation.Observation) -> FrameTable:
+        if not self.settings.is_bundled:
             return self._table(name, observed)
         rows = observed.features[IMAGE_FEATURE]
         difficulty = np.where(observed.faces.detected, observed.faces.difficulty, 1.0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vacli.errors import UsageError
-from vacli.faces.selection import check_face_choice
+from vacli.faces.selection import SPEAKER, check_face_choice
 from vacli.files.store_folder import is_store
 from vacli.media.inputs import images_of
 from vacli.media.kinds import MediaInput
@@ -184,7 +184,12 @@ def _check_count(settings: PredictSettings, count: int) -> None:
 def select_media(
     settings: PredictSettings, stores: list[Path], batch: Batch, progress: Progress
 ) -> list[MediaInput]:
-    """The inputs that are not stores; with `images` only images, else everything else."""
+    """The inputs that are not stores; with `images` only images, else everything else.
+
+    Raises UsageError for images and the choice of the speaker, who is known from moving pictures only.
+    """
+    if settings.images and settings.face == SPEAKER:
+        raise UsageError("--face speaker needs moving pictures", hint="give another --face with --images")
 
     def use(media: MediaInput) -> list[MediaInput] | str:
         if not settings.images:
