@@ -25,11 +25,14 @@ from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import OutputError, UsageError
 from vacli.faces.detect import Detector
 from vacli.media.audio import read_sound
+from vacli.media.kinds import MediaInput
 from vacli.media.probe import probe
 from vacli.output.overlay import palette
 from vacli.output.overlay.layout import make_layout
+from vacli.output.provenance import write_sidecar
 from vacli.progress import RecordingProgress
 from vacli.steps import overlay
+from vacli.steps._prediction_provenance import input_record
 from vacli.steps._prediction_settings import PredictSettings
 
 EVENTS = (10, 30, 45)
@@ -402,3 +405,17 @@ def test_real_clips_keep_their_times_and_have_aac_sound(clips, tmp_path):
         np.testing.assert_allclose(times_of(tmp_path / f"{number}.mp4"), times_of(clip), atol=1e-3, rtol=0)
         with av.open(str(tmp_path / f"{number}.mp4")) as container:
             assert container.streams.audio[0].codec_context.name == "aac"
+
+
+@pytest.mark.parametrize("as_input", [True, False])
+def test_rows_of_another_file_of_the_same_name_are_drawn_with_a_warning(tmp_path, as_input):
+    clip = write_clip(tmp_path / "clip.mp4", SHORT)
+    table = write_table(tmp_path / "va.csv", table_at(times_of(clip), "clip.mp4"))
+    record = input_record(MediaInput(clip, "video"))
+    for sha256_of_rows, warned in ((record["sha256"], False), ("0" * 64, True)):
+        made = {**record, "sha256": sha256_of_rows, "modified_ns": 0}
+        write_sidecar(table, {"inputs": [made], "files": {}})
+        changes = {} if as_input else {"table": table}
+        _, progress = draw([table if as_input else clip], tmp_path / "out.mp4", force=True, **changes)
+        warnings = [text for text in progress.warnings if "were made from another clip.mp4" in text]
+        assert [str(clip) in text for text in warnings] == [True] * warned

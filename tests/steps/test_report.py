@@ -17,6 +17,7 @@ from vacli.datasets.audio_augmentation import write_wav
 from vacli.errors import OutputError, UsageError
 from vacli.files.digests import file_sha256
 from vacli.inference.run import BUNDLED
+from vacli.media.kinds import MediaInput
 from vacli.output.formats import TableOptions
 from vacli.output.frame_table import FrameTable
 from vacli.output.index_table import IndexEntry, index_lines
@@ -26,7 +27,7 @@ from vacli.progress import RecordingProgress
 from vacli.steps import _journal, report
 from vacli.steps._batch import DONE, Batch, InputStatus
 from vacli.steps._journal import NoJournal
-from vacli.steps._prediction_provenance import conditions
+from vacli.steps._prediction_provenance import conditions, input_record
 from vacli.steps._prediction_settings import PredictSettings
 
 COLUMNS = ("time_s", "valence", "arousal", "modality", "input")
@@ -291,3 +292,25 @@ def test_index_row_has_the_numbers_of_the_page(made):
     values = json.loads(row[1])
     assert (values["faces"], values["valid_fraction"], values["duration_s"]) == (1, 1.0, pytest.approx(0.24))
     assert -1 <= values["valence"] <= 1
+
+
+def test_another_file_of_the_same_name_is_not_the_recording_of_the_rows(tmp_path, media):
+    table = write_table(tmp_path / "va.csv", "elsewhere/clip.mp4")
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes((media / "clip.mp4").read_bytes())
+    about = conditions(PredictSettings(inputs=()), TableOptions())
+    record = input_record(MediaInput(media / "clip.mp4", "video"))
+    write_sidecar(table, {**about, "inputs": [record], "files": {"va.csv": file_sha256(table)}})
+    make(tmp_path / "same", table, progress=(told := RecordingProgress()))
+    assert not told.warnings, "the same content at another time and place"
+    assert provenance(tmp_path / "same/clip.html")["SHA-256 of the recording"] == record["sha256"]
+    write_video(clip, [scene((100, 100))] * 6)
+    make(tmp_path / "other", table, progress=(told := RecordingProgress()))
+    (warning,) = told.warnings
+    assert warning.startswith(f"{table}: its rows were made from another clip.mp4 ({record['size_bytes']}")
+    assert str(clip) in warning
+    facts = provenance(tmp_path / "other/clip.html")
+    assert facts["Recording"] == f"{clip} is not the file that the rows were made from"
+    assert "SHA-256 of the recording" not in facts
+    assert facts["SHA-256 of this file"] == file_sha256(clip)
+    assert facts["SHA-256 of the file of the rows"] == record["sha256"]

@@ -30,6 +30,7 @@ from vacli.steps._prediction_provenance import conditions
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import Recording, find_recordings, input_name
 from vacli.steps._table_faces import check_choice, select_faces, warn_of_earlier_choice
+from vacli.steps._table_recording import warn_of_other_recording
 from vacli.steps._unused_options import warn_of_unused
 from vacli.steps.predict import select_media
 
@@ -176,6 +177,9 @@ def _write(
     if probe(media).video is None:
         raise InputError(f"{media}: has no picture to draw on", hint="`va report` shows sound")
     tables = [quality(table) for table in recording.load()]
+    table = settings.table or recording.table
+    if table is not None and tables:
+        warn_of_other_recording(table, tables[0].name, media, progress)
     comment = as_line(_provenance(media, recording, settings))
     drawing = Drawing(settings.blur, settings.width_px, settings.predict.audio_track, comment)
     write_overlay(media, tables, path, drawing, progress)

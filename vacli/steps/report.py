@@ -28,6 +28,7 @@ from vacli.steps._recordings import (
     input_name,
 )
 from vacli.steps._report_facts import limits, media_file, rows_provenance
+from vacli.steps._table_recording import warn_of_other_recording
 
 INDEX = "index"
 LARGE_BYTES = 100 << 20  # a page with a larger recording opens slowly
@@ -125,6 +126,8 @@ def _write_page(recording: Recording, path: Path, settings: ReportSettings, chan
         if missing:
             raise InputError(f"{recording.name}: the table has no column {', '.join(missing)}")
     media, about_media = media_file(recording)
+    if media is not None and recording.table is not None:
+        warn_of_other_recording(recording.table, recording.name, media.path, channel.progress)
     if media is None and recording.table is not None:
         channel.progress.warn(
             f"{recording.name}: the recording of this table was not found, so its page has no player; "
