@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vacli.datasets.interval_table import Interval, is_same_recording, read_intervals
+from vacli.datasets.interval_table import Interval, of_recordings, read_intervals
 from vacli.errors import LabelError
 
 
@@ -27,22 +27,12 @@ def test_label_and_input_are_optional_and_rows_may_overlap(tmp_path):
     assert read(tmp_path, "End;Start\n2,5;1,5\n3;1\n") == [Interval(1.5, 2.5), Interval(1.0, 3.0)]
     made = read(tmp_path, "start,end,input\n0,1,a.mp4\n0,1,\n")
     assert [interval.recording for interval in made] == ["a.mp4", None]
-    assert [[i.applies_to(name) for name in ("v/a.mp4", "b.mp4")] for i in made] == [
+    whole = of_recordings(made, ["v/a.mp4", "b.mp4"], tmp_path)
+    assert [[i.applies_to(name) for name in ("v/a.mp4", "b.mp4")] for i in whole] == [
         [True, False],
         [True] * 2,
     ]
-
-
-@pytest.mark.parametrize(
-    ("cell", "same"),
-    [("v/a.mp4", True), ("a.mp4", True), ("a", True), ("b/a.mp4", False), ("a.mov", False), ("v", False)],
-)
-def test_a_recording_is_named_by_path_file_name_or_stem(cell, same):
-    assert is_same_recording(cell, "v/a.mp4") == same
-
-
-def test_a_stored_video_is_named_by_its_file():
-    assert is_same_recording("videos/a.mp4", "a")
+    assert of_recordings(made, ["c.mp4"], tmp_path) == made, "none of the recordings"
 
 
 @pytest.mark.parametrize(

@@ -271,3 +271,63 @@ def test_a_table_of_all_columns_is_summarized(tmp_path):
     (row,) = rows(tmp_path / "full.jsonl", "arousal_peaks", "valid_fraction", "valence_se")
     assert row[:2] == ["1", f"{125 / 150:.4f}"]
     assert float(row[2]) > 0
+
+
+@pytest.fixture
+def two_days(tmp_path) -> Path:
+    """A table of two recordings of one name, of 10 s and of 5 s, and of a sound without a face."""
+    short = steps_table("x/day2/clip.mp4", 0.2, 0.2)
+    short = FrameTable(short.name, {name: values[:50] for name, values in short.columns.items()})
+    tables = [steps_table("x/day1/clip.mp4", 0.0, 0.4), short, steps_table("x/sound.wav", 0.1, 0.1, -1)]
+    write_file(tables, tmp_path / "va.csv", TableOptions(columns=COLUMNS))
+    return tmp_path / "va.csv"
+
+
+@pytest.mark.parametrize("option", ["groups", "intervals", "baseline"])
+def test_a_name_of_several_recordings_is_refused(two_days, tmp_path, option):
+    text = "input,start,end,condition\n{},0,1,x\n"
+    (tmp_path / "t.csv").write_text(text.format("clip.mp4"))
+    with pytest.raises(LabelError, match=r"t\.csv: clip\.mp4 names x/day1/clip\.mp4 and x/day2/clip\.mp4"):
+        summarize(
+            two_days, **{option: str(tmp_path / "t.csv") if option == "baseline" else tmp_path / "t.csv"}
+        )
+    (tmp_path / "t.csv").write_text(text.format("day1/clip.mp4"))
+    if option == "intervals":
+        assert rows(two_days, "input", intervals=tmp_path / "t.csv") == [["x/day1/clip.mp4"]]
+    if option == "groups":
+        (tmp_path / "t.csv").write_text("input,condition\nday1/clip.mp4,x\n")
+        assert rows(two_days, "condition", groups=tmp_path / "t.csv") == [["x"], [""], [""]]
+
+
+def test_recordings_with_an_empty_group_are_named(inputs, tmp_path):
+    (tmp_path / "sheet.csv").write_text("input,subject,condition\na,s1,x\nb,,\n")
+    for per, column in (("group", "condition"), ("subject", "subject")):
+        progress = RecordingProgress()
+        summarize(inputs, progress, groups=tmp_path / "sheet.csv", per=per)
+        assert progress.warnings == [f"v/b.mp4: no {column} in {tmp_path / 'sheet.csv'}, so left out"]
+    progress = RecordingProgress()
+    summarize(inputs, progress, groups=tmp_path / "sheet.csv")
+    assert not progress.warnings, "the faces have rows with an empty group"
+
+
+def test_a_group_or_bin_of_one_person_has_no_standard_error(two_days, tmp_path):
+    (tmp_path / "sheet.csv").write_text("input,condition\nday1/clip,x\nday2/clip,x\nsound,y\n")
+    columns = ("condition", "start_s", "recordings", "faces", "valence_se", "valence_effective_n")
+    made = rows(two_days, *columns, groups=tmp_path / "sheet.csv", per="group", bin_s=5.0)
+    assert [row[:4] + row[5:] for row in made] == [
+        ["x", "0.000", "2", "2", "2.0"],
+        ["x", "5.000", "1", "1", "1.0"],
+        ["y", "0.000", "1", "0", "1.0"],
+        ["y", "5.000", "1", "0", "1.0"],
+    ]
+    assert [row[4] == "" for row in made] == [False, True, True, True]
+
+
+def test_only_recordings_and_faces_with_frames_are_counted(two_days):
+    assert rows(two_days, "input", "recordings", "faces", bin_s=5.0) == [
+        ["x/day1/clip.mp4", "1", "1"],
+        ["x/day1/clip.mp4", "1", "1"],
+        ["x/day2/clip.mp4", "1", "1"],
+        ["x/sound.wav", "1", "0"],
+        ["x/sound.wav", "1", "0"],
+    ]

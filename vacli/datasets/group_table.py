@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vacli.datasets.interval_table import is_same_recording
+from vacli.datasets.recording_names import recordings_by_cell
 from vacli.datasets.subject_name import subject_name
 from vacli.datasets.text_dialect import is_missing, read_table
+from vacli.errors import LabelError
 
 INPUT, FACE_ID, SUBJECT = "input", "face_id", "subject"
 
@@ -29,9 +30,29 @@ class GroupTable:
     has_subjects: bool
     rows: Sequence[_Row]
 
+    def of_recordings(self, names: Iterable[str]) -> GroupTable:
+        """The sheet with the whole names of its recordings, where these are among `names`.
+
+        Raises LabelError for a cell that names several recordings, and for two rows of one.
+        """
+        whole = recordings_by_cell((row.recording for row in self.rows), names, self.path)
+        rows = [replace(row, recording=whole.get(row.recording, row.recording)) for row in self.rows]
+        cells: dict[tuple[str, int | None], str] = {}
+        for row, before in zip(rows, self.rows, strict=True):
+            other = cells.setdefault((row.recording, row.face_id), before.recording)
+            if other != before.recording:
+                raise LabelError(
+                    f"{self.path}: {other} and {before.recording} name {row.recording}",
+                    hint="keep one of the rows",
+                )
+        return replace(self, rows=rows)
+
     def values_of(self, name: str, face_id: int) -> Mapping[str, str] | None:
-        """The subject and the groups of a face; a row of the face precedes one of the recording."""
-        matching = [row for row in self.rows if is_same_recording(row.recording, name)]
+        """The subject and the groups of a face of the recording of this whole name.
+
+        A row of the face precedes one of the recording. None if the sheet has no such row.
+        """
+        matching = [row for row in self.rows if row.recording == name]
         for wanted in (face_id, None):
             for row in matching:
                 if row.face_id == wanted:

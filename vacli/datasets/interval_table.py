@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vacli.datasets.recording_names import recordings_by_cell
 from vacli.datasets.text_dialect import TextTable, decimal_mark, is_missing, parse_number, read_table
 from vacli.datasets.time_columns import parse_timecodes
 
@@ -14,7 +16,10 @@ TIMES_HINT = "write seconds or h:mm:ss.mmm"
 
 @dataclass(frozen=True)
 class Interval:
-    """Seconds from start_s up to end_s. recording: the name of one recording, None for all of them."""
+    """Seconds from start_s up to end_s. recording: the name of one recording, None for all of them.
+
+    The name is as in the table, or the whole one after `of_recordings`.
+    """
 
     start_s: float
     end_s: float
@@ -22,16 +27,19 @@ class Interval:
     recording: str | None = None
 
     def applies_to(self, name: str) -> bool:
-        """Whether the interval is one of a recording."""
-        return self.recording is None or is_same_recording(self.recording, name)
+        """Whether the interval is one of the recording of this whole name."""
+        return self.recording in (None, name)
 
 
-def is_same_recording(cell: str, name: str) -> bool:
-    """Whether a cell names a recording: the same text, its file name, or its file name without ending.
+def of_recordings(intervals: Iterable[Interval], names: Iterable[str], path: Path) -> list[Interval]:
+    """The intervals with the whole names of their recordings, where these are among `names`.
 
-    The id of a stored video may be named by its file.
+    path: of their table. Raises LabelError for a cell that names several recordings.
     """
-    return cell in (name, Path(name).name, Path(name).stem) or Path(cell).stem == name
+    intervals = list(intervals)
+    cells = (interval.recording for interval in intervals if interval.recording is not None)
+    whole = recordings_by_cell(cells, names, path)
+    return [replace(one, recording=whole.get(one.recording or "", one.recording)) for one in intervals]
 
 
 def read_intervals(path: Path) -> list[Interval]:

@@ -68,6 +68,14 @@ class FaceTrajectory:
         return np.array([peak.time_s for peak in arousal_peaks(self.table)])
 
     @property
+    def has_face(self) -> bool:
+        """Whether it is that of a face, and not of sound or pictures without one; True if it is not known."""
+        columns = self.table.columns
+        if "face_id" in columns:
+            return self.table.face_id is not None
+        return "face_detected" not in columns or bool(columns["face_detected"].any())
+
+    @property
     def end_s(self) -> float:
         """The end of the last frame; 0 without frames."""
         return float(self.table.columns["time_s"][-1] + self.durations_s[-1]) if len(self.table) else 0.0
@@ -96,6 +104,11 @@ class Part:
         """(n,) values; NaN without the column."""
         columns = self.trajectory.table.columns
         return columns[name][self.rows] if name in columns else np.full(len(self.seconds), np.nan)
+
+    @cached_property
+    def n_frames(self) -> int:
+        """The number of frames that are shown in the part."""
+        return int((self.seconds > 0).sum())
 
     @cached_property
     def valid_seconds(self) -> np.ndarray:
@@ -139,12 +152,12 @@ def combine(estimates: Sequence[Estimate]) -> Estimate:
 def sample_mean(persons: Sequence[Estimate]) -> Estimate:
     """The mean of a sample of persons, each counted once; its error is from the spread between persons.
 
-    One person has the error of their own mean.
+    The error of one person is NaN; so is the mean without any.
     """
-    if len(persons) < 2:
+    if not persons:
         return combine(persons)
     means = np.array([e.mean for e in persons])
-    error = float(means.std(ddof=1)) / math.sqrt(len(means))
+    error = float(means.std(ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else math.nan
     return Estimate(float(means.mean()), error, len(means), sum(e.seconds for e in persons))
 
 
@@ -162,15 +175,15 @@ class Summarizer:
 
     def __call__(self, parts: Sequence[Part]) -> Fields:
         """Name of a column -> value, NaN or None where there is nothing to summarise."""
-        trajectories = {id(part.trajectory): part.trajectory for part in parts}.values()
+        trajectories = {id(part.trajectory): part.trajectory for part in parts if part.n_frames}.values()
         seconds = sum(float(part.seconds.sum()) for part in parts)
         valid_s = sum(part.valid_s for part in parts)
         quality = [part.column("quality") for part in parts]
         n_peaks = sum(part.n_peaks for part in parts)
         fields: Fields = {
             "recordings": len({t.table.name for t in trajectories}),
-            "faces": len(trajectories),
-            "frames": sum(int((part.seconds > 0).sum()) for part in parts),
+            "faces": sum(trajectory.has_face for trajectory in trajectories),
+            "frames": sum(part.n_frames for part in parts),
             "duration_s": seconds,
             "valid_fraction": valid_s / seconds if seconds else math.nan,
             "quality_mean": _mean(quality, [part.seconds for part in parts]),

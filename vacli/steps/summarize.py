@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vacli import __version__
 from vacli.datasets.group_table import GroupTable, read_groups
-from vacli.datasets.interval_table import Interval, is_same_recording, read_intervals
+from vacli.datasets.interval_table import Interval, of_recordings, read_intervals
 from vacli.errors import InputError, UsageError
 from vacli.files.atomic import refuse_existing
 from vacli.files.digests import file_sha256
@@ -80,6 +80,13 @@ def run(settings: SummarizeSettings, progress: Progress | None = None) -> Summar
     quality = QualityFilter(min_quality)
     batch = Batch(settings.out or Path())
     recordings = find_recordings(settings.prediction, batch, progress)
+    names = [recording.name for recording in recordings]
+    if groups is not None:
+        groups = groups.of_recordings(names)
+    if intervals is not None and settings.intervals is not None:
+        intervals = of_recordings(intervals, names, settings.intervals)
+    if neutral is not None and settings.baseline is not None:
+        neutral = of_recordings(neutral, names, Path(settings.baseline))
     trajectories: list[FaceTrajectory] = []
 
     def work(recording: Recording) -> str:
@@ -182,8 +189,13 @@ def _warn(
         if without:
             left_out = ", so left out" if settings.per in (SUBJECT, GROUP) else ""
             progress.warn(f"{_listed(without)}: not in {settings.groups}{left_out}")
+        needed = {SUBJECT: (SUBJECT,), GROUP: groups.groups}.get(settings.per, ())
+        for name in needed:
+            empty = [t.table.name for t in trajectories if t.keys.get(name) == ""]
+            if empty:
+                progress.warn(f"{_listed(empty)}: no {name} in {settings.groups}, so left out")
     named = dict.fromkeys(i.recording for i in intervals if i.recording is not None)
-    unknown = [text for text in named if not any(is_same_recording(text, name) for name in names)]
+    unknown = [text for text in named if text not in names]
     if unknown:
         progress.warn(f"{_listed(unknown)}: named by an interval, but not among the inputs")
 
