@@ -192,6 +192,47 @@ def test_a_changed_input_needs_force(media, out):
     assert made(media, out, inputs=(sound,), force=True).done
 
 
+def test_a_changed_input_is_a_failure_in_the_index_until_it_is_predicted_again(media, out, tmp_path):
+    sound = media / "c.wav"
+    made(media, out, inputs=(sound,))
+    complete, data = (out / "index.csv").read_bytes(), sound.read_bytes()
+    table = (out / "c.csv").read_bytes()
+    sound.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    cause = f"{out}/c.csv was made from another file; use --force to replace it"
+    (tmp_path / "other").mkdir()
+    other = Path(shutil.copy(media / "a.mp4", tmp_path / "other/c.mp4"))
+    for inputs in ((sound,), (sound,), (media / "a.mp4",), (other,)):
+        made(media, out, inputs=inputs)
+        (row,) = [row for row in index(out) if row["file"] == "c.csv"]
+        assert (row["status"], row["input"], row["cause"]) == ("failed", str(sound), cause), inputs
+        assert (row["frames"], row["valence_mean"]) == ("", "")
+    assert (out / "c.csv").read_bytes() == table
+    assert made(media, out, inputs=(sound,), force=True).done
+    (row,) = [row for row in index(out) if row["file"] == "c.csv"]
+    assert (row["status"], row["input"], row["cause"]) == ("complete", str(sound), "")
+    for name in ("a.csv", "a.csv.provenance.json"):
+        (out / name).unlink()
+    made(media, out, inputs=(sound,))
+    sound.write_bytes(data)
+    assert made(media, out, inputs=(sound,)).failed
+    assert made(media, out, inputs=(sound,), force=True).done
+    assert (out / "index.csv").read_bytes() == complete
+
+
+def test_an_input_that_is_as_before_again_is_complete(media, out):
+    sound = media / "c.wav"
+    made(media, out, inputs=(sound,))
+    complete, data = (out / "index.csv").read_bytes(), sound.read_bytes()
+    sound.write_bytes(bytes(len(data)))
+    made(media, out, inputs=(sound,), part=Part(1, 1))
+    assert [row["status"] for row in index(out)] == ["failed"]
+    finalize.run(finalize.FinalizeSettings(path=out))
+    assert [row["status"] for row in index(out)] == ["failed"]
+    sound.write_bytes(data)
+    assert made(media, out, inputs=(sound,), part=Part(1, 1)).skipped
+    assert (out / "index.csv").read_bytes() == complete
+
+
 def test_foreign_and_changed_files_are_kept(media, out):
     inputs = (media / "c.wav",)
     out.mkdir()

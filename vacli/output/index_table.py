@@ -72,6 +72,16 @@ def indexed_inputs(folder: Path) -> dict[str, str] | None:
             return {}
 
 
+def indexed_failures(folder: Path) -> dict[str, tuple[str, str]]:
+    """Table -> its input and the cause, of the inputs that failed according to the index of a folder."""
+    with _opened(folder) as rows:
+        try:
+            failed = [row for row in rows or () if row["status"] == FAILED]
+        except csv.Error:  # a damaged file
+            return {}
+    return {row["file"]: (row.get("input") or "", row.get("cause") or "") for row in failed}
+
+
 @contextmanager
 def _opened(folder: Path) -> Iterator[Iterable[dict[str, str]] | None]:
     """The rows of an index one by one, since there may be a million; None without an index."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vacli.steps._recordings import Origin
     from vacli.steps.predict_folder import PredictFolderSettings
 
+OF_ANOTHER_FILE = "from another file"
 REPLACE = "use --force to replace it"  # the hint of a refusal
 
 
@@ -129,7 +130,7 @@ class FolderWriter:
         differing = [name for name, value in new.items() if old.get(name) != value]
         if differing:
             return f"with other settings ({', '.join(differing)})"
-        return "from another file"
+        return OF_ANOTHER_FILE
 
     def _predict(self, recording: Recording) -> list[FrameTable]:
         tables: list[FrameTable] = []
@@ -162,6 +163,11 @@ class FolderWriter:
 def is_refusal(reason: str) -> bool:
     """Whether an input failed because a file of it exists, which was therefore left as it is."""
     return reason.endswith(f"; {REPLACE}")
+
+
+def is_of_another_file(reason: str) -> bool:
+    """Whether an input failed because its table was made from a file that is no longer there."""
+    return is_refusal(reason) and OF_ANOTHER_FILE in reason
 
 
 def _labels(made: dict[str, Any] | None) -> list[str]:

@@ -22,13 +22,21 @@ from vacli.output.formats import (
     check_options,
     options_for,
 )
-from vacli.output.index_table import INDEX_FILE, IndexEntry, index_lines, indexed_inputs, is_index
+from vacli.output.index_table import (
+    INDEX_FILE,
+    IndexEntry,
+    index_lines,
+    indexed_failures,
+    indexed_inputs,
+    is_index,
+)
 from vacli.output.provenance import SIDECAR_ENDING
 from vacli.output.quality_filter import QualityFilter
+from vacli.output.writers import path_cell
 from vacli.progress import Progress, RecordingProgress
 from vacli.runtime.executor import Channel, ExecutorChoice
 from vacli.steps._batch import Batch, Failure, run_job
-from vacli.steps._folder_writer import FolderWriter, Target, is_refusal
+from vacli.steps._folder_writer import FolderWriter, Target, is_of_another_file, is_refusal
 from vacli.steps._parts import Part, PartRun, read_records
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import (
@@ -194,16 +202,24 @@ def write_index(
     """Write the index of the tables in a folder and of the inputs that failed, sorted by file and input.
 
     own: input -> table of this run; those of the other parts come from their records. done: the inputs whose
-    tables this run has written. A complete table that was not to be replaced keeps its row.
+    tables this run has written. A complete table that was not to be replaced keeps its row, unless its own
+    input has changed, which is a failure until it is predicted again.
     """
     records = list(read_records(folder))
     names = {name: table for record in records for name, table in record.inputs.items()} | dict(own)
     inputs = {table: name for name, table in names.items()}
-    before = indexed_inputs(folder) or {}
+    before, failed_before = indexed_inputs(folder) or {}, indexed_failures(folder)
     reasons = {failure.name: failure.reason for failure in failed}
     for record in records:
         reasons |= {name: reason for name, reason in record.failed.items() if name not in own}
-    reasons = {n: why for n, why in reasons.items() if not _is_kept(folder, names.get(n), why)}
+    settled = {table for name, table in (own or names).items() if name not in reasons}
+    outdated = {
+        table: IndexEntry(table, name, cause=cause)
+        for table, (name, cause) in failed_before.items()
+        if is_of_another_file(cause) and table not in settled
+    }
+    listed = {table: entry.input for table, entry in outdated.items()} | before
+    reasons = {n: why for n, why in reasons.items() if not _is_kept(folder, names.get(n), n, why, listed)}
     failures = {names.get(name) or name: name for name in reasons}
     tables = (path.name.removesuffix(SIDECAR_ENDING) for path in folder.glob(f"*{SIDECAR_ENDING}"))
     order = [(table, inputs.get(table, "")) for table in tables if table not in failures]
@@ -216,15 +232,21 @@ def write_index(
             elif (made := _completed(folder / table)) is not None:
                 recorded, summaries = made
                 own_name = name if name in done else _input_of(recorded, (before.get(table, ""), name))
-                yield IndexEntry(table, own_name, summaries)
+                yield outdated.get(table) or IndexEntry(table, own_name, summaries)
 
     with staged_writer(folder / INDEX_FILE) as out:
         out.writelines(index_lines(entries(), TableOptions(decimal_comma=options.decimal_comma)))
 
 
-def _is_kept(folder: Path, table: str | None, reason: str) -> bool:
-    """Whether an input failed because its complete table was not to be replaced."""
-    return table is not None and is_refusal(reason) and _completed(folder / table) is not None
+def _is_kept(folder: Path, table: str | None, name: str, reason: str, listed: Mapping[str, str]) -> bool:
+    """Whether an input failed because a complete table was not to be replaced, which is still right.
+
+    listed: table -> its input, in the index of before.
+    """
+    if table is None or not is_refusal(reason) or _completed(folder / table) is None:
+        return False
+    is_own = listed.get(table, name) in (name, path_cell(name))
+    return not (is_own and is_of_another_file(reason))
 
 
 def _input_of(recorded: str, names: Iterable[str]) -> str:
