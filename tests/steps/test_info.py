@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -264,6 +265,33 @@ def test_a_video_is_described_with_its_frame_rate_and_tracks(variable, tmp_path)
     assert found.values["variable_frame_rate"] is variable
     assert found.values["size_bytes"] == clip.stat().st_size
     assert [track["track"] for track in found.tables["audio_tracks"]] == [1]
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4", "mov", "avi"])
+def test_the_frame_rate_is_that_of_the_whole_video(tmp_path, ending):
+    tick_s = Fraction(1001, 30_000) if ending == "avi" else Fraction(1, 90_000)
+    codec = "mpeg4" if ending == "avi" else "libx264"
+    times_s = steady(Fraction(30_000, 1001), 3.0)
+    clip = write_clip(tmp_path / f"clip.{ending}", Clip(times_s=times_s, codec=codec, tick_s=tick_s))
+    found = info(clip).values
+    rounding_hz = 0.01 if ending == "mkv" else 0.0  # its times are in milliseconds
+    assert found["frame_rate_hz"] == pytest.approx(29.97, abs=rounding_hz)
+    assert found["variable_frame_rate"] is False
+
+
+def test_rounded_times_are_no_variable_frame_rate(tmp_path):
+    clip = write_clip(tmp_path / "clip.mkv", Clip(times_s=steady(120, 1.0)))
+    assert info(clip).values["frame_rate_hz"] == pytest.approx(120, abs=0.1)
+    assert info(clip).values["variable_frame_rate"] is False
+
+
+def test_a_variable_frame_rate_is_the_mean(tmp_path):
+    times_s = [0.0, *np.cumsum([0.04] * 30 + [0.02] * 20)]
+    clip = write_clip(tmp_path / "clip.mkv", Clip(times_s=tuple(map(float, times_s))))
+    found = info(clip).values
+    assert (found["frame_rate_hz"], found["variable_frame_rate"]) == (pytest.approx(50 / 1.6, abs=0.05), True)
+    still = write_clip(tmp_path / "still.mkv", Clip(times_s=(0.0,)))
+    assert info(still).values["frame_rate_hz"] is None
 
 
 def test_a_table_is_described(tmp_path):

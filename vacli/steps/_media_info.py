@@ -19,6 +19,7 @@ from vacli.media.probe import MediaInfo, probe
 from vacli.media.timeline import Timeline, read_timeline
 from vacli.steps._info_record import Info, Row, named
 
+TIME_ROUNDING_S = 0.0011  # of the difference of two times in milliseconds
 VARIABLE_RATE = 0.1  # of the median frame interval: more variation is a variable frame rate
 
 
@@ -75,8 +76,8 @@ def _video_values(info: MediaInfo, timeline: Timeline) -> dict[str, Any]:
     video = info.video
     assert video is not None
     steps_s = np.diff(timeline.times_s)
-    median_s = float(np.median(steps_s)) if len(steps_s) else math.nan
-    is_variable = bool(len(steps_s) and np.ptp(steps_s) > VARIABLE_RATE * median_s)
+    usual_s = max(VARIABLE_RATE * float(np.median(steps_s)), TIME_ROUNDING_S) if len(steps_s) else 0.0
+    is_variable = bool(len(steps_s) and np.ptp(steps_s) > usual_s)
     return {
         "video_codec": video.codec,
         "width_px": video.width_px,
@@ -87,9 +88,22 @@ def _video_values(info: MediaInfo, timeline: Timeline) -> dict[str, Any]:
         "hidden_frames": timeline.hidden,
         "first_frame_s": round(float(timeline.times_s[0]), 6),
         "last_frame_s": round(float(timeline.times_s[-1]), 6),
-        "frame_rate_hz": round(1 / median_s, 3) if median_s > 0 else None,
+        "frame_rate_hz": _mean_rate_hz(timeline.times_s, video.nominal_hz),
         "variable_frame_rate": is_variable,
     }
+
+
+def _mean_rate_hz(times_s: np.ndarray, nominal_hz: float) -> float | None:
+    """Frames a second over the whole video, to three decimals; None for a single frame.
+
+    times_s: (N,) seconds, ascending. nominal_hz: of the header, which is more exact where it agrees with the
+    times, because some containers round them to milliseconds.
+    """
+    span_s, steps = float(times_s[-1] - times_s[0]), len(times_s) - 1
+    if not span_s > 0:
+        return None
+    agrees = nominal_hz > 0 and abs(steps / nominal_hz - span_s) <= TIME_ROUNDING_S
+    return round(nominal_hz if agrees else steps / span_s, 3)
 
 
 def _tracks(path: Path) -> Iterator[Row]:
