@@ -126,7 +126,7 @@ FINETUNE_DEFAULTS: dict[str, object] = {
     "weights": None,
     "from_scratch": False,
     "freeze_blocks": None,
-    "normalise": "paper",
+    "normalise": None,
     "frame_stride": 1,
     "max_frames_per_video": None,
     "validation": (),

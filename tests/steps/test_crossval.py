@@ -52,6 +52,7 @@ def settings(store: Store, out: Path, **changes) -> crossval.CrossvalSettings:
             stores=(),
             out=out,
             encoder="compact",
+            from_scratch=True,
             epochs=20,
             batch_size=32,
             frame_stride=2,

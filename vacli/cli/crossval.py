@@ -45,15 +45,17 @@ ENCODER_OPTIONS = {  # option -> setting of `va finetune-mae`
     help="mae-vit-l, compact or any timm model.",
     shell_complete=completion.one_of(completion.ENCODERS),
 )
-@click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint that each encoder starts from.")
-@click.option("--from-scratch", is_flag=True, help="Start each encoder from random weights.")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Checkpoint to start each encoder from. [default: published weights, for compact the bundled ones]",
+)
+@click.option("--from-scratch", is_flag=True, help="Start each encoder from random weights instead.")
 @click.option("--freeze-blocks", type=click.IntRange(0), help="Number of first blocks to freeze.")
 @click.option(
     "--normalise",
     type=click.Choice(["paper", "per-channel", "model", "signed"]),
-    default="paper",
-    show_default=True,
-    help="Pixel statistics of the encoder; signed is [-1, 1].",
+    help="Pixel statistics of the encoder; signed is [-1, 1]. Not for compact. [default: paper]",
 )
 @click.option(
     "--frame-stride", type=click.IntRange(1), default=1, help="Fine-tune on every Nth labelled frame."

@@ -72,17 +72,20 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, **chos
     shell_complete=completion.one_of(completion.ENCODERS),
 )
 @click.option("--objective", type=click.Choice(["va", "reconstruct"]), default="va", show_default=True)
-@click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint to start from.")
-@click.option("--from-scratch", is_flag=True, help="Start from random weights.")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Checkpoint to start from. [default: published weights, for compact the bundled ones]",
+)
+@click.option("--from-scratch", is_flag=True, help="Start from random weights instead.")
 @click.option(
     "--freeze-blocks", type=click.IntRange(0), help="Number of first blocks to freeze. [default: two thirds]"
 )
 @click.option(
     "--normalise",
     type=click.Choice(["paper", "per-channel", "model", "signed"]),
-    default="paper",
-    show_default=True,
-    help="Pixel statistics: the paper's, each channel's own, those of the pre-training, or [-1, 1].",
+    help="Pixel statistics: the paper's, each channel's own, those of the pre-training, or [-1, 1]; "
+    "not for compact. [default: paper]",
 )
 @click.option("--frame-stride", type=click.IntRange(1), default=1, help="Use every Nth labelled frame.")
 @click.option("--max-frames-per-video", type=click.IntRange(1), help="Use at most N frames of a video.")

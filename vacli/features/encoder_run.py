@@ -10,6 +10,8 @@ from vacli.errors import RunError
 from vacli.files import digests
 from vacli.files.run_directory import ENCODER_FILE, WEIGHTS_FILE
 
+DEFAULT_NORMALISE = "paper"  # the pixel statistics of `va finetune-mae` where none are named
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderRun:

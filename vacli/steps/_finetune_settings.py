@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vacli.errors import RunError
+from vacli.features.encoder_run import DEFAULT_NORMALISE
 
 if TYPE_CHECKING:
     from vacli.steps.finetune_mae import FinetuneMaeSettings
@@ -35,8 +36,9 @@ def frames_of(path: Path) -> dict[str, str] | None:
 
 
 def as_json(settings: FinetuneMaeSettings) -> dict[str, object]:
-    """The settings as JSON values."""
-    return json.loads(json.dumps(asdict(settings), default=str))
+    """The settings as JSON values; the default of `normalise` by its name, as in earlier versions."""
+    values = json.loads(json.dumps(asdict(settings), default=str))
+    return values | {"normalise": settings.normalise or DEFAULT_NORMALISE}
 
 
 def difference(path: Path, settings: FinetuneMaeSettings) -> str | None:

@@ -35,7 +35,9 @@ class FinetuneMaeSettings:
     """The encoder, the stores with its training frames, and the training; None: the encoder's default.
 
     `encoder` is `mae-vit-l`, `compact` or any timm model; all layers are trained if it is no vision
-    transformer. `weights` is a checkpoint to start from. `freeze_blocks` counts blocks from the input.
+    transformer. `weights` is a checkpoint to start from instead of the published or bundled weights;
+    `from_scratch` starts from random ones. `freeze_blocks` counts blocks from the input. `normalise` is
+    `paper` by default; `compact` has no choice.
     `validation` and `exclude` are patterns of video ids; excluded videos and subjects are not used.
     `subjects` (a CSV) or `subject_pattern` replace the subjects of the labels. `frame_list`: a CSV of the
     training frames (`read_frame_list`).
@@ -48,7 +50,7 @@ class FinetuneMaeSettings:
     weights: Path | None = None
     from_scratch: bool = False
     freeze_blocks: int | None = None
-    normalise: Literal["paper", "per-channel", "model", "signed"] = "paper"
+    normalise: Literal["paper", "per-channel", "model", "signed"] | None = None
     frame_stride: int = 1
     max_frames_per_video: int | None = None
     validation: tuple[str, ...] = ()

@@ -15,12 +15,15 @@ from vacli.errors import LabelError, RunError, UsageError, VaError
 from vacli.features.backbones.backbone import TimmBackbone
 from vacli.features.backbones.vit import build_vit
 from vacli.features.compact.extractor import Compact
-from vacli.features.compact.network import CompactFace
+from vacli.features.compact.layout import weights_file
+from vacli.features.compact.network import CompactFace, load_weights
 from vacli.progress import RecordingProgress
 from vacli.recipe import schema as recipe
 from vacli.runtime.options import ExecutionOptions
 from vacli.steps.finetune_mae import FinetuneMaeSettings, run
 from vacli.training.checkpoint import read_state, write_state
+from vacli.training.encoder.objective import EncoderRequest
+from vacli.training.encoder.registry import encoder_factory
 from vacli.training.encoder.task import FrameTask
 from vacli.training.encoder.vit_objectives import PixelNormalization, VaObjective
 from vacli.training.optim import adamw, layer_decay
@@ -57,6 +60,7 @@ def settings(store, checkpoint, tmp_path):
     )
 
 
+SCRATCH = {"weights": None, "from_scratch": True, "freeze_blocks": None}
 COSTS = {"train_s", "validate_s", "peak_bytes"}
 
 
@@ -157,19 +161,38 @@ def test_moving_average_of_the_weights_is_kept(settings, monkeypatch):
 def test_compact_network_learns_drawn_faces(settings, monkeypatch):
     small = partial(CompactFace, (16, 32, 32, 32), (0, 1, 1, 1))
     monkeypatch.setattr("vacli.training.encoder.registry.CompactFace", small)
-    asked = replace(settings, encoder="compact", weights=None, freeze_blocks=None, lr=5e-3)
+    asked = replace(settings, encoder="compact", **SCRATCH, lr=5e-3)
     result = run(replace(asked, epochs=20, batch_size=16))
     history = lines(settings.out)
     assert history[-1]["loss"] < 0.75 * history[0]["loss"]
     assert result.best > 0.2
 
 
-def test_trained_compact_network_extracts_features(settings):
-    run(
-        replace(
-            settings, encoder="compact", weights=None, freeze_blocks=None, max_frames_per_video=6, epochs=1
+def test_compact_network_starts_from_the_bundled_weights_a_run_or_at_random(settings, tmp_path):
+    asked = replace(settings, encoder="compact", **SCRATCH, max_frames_per_video=6, epochs=1)
+    run(asked)
+    bundled = weights_file(None, None)
+    for given, path in ((None, bundled), (bundled, bundled), (asked.out, asked.out / "weights.safetensors")):
+        request = EncoderRequest(
+            encoder="compact",
+            objective="va",
+            weights=given,
+            from_scratch=False,
+            freeze_blocks=None,
+            normalise=None,
         )
-    )
+        start = encoder_factory(request, RecordingProgress()).objective.export()
+        expected = CompactFace()
+        load_weights(expected, path)
+        assert all(torch.equal(start[key], value) for key, value in expected.state_dict().items())
+    torch.manual_seed(asked.seed)
+    at_random = encoder_factory(replace(request, weights=None, from_scratch=True), RecordingProgress())
+    torch.manual_seed(asked.seed)
+    assert torch.equal(at_random.objective.face.stem.weight, CompactFace().stem.weight)
+
+
+def test_trained_compact_network_extracts_features(settings):
+    run(replace(settings, encoder="compact", **SCRATCH, max_frames_per_video=6, epochs=1))
     rows = Compact(settings.out, ExecutionOptions(device="cpu")).extract(np.zeros((1, 224, 224, 3), np.uint8))
     assert rows.shape == (1, 128)
 
@@ -299,9 +322,6 @@ def test_learning_rates_decay_towards_the_image(settings):
     assert named["encoder.blocks.3.attn.qkv.weight"] == 0.125
 
 
-SCRATCH = {"weights": None, "from_scratch": True, "freeze_blocks": None}
-
-
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -312,7 +332,11 @@ SCRATCH = {"weights": None, "from_scratch": True, "freeze_blocks": None}
         ({"freeze_blocks": 9}, UsageError, "has 6"),
         ({"encoder": "compact", "weights": None}, UsageError, "no blocks to freeze"),
         ({"encoder": "compact", "objective": "reconstruct"}, UsageError, "no objective `reconstruct`"),
-        ({"from_scratch": True}, UsageError, "without trained weights"),
+        ({"from_scratch": True, "weights": None}, UsageError, "without trained weights"),
+        ({"from_scratch": True}, UsageError, "--weights and --from-scratch exclude each other"),
+        ({"from_scratch": True, "encoder": "resnet10t", "freeze_blocks": None}, UsageError, "exclude each"),
+        ({"from_scratch": True, "encoder": "compact", "freeze_blocks": None}, UsageError, "exclude each"),
+        ({**SCRATCH, "encoder": "compact", "normalise": "paper"}, UsageError, "has no pixel statistics"),
         ({"resume": True}, RunError, "no run to resume"),
         ({"lr": 1e30}, RunError, "diverged"),
     ],

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vacli.features.encoder_run import EncoderRun
+from vacli.features.encoder_run import DEFAULT_NORMALISE, EncoderRun
 from vacli.recipe import schema as recipe
 from vacli.training.losses import ccc_loss
 
@@ -68,14 +68,23 @@ class Objective(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderRequest:
-    """Which encoder to train with which objective, and its initial weights."""
+    """Which encoder to train with which objective, and its initial weights.
+
+    weights: None for the published or bundled ones. normalise: None for DEFAULT_NORMALISE; compact has no
+    choice.
+    """
 
     encoder: str
     objective: str
     weights: Path | None
     from_scratch: bool
     freeze_blocks: int | None
-    normalise: str
+    normalise: str | None
+
+    @property
+    def pixel_statistics(self) -> str:
+        """A key of NORMALISATIONS, or `model` for those of the pre-training."""
+        return self.normalise or DEFAULT_NORMALISE
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vacli.errors import UsageError
 from vacli.features.backbones.vit import is_vision_transformer
+from vacli.features.compact.layout import weights_file
 from vacli.features.compact.network import CompactFace, load_weights
 from vacli.features.encoder_run import EncoderRun
 from vacli.progress import Progress
@@ -24,14 +25,19 @@ COMPACT_CONFIG = EncoderTrainingConfig(
 
 
 def encoder_factory(request: EncoderRequest, progress: Progress) -> EncoderSetup:
-    """Create the requested encoder; loads or downloads its weights unless it is trained from scratch."""
+    """Create the requested encoder; loads or downloads its weights unless it is trained from scratch.
+
+    Raises UsageError for options that the encoder has not or that exclude each other, WeightsError.
+    """
+    if request.from_scratch and request.weights is not None:
+        raise UsageError("--weights and --from-scratch exclude each other", hint="leave out one of them")
     if request.encoder == "compact":
-        return _compact(request)
+        return _compact(request, progress)
     create = create_vit_setup if is_vision_transformer(request.encoder) else create_timm_setup
     return create(request, progress)
 
 
-def _compact(request: EncoderRequest) -> EncoderSetup:
+def _compact(request: EncoderRequest, progress: Progress) -> EncoderSetup:
     if request.objective != "va":
         raise UsageError(
             "the encoder compact has no objective `reconstruct`",
@@ -39,8 +45,13 @@ def _compact(request: EncoderRequest) -> EncoderSetup:
         )
     if request.freeze_blocks:
         raise UsageError("the encoder compact has no blocks to freeze", hint="leave out --freeze-blocks")
+    if request.normalise is not None:
+        raise UsageError(
+            "the encoder compact has no pixel statistics: it standardises each face by its own",
+            hint="leave out --normalise",
+        )
     face = CompactFace()
-    if request.weights is not None:
-        load_weights(face, request.weights)
+    if not request.from_scratch:
+        load_weights(face, weights_file(request.weights, progress))
     objective = CompactObjective(face, COMPACT_CONFIG.loss)
     return EncoderSetup(objective, COMPACT_CONFIG, EncoderRun(encoder="compact", objective="va"))

@@ -71,7 +71,7 @@ def create_timm_setup(request: EncoderRequest, progress: Progress) -> EncoderSet
         encoder = create_timm(request.encoder)
     else:
         encoder = load_by_timm(request.encoder, published_weights(request.encoder, request.weights, progress))
-    mean, std = NORMALISATIONS.get(request.normalise) or own_normalisation(request.encoder)
+    mean, std = NORMALISATIONS.get(request.pixel_statistics) or own_normalisation(request.encoder)
     record = EncoderRun(encoder=request.encoder, objective="va", mean=mean, std=std)
     width = _output_width(encoder, request.encoder)
     return EncoderSetup(TimmObjective(encoder, width, PixelNormalization(mean, std)), TIMM_CONFIG, record)

@@ -107,7 +107,7 @@ def create_vit_setup(request: EncoderRequest, progress: Progress) -> EncoderSetu
     vit = build_vit(request.encoder, drop_path, empty=not request.from_scratch)
     frozen = _frozen_blocks(request, len(vit.blocks))
     _load(vit, request, progress)
-    mean, std = NORMALISATIONS.get(request.normalise) or own_normalisation(request.encoder)
+    mean, std = NORMALISATIONS.get(request.pixel_statistics) or own_normalisation(request.encoder)
     record = EncoderRun(encoder=request.encoder, objective=request.objective, mean=mean, std=std)
     if reconstruct:
         return EncoderSetup(
