@@ -291,6 +291,20 @@ def test_the_index_of_many_videos_is_read_by_few_requests(monkeypatch):
     assert len(made) <= 5 + 9  # root, work, index, list of recent videos, and each of these
 
 
+def test_the_first_index_has_the_videos_that_another_program_copied(monkeypatch):
+    path = memory_folder() / "s.zarr"
+    store = Store.open_or_create(path)
+    for name in ("a1", "a2"):
+        add_video(store, name, 2)
+    path.bucket.delete([f"{path.key}/{key}" for key in keys(path) if key.startswith(".index/")])
+    monkeypatch.setattr(object_index, "MAX_NEW", 2)
+    store = Store.open(path)  # a writer that does not list the videos
+    for name in ("b1", "b2", "b3", "b4"):
+        add_video(store, name, 2)
+    assert any(key == ".index/videos.jsonl" for key in keys(path))
+    assert Store.open(path).video_ids() == ["a1", "a2", "b1", "b2", "b3", "b4"]
+
+
 def test_ten_thousand_videos_are_listed_by_one_read_of_the_index():
     path = memory_folder() / "s.zarr"
     Store.open_or_create(path)

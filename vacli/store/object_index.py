@@ -54,14 +54,14 @@ class ObjectIndex(Index):
     def settle(self, video: str) -> None:
         """Remove a removed video from the index; the caller holds its lease.
 
-        Added videos are moved into the index when there are many.
+        Added videos are moved into the index when there are many, with all others if there is no index yet.
         """
         if not self.has(video):
             if self._read():
                 self._change(set(), {video})
             self._bucket.delete([self._new(video)])
         elif len(new := self._announced()) > MAX_NEW:
-            self._move(new)
+            self._move(new if self._read() else {*new, *self._folders()})
 
     def _refresh(self) -> None:
         new = self._announced()
