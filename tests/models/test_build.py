@@ -72,6 +72,11 @@ WRONG: dict[str, tuple[Model, str, str]] = {
     "nothing": (Model(streams=()), "model.streams is empty", "at least one"),
     "twice": (replace(MODEL, streams=(VISUAL, VISUAL)), "a name twice", "own name"),
     "name": (replace(MODEL, streams=(replace(VISUAL, name="a.b"),)), "'a.b' is not a name", "letters"),
+    "reserved": (
+        replace(MODEL, streams=(replace(VISUAL, name="values"),)),
+        "'values' is a name that torch uses",
+        "another name",
+    ),
     "width": (replace(MODEL, streams=(replace(VISUAL, dim=0),)), "streams.visual.dim is 0", "at least 1"),
     "one": (replace(MODEL, streams=(VISUAL,), fusion=Bdca()), "the model has 1: visual", "concat"),
     "three": (

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from torch import nn
+
+from vacli.errors import UsageError
 from vacli.models.base import Fusion, TemporalModule
 from vacli.models.bdca import Bdca, Concat
 from vacli.models.checks import check
@@ -30,11 +33,21 @@ FUSION: dict[str, Callable[[tuple[int, ...], Any], Fusion]] = {"concat": Concat,
 def build(model: recipe.Model) -> VaNet:
     """The network of a recipe, freshly initialised; UsageError where the recipe is inconsistent."""
     check(model)
+    _check_names(model.streams)
     encoders = {s.name: _temporal(s.dim, s.tcn or recipe.NoTemporal()) for s in model.streams}
     fusion = FUSION[model.fusion.kind](tuple(e.out_dim for e in encoders.values()), model.fusion)
     tcn = _temporal(fusion.out_dim, model.tcn or recipe.NoTemporal())
     temporal = _temporal(tcn.out_dim, model.temporal)
     return VaNet(encoders, fusion, tcn, temporal, Head(temporal.out_dim, model.head))
+
+
+def _check_names(streams: tuple[recipe.Stream, ...]) -> None:
+    """Raise UsageError for a name that torch's dictionary of modules cannot have, such as `train`."""
+    for stream in streams:
+        if hasattr(nn.ModuleDict(), stream.name):
+            raise UsageError(
+                f"model.streams: {stream.name!r} is a name that torch uses", hint="give it another name"
+            )
 
 
 def _temporal(in_dim: int, config: recipe.Temporal) -> TemporalModule:
