@@ -46,7 +46,7 @@ _FAR_APART = 16  # frames of 10 ms: with larger steps, windows share too little
 def first_frames(times_s: np.ndarray, align: Align) -> np.ndarray:
     """The spectrogram frame that the window of each time begins with; may be negative.
 
-    `past` rounds down, so that no sample after the time is used; the others take the nearest.
+    `causal` rounds down, so that no sample after the time is used; the others take the nearest.
     """
     if align == "causal":
         return np.floor((times_s - SPAN_S) * 100 + 1e-6).astype(np.int64)
