@@ -171,3 +171,23 @@ def test_doubtful_labels_are_noted(tmp_path):
     scaled = AnnotationOptions(table_format=TableFormat(value_range=(0.0, 1.0)))
     result, _ = scores(path, annotation_labels(tmp_path / "a", options=scaled))
     assert len(result.notes) == 1
+
+
+def test_faces_are_named_as_in_the_table_and_with_the_name_of_their_labels(tmp_path):
+    rows = [
+        f"{t:.6f},{v:.6f},{a:.6f},{number},two.mp4"
+        for number, values in ((1, TRACE), (0, -TRACE))
+        for t, (v, a) in zip(TIMES_S, values, strict=True)
+    ]
+    path = tmp_path / "p.csv"
+    path.write_text("\n".join(["time_s,valence,arousal,face_id,input", *rows]) + "\n")
+    annotate(tmp_path / "a" / "two.csv", TRACE, "time_s")
+    result, found = scores(path, annotation_labels(tmp_path / "a"))
+    assert set(found) == {"two"}
+    (note,) = result.notes
+    assert note.endswith("1 of 2 (two.mp4 (face_id 0), whose labels are called two_face2).")
+    annotate(tmp_path / "a" / "two_face2.csv", -TRACE, "time_s")
+    result, found = scores(path, annotation_labels(tmp_path / "a"))
+    assert set(found) == {"two", "two_face2"}
+    assert result.ccc["mean"] == pytest.approx(1)
+    assert result.notes == ()

@@ -48,6 +48,9 @@ def test_faces_of_one_video_have_separate_trajectories(tmp_path, column):
         ("a", pytest.approx(0.1)),
         ("a_face2", pytest.approx(0.2)),
     ]
+    assert [p.description for p in made] == ["a.mp4 (face_id 3)", "a.mp4 (face_id 0)"], "as in the table"
+    (alone,) = read_predictions(write(tmp_path, *rows[:3]))
+    assert alone.description == "a.mp4"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,9 @@ def evaluate(inputs: tuple[str, ...], **chosen: Any) -> None:
     INPUTS are runs of `va train`, or CSV files of `va predict`, whose labels come from --labels or --store.
     A run is scored on the videos that its models were not trained on.
 
+    If a table has several faces of clip.mp4, the labels of its first face are called clip, those of the
+    second face in the table clip_face2, and so on, as `va align --face all` names them.
+
     \b
     Example:
       va evaluate runs/bdca --paper bdca

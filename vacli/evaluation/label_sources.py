@@ -150,10 +150,10 @@ class _Predictions:
     @classmethod
     def of(cls, predictions: Sequence[PredictedTrajectory]) -> _Predictions:
         """Raises LabelError where one recording is there twice."""
-        by_key: dict[str, PredictedTrajectory] = {}
+        chosen: dict[str, PredictedTrajectory] = {}
         for predicted in predictions:
-            _put(by_key, predicted.description, predicted)
-        return cls(by_key)
+            _put(chosen, predicted.key, predicted)
+        return cls({predicted.description: predicted for predicted in chosen.values()})
 
     def find_by_name(self, name: str) -> list[str]:
         """The keys of the videos of a name."""
@@ -244,7 +244,7 @@ def _labelled(
     without_prediction: set[str],
 ) -> Labelled:
     done = set(map(id, scored))
-    absent = [p.description for p in predictions if id(p) not in done]
+    absent = [p.label_description for p in predictions if id(p) not in done]
     return Labelled(trajectories, absent, sorted(without_prediction))
 
 

@@ -28,7 +28,8 @@ class PredictedTrajectory:
 
     uncertainty: (R, 2) standard deviation of the expected error, None where the table has none. input: the
     recording's path, or its id in a store, as the table has it; "" where the file is named after the video.
-    face: 1 for the first face of the recording, 2 for the second, ...
+    face: 1 for the first face of the recording, 2 for the second, ... face_id: its number in the table, "" if
+    the recording has no other face there.
     """
 
     video: str
@@ -37,6 +38,7 @@ class PredictedTrajectory:
     uncertainty: np.ndarray | None = None
     input: str = ""
     face: int = 1
+    face_id: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -45,9 +47,21 @@ class PredictedTrajectory:
         return tuple(dict.fromkeys((file, self.video))) if file and self.face == 1 else (self.video,)
 
     @property
-    def description(self) -> str:
-        """The input, and which face of it if it is not the first."""
+    def key(self) -> str:
+        """The input and the place of the face in it, equal for two tables of one recording."""
         return f"{self.input or self.video}{f' (face {self.face})' if self.face > 1 else ''}"
+
+    @property
+    def description(self) -> str:
+        """The input, and the number of the face if the table has several."""
+        return f"{self.input or self.video}{f' (face_id {self.face_id})' if self.face_id else ''}"
+
+    @property
+    def label_description(self) -> str:
+        """The same, and what the labels of a further face are called."""
+        if self.face == 1:
+            return self.description
+        return f"{self.description}, whose labels are called {self.video}"
 
     def at(self, times_s: np.ndarray) -> PredictedTrajectory:
         """The nearest row at each of T times; NaN where that is more than half a step away."""
@@ -122,11 +136,12 @@ def read_predictions(path: Path) -> list[PredictedTrajectory]:
             what = recording or path.stem
             raise table.error(line, f"time {row[0]:g} of {what} is not later than the time before")
         previous.append(row)
-    n_faces: Counter[str] = Counter()
+    count, n_read = Counter(recording for recording, _ in rows), Counter[str]()
     trajectories = []
-    for (recording, _), values in rows.items():
-        n_faces[recording] += 1
-        trajectories.append(_predicted(recording, path.stem, n_faces[recording], np.array(values)))
+    for (recording, face), values in rows.items():
+        n_read[recording] += 1
+        made = _predicted(recording, path.stem, n_read[recording], np.array(values))
+        trajectories.append(replace(made, face_id=face) if count[recording] > 1 else made)
     return trajectories
 
 
