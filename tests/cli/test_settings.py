@@ -538,12 +538,13 @@ CASES = (
             "model": None,
             "face": "all",
             "given": frozenset(),
+            "force": False,
             "formats": ("png",),
         },
     ),
     Case(
         "plot",
-        "a b --out f --format pdf --format svg --model r --face left",
+        "a b --out f --format pdf --format svg --model r --face left --force",
         "plot",
         {
             "inputs": PATHS,
@@ -551,6 +552,7 @@ CASES = (
             "model": Path("r"),
             "face": "left",
             "given": frozenset({"model", "face"}),
+            "force": True,
             "formats": ("pdf", "svg"),
         },
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from synth import stores
 
 from vacli.datasets.annotations import ANNOTATED, FROM_EXPRESSION, INTERPOLATED, NOT_ANNOTATED
 from vacli.datasets.audio_augmentation import write_wav
-from vacli.errors import LabelError, UsageError
+from vacli.errors import LabelError, OutputError, UsageError
 from vacli.output import plot as figures
+from vacli.progress import RecordingProgress
 from vacli.steps import plot
 
 
@@ -128,3 +130,44 @@ def test_a_store_among_other_inputs_is_refused(tmp_path):
     store = labelled(tmp_path / "s.zarr")
     with pytest.raises(UsageError, match="a store among other inputs"):
         plot.run(plot.PlotSettings(inputs=(store.path, tmp_path / "va.csv"), out=tmp_path / "f"))
+
+
+@pytest.mark.parametrize("form", figures.FORMATS)
+def test_only_figures_of_va_are_replaced_without_force(tmp_path, form):
+    rows = [f"{i / 25},0.1,0.2,x.mp4" for i in range(3)]
+    (tmp_path / "va.csv").write_text("\n".join(["time_s,valence,arousal,input", *rows]))
+    settings = plot.PlotSettings(inputs=(tmp_path / "va.csv",), out=tmp_path / "f", formats=(form,))
+    (figure,) = plot.run(settings).figures
+    written = figure.read_bytes()
+    assert plot.run(settings).done, "a figure of before"
+    for foreign in (b"", b"mine"):
+        figure.write_bytes(foreign)
+        with pytest.raises(OutputError, match=rf"x\.{form} exists") as caught:
+            plot.run(settings)
+        assert "--force" in caught.value.one_line()
+        assert figure.read_bytes() == foreign
+    plot.run(replace(settings, force=True))
+    assert figure.read_bytes() == written
+
+
+@pytest.mark.parametrize("name", ["labels.png", "plane.png", "videos/a.png"])
+def test_figures_of_a_store_replace_no_other_files(tmp_path, name):
+    settings = plot.PlotSettings(inputs=(labelled(tmp_path / "s.zarr").path,), out=tmp_path / "f")
+    figure = tmp_path / "f" / name
+    figure.parent.mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(figure)
+    before = figure.read_bytes()
+    with pytest.raises(OutputError, match="exists"):
+        plot.run(settings)
+    assert [path for path in (tmp_path / "f").rglob("*") if path.is_file()] == [figure]
+    assert figure.read_bytes() == before
+    assert len(plot.run(replace(settings, force=True)).figures) == 3
+    assert len(plot.run(settings).figures) == 3
+
+
+def test_options_without_effect_on_labels_are_named(tmp_path):
+    store, progress = labelled(tmp_path / "s.zarr"), RecordingProgress()
+    plot.run(plot.PlotSettings(inputs=(store.path,), out=tmp_path / "f", given=frozenset({"face"})), progress)
+    assert progress.warnings == [
+        f"--face: no effect on {store.path}, because only the labels of a store are drawn"
+    ]

@@ -26,14 +26,15 @@ from vacli.cli.report import finish
 )
 @options.face("Which face of recordings.", default="all")
 @options.figure_formats("--format")
+@click.option("--force", is_flag=True, help="Replace existing files that are no figures of va.")
 def plot(inputs: tuple[str, ...], **chosen: Any) -> None:
     """Draw predictions, or the labels of a store, as figures for papers.
 
     INPUTS are recordings or tables of `va predict`: one figure for each recording has valence and arousal
     over time with their uncertainty, shaded by modality, and the valence-arousal plane. Of a store the labels
     are drawn: each video over time, histograms, and their density in the plane; labels that were filled in or
-    repaired have their own colour. Without INPUTS it is the default store. The command prints the folder's
-    path.
+    repaired have their own colour. Without INPUTS it is the default store. Earlier figures of va are
+    replaced, other files only with --force. The command prints the folder's path.
 
     \b
     Examples:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+CREATOR = "va, figure of valence and arousal"  # in the metadata of each file
+METADATA_BYTES = 1 << 16  # at the start of a PNG and SVG file, and at the end of a PDF file
 NAMES = ("Valence", "Arousal")
 COLOURS = ("#0072b2", "#d55e00")  # Okabe and Ito: distinct for colour-blind readers and in grey
 LABEL_COLOUR = "#b4b4b4"
@@ -218,9 +220,21 @@ def figure_file(path: Path, size_in: tuple[float, float], about: str = "") -> It
 
 
 def _metadata(kind: str, about: str) -> dict[str, str | None]:
-    """The metadata of a file: a description, and no date, so that equal data gives equal files."""
+    """The metadata of a file: a description, CREATOR, and no date, so that equal data gives equal files."""
     described: dict[str, str | None] = {"Subject" if kind == "pdf" else "Description": about} if about else {}
+    described["Software" if kind == "png" else "Creator"] = CREATOR
     return described if kind == "png" else {**described, "CreationDate" if kind == "pdf" else "Date": None}
+
+
+def is_figure(path: Path) -> bool:
+    """Whether a file is a figure that this module wrote; False if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(METADATA_BYTES)
+            file.seek(max(len(head), path.stat().st_size - METADATA_BYTES))
+            return CREATOR.encode() in head + file.read()
+    except OSError:
+        return False
 
 
 def _fix_layout(figure: Figure) -> None:

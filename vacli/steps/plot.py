@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from vacli import __version__
 from vacli.datasets.annotations import ANNOTATED
 from vacli.errors import LabelError, UsageError
+from vacli.files.atomic import refuse_existing
 from vacli.files.digests import file_sha256
 from vacli.files.store_folder import is_store
 from vacli.output import plot, provenance
@@ -25,13 +27,15 @@ from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import Recording, find_recordings, input_name
 from vacli.store import Store, VideoView
 
+ALL_VIDEOS = ("labels", "plane")  # figures of a store
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlotSettings:
     """inputs: recordings, tables of `va predict`, or one labelled store. out: a folder.
 
     model and face: of recordings that are predicted. given: as in `PredictSettings`. formats: of
-    `output.plot.FORMATS`, a file for each.
+    `output.plot.FORMATS`, a file for each. force: replace files that are no figures of `va`.
     """
 
     inputs: tuple[Path, ...]
@@ -39,6 +43,7 @@ class PlotSettings:
     model: Path | None = None
     face: str = "all"
     given: frozenset[str] = frozenset()
+    force: bool = False
     formats: tuple[str, ...] = plot.FORMATS[:1]
 
 
@@ -60,8 +65,9 @@ class _Labels:
 def run(settings: PlotSettings, progress: Progress | None = None) -> PlotResult:
     """Draw the predictions of each recording, or the labels of a store.
 
-    Raises UsageError for an unknown format, a folder that is named like a file, or a store beside other
-    inputs, LabelError where no video of a store has labels.
+    Earlier figures of `va` are replaced. Raises OutputError for other files, unless `force` is given,
+    UsageError for an unknown format, a folder that is named like a file, or a store beside other inputs,
+    LabelError where no video of a store has labels.
     """
     progress = progress or RecordingProgress()
     check_formats("--format", settings.formats)
@@ -96,6 +102,7 @@ def _draw_recordings(settings: PlotSettings, result: PlotResult, progress: Progr
     recordings = find_recordings(predicted, result, progress)
     distinct = {recording.name: input_name(recording) for recording in recordings}
     names = dict(zip(distinct, output_names(list(distinct.values())), strict=True))
+    _check_replaceable(settings, list(names.values()))
     if recordings:
         settings.out.mkdir(parents=True, exist_ok=True)
 
@@ -131,6 +138,7 @@ def _draw_labels(store: Path, settings: PlotSettings, result: PlotResult, progre
             f"{store}: no video has labels",
             hint="add them with `va import-labels`, or draw a table of `va predict`",
         )
+    _check_replaceable(settings, [*ALL_VIDEOS, *(f"{plot.VIDEOS}/{view.id}" for view in views)])
     (settings.out / plot.VIDEOS).mkdir(parents=True, exist_ok=True)
     drawn: list[_Labels] = []
 
@@ -151,9 +159,10 @@ def _draw_labels(store: Path, settings: PlotSettings, result: PlotResult, progre
 def _draw_all(settings: PlotSettings, drawn: list[_Labels], result: PlotResult) -> None:
     """The figures of all videos together."""
     values, filled = (np.concatenate(x) for x in zip(*((d.values, d.filled) for d in drawn), strict=True))
-    for path in _paths(settings, "labels", result):
+    histogram, plane = ALL_VIDEOS
+    for path in _paths(settings, histogram, result):
         plot.label_histogram(path, values, filled)
-    for path in _paths(settings, "plane", result):
+    for path in _paths(settings, plane, result):
         plot.plane(path, _panels(values, filled))
 
 
@@ -163,8 +172,18 @@ def _panels(values: np.ndarray, filled: np.ndarray) -> dict[str, np.ndarray]:
     return panels | {"Filled": values[filled]} if filled.any() else panels
 
 
+def _check_replaceable(settings: PlotSettings, names: Sequence[str]) -> None:
+    """Raise OutputError for an existing file that is no figure of `va`, unless `force` is given."""
+    paths = (path for name in names for path in _files(settings, name))
+    refuse_existing((path for path in paths if not plot.is_figure(path)), settings.force)
+
+
+def _files(settings: PlotSettings, name: str) -> list[Path]:
+    return [settings.out / f"{name}.{form}" for form in settings.formats]
+
+
 def _paths(settings: PlotSettings, name: str, result: PlotResult) -> list[Path]:
-    paths = [settings.out / f"{name}.{form}" for form in settings.formats]
+    paths = _files(settings, name)
     result.figures += paths
     return paths
 
