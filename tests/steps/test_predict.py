@@ -571,3 +571,8 @@ def test_the_option_face_is_not_ignored_in_silence_for_a_store(tmp_path):
         progress = RecordingProgress()
         run(PredictSettings(inputs=(store,), face=face), lambda table: None, progress)
         assert any(w.startswith(f"--face {face} is not used") for w in progress.warnings) == warned
+    progress = RecordingProgress()
+    given = frozenset({"face", "backend", "device"})
+    run(PredictSettings(inputs=(store,), given=given), lambda table: None, progress)
+    unused = [w for w in progress.warnings if w.startswith("--")]
+    assert [w.partition(":")[0].split(" is")[0] for w in unused] == ["--backend", "--face largest"]
