@@ -314,3 +314,8 @@ def test_another_file_of_the_same_name_is_not_the_recording_of_the_rows(tmp_path
     assert "SHA-256 of the recording" not in facts
     assert facts["SHA-256 of this file"] == file_sha256(clip)
     assert facts["SHA-256 of the file of the rows"] == record["sha256"]
+    two = [record, {**record, "sha256": "0" * 64}]  # such as day1/clip.mp4 and day2/clip.mp4
+    write_sidecar(table, {**about, "inputs": two, "files": {"va.csv": file_sha256(table)}})
+    make(tmp_path / "two", table)
+    facts = provenance(tmp_path / "two/clip.html")
+    assert facts["SHA-256 of the file of the rows"] == f"{record['sha256']} or {'0' * 64}"

@@ -21,7 +21,7 @@ from vacli.output.report.shown_text import shown
 from vacli.steps._prediction_provenance import conditions
 from vacli.steps._prediction_settings import PredictSettings
 from vacli.steps._recordings import Recording
-from vacli.steps._table_recording import other_recording
+from vacli.steps._table_recording import other_recordings
 
 BUNDLED_CARD = BUNDLED.with_name("CARD.md")
 SECTIONS = ("Scores", "Limits", "Use")  # of a card, where it has them
@@ -37,12 +37,11 @@ def media_file(recording: Recording) -> tuple[MediaFile | None, Provenance]:
     if path is None:
         return None, [("Recording", f"{shown(recording.name)} (the file is not there)")]
     lines = [("Recording", shown(str(path))), ("SHA-256 of the recording", file_sha256(path))]
-    other = recording.table and other_recording(recording.table, recording.name, path)
-    if other:
+    if recording.table and (others := other_recordings(recording.table, recording.name, path)):
         lines = [
             ("Recording", f"{shown(str(path))} is not the file that the rows were made from"),
             ("SHA-256 of this file", file_sha256(path)),
-            ("SHA-256 of the file of the rows", shown(str(other["sha256"]))),
+            ("SHA-256 of the file of the rows", shown(" or ".join(str(other["sha256"]) for other in others))),
         ]
     try:
         info = probe(path)

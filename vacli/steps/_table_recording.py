@@ -13,27 +13,27 @@ from vacli.progress import Progress
 from vacli.steps._prediction_provenance import is_unchanged
 
 
-def other_recording(table: Path, name: str, media: Path) -> Mapping[str, Any] | None:
-    """The record of the file that rows were made from, if `media` is another file.
+def other_recordings(table: Path, name: str, media: Path) -> list[Mapping[str, Any]]:
+    """The records of the file that rows were made from, if `media` is another file.
 
-    name: of the recording in the table. None if `media` is that file, or the provenance does not name it.
+    name: of the recording in the table. It is empty if `media` is that file, or the provenance does not name
+    it. There are several if the table has several recordings of the same file name.
     """
     records = [
         record
         for record in (read_sidecar(table) or {"inputs": []})["inputs"]
         if record.get("name") == os.path.basename(name) and "sha256" in record and "size_bytes" in record
     ]
-    if not records or any(is_unchanged(record, MediaInput(media, "video")) for record in records):
-        return None
-    return records[0]
+    is_same = any(is_unchanged(record, MediaInput(media, "video")) for record in records)
+    return [] if is_same else records
 
 
 def warn_of_other_recording(table: Path, name: str, media: Path, progress: Progress) -> None:
     """Warn if `media` is not the file that the rows of a recording were made from."""
-    record = other_recording(table, name, media)
-    if record is not None:
+    records = other_recordings(table, name, media)
+    if records:
+        were = " or ".join(f"{one['size_bytes']} bytes, SHA-256 {str(one['sha256'])[:12]}" for one in records)
         progress.warn(
-            f"{table}: its rows were made from another {record['name']} ({record['size_bytes']} bytes, "
-            f"SHA-256 {str(record['sha256'])[:12]}) than {media} ({media.stat().st_size} bytes); "
-            "put the right file there, or predict it again"
+            f"{table}: its rows were made from another {records[0]['name']} ({were}) than {media} "
+            f"({media.stat().st_size} bytes); put the right file there, or predict it again"
         )
