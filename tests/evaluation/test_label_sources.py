@@ -191,3 +191,28 @@ def test_faces_are_named_as_in_the_table_and_with_the_name_of_their_labels(tmp_p
     assert set(found) == {"two", "two_face2"}
     assert result.ccc["mean"] == pytest.approx(1)
     assert result.notes == ()
+
+
+def test_the_people_of_label_tables_are_resampled_as_those_of_a_store(tmp_path):
+    people = {"v1": "ann", "v2": "ann", "v3": "bob", "v4": "bob"}
+    rng = np.random.default_rng(0)
+    values = {video: 0.8 * TRACE + rng.uniform(-0.2, 0.2, TRACE.shape) for video in people}
+    path = table(tmp_path / "p.csv", **{f"{video}.mp4": x for video, x in values.items()})
+    store = stores.empty(tmp_path / "s.zarr")
+    (tmp_path / "l").mkdir()
+    for video, person in people.items():
+        stores.add_video(store, video, FRAMES)
+        with store.stage(video, "label", {"split": "", "subject": person}) as writer:
+            writer.append("valence", TRACE[:, 0])
+            writer.append("arousal", TRACE[:, 1])
+        traces = zip(TIMES_S.tolist(), TRACE.tolist(), strict=True)
+        rows = [f"{t!r},{v!r},{a!r},{person}" for t, (v, a) in traces]
+        (tmp_path / "l" / f"{video}.csv").write_text(
+            "\n".join(["time,valence,arousal,subject", *rows]) + "\n"
+        )
+    of_tables = scores(path, annotation_labels(tmp_path / "l"))[0].scores[0]
+    of_store = scores(path, store_labels(store))[0].scores[0]
+    assert of_tables.resampled == of_store.resampled
+    assert [v.subject for v in of_tables.videos] == ["ann", "ann", "bob", "bob"]
+    for name, bounds in of_store.intervals.items():
+        np.testing.assert_allclose(of_tables.intervals[name], bounds, atol=1e-5)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,6 +177,16 @@ def _resampled(values: np.ndarray, at_s: np.ndarray, times_s: np.ndarray) -> Fra
     source = _annotated(labels)
     source[~inside] = OUTSIDE
     return FrameLabels(values=labels.astype(np.float32), source=source)
+
+
+def subject_of(video: str, annotations: Iterable[Annotation]) -> str:
+    """The person that the annotations of a video name, "" where none does; LabelError for several people."""
+    named = sorted({a.subject for a in annotations if a.subject})
+    if len(named) > 1:
+        raise LabelError(
+            f"{video} has the subjects {named[0]} and {named[1]}", hint="give each video one subject"
+        )
+    return named[0] if named else ""
 
 
 def _annotated(labels: np.ndarray) -> np.ndarray:

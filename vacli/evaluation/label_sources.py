@@ -12,7 +12,7 @@ import numpy as np
 from vacli.datasets import affwild2, label_tables
 from vacli.datasets.annotation_matching import RaterPattern, closest, folders_of, match
 from vacli.datasets.annotation_options import AnnotationOptions
-from vacli.datasets.annotations import Annotation, FrameLabels, on_frames
+from vacli.datasets.annotations import Annotation, FrameLabels, on_frames, subject_of
 from vacli.datasets.label_tables import DEFAULT_RANGE, TableFormat
 from vacli.datasets.raters import combine
 from vacli.datasets.time_columns import check_unit, first_frame, seems_ms
@@ -89,7 +89,7 @@ def annotation_labels(
 
     They are read, and matched by name and folders, as `va import-labels` does it for the videos of a store.
     Raises UsageError for options that no table can have, LabelError for a file that cannot be read, and where
-    the annotation of a video is not clear.
+    the annotation or the person of a video is not clear.
     """
     options.check()
     raters = RaterPattern.of(options.rater_pattern)
@@ -112,7 +112,8 @@ def annotation_labels(
             frame_labels = {r: _on_frames(a, predicted, first, options) for r, a in items.items()}
             labels = combine(frame_labels, options.raters).labels.values
             name = predicted.video if len(videos.find_by_name(predicted.video)) == 1 else key
-            made.append(_trajectory(name, predicted, labels))
+            subject = subject_of(name, items.values())
+            made.append(replace(_trajectory(name, predicted, labels), subject=subject))
             if any(a.is_by_row and abs(len(a.values) - len(labels)) > 1 for a in items.values()):
                 other_length.append(name)
         scored = [videos.by_key[key] for key in matches.videos]

@@ -13,7 +13,7 @@ from vacli.datasets import affwild2, label_tables
 from vacli.datasets.affwild2 import ACTION_UNITS, EXPRESSION, DiscreteAnnotation
 from vacli.datasets.annotation_matching import Matches, RaterPattern, match
 from vacli.datasets.annotation_options import AnnotationOptions
-from vacli.datasets.annotations import OUTSIDE, Annotation, FrameLabels, on_frames
+from vacli.datasets.annotations import OUTSIDE, Annotation, FrameLabels, on_frames, subject_of
 from vacli.datasets.label_tables import DEFAULT_RANGE, TableFormat
 from vacli.datasets.raters import AgreementCount, CombinedLabels, agreement, combine
 from vacli.datasets.subjects import Subjects
@@ -222,12 +222,7 @@ def _subject(
         if subject is None:
             found.without_subject.append(view.id)
         return subject or ""
-    named = sorted({a.subject for a in items.values() if a.subject})
-    if len(named) > 1:
-        raise LabelError(
-            f"{view.id} has the subjects {named[0]} and {named[1]}", hint="give each video one subject"
-        )
-    return named[0] if named else ""
+    return subject_of(view.id, items.values())
 
 
 def _attributes(combined: CombinedLabels, options: TrialOptions) -> dict[str, object]:
