@@ -12,7 +12,7 @@ import click
 import pytest
 from synth.clips import Clip, steady, write_clip
 
-from vacli.cli import options, piped_media
+from vacli.cli import piped_media, streams
 from vacli.errors import InputError, UsageError
 from vacli.media.probe import probe
 
@@ -75,7 +75,7 @@ class Endless(io.RawIOBase):
 
 @pytest.mark.usefixtures("context")
 def test_endless_stdin_is_refused(monkeypatch):
-    monkeypatch.setattr(options, "MAX_LIST_BYTES", 1 << 20)
+    monkeypatch.setattr(streams, "MAX_LIST_BYTES", 1 << 20)
     endless = io.BufferedReader(Endless(4 << 20))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(endless))
     with pytest.raises(UsageError) as caught:
@@ -87,7 +87,7 @@ def test_endless_stdin_is_refused(monkeypatch):
 @pytest.mark.usefixtures("context")
 def test_list_of_the_greatest_length_is_read(monkeypatch):
     text = b"a.mp4\nb.mp4\n"
-    monkeypatch.setattr(options, "MAX_LIST_BYTES", len(text))
+    monkeypatch.setattr(streams, "MAX_LIST_BYTES", len(text))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text))))
     assert piped_media.read_inputs(["-"]) == ((Path("a.mp4"), Path("b.mp4")), {})
 

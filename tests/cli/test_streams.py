@@ -192,3 +192,33 @@ def test_a_terminal_of_another_code_page_shows_progress(tmp_path):
     shown = read_terminal(far)
     assert done.returncode == 0
     assert b"\\u7530\\u4e2d" in shown
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train - -o run",
+        "ablate - -o run",
+        "crossval - -o run",
+        "import-feature openface arrays -",
+        "import-labels labels -",
+        "finalize -",
+        "repack -",
+    ],
+)
+def test_a_command_of_one_store_refuses_several_lines_on_stdin(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("arrays", "labels"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a.zarr\nb.zarr\n")))
+    assert run(command.split()) == 2
+    line = (
+        "va: stdin has 2 lines (a.zarr, ...), but the command takes one store; give one of them at a time\n"
+    )
+    assert capsys.readouterr().err == line
+
+
+def test_a_command_of_one_store_takes_one_line_of_stdin(context, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a.zarr\n")))
+    assert options.store_or_default("-") == Path("a.zarr")
+    assert options.store_or_default(None) == options.default_store()

@@ -94,13 +94,13 @@ def crossval(
     from vacli.steps.finetune_mae import FinetuneMaeSettings
     from vacli.steps.train import TrainSettings
 
-    named = options.read_inputs([store]) if store else (options.default_store(),)
+    named = options.store_or_default(store)
     run = out or Path("runs") / "crossval"
     encoder = {setting: chosen.pop(option) for option, setting in ENCODER_OPTIONS.items()}
     dtype = chosen.pop("dtype")
     settings = step.CrossvalSettings(
-        train=TrainSettings(store=named[0], out=run, device=device, **chosen),
-        encoder=FinetuneMaeSettings(stores=named, out=run, device=device, **encoder),
+        train=TrainSettings(store=named, out=run, device=device, **chosen),
+        encoder=FinetuneMaeSettings(stores=(named,), out=run, device=device, **encoder),
         dtype=dtype,
         force=force,
     )

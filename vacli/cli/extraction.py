@@ -246,7 +246,7 @@ def import_feature(name: str, arrays: Path, store: str | None, **chosen: Any) ->
     from vacli.steps import import_feature as step
 
     console = Console()
-    (named, *_) = options.read_inputs([store]) if store else (options.default_store(),)
+    named = options.store_or_default(store)
     settings = step.ImportFeatureSettings(name=name, arrays=arrays, store=named, **chosen)
     finish(step.run(settings, console), console)
 

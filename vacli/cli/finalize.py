@@ -28,7 +28,7 @@ def finalize(path: str, parts: int | None) -> None:
       va finalize s.zarr
       va finalize out/ --parts 7
     """
-    (named, *_) = options.read_inputs([path])
+    named = options.read_input(path)
     console = Console()
     from vacli.steps import finalize as step
 

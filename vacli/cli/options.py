@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +12,7 @@ import click
 
 from vacli.cli import completion, url_paths
 from vacli.cli.console import Console, terminal_width
+from vacli.cli.streams import lines_of_stdin
 from vacli.errors import StoreError, UsageError
 from vacli.faces.selection import CHOICES as FACES
 from vacli.files import store_folder
@@ -23,7 +22,6 @@ from vacli.output.columns import RECOMMENDED_MIN_QUALITY
 DEFAULT_STORE = "feats.zarr"
 LEFT_OUT = "vacli.left_out"  # key in the meta data of click's context
 DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|h)?")
-MAX_LIST_BYTES = 64 << 20  # of paths on stdin; half a million of them
 UNIT_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
@@ -233,10 +231,10 @@ def read_inputs(values: Sequence[str]) -> tuple[Path, ...]:
     """The paths named on the command line; `-` stands for the lines of stdin.
 
     Lines may end with CRLF or a null character, and may be UTF-16 with a byte order mark. URLs that are not
-    of an object store are left out with a warning. Raises UsageError if stdin has no line or more than
-    MAX_LIST_BYTES, click's Exit if all inputs are left out.
+    of an object store are left out with a warning. Raises UsageError if stdin has no line or too much text,
+    click's Exit if all inputs are left out.
     """
-    named = [text for value in values for text in (_lines_of_stdin() if value == "-" else [value])]
+    named = [text for value in values for text in (lines_of_stdin() if value == "-" else [value])]
     if not named:
         raise UsageError("no input: stdin had no line", hint="check whether the previous step failed")
     urls = [text for text in named if is_url(text) and not _is_path(text)]
@@ -257,18 +255,20 @@ def left_out() -> int:
     return click.get_current_context().meta.get(LEFT_OUT, 0)
 
 
-def _lines_of_stdin() -> list[str]:
-    data = sys.stdin.buffer.read(MAX_LIST_BYTES + 1)  # a device or a program may give data without an end
-    if len(data) > MAX_LIST_BYTES:
+def read_input(value: str) -> Path:
+    """As `read_inputs`, for a command of one store or folder; UsageError if stdin has several lines."""
+    paths = read_inputs([value])
+    if len(paths) > 1:
         raise UsageError(
-            f"stdin: more than {MAX_LIST_BYTES >> 20} MB without being a recording",
-            hint="give paths, one a line",
+            f"stdin has {len(paths)} lines ({paths[0]}, ...), but the command takes one store",
+            hint="give one of them at a time",
         )
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        data = data.decode("utf-16", "surrogatepass").encode("utf-8", "surrogatepass")
-    data = data.removeprefix(codecs.BOM_UTF8)
-    lines = data.split(b"\0") if b"\0" in data else [line.removesuffix(b"\r") for line in data.split(b"\n")]
-    return [os.fsdecode(line) for line in lines if line.strip()]  # bytes: names need not be UTF-8
+    return paths[0]
+
+
+def store_or_default(value: str | None) -> Path:
+    """The store that is named as for `read_input`, else the default store."""
+    return read_input(value) if value else default_store()
 
 
 def default_store() -> Path:

@@ -39,7 +39,7 @@ def repack(store: str | None, out: Path | None) -> None:
     from vacli.steps import repack as step
 
     console = Console()
-    (path,) = options.read_inputs([store]) if store else (options.default_store(),)
+    path = options.store_or_default(store)
     result = step.run(step.RepackSettings(store=path, out=out), console)
     console.info(f"{path}: {_text(result.before)} before, {_text(result.after)} after")
     finish(result, console)

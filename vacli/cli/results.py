@@ -134,9 +134,9 @@ def ablate(store: str | None, rows: tuple[str, ...], dry_run: bool, **chosen: An
     """
     from vacli.steps import ablate as step
 
-    named = options.read_inputs([store]) if store else (options.default_store(),)
+    named = options.store_or_default(store)
     wanted = step.named_rows(rows) if rows else step.ROWS
-    settings, console = step.AblateSettings(store=named[0], rows=wanted, **chosen), Console()
+    settings, console = step.AblateSettings(store=named, rows=wanted, **chosen), Console()
     if dry_run:
         from vacli.steps.dry_run_training import plan_ablate
 

@@ -8,10 +8,11 @@ import os
 import re
 import sys
 
-from vacli.errors import OutputError, ReaderGone
+from vacli.errors import OutputError, ReaderGone, UsageError
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 NAMES = "va-names"  # error handler for names that the encoding of stdout lacks
+MAX_LIST_BYTES = 64 << 20  # of paths on stdin; half a million of them
 _closed: set[int] = set()
 
 
@@ -46,6 +47,21 @@ def set_encodings() -> None:
         sys.stdout.reconfigure(errors=NAMES)
     else:
         sys.stdout.reconfigure(encoding="utf-8", errors=NAMES)
+
+
+def lines_of_stdin() -> list[str]:
+    """The paths on stdin, one a line or ended by null characters; UsageError above MAX_LIST_BYTES."""
+    data = sys.stdin.buffer.read(MAX_LIST_BYTES + 1)  # a device or a program may give data without an end
+    if len(data) > MAX_LIST_BYTES:
+        raise UsageError(
+            f"stdin: more than {MAX_LIST_BYTES >> 20} MB without being a recording",
+            hint="give paths, one a line",
+        )
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.decode("utf-16", "surrogatepass").encode("utf-8", "surrogatepass")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    lines = data.split(b"\0") if b"\0" in data else [line.removesuffix(b"\r") for line in data.split(b"\n")]
+    return [os.fsdecode(line) for line in lines if line.strip()]  # bytes: names need not be UTF-8
 
 
 def give_up_stdout() -> None:

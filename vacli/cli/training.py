@@ -53,7 +53,7 @@ def import_labels(annotations: Path, store: str | None, out: Path | None, **chos
     from vacli.steps import import_labels as step
 
     console = Console()
-    named = options.read_inputs([store]) if store else ()
+    named = (options.read_input(store),) if store else ()
     reading = annotation_options.take(chosen)
     settings = step.ImportLabelsSettings(
         annotations=annotations, store=options.store_for(named, out), **vars(reading), **chosen
@@ -205,9 +205,9 @@ def train(store: str | None, out: Path | None, preset: str | None, dry_run: bool
     """
     from vacli.steps import train as step
 
-    named = options.read_inputs([store]) if store else (options.default_store(),)
+    named = options.store_or_default(store)
     run = out or Path("runs") / (preset or ("adapted" if chosen["init"] else step.DEFAULT_PRESET))
-    settings, console = step.TrainSettings(store=named[0], out=run, preset=preset, **chosen), Console()
+    settings, console = step.TrainSettings(store=named, out=run, preset=preset, **chosen), Console()
     if dry_run:
         from vacli.steps.dry_run_training import plan_train
 
