@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray
 from synth.crashes import crash
-from synth.stores import add_video
+from synth.stores import add_video, put_feature, put_labels
 
 from vacli.errors import StoreError, UsageError
 from vacli.progress import RecordingProgress
@@ -260,3 +260,53 @@ def test_the_root_of_a_store_stays_as_it_is(old):
     before = meta.stat().st_ino, meta.read_bytes()
     run(old.path)
     assert (meta.stat().st_ino, meta.read_bytes()) == before
+
+
+def change_labels(store: Store) -> None:
+    put_labels(store, "clip", 0.5 * np.ones((4, 2)))
+
+
+def change_the_subject(store: Store) -> None:
+    with store.stage("clip", "label", {"split": "", "subject": "ann"}) as writer:
+        writer.append("valence", np.zeros(4, np.float32))
+        writer.append("arousal", np.zeros(4, np.float32))
+
+
+def change_a_feature(store: Store) -> None:
+    put_feature(store, "clip", "xa", np.ones((4, 3)))
+
+
+def change_the_crops(store: Store) -> None:
+    with store.stage("clip", "face", {}) as writer:
+        writer.append_images("crop", [b"other"] * 4)
+
+
+def add_a_feature(store: Store) -> None:
+    put_feature(store, "clip", "ya", np.ones((4, 3)))
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (change_labels, "label"),
+        (change_the_subject, "label"),
+        (change_a_feature, "feature/xa"),
+        (change_the_crops, "face"),
+        (add_a_feature, "feature/ya, flag/ya"),
+    ],
+)
+def test_a_copy_of_a_video_that_has_changed_since_is_refused(tmp_path, change, part):
+    store, out = Store.open_or_create(tmp_path / "s.zarr"), tmp_path / "r.zarr"
+    add_video(store, "clip", 4)
+    put_labels(store, "clip", np.zeros((4, 2)))
+    put_feature(store, "clip", "xa", np.zeros((4, 3)))
+    with store.stage("clip", "face", {}) as writer:
+        writer.append_images("crop", [b"face"] * 4)
+    assert run(store.path, out).done == ["clip"]
+    put_feature(store, "clip", "xa", np.zeros((4, 3)))  # the same values
+    assert run(store.path, out).skipped == ["clip"]
+    change(store)
+    (failure,) = run(store.path, out).failed
+    assert f"{out / 'clip'} differs from {store.path / 'clip'} in {part};" in failure.reason
+    shutil.rmtree(out / "clip")
+    assert run(store.path, out).done == ["clip"]

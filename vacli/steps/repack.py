@@ -9,7 +9,9 @@ from vacli.errors import StoreError, UsageError
 from vacli.progress import Progress, RecordingProgress
 from vacli.steps._batch import DONE, SKIPPED, Batch, run_each
 from vacli.store import Store, VideoView
-from vacli.store.repack import FolderSize, arrays_of, is_repacked, repack_video
+from vacli.store.repack import FolderSize, differing_parts, is_repacked, repack_video
+
+NEW_STORE = "write to a new store with -o"
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,13 @@ def _repack(view: VideoView, target: Store) -> str:
 
 
 def _check_equal(view: VideoView, written: VideoView) -> None:
-    """Raise StoreError if the written video is of another recording or has other arrays."""
-    same = view.source.get("sha256") == written.source.get("sha256")
-    if not same or arrays_of(view) != arrays_of(written):
-        raise StoreError(f"{written.path} differs from {view.path}", hint="write to a new store with -o")
+    """Raise StoreError if the written video is of another recording or differs in a part."""
+    if view.source.get("sha256") != written.source.get("sha256"):
+        raise StoreError(
+            f"{written.path} differs from {view.path}: it is of another recording", hint=NEW_STORE
+        )
+    if differing := differing_parts(view, written):
+        raise StoreError(
+            f"{written.path} differs from {view.path} in {', '.join(differing)}",
+            hint=f"remove the folder {written.path} to write it again, or {NEW_STORE}",
+        )

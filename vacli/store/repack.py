@@ -15,11 +15,13 @@ import zarr
 from vacli.errors import StoreError
 from vacli.files.object_path import ObjectPath
 from vacli.files.store_folder import METADATA_FILE
+from vacli.spec import WEIGHTS_FILES
 from vacli.store import schema, seal
 from vacli.store.array import OLD_TIME
+from vacli.store.content import feature_content
 from vacli.store.layout import ArrayLayout
 from vacli.store.migration import present_name
-from vacli.store.reader import VideoView
+from vacli.store.reader import EDITION, VideoView
 from vacli.store.relative_paths import has_absolute_path, relative_attributes
 from vacli.store.writer import Store
 
@@ -132,11 +134,48 @@ def _layout(view: VideoView, name: str, store: Path) -> ArrayLayout:
     return ArrayLayout.of_rows(row, (schema.TIME, *dims[1:]), attributes, raw=name.startswith("feature/"))
 
 
+def differing_parts(old: VideoView, new: VideoView) -> list[str]:
+    """The parts of a video that its copy lacks, has besides, or has with other content.
+
+    Features are compared by their editions and checksums, crops by the lengths of their images, all else by
+    attributes and values. Raises StoreError if one of the videos is damaged.
+    """
+    names, copied = arrays_of(old), arrays_of(new)
+    common = [part for part in parts_of(old) if part in parts_of(new)]
+    differing = {schema.part_of(name) for name in set(names) ^ set(copied)}
+    differing.update(part for part in common if _attributes(old, part) != _attributes(new, part))
+    differing.update(
+        schema.part_of(name) for name in names if name in copied and not _has_same_content(old, new, name)
+    )
+    return sorted(differing)
+
+
+def _attributes(view: VideoView, part: str) -> dict[str, object]:
+    """The attributes of a part without its edition, and without paths, which another store may shorten."""
+    return {k: v for k, v in view.part_attrs(part).items() if k not in (EDITION, WEIGHTS_FILES)}
+
+
+def _has_same_content(old: VideoView, new: VideoView, name: str) -> bool:
+    """Whether an array and its copy have equal values, as `differing_parts` compares them."""
+    if name == "face/crop":  # crop_start and crop_size are compared
+        return True
+    kind, _, feature = name.partition("/")
+    if kind in GROUPED and set(feature_content(old, feature)) & set(feature_content(new, feature)):
+        return True
+    return _is_equal(old, new, name)
+
+
 def _compare(old: VideoView, new: VideoView, name: str) -> None:
     """Raise StoreError unless an array has the same values in two videos, bit by bit."""
+    if not _is_equal(old, new, name):
+        raise StoreError(f"{old.path / name} differs from its copy", hint="check the disk and run it again")
+
+
+def _is_equal(old: VideoView, new: VideoView, name: str) -> bool:
+    """Whether an array has the same values in two videos, bit by bit."""
     shape, dtype = old.array(name).shape, old.array(name).dtype
-    equal = (shape, dtype) == (new.array(name).shape, new.array(name).dtype)
+    if (shape, dtype) != (new.array(name).shape, new.array(name).dtype):
+        return False
     step = max(1, COMPARE_BYTES // (math.prod(shape[1:]) * dtype.itemsize))
     blocks = (slice(start, start + step) for start in range(0, shape[0], step))
-    if not equal or any(old.read(name, rows).tobytes() != new.read(name, rows).tobytes() for rows in blocks):
-        raise StoreError(f"{old.path / name} differs from its copy", hint="check the disk and run it again")
+    return all(old.read(name, rows).tobytes() == new.read(name, rows).tobytes() for rows in blocks)
