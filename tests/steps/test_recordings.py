@@ -208,10 +208,11 @@ def test_the_largest_face_is_used_with_a_warning_if_none_speaks(tmp_path):
 def test_a_table_of_one_chosen_face_lacks_the_others(three_faces):
     made = {"settings": {"face": "largest"}, "inputs": [], "files": {}}
     for face, warned in (("speaker", True), ("largest", False)):
-        write_sidecar(three_faces, made)
-        progress = RecordingProgress()
-        found(three_faces, face=face, given="face", progress=progress)
-        assert any("was made with --face largest" in text for text in progress.warnings) == warned
+        for written in (made, {"inputs": [{"name": "old.csv", "provenance": made}], "files": {}}):
+            write_sidecar(three_faces, written)
+            progress = RecordingProgress()
+            found(three_faces, face=face, given="face", progress=progress)
+            assert any("was made with --face largest" in text for text in progress.warnings) == warned
 
 
 def test_options_without_effect_are_named(three_faces, folder):

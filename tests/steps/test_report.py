@@ -314,6 +314,11 @@ def test_another_file_of_the_same_name_is_not_the_recording_of_the_rows(tmp_path
     assert "SHA-256 of the recording" not in facts
     assert facts["SHA-256 of this file"] == file_sha256(clip)
     assert facts["SHA-256 of the file of the rows"] == record["sha256"]
+    copy = write_table(tmp_path / "copy.csv", "elsewhere/clip.mp4")
+    source = {"name": "va.csv", "provenance": {**about, "inputs": [record]}}
+    write_sidecar(copy, {"inputs": [source], "files": {"copy.csv": file_sha256(copy)}})
+    make(tmp_path / "copied", copy, progress=(told := RecordingProgress()))
+    assert f"{copy}: its rows were made from another clip.mp4" in told.warnings[0], "a table of `va convert`"
     two = [record, {**record, "sha256": "0" * 64}]  # such as day1/clip.mp4 and day2/clip.mp4
     write_sidecar(table, {**about, "inputs": two, "files": {"va.csv": file_sha256(table)}})
     make(tmp_path / "two", table)

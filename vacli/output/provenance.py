@@ -6,7 +6,7 @@ It has no time of writing and no absolute path, so that the same prediction give
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,16 @@ def read_sidecar(table: Path) -> dict[str, Any] | None:
         return None
     records = [made.get("inputs"), made.get("summaries", [])]
     return made if all(_is_list_of_records(one) for one in records) else None
+
+
+def origins(table: Path) -> Iterator[dict[str, Any]]:
+    """The provenance of a table, and those of the tables that `va convert` made it from; none if unknown."""
+    waiting: list[object] = [read_sidecar(table)]
+    while waiting:
+        made = waiting.pop(0)
+        if isinstance(made, dict) and _is_list_of_records(made.get("inputs")):
+            yield made
+            waiting += [record.get("provenance") for record in made["inputs"]]
 
 
 def _is_list_of_records(value: object) -> bool:

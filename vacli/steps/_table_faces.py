@@ -11,7 +11,7 @@ from vacli.clock import duration_s
 from vacli.errors import InputError, UsageError
 from vacli.faces.selection import NO_SPEAKER, SPEAKER, TrackSummary, select_tracks
 from vacli.output.frame_table import FrameTable
-from vacli.output.provenance import read_sidecar
+from vacli.output.provenance import origins
 from vacli.progress import Progress
 
 BOX = ("face_w", "face_h")  # the area; the position needs `face_x` too
@@ -39,9 +39,9 @@ def check_choice(path: Path, tables: Sequence[FrameTable], choice: str, progress
 
 def warn_of_earlier_choice(path: Path, choice: str, progress: Progress) -> None:
     """Warn if the table was made with another `--face`, so that it lacks faces of its recordings."""
-    settings = (read_sidecar(path) or {}).get("settings")
-    earlier = settings.get("face") if isinstance(settings, dict) else None
-    if earlier not in (None, "all", choice):
+    settings = [made.get("settings") for made in origins(path)]
+    chosen = [one["face"] for one in settings if isinstance(one, dict) and one.get("face")]
+    for earlier in dict.fromkeys(map(str, chosen)).keys() - {"all", choice}:
         progress.warn(
             f"{path} was made with --face {earlier}: --face {choice} selects only among the faces in it; "
             "predict again with --face all to select among all faces"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vacli.media.kinds import MediaInput
-from vacli.output.provenance import read_sidecar
+from vacli.output.provenance import origins
 from vacli.progress import Progress
 from vacli.steps._prediction_provenance import is_unchanged
 
@@ -21,7 +21,8 @@ def other_recordings(table: Path, name: str, media: Path) -> list[Mapping[str, A
     """
     records = [
         record
-        for record in (read_sidecar(table) or {"inputs": []})["inputs"]
+        for made in origins(table)
+        for record in made["inputs"]
         if record.get("name") == os.path.basename(name) and "sha256" in record and "size_bytes" in record
     ]
     is_same = any(is_unchanged(record, MediaInput(media, "video")) for record in records)
