@@ -38,7 +38,12 @@ LAYERS = (
 ENTRY_POINTS = ("__init__", "__main__")  # the version, and `python -m vacli`
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 TORCH_AT_TOP = ("models", "training", "features")
-TORCH_FILES = ("sequences/dataset.py", "inference/torch_predictor.py", "runtime/devices.py")
+TORCH_FILES = (
+    "sequences/dataset.py",
+    "inference/torch_predictor.py",
+    "runtime/devices.py",
+    "runtime/torch_versions.py",
+)
 HEAVY = (
     "torch",
     "zarr",

@@ -18,6 +18,7 @@ from vacli.errors import UsageError
 from vacli.models import scan as scan_module
 from vacli.models import scan_loops
 from vacli.models.scan import fastest, selective_scan
+from vacli.runtime.torch_versions import OutOfMemoryError
 
 SHAPES = [
     (1, 1, 1, 1),
@@ -244,11 +245,11 @@ def test_mamba_ssm_that_is_asked_for_by_name_raises_its_error(failing_mamba_ssm)
 
 def test_lack_of_memory_is_not_a_failure_of_mamba_ssm(monkeypatch, failing_mamba_ssm):
     def scan(*inputs):
-        raise torch.OutOfMemoryError("out of memory")
+        raise OutOfMemoryError("out of memory")
 
     scan.__module__ = "vacli.models.scan_mamba_ssm"
     monkeypatch.setattr(scan_module, "_load", lambda name: scan)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(OutOfMemoryError):
         selective_scan(*scan_inputs((1, 2, 2, 2))[:5])
 
 

@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from vacli.models.torch_threads import run_jobs
 from vacli.runtime.jit import import_loops
+from vacli.runtime.torch_versions import is_compiling
 
 
 def _loops() -> ModuleType | None:
@@ -95,7 +96,7 @@ class Dropout(nn.Dropout):
         return self(activation(x))
 
     def _is_fast(self, x: Tensor) -> bool:
-        plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.compiler.is_compiling()
+        plain = x.device.type == "cpu" and x.dtype == torch.float32 and not is_compiling()
         return self.training and 0 < self.p < 1 and plain and _loops() is not None
 
     def _apply_fast(self, function: type[torch.autograd.Function], x: Tensor, floor: float) -> Tensor:

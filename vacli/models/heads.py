@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from vacli.models.base import TemporalModule
 from vacli.models.dropout import Dropout
 from vacli.recipe import schema as recipe
+from vacli.runtime.torch_versions import is_compiling
 
 TARGETS = 2  # valence, arousal
 
@@ -26,7 +26,7 @@ def zero_padding(x: Tensor, mask: Tensor) -> Tensor:
 
 def is_whole(mask: Tensor) -> bool:
     """Whether it is known that `mask` is True everywhere: on a GPU, a look would have to wait for it."""
-    return mask.device.type == "cpu" and not torch.compiler.is_compiling() and bool(mask.all())
+    return mask.device.type == "cpu" and not is_compiling() and bool(mask.all())
 
 
 class Passthrough(TemporalModule):

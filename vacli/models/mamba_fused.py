@@ -26,6 +26,7 @@ from vacli.models.scan_numba import as_arrays
 from vacli.models.torch_threads import run_jobs
 from vacli.runtime.simd import LANES
 from vacli.runtime.simd_math import LOG2_E
+from vacli.runtime.torch_versions import autocast_dtype
 
 
 class _Inner(NamedTuple):
@@ -185,8 +186,7 @@ def normed_layer(
 def _layer(
     x: Tensor, real: Tensor, parameters: Sequence[Tensor], norm: nn.LayerNorm | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    autocast = torch.is_autocast_enabled("cpu")
-    dtype = torch.get_autocast_dtype("cpu") if autocast else torch.float32
+    dtype = autocast_dtype("cpu") or torch.float32
     options = _Options(dtype, torch.is_grad_enabled(), 0.0 if norm is None else norm.eps)
     given = (None, None) if norm is None else (norm.weight, norm.bias)
     with torch.autocast("cpu", enabled=False):

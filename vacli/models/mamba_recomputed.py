@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 from vacli.models import scan_triton
 from vacli.models.heads import zero_padding
 from vacli.models.mamba_weights import Weights
+from vacli.runtime.torch_versions import autocast_dtype
 
 
 class _Scanned(NamedTuple):
@@ -81,7 +82,7 @@ def layer(x: Tensor, real: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor
     rest is in float32.
     """
     device = x.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
+    dtype = autocast_dtype(device) or torch.float32
     with torch.autocast(device, enabled=False):
         y, last = _Layer.apply(dtype, x, real, *parameters)
     return y.to(dtype), last

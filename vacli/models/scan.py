@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vacli.errors import UsageError, nearest
+from vacli.runtime.torch_versions import OutOfMemoryError
 
 Scan = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -52,7 +53,7 @@ def selective_scan(
         inputs = [t.to(dtype) for t in (x, dt, a, b, c, first)]
         try:
             y, last = scan(*inputs)
-        except torch.OutOfMemoryError:
+        except OutOfMemoryError:
             raise
         except Exception as error:
             if not is_optional:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from vacli.models.processor import INTEL, multiplies_with_mkl_on
+from vacli.runtime.torch_versions import autocast_dtype
 
 # Shorter products have a lower rate; fewer rows do not pay the copies of the weight and of its derivative.
 MIN_STEPS, MIN_ROWS, MIN_CHANNELS = 128, 1024, 256
@@ -21,7 +22,7 @@ MIN_STEPS, MIN_ROWS, MIN_CHANNELS = 128, 1024, 256
 
 def is_faster(x: Tensor, channels: int) -> bool:
     """Whether `convolve` is faster than torch for x (B, C, T) and so many output channels."""
-    plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    plain = x.device.type == "cpu" and x.dtype == torch.float32 and autocast_dtype("cpu") is None
     batch, in_channels, steps = x.shape
     is_large = batch * steps >= MIN_ROWS and min(in_channels, channels) >= MIN_CHANNELS
     return plain and is_large and steps >= MIN_STEPS and multiplies_with_mkl_on(INTEL)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vacli.errors import UsageError, nearest
+from vacli.runtime.torch_versions import OutOfMemoryError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -63,7 +64,7 @@ def in_batches(
         try:
             with torch.inference_mode():
                 rows[start : start + len(block)] = function(block).float().cpu().numpy()
-        except torch.OutOfMemoryError:
+        except OutOfMemoryError:
             if batch_size == 1:
                 raise
             batch_size = max(1, batch_size // 2)
