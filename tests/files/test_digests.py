@@ -116,3 +116,12 @@ def test_sha256_of_a_file_is_that_of_its_bytes(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, example B.1
     assert digests.file_sha256(tmp_path / "abc") == expected
+
+
+def test_a_removed_file_is_no_longer_expected(tmp_path):
+    for name in ("a.json", "b.json"):
+        digests.write(tmp_path / name, b"{}")
+    digests.remove(tmp_path / "a.json")
+    assert not digests.has_file(tmp_path / "a.json")
+    assert digests.has_file(tmp_path / "b.json")
+    digests.remove(tmp_path / "absent.json")

@@ -263,6 +263,31 @@ def test_a_run_of_an_earlier_version_has_no_record_of_its_features(store, whole,
     assert train.run(settings(store, tmp_path / "run", resume=True)).folds[0].result.epochs == 3
 
 
+def test_a_calibration_is_removed_where_the_run_is_trained_further_and_kept_where_it_is_not(store, tmp_path):
+    asked = settings(store, tmp_path, "training.epochs=1", folds=2, resume=True)
+    train.run(replace(asked, fold=1))
+    digests.write(tmp_path / "calibration.json", b"{}")
+    train.run(replace(asked, fold=1))
+    assert (tmp_path / "calibration.json").is_file()
+    listener = RecordingProgress()
+    train.run(asked, listener)
+    assert not digests.has_file(tmp_path / "calibration.json")
+    (warning,) = listener.warnings
+    assert warning == (
+        f"{tmp_path / 'calibration.json'}: removed, since the run is trained further; "
+        "run `va calibrate` again afterwards"
+    )
+
+
+def test_the_calibration_of_an_interrupted_run_is_removed_where_it_continues(store, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train.run(settings(store, tmp_path), Interrupt(3, 1))
+    digests.write(tmp_path / "calibration.json", b"{}")
+    train.run(settings(store, tmp_path, resume=True))
+    assert not digests.has_file(tmp_path / "calibration.json")
+    assert load_run(tmp_path).postprocess.calibration is None
+
+
 def test_an_interrupted_run_is_not_skipped(store, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train.run(settings(store, tmp_path / "run"), Interrupt(2, 1))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vacli.errors import RunError
 from vacli.files import atomic
+from vacli.files.disk_space import report_write_errors
 
 DIGESTS_FILE = "files.json"
 TRAIN_AGAIN = "the run is damaged; train again"
@@ -73,6 +74,17 @@ def staged_file(path: Path, need_bytes: int | None = None) -> Iterator[Path]:
     _record(path, [digest])
 
 
+def remove(path: Path) -> None:
+    """Remove a file of a run, if it is there, and its digest. Raises OutputError."""
+    with report_write_errors(path):
+        known = _read_digests(path.parent)
+        if path.name in known:
+            _record(path, [*known[path.name], ABSENT])
+        path.unlink(missing_ok=True)
+        if path.name in known:
+            _write_digests(path.parent, {name: value for name, value in known.items() if name != path.name})
+
+
 def _read_digests(folder: Path) -> dict[str, list[str]]:
     """File name -> its valid digests; empty for runs of earlier versions."""
     try:
@@ -85,8 +97,11 @@ def _read_digests(folder: Path) -> dict[str, list[str]]:
 
 
 def _record(path: Path, digests: list[str]) -> None:
-    noted = _read_digests(path.parent) | {path.name: list(dict.fromkeys(digests))}
-    atomic.write_text(path.parent / DIGESTS_FILE, json.dumps(noted, indent=1, sort_keys=True) + "\n")
+    _write_digests(path.parent, _read_digests(path.parent) | {path.name: list(dict.fromkeys(digests))})
+
+
+def _write_digests(folder: Path, noted: dict[str, list[str]]) -> None:
+    atomic.write_text(folder / DIGESTS_FILE, json.dumps(noted, indent=1, sort_keys=True) + "\n")
 
 
 def _changed_error(path: Path, hint: str) -> RunError:

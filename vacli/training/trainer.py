@@ -148,6 +148,12 @@ class Trainer(Generic[BatchT]):
             self._write_metrics()  # the file may be one epoch ahead of the state
         return len(self.history.rows)
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether `run` would train no further epoch."""
+        done = len(self.history.rows)
+        return done >= self._config.epochs or self.history.stalled(self._config.patience_epochs)
+
     def run(self, progress: Progress) -> History:
         """Train to the last epoch or until validation has not improved for `patience_epochs`."""
         reset_peak(self._context.world.device)

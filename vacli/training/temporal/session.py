@@ -16,6 +16,7 @@ from torch import nn
 from vacli.files import digests
 from vacli.files.object_path import is_url
 from vacli.files.run_directory import (
+    CALIBRATION_FILE,
     DATA_FILE,
     FEATURES_FILE,
     NORMALIZATION_FILE,
@@ -132,8 +133,20 @@ def train(job: TrainingJob, world: World, progress: Progress) -> TrainingResult:
         if complete := trainer.resume():
             check_unchanged(job.folder, read_json(job.folder / DATA_FILE), data_record(job))
             progress.info(f"{job.folder}: resuming after {complete} complete epochs")
+        if world.is_main and not trainer.is_finished:
+            _remove_calibration(job, progress)
         report.append(stack.enter_context(_epoch_reports(job, complete, progress)))
         return result_of(trainer.run(progress), n_trainable(net))
+
+
+def _remove_calibration(job: TrainingJob, progress: Progress) -> None:
+    """Remove the calibration of the run, which was fitted to its models before they are trained further."""
+    path = (job.folder.parent if job.is_fold else job.folder) / CALIBRATION_FILE
+    if path.is_file():
+        digests.remove(path)
+        progress.warn(
+            f"{path}: removed, since the run is trained further; run `va calibrate` again afterwards"
+        )
 
 
 def _epoch_reports(
