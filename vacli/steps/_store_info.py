@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vacli.clock import duration_s
+from vacli.datasets.subject_name import subject_name
 from vacli.errors import StoreError
 from vacli.features.registry import EXTRACTORS, default_names
 from vacli.files.store_folder import METADATA_FILE
@@ -112,7 +113,7 @@ def _is_array(folder: Path, name: str) -> bool:
 
 def _label_values(contents: _Contents) -> dict[str, Any]:
     splits = Counter(str(a.get("split") or "none") for a in contents.labels.values())
-    subjects = {str(a["subject"]) for a in contents.labels.values() if a.get("subject")}
+    subjects = {subject_name(str(a["subject"])) for a in contents.labels.values() if a.get("subject")}
     return {
         "labelled_videos": len(contents.labels),
         "splits": dict(sorted(splits.items())),
