@@ -219,7 +219,7 @@ def with_other_values(store: Store, change: float = 1.0) -> str:
 
 
 @pytest.mark.parametrize(
-    ("change", "what"), [(with_other_labels, "labels"), (with_other_values, "feature face")]
+    ("change", "what"), [(with_other_labels, "labels"), (with_other_values, "features face")]
 )
 @pytest.mark.parametrize("complete", [False, True])
 def test_a_run_does_not_continue_on_other_labels_or_features(tmp_path, change, what, complete):
@@ -232,7 +232,7 @@ def test_a_run_does_not_continue_on_other_labels_or_features(tmp_path, change, w
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
     video = change(store)
     with pytest.raises(
-        RunError, match=rf"other {what} of 1 videos \({video}\), since the training"
+        RunError, match=rf"the {what} of 1 videos \({video}\) have changed since the"
     ) as caught:
         train.run(settings(store, tmp_path / "run", resume=True))
     assert "--out" in caught.value.hint

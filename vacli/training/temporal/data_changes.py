@@ -32,7 +32,7 @@ def changed_content(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     labels = before.get(LABELS) or {}
     videos = [v for v, known in now[LABELS].items() if labels.get(v) not in (None, known)]
     if videos:
-        changed.append(_sentence("labels", videos))
+        changed.append(_phrase("labels", videos))
     content = before.get(CONTENT) or {}
     features: dict[str, list[str]] = {}
     for video, marks in now[CONTENT].items():
@@ -40,7 +40,7 @@ def changed_content(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
             stored = content.get(video, {}).get(feature)
             if stored and known and not set(stored) & set(known):
                 features.setdefault(feature, []).append(video)
-    changed += [_sentence(f"feature {feature}", videos) for feature, videos in features.items()]
+    changed += [_phrase(f"features {feature}", videos) for feature, videos in features.items()]
     return " and ".join(changed)
 
 
@@ -48,7 +48,7 @@ def check_unchanged(folder: Path, before: Mapping[str, Any], now: Mapping[str, A
     """Raise RunError if the labels or features have changed since the training in `folder` began."""
     if changed := changed_content(before, now):
         raise RunError(
-            f"{folder}: {changed}, since the training began",
+            f"{folder}: the {changed} have changed since the training began",
             hint="train into another folder with --out, or restore them before --resume",
         )
 
@@ -59,6 +59,6 @@ def _label_fingerprint(rows: StoredSequence) -> str:
     return str(stored or hashlib.sha256(rows.view.labels().tobytes()).hexdigest()[:12])
 
 
-def _sentence(what: str, videos: Sequence[str]) -> str:
+def _phrase(what: str, videos: Sequence[str]) -> str:
     names = ", ".join(videos[:MAX_NAMED]) + (", ..." if len(videos) > MAX_NAMED else "")
-    return f"other {what} of {len(videos)} videos ({names})"
+    return f"{what} of {len(videos)} videos ({names})"
