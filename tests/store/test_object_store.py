@@ -86,17 +86,22 @@ def test_arrays_in_an_object_store_have_the_layout_of_zarr():
     assert (group["clip/face/box"][:] == 1).all()
 
 
-@pytest.mark.parametrize("job", [new_faces, new_feature, another_feature, add_second, drop, drop_feature])
-def test_a_death_at_any_request_leaves_the_old_content_or_the_new(
-    job: Callable[[ObjectPath], None], monkeypatch: pytest.MonkeyPatch
-):
+def before_and_after(job: Callable[[ObjectPath], None]) -> tuple[ObjectPath, dict, dict, int]:
+    """A folder, its content, that after a job, and the number of changing requests of the job."""
     start = memory_folder()
     first_edition(start)
     reference = copied(start)
     old = contents(reference / "s.zarr")
     with death_at(10_000) as changed:
         job(reference)
-    new, requests = contents(reference / "s.zarr"), len(changed)
+    return start, old, contents(reference / "s.zarr"), len(changed)
+
+
+@pytest.mark.parametrize("job", [new_faces, new_feature, another_feature, add_second, drop, drop_feature])
+def test_a_death_at_any_request_leaves_the_old_content_or_the_new(
+    job: Callable[[ObjectPath], None], monkeypatch: pytest.MonkeyPatch
+):
+    start, old, new, requests = before_and_after(job)
     assert old != new
     seen = set()
     for number in range(requests):
@@ -116,13 +121,7 @@ def test_a_death_at_any_request_leaves_the_old_content_or_the_new(
 
 @pytest.mark.parametrize("job", [new_faces, new_feature, another_feature, add_second, drop, drop_feature])
 def test_an_interruption_at_any_request_leaves_the_old_content_or_the_new(job: Callable[[ObjectPath], None]):
-    start = memory_folder()
-    first_edition(start)
-    reference = copied(start)
-    old = contents(reference / "s.zarr")
-    with death_at(10_000) as changed:
-        job(reference)
-    new, requests = contents(reference / "s.zarr"), len(changed)
+    start, old, new, requests = before_and_after(job)
     for number in range(requests):
         folder = copied(start)
         with death_at(number, once=True), pytest.raises(Killed):
