@@ -6,7 +6,8 @@ import signal
 import time
 from types import FrameType
 
-NUMBERS = tuple(getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n))
+from vacli.runtime.interruption import NUMBERS
+
 REPEAT_S = 1.0  # a child gets a signal from the terminal and again from its parent
 _last_s = -REPEAT_S
 _received: int | None = None

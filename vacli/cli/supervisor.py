@@ -24,6 +24,7 @@ from vacli.cli import signals
 from vacli.cli.journal import Child, Ledger
 from vacli.cli.streams import printable
 from vacli.errors import VaError
+from vacli.runtime.interruption import NUMBERS
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -95,7 +96,7 @@ def _fork(ledger: Ledger, draft: Draft | None) -> Child | _Forked:
     alive, held = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.NUMBERS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
     pid = os.fork()
     if pid:
         os.close(send)
@@ -121,7 +122,7 @@ def _watch(alive: int) -> None:
 def _follow(child: _Forked, ledger: Ledger) -> int:
     """Apply a child's messages until it exits; returns its exit code, negative for a signal."""
     with _forwarded_signals(child.pid, ledger), os.fdopen(child.messages, "rb") as lines:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.NUMBERS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)
         for line in lines:
             ledger.take(line)
         _, status = os.waitpid(child.pid, 0)
@@ -144,8 +145,8 @@ def _forwarded_signals(pid: int, ledger: Ledger) -> Iterator[None]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
-    before = {n: signal.getsignal(n) for n in (*signals.NUMBERS, signal.SIGALRM)}
-    for number in signals.NUMBERS:
+    before = {n: signal.getsignal(n) for n in (*NUMBERS, signal.SIGALRM)}
+    for number in NUMBERS:
         if before[number] is not signal.SIG_IGN:
             signal.signal(number, forward)
     signal.signal(signal.SIGALRM, end)

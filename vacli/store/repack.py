@@ -135,7 +135,7 @@ def _layout(view: VideoView, name: str, store: Path) -> ArrayLayout:
 
 
 def differing_parts(old: VideoView, new: VideoView) -> list[str]:
-    """The parts of a video that its copy lacks, has besides, or has with other content.
+    """The parts that a video or its copy lacks, or that have other content in the two.
 
     Features are compared by their editions and checksums, crops by the lengths of their images, all else by
     attributes and values. Raises StoreError if one of the videos is damaged.
